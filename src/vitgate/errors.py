@@ -1,0 +1,29 @@
+"""The two ways in which a run can be impossible, so that each ends in one clear line and a documented exit status.
+
+A claim that does not hold is an outcome (see `vitgate.outcome`), never one of these.
+"""
+
+from __future__ import annotations
+
+
+class VitgateError(Exception):
+    """Base class: `str(error)` is one line that says what is wrong, where, and what to do."""
+
+    exit_status: int
+
+    def __init__(self, what: str, *, where: object = "", do: str) -> None:
+        """Join the three parts into one line; line breaks inside them are folded."""
+        at = f" ({where})" if str(where) else ""
+        super().__init__(" ".join(f"{what}{at}: {do}".split()))
+
+
+class UsageError(VitgateError):
+    """The user asked for something that cannot be: an unknown case, a bad TOML key, a checkpoint of another model."""
+
+    exit_status = 4  # pytest's own ExitCode.USAGE_ERROR
+
+
+class MachineError(VitgateError):
+    """The machine cannot do what was asked: no network, no disk space, a torchvision that does not match torch."""
+
+    exit_status = 6  # pytest itself uses 0 to 5
