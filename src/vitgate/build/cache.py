@@ -1,0 +1,102 @@
+"""Artifacts on disk, keyed by everything that decides their content, so that nothing is built twice or trusted blindly.
+
+An entry is a folder `KEY/` with the file and `entry.json` (its blake2b digest, its size, how it was made). It appears
+by a rename, so it is whole or absent; a file that was altered later no longer matches its digest and is built again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vitgate.errors import MachineError
+from vitgate.evidence import locked
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cached file. `stamp` is (size, mtime in ns, inode): while it is unchanged the digest need not be taken anew."""
+
+    path: str
+    bytes: int
+    digest: str
+    seconds: float
+    stamp: tuple[int, int, int]
+
+
+class ArtifactCache:
+    """A folder of entries, shared by all workers, and between sessions where the user keeps it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use (and make) this folder; MachineError where that is not possible."""
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise PermissionError("not writable")
+        except OSError as error:
+            raise MachineError(f"cannot keep artifacts: {error}", where=folder, do="choose another --artifact-cache") from None
+
+    def get(self, key: str, file: str, make: Callable[[Path], None]) -> Entry:
+        """Return the entry of that key, made by `make(path)` if it is missing or was altered."""
+        folder = self.folder / key
+        with locked(self.folder / "locks" / key):
+            entry = self._sound(folder)
+            if entry is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                entry = self._make(folder, file, make)
+        return entry
+
+    def _make(self, folder: Path, file: str, make: Callable[[Path], None]) -> Entry:
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            start = time.perf_counter()
+            make(temporary / file)
+            entry = _entry(temporary / file, folder / file, time.perf_counter() - start)
+            (temporary / "entry.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
+            os.rename(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return entry
+
+    def _sound(self, folder: Path) -> Entry | None:
+        try:
+            row = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+            entry = Entry(**{**row, "path": str(folder / Path(row["path"]).name), "stamp": tuple(row["stamp"])})
+            if _stamp(Path(entry.path)) == entry.stamp:
+                return entry
+            return entry if digest_of(Path(entry.path)) == entry.digest else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def key_of(parts: Mapping[str, object]) -> str:
+    """Return 32 hex digits that change with any of the parts (plain JSON values)."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return the blake2b digest of a file, 64 hex digits, reading it in pieces of 4 MiB."""
+    digest = hashlib.blake2b(digest_size=32)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _entry(path: Path, final: Path, seconds: float) -> Entry:
+    return Entry(str(final), path.stat().st_size, digest_of(path), seconds, _stamp(path))

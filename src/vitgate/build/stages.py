@@ -1,0 +1,108 @@
+"""The tutorial's steps, one small function a stage, each exactly the call that the tutorial makes.
+
+Every function takes the live parent and returns the live child, or writes the file. Warnings that PyTorch gives are
+not judged here (see `vitgate.run.api`); they are silenced so that a run stays readable.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vitgate.cases import Case
+from vitgate.engines import Engine
+from vitgate.errors import MachineError, VitgateError
+from vitgate.outcome import ClaimFailed, Outcome
+from vitgate.variants import Stage
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+_LEAST_FREE_BYTES = 16 << 20  # below this, a failed save is the disk's doing; torch only says "failed writing file"
+
+
+@contextmanager
+def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
+    """Turn whatever the stage raises into the outcome `failed at NAME`; a full disk or memory is the machine's fault."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ClaimFailed, VitgateError):
+        raise
+    except MemoryError:
+        raise MachineError("out of memory", where=name, do="free memory or use fewer workers (-n 1)") from None
+    except Exception as error:  # the stage boundary: any failure becomes a named outcome
+        _blame_disk(error, name, folder)
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ClaimFailed(Outcome("failed at", name, type(error).__name__, first)) from error
+
+
+def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
+    full = isinstance(error, OSError) and error.errno in _NO_ROOM
+    if folder is not None and shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+        full = True
+    if full:
+        raise MachineError(f"cannot write at stage {name}", where=folder or "", do="free disk space") from error
+
+
+@contextmanager
+def engine_set(engine: Engine) -> Iterator[None]:
+    """Make `engine` the quantized backend within the block."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def architecture(case: Case, **extra: Any) -> nn.Module:
+    """Build the case's model without its weights; `extra` goes to timm."""
+    import timm
+    from timm.models.vision_transformer import VisionTransformer
+
+    if case.model == "VisionTransformer":
+        return VisionTransformer(**case.arguments, **extra)
+    return timm.create_model(case.model, pretrained=False, **case.arguments, **extra)
+
+
+def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can."""
+    if "assign" in nn.Module.load_state_dict.__code__.co_varnames:  # from torch 2.1 on
+        with torch.device("meta"):
+            model = architecture(case)
+        model.load_state_dict(dict(state), strict=True, assign=True)
+    else:
+        model = architecture(case)
+        model.load_state_dict(dict(state), strict=True)
+    return model.eval()
+
+
+def quantize_dynamic(model: nn.Module, engine: Engine) -> nn.Module:
+    """Quantize every Linear to int8 as the tutorial does, static default qconfig on the model included."""
+    model.qconfig = torch.quantization.get_default_qconfig(engine)  # type: ignore[assignment]  # what the tutorial does
+    try:
+        quantized: nn.Module = torch.quantization.quantize_dynamic(model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+    finally:
+        del model.qconfig
+    return quantized
+
+
+def optimize_for_mobile(scripted: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    """Run the mobile optimizer."""
+    from torch.utils.mobile_optimizer import optimize_for_mobile as optimize
+
+    optimized: torch.jit.ScriptModule = optimize(scripted)
+    return optimized
+
+
+def save_for_lite_interpreter(module: torch.jit.ScriptModule, path: Path) -> None:
+    """Save with bytecode for the lite interpreter."""
+    module._save_for_lite_interpreter(str(path))  # the tutorial's own private call

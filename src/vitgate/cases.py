@@ -1,0 +1,106 @@
+"""What is deployed: the cases of `fixtures/cases.toml`, and the cells (case × engine × variant) that they span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.engines import Engine
+from vitgate.errors import UsageError
+from vitgate.variants import Variant, VariantName, VARIANTS
+
+
+class CheckpointRow(Strict):
+    """Where the published weights are: address, and the first digits of the sha256 (as the file name carries them)."""
+
+    url: str
+    sha256: str
+
+
+class Case(Strict):
+    """One deployed model.
+
+    `model` is a name of timm's registry, or `VisionTransformer` for a model built from `arguments` alone.
+    `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
+    `heldout` names the labelled pictures of the accuracy claim (npz: images uint8 [N, H, W], labels uint8 [N]).
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str
+    model: str
+    arguments: dict[str, Any] = {}
+    input: tuple[int, int, int]
+    parameters: int
+    files: str
+    preprocessing: Literal["tutorial", "digits"]
+    checkpoint: CheckpointRow | None = None
+    standin: str | None = None
+    trained: str | None = None
+    heldout: str | None = None
+
+
+class CaseFile(Strict):
+    """The whole of `cases.toml`."""
+
+    case: list[Case]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One case under one engine in one variant; `str(cell)` is its test id."""
+
+    case: str
+    engine: Engine
+    variant: VariantName
+
+    def __str__(self) -> str:
+        """Return the exact test id, `case-engine-variant`."""
+        return f"{self.case}-{self.engine}-{self.variant}"
+
+    @property
+    def evidence_name(self) -> str:
+        """The name under which evidence is kept: float variants are the same under every engine."""
+        return str(self) if self.form.quantized else f"{self.case}-{self.variant}"
+
+    @property
+    def form(self) -> Variant:
+        """The row of the variant table."""
+        return VARIANTS[self.variant]
+
+    def at(self, variant: VariantName) -> Cell:
+        """Return the cell of the same case and engine at another variant."""
+        return Cell(self.case, self.engine, variant)
+
+    @property
+    def parent(self) -> Cell | None:
+        """The cell that this one is built from."""
+        return None if self.form.parent is None else self.at(self.form.parent)
+
+    def lineage(self) -> Iterator[Cell]:
+        """Yield the ancestors, the original first, and the cell itself last."""
+        if self.parent is not None:
+            yield from self.parent.lineage()
+        yield self
+
+
+@lru_cache(maxsize=None)
+def read_cases(path: Path | None = None) -> dict[str, Case]:
+    """Return the cases by id, in the file's order."""
+    path = path or fixtures_folder() / "cases.toml"
+    rows = read_model(CaseFile, path).case
+    unique([row.id for row in rows], where=path)
+    return {row.id: row for row in rows}
+
+
+def case_named(name: str) -> Case:
+    """Return the case of that exact id; UsageError names the known ones."""
+    cases = read_cases()
+    if name not in cases:
+        raise UsageError(f"unknown case {name!r}", where="--case", do=f"choose from {', '.join(cases)}")
+    return cases[name]

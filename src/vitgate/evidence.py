@@ -1,0 +1,105 @@
+"""What was observed, on disk: each observation is made once per session, by whichever worker needs it first.
+
+The half that imports torch writes evidence; the half that judges, and the controller of a parallel run, read it. An
+observation that could not be made is evidence too: its outcome says at which stage it stopped, and no other worker
+tries again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from vitgate.outcome import ClaimFailed, Outcome
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Plain values and arrays; or, where `outcome` is set, why there are none."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+    def demand(self) -> Evidence:
+        """Return itself, or raise ClaimFailed with the outcome that stands in the way."""
+        if self.outcome is not None:
+            raise ClaimFailed(self.outcome)
+        return self
+
+
+class Store:
+    """A folder of evidence that all workers of a session share."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use (and make) this folder."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, kind: str, name: str, make: Callable[[], Evidence]) -> Evidence:
+        """Return the evidence of that kind and name; the first caller makes it while the others wait for it."""
+        path = self._path(kind, name)
+        if not path.exists():
+            with locked(path):
+                if not path.exists():
+                    self._write(path, make())
+        return self._read(path)
+
+    def find(self, kind: str, name: str) -> Evidence | None:
+        """Return the evidence if somebody made it."""
+        path = self._path(kind, name)
+        return self._read(path) if path.exists() else None
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether somebody made that evidence."""
+        return self._path(kind, name).exists()
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self.folder / kind / f"{name}.json"
+
+    def _write(self, path: Path, evidence: Evidence) -> None:
+        if evidence.arrays:
+            with replacing(path.with_suffix(".npz")) as temporary, open(temporary, "wb") as file:
+                np.savez(file, **evidence.arrays)
+        outcome = evidence.outcome.to_json() if evidence.outcome else None
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({"values": evidence.values, "outcome": outcome}), encoding="utf-8")
+
+    def _read(self, path: Path) -> Evidence:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
+        arrays: Arrays = {}
+        if path.with_suffix(".npz").exists():
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        return Evidence(data["values"], arrays, outcome)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of that path; a killed process gives it up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place once the block has ended well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""From a choice of weights to one safetensors file that every worker maps into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+
+from vitgate.build.cache import ArtifactCache, digest_of, key_of
+from vitgate.build.stages import architecture
+from vitgate.cases import Case
+from vitgate.data import fixtures_folder
+from vitgate.errors import MachineError
+from vitgate.evidence import Evidence
+from vitgate.inputs import standin
+from vitgate.inputs.pictures import read_standin
+from vitgate.inputs.weights import Checkpoint, check_state, choose_source, read_state, WeightsSource
+
+
+def weights_of(case: Case, request: str, cache: ArtifactCache) -> Evidence:
+    """Return path, digest, kind and note of the case's weights; the file holds float32 parameters by timm's names.
+
+    Errors: UsageError for weights that do not fit, MachineError for a checkpoint that cannot be had.
+    """
+    source = _source(case, request)
+    if source.kind == "standin":
+        return _standin(case, source, cache)
+    assert source.path is not None
+    digest = digest_of(source.path)
+    parts = {"weights": digest, "case": case.id}
+    entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source.path, path))
+    return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
+
+
+def _source(case: Case, request: str) -> WeightsSource:
+    if request == "trained":
+        assert case.trained is not None
+        return WeightsSource("trained", fixtures_folder() / case.trained, "trained weights, committed with the suite")
+    row = case.checkpoint
+    checkpoint = Checkpoint(row.url, row.sha256) if row else None
+    return choose_source(request, checkpoint, case.standin is not None)
+
+
+def _convert(case: Case, source: Path | None, path: Path) -> None:
+    assert source is not None
+    state = check_state(read_state(source), shapes_of(case), where=str(source))
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+
+
+def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
+    row = read_standin(case)
+
+    def make(path: Path) -> None:
+        state = standin.generate(shapes_of(case), fixtures_folder() / "heads" / row.head)
+        if (digest := standin.digest(state)) != row.sha256:
+            raise MachineError(
+                f"the generated weights have sha256 {digest[:16]}…, not the pinned {row.sha256[:16]}…",
+                where=f"stand-in of {case.id}",
+                do="report this machine's NumPy and processor",
+            )
+        save_arrays(state, path)
+
+    entry = cache.get(key_of({"standin": row.sha256}), "weights.safetensors", make)
+    return Evidence({"path": entry.path, "digest": row.sha256, "kind": "standin", "note": source.note})
+
+
+def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the case's parameters by name, without allocating them where torch can."""
+    if hasattr(torch, "get_default_device") or hasattr(torch.device, "__enter__"):
+        with torch.device("meta"):
+            model = architecture(case)
+    else:
+        model = architecture(case)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def load_state(weights: Evidence) -> dict[str, Any]:
+    """Map the file into memory: float32 tensors by name, shared by all processes that do the same."""
+    return dict(load_file(weights.values["path"]))

@@ -1,0 +1,78 @@
+"""The inputs of a case as arrays: reference pictures with their labels, and the held-out pictures of its accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from vitgate.cases import Case
+from vitgate.data import fixtures_folder, read_model, Strict
+from vitgate.evidence import Evidence
+from vitgate.inputs.images import reference_picture
+
+REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
+DIGIT_STEPS = 16.0  # scikit-learn's digits count black pixels of 4×4 fields: values 0 to 16
+
+
+class PictureRow(Strict):
+    """An embedded picture: its file, its label under the stand-in weights, what it shows."""
+
+    file: str
+    label: int
+    name: str
+    sha256: str
+    margin: float
+
+
+class StandinFile(Strict):
+    """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures."""
+
+    generator: int
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    head: str
+    fallback_reference: str
+    picture: list[PictureRow]
+
+
+def read_standin(case: Case) -> StandinFile:
+    """Return the case's stand-in description."""
+    assert case.standin is not None
+    return read_model(StandinFile, fixtures_folder() / case.standin)
+
+
+def pictures_of(case: Case, assets: str | None) -> Evidence:
+    """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
+
+    The first picture is the reference picture. Values: the pictures' names, and the note on the reference's source.
+    """
+    return _digits(case) if case.preprocessing == "digits" else _tutorial(case, assets)
+
+
+def _tutorial(case: Case, assets: str | None) -> Evidence:
+    from vitgate.inputs.preprocess import preprocess
+
+    standin, folder = read_standin(case), fixtures_folder() / "images"
+    reference = reference_picture(Path(assets) if assets else None, embedded=folder / standin.fallback_reference)
+    embedded = [row for row in standin.picture if folder / row.file != reference.path]
+    paths = [reference.path, *(folder / row.file for row in embedded)]
+    x = np.concatenate([preprocess(path).numpy() for path in paths])
+    labels = np.array([REFERENCE_LABEL, *(row.label for row in embedded)], dtype=np.int64)
+    values = {
+        "names": ["reference", *(Path(row.file).stem for row in embedded)],
+        "source": reference.source,
+        "sha256": reference.sha256,
+        "note": reference.note,
+    }
+    return Evidence(values, {"x": x, "labels": labels})
+
+
+def _digits(case: Case) -> Evidence:
+    assert case.heldout is not None
+    with np.load(fixtures_folder() / case.heldout, allow_pickle=False) as stored:
+        images, labels = stored["images"], stored["labels"].astype(np.int64)
+    x = ((images.astype(np.float32) / DIGIT_STEPS - 0.5) / 0.5)[:, None]
+    first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+    values = {"names": [f"digit_{digit}" for digit in range(10)], "source": "embedded", "sha256": "", "note": "committed scans"}
+    return Evidence(values, {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels})

@@ -1,0 +1,82 @@
+"""The claims of `fixtures/claims.toml`: which sentence each comes from, and which cells it is made about."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.engines import Engine, ENGINES
+from vitgate.errors import UsageError
+from vitgate.variants import VariantName, VARIANTS
+
+
+class Sentence(Strict):
+    """Something that the tutorial promises, in our words, with the section that says it."""
+
+    id: str
+    section: str
+    says: str
+
+
+class Claim(Strict):
+    """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
+
+    `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
+    test of it is about: a cell, a case under one engine, one of the tutorial's calls, or the whole session.
+    """
+
+    id: str
+    says: str
+    sentences: tuple[str, ...] = ()
+    link: str = ""
+    per: str = "cell"
+    cases: tuple[str, ...] | None = None
+    engines: tuple[Engine, ...] | None = None
+    variants: tuple[VariantName, ...] | None = None
+
+    def cells(self) -> list[Cell]:
+        """Return the cells that the claim is made about, in the tables' order."""
+        return [
+            Cell(case, engine, variant)
+            for case in self.cases or tuple(read_cases())
+            for engine in self.engines or ENGINES
+            for variant in self.variants or tuple(VARIANTS)
+        ]
+
+    def groups(self) -> list[tuple[str, Engine]]:
+        """Return the (case, engine) pairs that the claim is made about."""
+        return list(dict.fromkeys((cell.case, cell.engine) for cell in self.cells()))
+
+
+class ClaimFile(Strict):
+    """The whole of `claims.toml`."""
+
+    sentence: list[Sentence]
+    claim: list[Claim]
+
+
+@lru_cache(maxsize=None)
+def read_claims(path: Path | None = None) -> dict[str, Claim]:
+    """Return the claims by id; UsageError for a duplicate, an unknown case or an unknown sentence."""
+    path = path or fixtures_folder() / "claims.toml"
+    rows = read_model(ClaimFile, path)
+    unique([row.id for row in rows.claim] , where=path)
+    unique([row.id for row in rows.sentence], where=path)
+    for row in rows.claim:
+        _known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", path)
+        _known(row.cases or (), list(read_cases()), f"claim {row.id}: case", path)
+    return {row.id: row for row in rows.claim}
+
+
+def read_sentences(path: Path | None = None) -> dict[str, Sentence]:
+    """Return the tutorial's sentences by id."""
+    path = path or fixtures_folder() / "claims.toml"
+    return {row.id: row for row in read_model(ClaimFile, path).sentence}
+
+
+def _known(names: tuple[str, ...], known: list[str], what: str, where: object) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{what} {name!r} does not exist", where=where, do=f"use one of {', '.join(known)}")

@@ -1,0 +1,96 @@
+"""The numbers that say how far two sets of outputs are apart. NumPy only: inputs are arrays that runtimes stored.
+
+Shapes are [pictures, classes], float32. Nothing compared, NaN and unequal shapes are failures, never a pass: the
+functions then return findings with the value NaN, which no bound admits.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from vitgate.outcome import Finding
+
+Array = npt.NDArray[np.float32]
+
+# Equal outputs have an infinite ratio; JSON and the tables need a number, and float32 cannot resolve more than this.
+SQNR_CEILING = 200.0
+
+
+def sqnr(reference: Array, other: Array) -> float:
+    """Return the signal-to-quantization-noise ratio in dB, at most SQNR_CEILING; NaN for NaN, Inf or no values."""
+    signal, noise = _power(reference), _power(reference.astype(np.float64) - other.astype(np.float64))
+    if not (math.isfinite(signal) and math.isfinite(noise)) or signal == 0.0:
+        return math.nan
+    return SQNR_CEILING if noise == 0.0 else min(SQNR_CEILING, 10.0 * math.log10(signal / noise))
+
+
+def _power(values: npt.NDArray[np.floating]) -> float:
+    return float(np.mean(np.square(values, dtype=np.float64))) if values.size else math.nan
+
+
+def cosine(reference: Array, other: Array) -> float:
+    """Return the smallest cosine between rows."""
+    a, b = reference.astype(np.float64), other.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.min(np.sum(a * b, axis=1) / norms)) if a.size and np.all(norms > 0) else math.nan
+
+
+def largest_difference(reference: Array, other: Array) -> float:
+    """Return the largest absolute difference in units of the reference's standard deviation."""
+    spread = float(np.std(reference, dtype=np.float64)) if reference.size else 0.0
+    return float(np.max(np.abs(reference - other))) / spread if spread > 0 else math.nan
+
+
+def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, ...]:
+    """Return SQNR, cosine and largest difference of `other` from `reference`, without bounds yet."""
+    same = reference.shape == other.shape and reference.size > 0
+    note = "" if same else f"shapes {reference.shape} and {other.shape}"
+    values = (
+        ("sqnr", sqnr, "dB"),
+        ("cosine", cosine, "1"),
+        ("largest_difference", largest_difference, "std of logits"),
+    )
+    return tuple(
+        Finding(name, function(reference, other) if same else math.nan, unit, against=against, note=note)
+        for name, function, unit in values
+    )
+
+
+def margins(logits: Array, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Return per row how far the label's logit lies above the best other one; negative where the label is lost."""
+    rows = np.arange(len(labels))
+    own = logits[rows, labels].astype(np.float64)
+    others = logits.astype(np.float64).copy()
+    others[rows, labels] = -np.inf
+    result: npt.NDArray[np.float64] = own - others.max(axis=1)
+    return result
+
+
+def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
+    """Return accuracy, the lower end of the 95% interval of its change against `reference`, and top-1 agreement.
+
+    The change is of paired proportions on the same pictures; the interval is Agresti and Min's (2005) adjusted Wald
+    interval, which keeps its coverage where few pictures change.
+    """
+    if not len(labels) or reference.shape != other.shape or not (np.isfinite(other).all() and len(other) == len(labels)):
+        return (Finding("accuracy", math.nan, "1", note=f"shapes {reference.shape} and {other.shape}"),)
+    right, was_right = other.argmax(axis=1) == labels, reference.argmax(axis=1) == labels
+    gained, lost = int(np.sum(right & ~was_right)), int(np.sum(~right & was_right))
+    note = f"{gained} pictures gained, {lost} lost of {len(labels)}"
+    agreement = float(np.mean(other.argmax(axis=1) == reference.argmax(axis=1)))
+    return (
+        Finding("accuracy", float(np.mean(right)), "1"),
+        Finding("accuracy_change_low", _paired_low(gained, lost, len(labels)), "1", against="original", note=note),
+        Finding("agreement", agreement, "1", against="original"),
+    )
+
+
+def _paired_low(gained: int, lost: int, n: int) -> float:
+    z = float(stats.norm.ppf(0.975))
+    up, down, total = gained + 0.5, lost + 0.5, n + 2.0
+    change = (up - down) / total
+    return change - z * math.sqrt((up + down - (up - down) ** 2 / total) / total**2)

@@ -1,0 +1,108 @@
+"""From evidence to findings: the numbers of each claim, still without their bounds. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vitgate.evidence import Evidence
+from vitgate.judge.compare import margins
+from vitgate.judge.ratios import fastest_quartile, ratio
+from vitgate.outcome import Finding
+
+
+def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_labels: bool) -> tuple[Finding, ...]:
+    """Return the share of pictures whose top-1 is right, and the smallest margin in logits.
+
+    The first picture's label is known for every weights; the others' only for weights that they were made for
+    (`true_labels`), and otherwise are what the original says.
+    """
+    logits = outputs.arrays["logits"]
+    expected = pictures.arrays["labels"].copy()
+    if not true_labels:
+        expected[1:] = original.arrays["logits"][1:].argmax(axis=1)
+    if logits.ndim != 2 or len(logits) != len(expected) or not np.isfinite(logits).all():
+        return (Finding("right_labels", math.nan, "1", note=f"logits of shape {logits.shape}, NaN or Inf among them"),)
+    wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
+    names = pictures.values["names"]
+    note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
+    spread = margins(logits, expected)
+    return (
+        Finding("right_labels", 1.0 - len(wrong) / len(expected), "1", note=note),
+        Finding("smallest_margin", float(spread.min()), "logits", judged=False, note=names[int(spread.argmin())]),
+    )
+
+
+def repeated(outputs: Evidence) -> Finding:
+    """Return the largest difference between the first picture's logits before and after the other pictures."""
+    first, again = outputs.arrays["logits"][:1], outputs.arrays["again"]
+    same = first.shape == again.shape and first.size > 0
+    return Finding("difference_on_repeat", float(np.max(np.abs(first - again))) if same else math.nan, "logits")
+
+
+def sizes(own: Evidence, scripted: Evidence, parent: Evidence | None) -> tuple[Finding, ...]:
+    """Return bytes, the reduction against the scripted file, and the ratio to the parent's file."""
+    size = float(own.values["bytes"])
+    found = [Finding("size", size, "bytes")]
+    if own.values["path"] != scripted.values["path"]:
+        found.append(Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted"))
+    if parent is not None:
+        found.append(Finding("size_ratio", size / parent.values["bytes"], "1", against="parent"))
+    return tuple(found)
+
+
+def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, ...]:
+    """Return how far the weights in the file are from the original's; every statistic over all Linear layers."""
+    layers = readback["layers"]
+    unmatched = readback["unmatched"]
+    found = [
+        Finding("linears", float(len(layers)), "1", judged=False),
+        Finding("unmatched_parameters", float(len(unmatched)), "1", note=", ".join(unmatched[:3])),
+    ]
+    if quantized:
+        found += _quantized(layers)
+    else:
+        found.append(Finding("quantized_linears", float(sum(bool(row["quantized"]) for row in layers)), "1"))
+    return tuple(found)
+
+
+def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
+    plain = [row["name"] for row in layers if not row["quantized"]]
+    if plain or not layers:
+        return [Finding("plain_linears", float(len(plain)) if layers else math.nan, "1", note=", ".join(plain[:3]))]
+    scheme = [row["name"] for row in layers if (row["scheme"], row["dtype"]) != ("per_tensor_affine", "qint8")]
+    worst = max(layers, key=lambda row: float(row["max_error_steps"]))
+    biases = [row["name"] for row in layers if not row["bias_equal"]]
+    coarse = min(layers, key=lambda row: int(row["levels"]))
+    scale = max(layers, key=lambda row: abs(float(row["scale_ratio"]) - 1.0))
+    return [
+        Finding("plain_linears", 0.0, "1"),
+        Finding("other_schemes", float(len(scheme)), "1", note=", ".join(scheme[:3])),
+        Finding("error", float(worst["max_error_steps"]), "quantization steps", note=worst["name"]),
+        Finding("levels", float(coarse["levels"]), "1", note=coarse["name"]),
+        Finding("scale_ratio", float(scale["scale_ratio"]), "1", note=scale["name"]),
+        Finding("changed_biases", float(len(biases)), "1", note=", ".join(biases[:3])),
+    ]
+
+
+def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
+    """Return the ratio to the original, the guards that CPU time of one thread cannot see, and the plain times."""
+    own, original = samples.get(variant), samples.get("original")
+    if own is None or original is None:
+        return (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
+    found = ratio(own["thread"], original["thread"])
+    note = f"95% interval {found.low:.3f} to {found.high:.3f}, {len(own['thread'])} rounds"
+    return (
+        Finding("ratio", found.value, "1", against="original", note=note),
+        Finding("wall_per_cpu", _least(own["wall"], own["thread"]), "1"),
+        Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
+        Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
+        Finding("profiler", float(own["profiled_ms"]), "ms", judged=False, note="the tutorial's own figure"),
+    )
+
+
+def _least(of: list[float], to: list[float]) -> float:
+    return min(a / b for a, b in zip(of, to))

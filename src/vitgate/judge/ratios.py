@@ -1,0 +1,65 @@
+"""Latency ratios from samples: the estimate, its interval, and when the sampling may stop. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ROUNDS_AT_LEAST = 4
+ROUNDS_AT_MOST = 24
+
+# Standard deviation of the ratio of fastest-quartile means between runs of one model, busy neighbour included.
+RATIO_SD = 0.016
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The window in which a ratio to the original must lie; None means open."""
+
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two latencies and the interval in which it lies with about 95% confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+def fastest_quartile(seconds: Sequence[float]) -> float:
+    """Return the mean of the fastest quarter of the samples, of one sample at least."""
+    fastest = sorted(seconds)[: max(1, len(seconds) // 4)]
+    return sum(fastest) / len(fastest)
+
+
+def ratio(of: Sequence[float], to: Sequence[float]) -> Ratio:
+    """Return the ratio of the fastest-quartile means with its interval.
+
+    The interval's width comes from the known spread of such ratios and, where the fastest quarters of these samples
+    lie further apart than that, from them.
+    """
+    value = fastest_quartile(of) / fastest_quartile(to)
+    spread = max(RATIO_SD, math.hypot(_spread(of), _spread(to)))
+    return Ratio(value, value * math.exp(-1.96 * spread), value * math.exp(1.96 * spread))
+
+
+def _spread(seconds: Sequence[float]) -> float:
+    """Relative distance from the fastest sample to the one at the first quartile, a robust measure of its noise."""
+    ranked = sorted(seconds)
+    return math.log(ranked[max(1, len(ranked) // 4)] / ranked[0]) / 2 if len(ranked) > 1 else math.inf
+
+
+def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
+    """Whether every bounded ratio's interval lies wholly inside or wholly outside its bounds."""
+    return all(
+        clears(ratio(samples[name], samples["original"]), bound) for name, bound in bounds.items() if name in samples
+    )
+
+
+def clears(found: Ratio, bound: Bound) -> bool:
+    """Whether no bound lies within the interval."""
+    return not any(edge is not None and found.low < edge < found.high for edge in (bound.lower, bound.upper))

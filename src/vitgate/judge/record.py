@@ -1,0 +1,176 @@
+"""The versioned record of one run: environment, inputs, measurements, outcomes. Reading one executes nothing.
+
+Every number carries its unit: findings in their `unit` field, the other fields in their names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vitgate.data import Strict, unique, validate
+from vitgate.errors import UsageError
+from vitgate.evidence import replacing
+from vitgate.outcome import Finding, Outcome
+
+SCHEMA = 1
+
+Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
+
+
+class FindingRow(Strict):
+    """One judged number. A value of None stands for NaN, which no bound admits."""
+
+    statistic: str
+    value: float | None
+    unit: str
+    lower: float | None = None
+    upper: float | None = None
+    against: str = ""
+    tolerance: str = ""
+    judged: bool = True
+    note: str = ""
+
+
+class ClaimRow(Strict):
+    """What became of one claim about one subject (a cell's id, a case and engine, one of the tutorial's calls)."""
+
+    claim: str
+    subject: str
+    case: str = ""
+    engine: str = ""
+    variant: str = ""
+    status: Status
+    outcome: str
+    error: str = ""
+    deviation: str = ""
+    message: str = ""
+    findings: tuple[FindingRow, ...] = ()
+    test: str
+
+    @property
+    def name(self) -> str:
+        """The row's identity within its record."""
+        return f"{self.claim}[{self.subject}]"
+
+
+class CellRow(Strict):
+    """One line of the table: what one variant of one case measures under one engine."""
+
+    case: str
+    engine: str
+    variant: str
+    outcome: str
+    deviation: str = ""
+    size_bytes: int | None = None
+    digest_blake2b: str = ""
+    build_seconds: float | None = None
+    latency_ms: float | None = None
+    latency_ratio: float | None = None
+    latency_ratio_low: float | None = None
+    latency_ratio_high: float | None = None
+    profiler_ms: float | None = None
+    label: int | None = None
+    margin: float | None = None
+    sqnr_db: float | None = None
+
+
+class InputRow(Strict):
+    """Where a case's weights and pictures came from."""
+
+    case: str
+    weights: str
+    weights_note: str
+    weights_digest: str
+    pictures: str
+    pictures_note: str
+    pictures_sha256: str
+
+
+class Environment(Strict):
+    """Which PyTorch this was, on which machine."""
+
+    torch: str
+    commit: str | None
+    configuration: str
+    configuration_digest: str
+    cpu_capability: str
+    engines: tuple[str, ...]
+    xnnpack: bool
+    packages: dict[str, str]
+    python: str
+    platform: str
+    machine: str
+    cpu: str
+    cores: int
+
+
+class Record(Strict):
+    """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing."""
+
+    schema_version: int = Field(default=SCHEMA, ge=1)
+    created: str
+    vitgate: str
+    cases: tuple[str, ...]
+    engines: tuple[str, ...]
+    complete: bool
+    missing: tuple[str, ...]
+    environment: Environment
+    inputs: tuple[InputRow, ...]
+    cells: tuple[CellRow, ...]
+    claims: tuple[ClaimRow, ...]
+    warnings: tuple[str, ...] = ()
+    new_operators: tuple[str, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_record(path: Path) -> Record:
+    """Read a record; UsageError for one that is truncated, of a newer schema, or with rows of the same name."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UsageError(f"not a readable record: {error}", where=path, do="make it again") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
+    record = validate(Record, data, where=path)
+    unique([row.name for row in record.claims], where=path)
+    return record
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a record."""
+    return Record.model_json_schema()
+
+
+def finding_row(finding: Finding) -> FindingRow:
+    """Turn a finding into its row; NaN has no place in JSON."""
+    fields = {**vars(finding)}
+    if not math.isfinite(finding.value):
+        fields["value"] = None
+    return FindingRow(**fields)
+
+
+def claim_row(*, claim: str, subject: str, test: str, outcome: Outcome, status: Status, deviation: str, message: str, **place: str) -> ClaimRow:
+    """Turn an outcome and its settlement into a row; `place` holds case, engine and variant."""
+    return ClaimRow(
+        claim=claim,
+        subject=subject,
+        status=status,
+        outcome=str(outcome),
+        error=outcome.error,
+        deviation=deviation,
+        message=message,
+        findings=tuple(finding_row(finding) for finding in outcome.findings),
+        test=test,
+        **place,
+    )

@@ -1,0 +1,137 @@
+"""The benchmark table as readable text, and its comparison with the accepted one, column by column.
+
+A table is the tutorial's, grown by the numbers that decide: one line a variant, columns separated by `|`, preceded by
+`# key: value` lines that say where it was measured. Nothing is masked: each column has a declared tolerance, and a
+column that cannot be compared (another processor, other weights) is reported with the reason instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from vitgate.cases import Cell
+from vitgate.engines import engine_named
+from vitgate.errors import UsageError
+from vitgate.judge.record import CellRow
+from vitgate.judge.tolerances import Tolerances
+from vitgate.outcome import Finding
+
+COLUMNS = ("variant", "size_mb", "size_reduction", "latency_ms", "latency_ratio", "label", "sqnr_db", "outcome")
+_EMPTY = "-"
+DECLARED = ", declared as "
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where it was measured, and its lines by variant, each with the text of every column."""
+
+    about: Mapping[str, str]
+    lines: Mapping[str, Mapping[str, str]]
+
+
+def table_of(rows: list[CellRow], about: Mapping[str, str]) -> Table:
+    """Make the table of one case and engine from its cells."""
+    scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
+    return Table(about, {row.variant: _line(row, scripted) for row in rows})
+
+
+def _line(row: CellRow, scripted: int | None) -> dict[str, str]:
+    reduction = 1 - row.size_bytes / scripted if row.size_bytes and scripted else None
+    return {
+        "variant": row.variant,
+        "size_mb": _text(row.size_bytes and row.size_bytes / 1e6, ".3f"),
+        "size_reduction": _text(reduction, ".1%"),
+        "latency_ms": _text(row.latency_ms, ".2f"),
+        "latency_ratio": _text(row.latency_ratio, ".3f"),
+        "label": _text(row.label, "d"),
+        "sqnr_db": _text(row.sqnr_db, ".1f"),
+        "outcome": row.outcome,
+    }
+
+
+def _text(value: float | None, form: str) -> str:
+    return _EMPTY if value is None else format(value, form)
+
+
+def render(table: Table) -> str:
+    """Return the table as text with aligned columns, ending in a newline."""
+    widths = {name: max(len(name), *(len(line[name]) for line in table.lines.values())) for name in COLUMNS}
+    head = [f"# {key}: {value}" for key, value in table.about.items()]
+    rows = [{name: name for name in COLUMNS}, *table.lines.values()]
+    body = [" | ".join(row[name].ljust(widths[name]) for name in COLUMNS).rstrip() for row in rows]
+    return "\n".join([*head, *body]) + "\n"
+
+
+def parse(text: str, where: object = "") -> Table:
+    """Read what `render` wrote; UsageError where it is not that."""
+    lines = text.splitlines()
+    about = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# ") and ": " in line)
+    rows = [[part.strip() for part in line.split(" | ")] for line in lines if line and not line.startswith("#")]
+    if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        raise UsageError("not a benchmark table", where=where, do="accept it anew with --snapshot-update")
+    return Table(about, {row[0]: dict(zip(COLUMNS, row)) for row in rows[1:]})
+
+
+def differences(own: Table, accepted: Table) -> list[Finding]:
+    """Return one finding per compared number, against "accepted", and one `lines_that_differ` for the words.
+
+    A line whose outcome a deviation declares has no numbers to compare; the build claim holds it to that outcome.
+    """
+    words: list[str] = []
+    if list(own.lines) != list(accepted.lines):
+        words.append(f"variants {', '.join(own.lines)} instead of {', '.join(accepted.lines)}")
+    found: list[Finding] = []
+    for variant in [name for name in own.lines if name in accepted.lines]:
+        mine, theirs = own.lines[variant], accepted.lines[variant]
+        if DECLARED in mine["outcome"]:
+            continue
+        words += [
+            f"{variant}: {name} {mine[name]!r}, accepted {theirs[name]!r}"
+            for name in ("label", "outcome")
+            if mine[name] != theirs[name]
+        ]
+        found += [column(variant, mine, theirs, own, accepted) for column in _NUMBERS]
+    return [Finding("lines_that_differ", float(len(words)), "1", against="accepted", note="; ".join(words)), *found]
+
+
+def judged(own: Table, accepted: Table, tolerances: Tolerances) -> list[Finding]:
+    """Return the differences with their bounds; case, engine, weights and machine are those of `own`."""
+    about = own.about
+    cell = Cell(about["case"], engine_named(about["engine"]), "original")
+    return [
+        tolerances.bounded("table", finding, cell, about["weights"], about["machine"])
+        for finding in differences(own, accepted)
+    ]
+
+
+def _number(text: str) -> float:
+    if text == _EMPTY:
+        return math.nan
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+
+
+Column = Callable[[str, Mapping[str, str], Mapping[str, str], Table, Table], Finding]
+
+
+def _column(name: str, statistic: str, unit: str, relative: bool, same: tuple[str, ...]) -> Column:
+    def compare(variant: str, mine: Mapping[str, str], theirs: Mapping[str, str], own: Table, accepted: Table) -> Finding:
+        if mine[name] == theirs[name] == _EMPTY:
+            return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=f"{variant}: no {name} in either")
+        a, b = _number(mine[name]), _number(theirs[name])
+        value = (abs(math.log(a / b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
+        other = [key for key in same if own.about.get(key) != accepted.about.get(key)]
+        why = "; ".join(f"not judged, {key} is {own.about.get(key)}, accepted on {accepted.about.get(key)}" for key in other)
+        note = f"{variant}: {mine[name]}, accepted {theirs[name]}" + (f"; {why}" if why else "")
+        return Finding(statistic, value, unit, against="accepted", judged=not other, note=note)
+
+    return compare
+
+
+_NUMBERS: tuple[Column, ...] = (
+    _column("size_mb", "size_change", "log ratio", True, ()),
+    _column("size_reduction", "reduction_change", "1", False, ()),
+    _column("latency_ratio", "latency_ratio_change", "log ratio", True, ("cpu",)),
+    _column("sqnr_db", "sqnr_change", "dB", False, ("weights",)),
+)

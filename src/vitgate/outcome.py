@@ -1,0 +1,94 @@
+"""What became of a claim, as a value: how it went, at which stage it stopped, and the numbers that decided it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Kind = Literal["passed", "failed", "failed at", "blocked by", "environment error", "unsupported"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number against its bounds; `needed` is the bound that would have let it pass, shown where it passed too.
+
+    `value` is in `unit`; a bound that is None does not exist. NaN is never within bounds.
+    """
+
+    statistic: str
+    value: float
+    unit: str
+    lower: float | None = None
+    upper: float | None = None
+    against: str = ""
+    tolerance: str = ""
+    judged: bool = True
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value lies within its bounds; a value that is only shown is always fine."""
+        if not self.judged:
+            return True
+        if math.isnan(self.value):
+            return False
+        return (self.lower is None or self.value >= self.lower) and (self.upper is None or self.value <= self.upper)
+
+    def line(self) -> str:
+        """Say it in one line: what was got, what was expected, the tolerance needed."""
+        of = f" against {self.against}" if self.against else ""
+        text = f"{self.statistic}{of}: {self.value:.6g} {self.unit}".rstrip()
+        if self.judged:
+            text += f", expected {self._bounds()}"
+        if self.judged and not self.ok:
+            text += f" [{self.tolerance}: would need {self._needed()}]"
+        return text + (f" ({self.note})" if self.note else "")
+
+    def _bounds(self) -> str:
+        low = "-inf" if self.lower is None else f"{self.lower:.6g}"
+        high = "inf" if self.upper is None else f"{self.upper:.6g}"
+        return f"[{low}, {high}]"
+
+    def _needed(self) -> str:
+        if math.isnan(self.value):
+            return "a number"
+        low = self.lower is not None and self.value < self.lower
+        return f"{'lower' if low else 'upper'} = {self.value:.6g}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one claim about one cell went.
+
+    `at` names the stage of "failed at" and the variant of "blocked by"; `error` is the exception's type name there.
+    """
+
+    kind: Kind
+    at: str = ""
+    error: str = ""
+    message: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the words that a deviation must state exactly: `failed at optimize_for_mobile`."""
+        return f"{self.kind} {self.at}".strip()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Outcome:
+        """Rebuild what `to_json` gave."""
+        findings = tuple(Finding(**row) for row in data.get("findings", ()))
+        return Outcome(**{**data, "findings": findings})
+
+
+class ClaimFailed(Exception):
+    """Raised by a check whose claim does not hold; carries the outcome, and is shown without a traceback."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        """Keep the outcome; the message is what a reader of the red test sees."""
+        super().__init__(outcome.message or str(outcome))
+        self.outcome = outcome

@@ -1,0 +1,163 @@
+"""The pytest plugin: options, fixtures, the order of tests, and the settling of each test's outcome.
+
+The hooks are short and hand over to the modules beside this one. Nothing here imports torch; a worker does so when
+its first check needs an observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitgate.cases import Cell
+from vitgate.errors import MachineError, UsageError
+from vitgate.evidence import Store
+from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.plan import Plan
+from vitgate.plugin import options, scheduling, settling
+from vitgate.plugin.check import Check
+from vitgate.plugin.controller import Controller
+from vitgate.plugin.session import apply_settings, SessionFolder
+from vitgate.plugin.turnstile import Turnstile
+from vitgate.run.environment import machine
+from vitgate.workbench import Workbench
+
+_PLAN = pytest.StashKey[Plan]()
+_FOLDER = pytest.StashKey[SessionFolder]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    options.add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Check options and data files, make the session's folder, and stop with one line where that cannot be."""
+    config.addinivalue_line("markers", "claim(id): the claim of fixtures/claims.toml that this test checks")
+    config.addinivalue_line("markers", "alone: runs while no other test of the session runs, on any worker")
+    try:
+        config.stash[_PLAN] = _received_plan(config) or _own_plan(config)
+        settling.read_data()
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    except MachineError as error:
+        pytest.exit(f"ERROR: {error}", returncode=error.exit_status)
+
+
+def _received_plan(config: pytest.Config) -> Plan | None:
+    received = getattr(config, "workerinput", {}).get("vitgate")
+    return Plan.from_json(received) if received else None
+
+
+def _own_plan(config: pytest.Config) -> Plan:
+    apply_settings()
+    folder = config.stash[_FOLDER] = SessionFolder()
+    config.add_cleanup(folder.remove)
+    plan = options.plan_from(config, folder.path)
+    config.pluginmanager.register(Controller(config, plan), "vitgate-controller")
+    return plan
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the plan to an xdist worker."""
+    node.workerinput["vitgate"] = node.config.stash[_PLAN].to_json()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of one case and engine on one worker, unless the user chose another distribution."""
+    if config.getoption("dist") not in ("load", "loadscope"):
+        return None
+    config.option.loadscopereorder = False
+    return scheduling.CellScheduling(config, log)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each conformance test the cells, or the case and engine pairs, of its claim."""
+    marker = metafunc.definition.get_closest_marker("claim")
+    if marker is None:
+        return
+    claim = claim_of(marker)
+    if "cell" in metafunc.fixturenames:
+        cells = claim.cells() if claim.per == "cell" else [Cell(case, engine, "original") for case, engine in claim.groups()]
+        ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
+        metafunc.parametrize("cell", cells, ids=ids)
+
+
+def claim_of(marker: pytest.Mark) -> Claim:
+    """Return the claim that a marker names."""
+    claims = read_claims()
+    if marker.args[0] not in claims:
+        raise pytest.UsageError(f"@pytest.mark.claim({marker.args[0]!r}): no such claim in fixtures/claims.toml")
+    return claims[marker.args[0]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cells that the options exclude, and put the rest into the order of the scopes."""
+    plan = config.stash[_PLAN]
+    cells = [(item, scheduling.cell_of(item)) for item in items]
+    left_out = [item for item, cell in cells if cell is not None and not plan.selects(cell)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+    items[:] = scheduling.ordered(item for item, cell in cells if cell is None or plan.selects(cell))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold the machine alone for a test that measures time, and share it for any other."""
+    turnstile = Turnstile(Path(item.config.stash[_PLAN].session))
+    with turnstile.alone() if _measures(item) else turnstile.shared():
+        return (yield)
+
+
+def _measures(item: pytest.Item) -> bool:
+    """Whether the test will take time samples: it is marked so, and nobody has taken them in this session."""
+    cell = scheduling.cell_of(item)
+    if item.get_closest_marker("alone") is None or cell is None:
+        return False
+    store = Store(Path(item.config.stash[_PLAN].session) / "evidence")
+    return not store.has("latency", f"{cell.case}-{cell.engine}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn what happened into an outcome, settle it against the declared deviations, and attach its row."""
+    report = yield
+    marker = item.get_closest_marker("claim")
+    if marker is not None and (report.when == "call" or call.excinfo is not None):
+        row = settling.settle(item, call, report, claim_of(marker))
+        report.user_properties.append(("vitgate", row.model_dump_json()))
+    elif call.excinfo is not None:
+        settling.shorten(call, report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Workbench:
+    """Return this worker's workbench."""
+    return Workbench(request.config.stash[_PLAN])
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest, cell: Cell, bench: Workbench) -> Check:
+    """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
+    made = Check(claim_of(request.node.get_closest_marker("claim")), cell, bench, read_tolerances(), machine())
+    settling.attach(request.node, made)
+    if not bench.supports(cell.engine):
+        raise settling.Unsupported(cell.engine)
+    return made
+
+
+@pytest.fixture
+def session_check(request: pytest.FixtureRequest, bench: Workbench) -> Check:
+    """Return the helpers for a claim that is not about a cell."""
+    made = Check(claim_of(request.node.get_closest_marker("claim")), None, bench, read_tolerances(), machine())
+    settling.attach(request.node, made)
+    return made

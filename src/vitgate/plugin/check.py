@@ -1,0 +1,69 @@
+"""What a conformance test gets: its claim, its cell, the workbench, and the one helper that asserts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vitgate.cases import Cell
+from vitgate.judge.claims import Claim
+from vitgate.judge.ratios import Bound
+from vitgate.judge.tolerances import Tolerances
+from vitgate.outcome import ClaimFailed, Finding, Outcome
+
+if TYPE_CHECKING:
+    from vitgate.workbench import Workbench
+
+
+@dataclass
+class Check:
+    """One claim about one cell. `findings` collects what was judged, for the record, passed or not."""
+
+    claim: Claim
+    place: Cell | None
+    bench: Workbench
+    tolerances: Tolerances
+    machine: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def assert_within(self, *, findings: Iterable[Finding], diagnose: Callable[[], str] | None = None) -> None:
+        """Assert that every finding lies within its tolerance and that there is at least one.
+
+        `diagnose` is called only on failure; its text joins the message.
+        """
+        __tracebackhide__ = True
+        self.findings += [self._bounded(finding) for finding in findings]
+        out = [finding for finding in self.findings if not finding.ok]
+        if out or not any(finding.judged for finding in self.findings):
+            text = "; ".join(finding.line() for finding in out) or "nothing was compared"
+            text += f". {diagnose()}" if diagnose and out else ""
+            raise ClaimFailed(Outcome("failed", message=text, findings=tuple(self.findings)))
+
+    def assert_that(self, *, holds: bool, message: str) -> None:
+        """Assert a plain fact; `message` says what was got and what was expected."""
+        __tracebackhide__ = True
+        self.findings.append(Finding("holds", float(holds), "1", lower=1.0, tolerance="exact", note="" if holds else message))
+        if not holds:
+            raise ClaimFailed(Outcome("failed", message=message, findings=tuple(self.findings)))
+
+    def latency_bounds(self) -> dict[str, Bound]:
+        """Return the bounds that decide when the sampling of this engine's latencies may stop."""
+        found = {}
+        for variant in self.claim.variants or ():
+            finding = Finding("ratio", 1.0, "1", against="original")
+            row = self.tolerances.find("latency", finding, self.cell.at(variant), self._weights(), self.machine)
+            found[str(variant)] = Bound(row.lower, row.upper)
+        return found
+
+    def _bounded(self, finding: Finding) -> Finding:
+        return self.tolerances.bounded(self.claim.id, finding, self.place, self._weights(), self.machine)
+
+    def _weights(self) -> str:
+        return str(self.bench.weights(self.place.case).values["kind"]) if self.place else ""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell; a claim about something else has none."""
+        assert self.place is not None
+        return self.place

@@ -1,0 +1,83 @@
+"""The one process that sees every report: header, record, table, the sentence at the end, and the exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vitgate.engines import ENGINES
+from vitgate.errors import MachineError, UsageError, VitgateError
+from vitgate.evidence import Store
+from vitgate.judge.claims import read_claims
+from vitgate.judge.record import ClaimRow, Record
+from vitgate.plan import Plan
+from vitgate.report.assemble import assemble
+from vitgate.report.terminal import render
+from vitgate.run.environment import packages
+
+_STATUS = {error.__name__: error.exit_status for error in (UsageError, MachineError)}
+
+
+class Controller:
+    """Collects the rows of a run. Under xdist it lives in the controller, otherwise in the only process."""
+
+    def __init__(self, config: pytest.Config, plan: Plan) -> None:
+        """Start with no rows."""
+        self._config, self._plan = config, plan
+        self._rows: list[ClaimRow] = []
+        self._record: Record | None = None
+        self._stopped: VitgateError | str = ""
+        self._stopped_by = ""
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is tested."""
+        plan, versions = self._plan, packages()
+        return [
+            f"vitgate {versions.get('vitgate', '?')}: torch {versions.get('torch', 'missing')}, "
+            f"torchvision {versions.get('torchvision', 'missing')}, timm {versions.get('timm', 'missing')}",
+            f"cases: {', '.join(plan.cases)}; engines: {', '.join(plan.engines)}; weights: {plan.weights}",
+        ]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the row of each claim; a claim of each name once."""
+        for name, value in report.user_properties:
+            if name == "vitgate":
+                row = ClaimRow.model_validate_json(str(value))
+                self._rows = [kept for kept in self._rows if kept.name != row.name] + [row]
+                if row.status == "environment error" and not self._stopped_by:
+                    self._stopped, self._stopped_by = row.message, row.error
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the record; an impossible run ends with the status of its reason."""
+        if not self._rows:
+            return
+        if self._stopped_by:
+            session.exitstatus = _STATUS.get(self._stopped_by, 1)
+            return
+        store = Store(Path(self._plan.session) / "evidence")
+        self._record = assemble(self._plan, store, sorted(self._rows, key=_place), narrowed=self._narrowed())
+        path = self._config.rootpath / self._config.getoption("--record")
+        self._record.write(path)
+        if self._record.missing and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _narrowed(self) -> bool:
+        option = self._config.getoption
+        paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
+        return bool(option("keyword") or option("markexpr") or option("deselect") or option("lf", False) or paths)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table of each case and engine, then the answer in words."""
+        if self._stopped_by:
+            terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
+        elif self._record is not None:
+            render(self._record, terminalreporter, self._config.getoption("--record"))
+
+
+def _place(row: ClaimRow) -> tuple[int, str, int, str]:
+    claims = list(read_claims())
+    engine = ENGINES.index(row.engine) if row.engine in ENGINES else -1  # type: ignore[arg-type]  # just checked
+    return claims.index(row.claim), row.case, engine, row.subject

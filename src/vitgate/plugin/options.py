@@ -1,0 +1,57 @@
+"""The suite's command-line options, and what they mean before anything is built."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vitgate.engines import ENGINES
+from vitgate.plan import make_plan, Plan
+
+_HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
+Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),
+6 environment (no network, no disk space, torchvision that does not match torch, …); 2, 3 and 5 are pytest's own."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    group = parser.getgroup("vitgate", _HELP)
+    add = group.addoption
+    add("--case", action="append", default=[], metavar="ID", help="check this case only; may be repeated (default: all)")
+    add(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"check this engine only: {', '.join(ENGINES)}; may be repeated (default: all that the build supports)",
+    )
+    add(
+        "--weights",
+        default="auto",
+        metavar="auto|pretrained|standin|FILE",
+        help="auto: the published checkpoint if it is cached or can be downloaded, otherwise the generated stand-in; "
+        "pretrained: the checkpoint or exit status 6; FILE: a .pth or .safetensors of your own (default: auto)",
+    )
+    add(
+        "--assets",
+        default=os.environ.get("VITGATE_ASSETS") or None,
+        metavar="DIR",
+        help="folder that holds the reference picture image.png (default: the environment variable VITGATE_ASSETS)",
+    )
+    add("--artifact-cache", default=None, metavar="DIR", help="keep built artifacts here between runs (default: a temporary folder)")
+    add("--record", default="vitgate-record.json", metavar="FILE", help="write the run's record here (default: vitgate-record.json)")
+
+
+def plan_from(config: pytest.Config, session: Path) -> Plan:
+    """Check the options and return the plan; UsageError as `make_plan`."""
+    option = config.getoption
+    return make_plan(
+        cases=option("--case"),
+        engines=option("--engine"),
+        weights=option("--weights"),
+        assets=option("--assets"),
+        session=session,
+        artifact_cache=option("--artifact-cache"),
+    )

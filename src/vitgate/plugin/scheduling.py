@@ -1,0 +1,57 @@
+"""Which worker runs what, so that nothing is loaded twice: one scope holds all tests of one case under one engine.
+
+Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
+shared by all engines, so that two workers can start on one engine at once. Scopes run in collection order, longest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from vitgate.cases import Cell
+from vitgate.engines import ENGINES
+
+
+def cell_of(item: pytest.Item) -> Cell | None:
+    """Return the cell that a test is about; a test about a case and an engine stands at its last variant."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("cell") if callspec else None
+
+
+def scope_of(nodeid: str) -> str:
+    """Return the scope of a test by its id: case and engine for conformance tests, otherwise its file."""
+    path, _, rest = nodeid.partition("::")
+    parts = rest.partition("[")[2].rstrip("]").split("-")
+    if len(parts) < 2 or parts[1] not in ENGINES:
+        return path
+    is_float = len(parts) == 3 and parts[2] in ("original", "scripted") and "latency" not in path
+    return f"{parts[0]}-{'float' if is_float else parts[1]}"
+
+
+class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
+    """xdist's scheduling by scope, with vitgate's scopes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+
+def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Sort so that each scope is one run of tests, latency last in it, and the longest scopes start first."""
+    return sorted(items, key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[int, str, int]:
+    scope = scope_of(item.nodeid)
+    conformance = cell_of(item) is not None
+    alone = item.get_closest_marker("alone") is not None
+    return (0 if conformance else 1, _weight(scope) if conformance else "", int(alone))
+
+
+def _weight(scope: str) -> str:
+    """Float scopes first, since every engine compares with them; then engines in the tables' order."""
+    case, _, part = scope.rpartition("-")
+    place = 0 if part == "float" else 1 + list(ENGINES).index(part)  # type: ignore[arg-type]  # checked by scope_of
+    return f"{case}:{place}"

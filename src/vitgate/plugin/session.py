@@ -1,0 +1,61 @@
+"""The folder that the workers of one run share, and the process settings that its measurements need."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_PREFIX = "vitgate-session-"
+
+# One thread a worker and passive waiting keep workers from starving one another; the malloc settings keep large
+# buffers from being returned to the system and faulted in again at each call. They count for processes started later.
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "134217728",
+}
+
+
+class SessionFolder:
+    """A temporary folder that ends with its session; folders of sessions that were killed are cleared away."""
+
+    def __init__(self) -> None:
+        """Make the folder and hold its lock for as long as this process lives."""
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        unlocked = self.path / "owner.new"
+        self._owner = unlocked.open("w")
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
+        unlocked.rename(self.path / "owner.lock")  # seen by others only once it is locked
+        _clear_abandoned(self.path)
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._owner.close()
+
+
+def _clear_abandoned(own: Path) -> None:
+    for folder in own.parent.glob(f"{_PREFIX}*"):
+        if folder != own and _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    try:
+        with (folder / "owner.lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False
+
+
+def apply_settings() -> None:
+    """Set what is not set already; the user's own choice wins."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)

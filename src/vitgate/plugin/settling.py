@@ -1,0 +1,113 @@
+"""From a finished test to the last word about its claim: passed, declared, failed; and the words a reader sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from vitgate.cases import Cell, read_cases
+from vitgate.errors import VitgateError
+from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.deviations import Place, read_deviations, Settled
+from vitgate.judge.record import claim_row, ClaimRow, Status
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.outcome import ClaimFailed, Outcome
+from vitgate.plugin.check import Check
+from vitgate.run.environment import machine, packages
+
+_CHECK = pytest.StashKey[Check]()
+
+
+class Unsupported(Exception):
+    """The build lacks the engine: the one declared reason for a skip."""
+
+
+def read_data() -> None:
+    """Read every data file once, so that a mistake in one stops the run before it starts."""
+    read_cases()
+    read_claims()
+    read_tolerances()
+    read_deviations()
+
+
+def attach(item: pytest.Item, check: Check) -> None:
+    """Remember the check of this test, whose findings the row will hold."""
+    item.stash[_CHECK] = check
+
+
+def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, claim: Claim) -> ClaimRow:
+    """Decide the test's report by its outcome and the deviations that apply; return its row."""
+    outcome = _outcome(item, call)
+    cell = _cell(item)
+    subject = item.callspec.id if hasattr(item, "callspec") else item.name
+    place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine())
+    settled, status = _settled(place, outcome)
+    _write(report, status, settled, _message(claim, place, outcome, settled))
+    return claim_row(
+        claim=claim.id,
+        subject=subject,
+        test=item.nodeid,
+        outcome=outcome,
+        status=status,
+        deviation=settled.deviation,
+        message=settled.message,
+        case=cell.case if cell else "",
+        engine=cell.engine if cell else "",
+        variant=cell.variant if cell and claim.per == "cell" else "",
+    )
+
+
+def _cell(item: pytest.Item) -> Cell | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("cell") if callspec else None
+
+
+def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
+    check = item.stash.get(_CHECK, None)
+    findings = tuple(check.findings) if check else ()
+    error = call.excinfo.value if call.excinfo else None
+    if error is None:
+        return Outcome("passed", findings=findings)
+    if isinstance(error, ClaimFailed):
+        return error.outcome
+    if isinstance(error, Unsupported):
+        return Outcome("unsupported", message=f"this PyTorch build has no engine {error}")
+    if isinstance(error, VitgateError):
+        return Outcome("environment error", error=type(error).__name__, message=str(error))
+    if isinstance(error, pytest.skip.Exception):
+        return Outcome("failed", message=f"skipped ({error}): a claim is never skipped; declare a deviation instead")
+    return Outcome("failed", error=type(error).__name__, message=str(error) or type(error).__name__, findings=findings)
+
+
+def _settled(place: Place, outcome: Outcome) -> tuple[Settled, Status]:
+    if outcome.kind in ("unsupported", "environment error"):
+        return Settled("failed", message=outcome.message), outcome.kind  # type: ignore[return-value]  # kinds are statuses
+    settled = read_deviations().settle(place, outcome)
+    return settled, settled.status  # type: ignore[return-value]  # likewise
+
+
+def _message(claim: Claim, place: Place, outcome: Outcome, settled: Settled) -> str:
+    return (
+        f"claim {claim.id} [{place.subject}] on torch {place.torch}: {settled.message}\n"
+        f"  the claim: {claim.says}\n"
+        f"  outcome: {outcome}{' with ' + outcome.error if outcome.error else ''}\n"
+        f"  source: {', '.join(claim.sentences) or claim.link}"
+    )
+
+
+def _write(report: pytest.TestReport, status: Status, settled: Settled, message: str) -> None:
+    if status == "passed":
+        report.outcome, report.longrepr = "passed", None
+    elif status == "declared":
+        report.outcome, report.longrepr = "skipped", settled.message
+        report.wasxfail = f"{settled.deviation}: {settled.message}"
+    elif status == "unsupported":
+        report.outcome, report.longrepr = "skipped", (report.nodeid, 0, settled.message)
+    else:
+        report.outcome, report.longrepr = "failed", message
+
+
+def shorten(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Show an error of the user's or the machine's as its one line, without a traceback."""
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, VitgateError):
+        report.longrepr = str(error)

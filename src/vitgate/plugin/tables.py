@@ -1,0 +1,87 @@
+"""The accepted tables of `fixtures/tables/`, kept by syrupy, compared by tolerance, readable in a diff."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from syrupy.data import SnapshotCollections
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from vitgate.cases import Cell
+from vitgate.data import fixtures_folder
+from vitgate.judge.deviations import Place, read_deviations
+from vitgate.judge.record import CellRow
+from vitgate.judge.table import DECLARED, judged, parse, Table, table_of
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.outcome import Outcome
+from vitgate.plugin.check import Check
+from vitgate.report.assemble import cell_row
+from vitgate.run.environment import packages
+from vitgate.variants import VARIANTS
+
+
+class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syrupy 4 is untyped
+    """One text file a case and engine; two tables match when every column lies within its tolerance."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
+    _file_extension = "txt"  # its name before syrupy 5
+
+    @classmethod
+    def dirname(cls, *, test_location: Any) -> str:
+        """Return the folder of the accepted tables."""
+        return str(fixtures_folder() / "tables")
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:
+        """Return the test's exact id, `case-engine`."""
+        return str(test_location.item.callspec.id)
+
+    def discover_snapshots(self, **_: Any) -> SnapshotCollections:
+        """Report no table as unused: a run of one engine must not delete the others' (a meta test finds strays)."""
+        return SnapshotCollections()
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        """Whether every difference lies within its tolerance."""
+        findings = judged(parse(serialized_data), parse(snapshot_data), read_tolerances())
+        return all(finding.ok for finding in findings)
+
+
+def accepted_table(cell: Cell) -> Table:
+    """Return the accepted table of the cell's case and engine; UsageError where it cannot be read."""
+    path = fixtures_folder() / "tables" / f"{cell.case}-{cell.engine}.txt"
+    return parse(path.read_text(encoding="utf-8") if path.exists() else "", where=path)
+
+
+def own_table(check: Check) -> Table:
+    """Return the table of this run; every line's evidence is there, or its outcome says why not."""
+    bench, cell = check.bench, check.cell
+    rows = [_line(check, cell.at(variant)) for variant in VARIANTS]
+    environment = bench.environment().values
+    about = {
+        "case": cell.case,
+        "engine": cell.engine,
+        "weights": str(bench.weights(cell.case).values["kind"]),
+        "pictures": str(bench.pictures(cell.case).values["source"]),
+        "torch": environment["torch"].partition("+")[0],
+        "machine": environment["machine"],
+        "cpu": environment["cpu"],
+    }
+    return table_of(rows, about)
+
+
+def _line(check: Check, cell: Cell) -> CellRow:
+    outputs = check.bench.outputs(cell)
+    check.bench.outputs(cell.at("original"))
+    row = cell_row(cell, check.bench.store, [])
+    outcome = outputs.outcome or Outcome("passed")
+    return row.model_copy(update={"outcome": str(outcome) + _declaration(check, cell, outcome)})
+
+
+def _declaration(check: Check, cell: Cell, outcome: Outcome) -> str:
+    place = Place("build", str(cell), cell, packages()["torch"], check.machine)
+    settled = read_deviations().settle(place, outcome)
+    return f"{DECLARED}{settled.deviation}" if settled.status == "declared" else ""
+
+

@@ -1,0 +1,145 @@
+"""From evidence and settled claims to the record of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+
+from vitgate import __version__
+from vitgate.cases import Cell
+from vitgate.evidence import Evidence, Store
+from vitgate.judge.claims import read_claims
+from vitgate.judge.compare import margins, sqnr
+from vitgate.judge.ratios import fastest_quartile, ratio
+from vitgate.judge.record import CellRow, ClaimRow, Environment, InputRow, Record
+from vitgate.plan import Plan
+from vitgate.variants import VARIANTS
+
+
+def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
+    """Make the record; claims of the plan that nobody checked are listed as missing unless the user narrowed the run."""
+    missing = () if narrowed else tuple(sorted(set(expected_claims(plan)) - {row.name for row in rows}))
+    environment = store.find("environment", "environment")
+    return Record(
+        created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        vitgate=__version__,
+        cases=plan.cases,
+        engines=plan.engines,
+        complete=not narrowed and not missing,
+        missing=missing,
+        environment=Environment(**environment.values) if environment else _unknown_environment(),
+        inputs=tuple(_inputs(plan, store)),
+        cells=tuple(cell_row(cell, store, rows) for cell in _cells(plan, rows)),
+        claims=tuple(rows),
+        warnings=tuple(sorted({text for row in rows if row.claim == "warnings" for text in _notes(row)})),
+        new_operators=tuple(sorted({text for row in rows if row.claim == "lite_operators" for text in _notes(row)})),
+    )
+
+
+def expected_claims(plan: Plan) -> list[str]:
+    """Return the names of all claims about cells and engines that a whole run of this plan checks."""
+    names = []
+    for claim in read_claims().values():
+        cells = [cell for cell in claim.cells() if plan.selects(cell)]
+        if claim.per == "cell":
+            names += [f"{claim.id}[{cell}]" for cell in cells]
+        elif claim.per == "engine":
+            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
+    return names
+
+
+def _notes(row: ClaimRow) -> list[str]:
+    return [finding.note for finding in row.findings if finding.note]
+
+
+def _cells(plan: Plan, rows: list[ClaimRow]) -> Iterable[Cell]:
+    seen = {(row.case, row.engine) for row in rows if row.status != "unsupported"}
+    return (
+        Cell(case, engine, variant)
+        for case in plan.cases
+        for engine in plan.engines
+        for variant in VARIANTS
+        if (case, engine) in seen
+    )
+
+
+def cell_row(cell: Cell, store: Store, rows: list[ClaimRow]) -> CellRow:
+    """Sum up one cell: its evidence, and what its claims came to."""
+    own = [row for row in rows if (row.case, row.engine, row.variant) == (cell.case, cell.engine, cell.variant)]
+    build, outputs = store.find("build", cell.evidence_name), store.find("outputs", cell.evidence_name)
+    built = build.values if build and build.outcome is None else {}
+    return CellRow(
+        case=cell.case,
+        engine=cell.engine,
+        variant=cell.variant,
+        outcome=_summary(own),
+        deviation=", ".join(sorted({row.deviation for row in own if row.status == "declared"})),
+        size_bytes=built.get("bytes"),
+        digest_blake2b=str(built.get("digest", "")),
+        build_seconds=built.get("seconds"),
+        **_numbers(cell, store, outputs),
+        **_latency(cell, store),
+    )
+
+
+def _numbers(cell: Cell, store: Store, outputs: Evidence | None) -> dict[str, float | int]:
+    """Return label and margin on the reference picture, and SQNR against the original over all pictures."""
+    original = store.find("outputs", cell.at("original").evidence_name)
+    if outputs is None or outputs.outcome is not None or original is None or original.outcome is not None:
+        return {}
+    logits, reference = outputs.arrays["logits"], original.arrays["logits"]
+    top = logits[:1].argmax(axis=1)
+    values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
+    return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
+
+
+def _latency(cell: Cell, store: Store) -> dict[str, float]:
+    samples = store.find("latency", f"{cell.case}-{cell.engine}")
+    if samples is None or samples.outcome is not None or cell.variant not in samples.values:
+        return {}
+    own, original = samples.values[cell.variant], samples.values["original"]
+    found = ratio(own["thread"], original["thread"])
+    values = {
+        "latency_ms": fastest_quartile(own["thread"]) * 1000.0,
+        "latency_ratio": found.value,
+        "latency_ratio_low": found.low,
+        "latency_ratio_high": found.high,
+        "profiler_ms": own["profiled_ms"],
+    }
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def _summary(rows: list[ClaimRow]) -> str:
+    """Say in a few words what the claims of one cell came to: the worst of them."""
+    failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
+    if failed:
+        return f"FAILED: {', '.join(failed)}"
+    stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
+    return stopped[0] if stopped else "passed"
+
+
+def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:
+    for case in plan.cases:
+        weights, pictures = store.find("weights", case), store.find("pictures", case)
+        if weights is None or pictures is None:
+            continue
+        yield InputRow(
+            case=case,
+            weights=weights.values["kind"],
+            weights_note=weights.values["note"],
+            weights_digest=weights.values["digest"],
+            pictures=pictures.values["source"],
+            pictures_note=pictures.values["note"],
+            pictures_sha256=pictures.values["sha256"],
+        )
+
+
+def _unknown_environment() -> Environment:
+    """A run of claims that needed no torch: the packages are all that is known."""
+    from vitgate.run.environment import cpu_model, machine, packages
+
+    return Environment(
+        torch=packages().get("torch", "unknown"), commit=None, configuration="", configuration_digest="", cpu_capability="",
+        engines=(), xnnpack=False, packages=packages(), python="", platform="", machine=machine(), cpu=cpu_model(), cores=1,
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""What the terminal shows at the end of a run: one table for each case and engine, the inputs, the answer."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from vitgate.judge.record import CellRow, Record
+from vitgate.report.answer import answer
+from vitgate.variants import VARIANTS
+
+_HEADINGS = ("Model", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
+
+
+def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None:
+    """Write the report; colours only where pytest uses them."""
+    reporter.section("vitgate")
+    for case, engine in dict.fromkeys((row.case, row.engine) for row in record.cells):
+        rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
+        reporter.write(_text(_table(case, engine, rows), colour=bool(reporter.hasmarkup)))
+    for row in record.inputs:
+        reporter.write_line(f"{row.case}: {row.weights_note}; {row.pictures_note}")
+    for note in (*record.warnings, *record.new_operators):
+        reporter.write_line(f"note: {note}")
+    reporter.write_line("latency is CPU time of one thread on one input; profiler is the tutorial's figure and judges nothing")
+    reporter.write_line(f"record: {path}")
+    good = answer(record)
+    reporter.write_line(good, green=" can carry " in good, yellow=" cannot " in good, red=" does not " in good, bold=True)
+
+
+def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
+    table = Table(title=f"{case} on {engine}", title_justify="left")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="left" if heading in ("Model", "Outcome") else "right")
+    scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
+    for row in rows:
+        table.add_row(*_cells(row, scripted))
+    return table
+
+
+def _cells(row: CellRow, scripted: int | None) -> list[str]:
+    size, ratio = row.size_bytes, row.latency_ratio
+    return [
+        VARIANTS[row.variant].title,  # type: ignore[index]  # a row's variant is one of them
+        _show(size and size / 1e6, "{:.1f} MB"),
+        _show(1 - size / scripted if size and scripted else None, "{:.0%}"),
+        _show(row.latency_ms, "{:.2f} ms"),
+        _show(None if ratio is None else 1 - ratio, "{:.0%}"),
+        _show(row.profiler_ms, "{:.2f} ms"),
+        _show(row.label, "{}"),
+        _show(row.sqnr_db, "{:.1f} dB"),
+        row.outcome + (f" [declared: {row.deviation}]".replace("[", "\\[") if row.deviation else ""),
+    ]
+
+
+def _show(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _text(table: Table, *, colour: bool) -> str:
+    console = Console(file=io.StringIO(), force_terminal=colour, no_color=not colour, width=160, highlight=False)
+    console.print(table)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO made above
+    return text

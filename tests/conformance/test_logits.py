@@ -1,0 +1,25 @@
+"""How far each variant's logits are from the original's and from those of the variant that it was made from."""
+
+import pytest
+
+from vitgate.judge.compare import compare
+from vitgate.plugin.check import Check
+from vitgate.variants import VariantName
+
+
+def _compare(check: Check, reference: VariantName, against: str) -> None:
+    bench, cell = check.bench, check.cell
+    other = cell.at(reference)
+    logits = [bench.outputs(each).demand().arrays["logits"] for each in (other, cell)]
+    check.assert_within(findings=compare(*logits, against=against), diagnose=lambda: bench.diagnosis(other, cell))
+
+
+@pytest.mark.claim("logits_original")
+def test_logits_against_original(check: Check) -> None:
+    _compare(check, "original", "original")
+
+
+@pytest.mark.claim("logits_parent")
+def test_logits_against_parent(check: Check) -> None:
+    assert check.cell.parent is not None
+    _compare(check, check.cell.parent.variant, "parent")

@@ -1,0 +1,12 @@
+"""What is in the file, parameter by parameter: end-to-end numbers cannot see one layer that is off by 5%."""
+
+import pytest
+
+from vitgate.judge import findings
+from vitgate.plugin.check import Check
+
+
+@pytest.mark.claim("weights")
+def test_weights(check: Check) -> None:
+    readback = check.bench.readback(check.cell).demand()
+    check.assert_within(findings=findings.weights(readback.values, quantized=check.cell.form.quantized))
