@@ -11,9 +11,10 @@ Kind = Literal["passed", "failed", "failed at", "blocked by", "environment error
 
 @dataclass(frozen=True)
 class Finding:
-    """One number against its bounds; `needed` is the bound that would have let it pass, shown where it passed too.
+    """One number against its bounds. The value itself is the tightest bound that it needed, so `line` shows it always.
 
-    `value` is in `unit`; a bound that is None does not exist. NaN is never within bounds.
+    `value` is in `unit`; a bound that is None does not exist. NaN and infinity are never within bounds, and a number
+    that is judged without any bound never passes.
     """
 
     statistic: str
@@ -31,7 +32,7 @@ class Finding:
         """Whether the value lies within its bounds; a value that is only shown is always fine."""
         if not self.judged:
             return True
-        if math.isnan(self.value):
+        if not math.isfinite(self.value) or (self.lower is None and self.upper is None):
             return False
         return (self.lower is None or self.value >= self.lower) and (self.upper is None or self.value <= self.upper)
 
@@ -51,10 +52,18 @@ class Finding:
         return f"[{low}, {high}]"
 
     def _needed(self) -> str:
-        if math.isnan(self.value):
-            return "a number"
+        if not math.isfinite(self.value):
+            return "a finite number"
+        if self.lower is None and self.upper is None:
+            return "a bound"
         low = self.lower is not None and self.value < self.lower
-        return f"{'lower' if low else 'upper'} = {self.value:.6g}"
+        return f"{'lower' if low else 'upper'} = {_admitting(self.value, low=low)}"
+
+
+def _admitting(value: float, *, low: bool) -> str:
+    """Write a bound in six digits, or in all of them where rounding would leave the value outside."""
+    short = f"{value:.6g}"
+    return short if (float(short) <= value if low else float(short) >= value) else repr(value)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,12 @@ SQNR_CEILING = 200.0
 
 
 def sqnr(reference: Array, other: Array) -> float:
-    """Return the signal-to-quantization-noise ratio in dB, at most SQNR_CEILING; NaN for NaN, Inf or no values."""
+    """Return the signal-to-quantization-noise ratio in dB, at most SQNR_CEILING.
+
+    NaN where there is no number to give: NaN, Inf or nothing in the outputs, a reference of zeros, unequal shapes.
+    """
+    if reference.shape != other.shape:
+        return math.nan
     signal, noise = _power(reference), _power(reference.astype(np.float64) - other.astype(np.float64))
     if not (math.isfinite(signal) and math.isfinite(noise)) or signal == 0.0:
         return math.nan
@@ -76,8 +81,10 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
     The change is of paired proportions on the same pictures; the interval is Agresti and Min's (2005) adjusted Wald
     interval, which keeps its coverage where few pictures change.
     """
-    if not len(labels) or reference.shape != other.shape or not (np.isfinite(other).all() and len(other) == len(labels)):
-        return (Finding("accuracy", math.nan, "1", note=f"shapes {reference.shape} and {other.shape}"),)
+    same = reference.shape == other.shape and other.size > 0 and len(other) == len(labels)
+    if not (same and np.isfinite(reference).all() and np.isfinite(other).all()):
+        note = f"shapes {reference.shape} and {other.shape}, {len(labels)} labels, or NaN or Inf among the logits"
+        return (Finding("accuracy", math.nan, "1", note=note),)
     right, was_right = other.argmax(axis=1) == labels, reference.argmax(axis=1) == labels
     gained, lost = int(np.sum(right & ~was_right)), int(np.sum(~right & was_right))
     note = f"{gained} pictures gained, {lost} lost of {len(labels)}"

@@ -31,17 +31,19 @@ class Ratio:
 
 
 def fastest_quartile(seconds: Sequence[float]) -> float:
-    """Return the mean of the fastest quarter of the samples, of one sample at least."""
+    """Return the mean of the fastest quarter of the samples, of one sample at least; NaN where there is none."""
     fastest = sorted(seconds)[: max(1, len(seconds) // 4)]
-    return sum(fastest) / len(fastest)
+    return sum(fastest) / len(fastest) if fastest else math.nan
 
 
 def ratio(of: Sequence[float], to: Sequence[float]) -> Ratio:
     """Return the ratio of the fastest-quartile means with its interval.
 
     The interval's width comes from the known spread of such ratios and, where the fastest quarters of these samples
-    lie further apart than that, from them.
+    lie further apart than that, from them. All three are NaN where samples are missing or not positive.
     """
+    if not (of and to and all(0.0 < seconds < math.inf for seconds in (*of, *to))):
+        return Ratio(math.nan, math.nan, math.nan)
     value = fastest_quartile(of) / fastest_quartile(to)
     spread = max(RATIO_SD, math.hypot(_spread(of), _spread(to)))
     return Ratio(value, value * math.exp(-1.96 * spread), value * math.exp(1.96 * spread))
@@ -54,12 +56,17 @@ def _spread(seconds: Sequence[float]) -> float:
 
 
 def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
-    """Whether every bounded ratio's interval lies wholly inside or wholly outside its bounds."""
+    """Whether every bounded ratio's interval lies wholly inside or wholly outside its bounds.
+
+    A variant that has no samples cannot be decided by more rounds, nor can any without those of the original.
+    """
+    if "original" not in samples:
+        return True
     return all(
         clears(ratio(samples[name], samples["original"]), bound) for name, bound in bounds.items() if name in samples
     )
 
 
 def clears(found: Ratio, bound: Bound) -> bool:
-    """Whether no bound lies within the interval."""
-    return not any(edge is not None and found.low < edge < found.high for edge in (bound.lower, bound.upper))
+    """Whether the ratio is a number and no bound lies within its interval."""
+    return not math.isnan(found.value) and not any(edge is not None and found.low < edge < found.high for edge in (bound.lower, bound.upper))
