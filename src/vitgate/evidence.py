@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,9 +69,10 @@ class Store:
         return self.folder / kind / f"{name}.json"
 
     def _write(self, path: Path, evidence: Evidence) -> None:
+        path.with_suffix(".npz").unlink(missing_ok=True)  # of a writer that was killed before it wrote the values
         if evidence.arrays:
             with replacing(path.with_suffix(".npz")) as temporary, open(temporary, "wb") as file:
-                np.savez(file, **evidence.arrays)
+                np.savez(file, **evidence.arrays)  # type: ignore[arg-type]  # the stubs take a name for an option
         outcome = evidence.outcome.to_json() if evidence.outcome else None
         with replacing(path) as temporary:
             temporary.write_text(json.dumps({"values": evidence.values, "outcome": outcome}), encoding="utf-8")

@@ -64,14 +64,15 @@ def make_plan(
 ) -> Plan:
     """Check the options; UsageError for the first that cannot be."""
     if assets is not None and not Path(assets).is_dir():
-        raise UsageError("no such asset directory", where=assets, do="name an existing folder with --assets or VITGATE_ASSETS")
+        do = "name an existing folder with --assets or VITGATE_ASSETS"
+        raise UsageError("no such asset directory", where=assets, do=do)
     if weights not in WEIGHTS_WORDS and not Path(weights).is_file():
         words = ", ".join(WEIGHTS_WORDS)
         raise UsageError(f"--weights {weights!r} is neither one of {words} nor a file", do="name one of them")
     artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
     return Plan(
-        cases=tuple(case_named(name).id for name in cases) or tuple(read_cases()),
-        engines=tuple(engine_named(name) for name in engines) or ENGINES,
+        cases=tuple(case_named(name).id for name in dict.fromkeys(cases)) or tuple(read_cases()),
+        engines=tuple(engine_named(name) for name in dict.fromkeys(engines)) or ENGINES,
         explicit_engines=bool(engines),
         weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),
         assets=str(Path(assets).absolute()) if assets else None,

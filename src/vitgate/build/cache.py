@@ -21,7 +21,11 @@ from vitgate.evidence import locked
 
 @dataclass(frozen=True)
 class Entry:
-    """One cached file. `stamp` is (size, mtime in ns, inode): while it is unchanged the digest need not be taken anew."""
+    """One cached file.
+
+    `stamp` is (size, mtime in ns, inode): while it is unchanged the digest is not taken anew, which would read hundreds
+    of megabytes at each use. Who alters a file in place and puts size and time back is not found out.
+    """
 
     path: str
     bytes: int
@@ -41,7 +45,8 @@ class ArtifactCache:
             if not os.access(folder, os.W_OK):
                 raise PermissionError("not writable")
         except OSError as error:
-            raise MachineError(f"cannot keep artifacts: {error}", where=folder, do="choose another --artifact-cache") from None
+            what = f"cannot keep artifacts: {error}"
+            raise MachineError(what, where=folder, do="choose another --artifact-cache") from None
 
     def get(self, key: str, file: str, make: Callable[[Path], None]) -> Entry:
         """Return the entry of that key, made by `make(path)` if it is missing or was altered."""
@@ -54,8 +59,9 @@ class ArtifactCache:
         return entry
 
     def _make(self, folder: Path, file: str, make: Callable[[Path], None]) -> Entry:
+        for left in self.folder.glob(f".{folder.name}.*.tmp"):  # by makers that were killed: the key's lock is ours
+            shutil.rmtree(left, ignore_errors=True)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
             start = time.perf_counter()

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vitgate.evidence import Evidence
-from vitgate.judge.compare import margins
+from vitgate.judge.compare import Array, margins
 from vitgate.judge.ratios import fastest_quartile, ratio
 from vitgate.outcome import Finding
 
@@ -20,12 +21,13 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_la
     The first picture's label is known for every weights; the others' only for weights that they were made for
     (`true_labels`), and otherwise are what the original says.
     """
-    logits = outputs.arrays["logits"]
+    logits, reference = outputs.arrays["logits"], original.arrays["logits"]
     expected = pictures.arrays["labels"].copy()
+    problem = _incomparable(logits, reference, expected)
+    if problem:
+        return (Finding("right_labels", math.nan, "1", note=problem),)
     if not true_labels:
-        expected[1:] = original.arrays["logits"][1:].argmax(axis=1)
-    if logits.ndim != 2 or len(logits) != len(expected) or not np.isfinite(logits).all():
-        return (Finding("right_labels", math.nan, "1", note=f"logits of shape {logits.shape}, NaN or Inf among them"),)
+        expected[1:] = reference[1:].argmax(axis=1)
     wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
     names = pictures.values["names"]
     note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
@@ -34,6 +36,17 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_la
         Finding("right_labels", 1.0 - len(wrong) / len(expected), "1", note=note),
         Finding("smallest_margin", float(spread.min()), "logits", judged=False, note=names[int(spread.argmin())]),
     )
+
+
+def _incomparable(logits: Array, reference: Array, expected: npt.NDArray[np.int64]) -> str:
+    """Say why the labels of these logits say nothing; empty where they do."""
+    if logits.ndim != 2 or logits.size == 0 or logits.shape != reference.shape or len(logits) != len(expected):
+        return f"logits of shape {logits.shape}, original {reference.shape}, {len(expected)} labels"
+    if not (np.isfinite(logits).all() and np.isfinite(reference).all()):
+        return "NaN or Inf among the logits"
+    if expected.max() >= logits.shape[1]:
+        return f"label {expected.max()} of {logits.shape[1]} classes"
+    return ""
 
 
 def repeated(outputs: Evidence) -> Finding:
@@ -65,7 +78,8 @@ def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, .
     if quantized:
         found += _quantized(layers)
     else:
-        found.append(Finding("quantized_linears", float(sum(bool(row["quantized"]) for row in layers)), "1"))
+        count = float(sum(bool(row["quantized"]) for row in layers))
+        found.append(Finding("quantized_linears", count if layers else math.nan, "1"))
     return tuple(found)
 
 
@@ -74,10 +88,10 @@ def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
     if plain or not layers:
         return [Finding("plain_linears", float(len(plain)) if layers else math.nan, "1", note=", ".join(plain[:3]))]
     scheme = [row["name"] for row in layers if (row["scheme"], row["dtype"]) != ("per_tensor_affine", "qint8")]
-    worst = max(layers, key=lambda row: float(row["max_error_steps"]))
+    worst = max(layers, key=lambda row: _nan_is_worst(float(row["max_error_steps"])))
     biases = [row["name"] for row in layers if not row["bias_equal"]]
     coarse = min(layers, key=lambda row: int(row["levels"]))
-    scale = max(layers, key=lambda row: abs(float(row["scale_ratio"]) - 1.0))
+    scale = max(layers, key=lambda row: _nan_is_worst(abs(float(row["scale_ratio"]) - 1.0)))
     return [
         Finding("plain_linears", 0.0, "1"),
         Finding("other_schemes", float(len(scheme)), "1", note=", ".join(scheme[:3])),
@@ -86,6 +100,10 @@ def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
         Finding("scale_ratio", float(scale["scale_ratio"]), "1", note=scale["name"]),
         Finding("changed_biases", float(len(biases)), "1", note=", ".join(biases[:3])),
     ]
+
+
+def _nan_is_worst(error: float) -> float:
+    return math.inf if math.isnan(error) else error
 
 
 def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
@@ -105,4 +123,7 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
 
 
 def _least(of: list[float], to: list[float]) -> float:
-    return min(a / b for a, b in zip(of, to))
+    """Return the least ratio of paired samples; NaN where they do not pair or none was taken."""
+    if not of or len(of) != len(to) or min(to) <= 0.0:
+        return math.nan
+    return min(a / b for a, b in zip(of, to, strict=True))
