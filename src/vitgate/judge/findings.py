@@ -24,10 +24,12 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_la
     logits, reference = outputs.arrays["logits"], original.arrays["logits"]
     expected = pictures.arrays["labels"].copy()
     problem = _incomparable(logits, reference, expected)
+    if not (problem or true_labels):
+        expected[1:] = reference[1:].argmax(axis=1)
+    if not problem and expected.max() >= logits.shape[1]:
+        problem = f"label {expected.max()} of {logits.shape[1]} classes"
     if problem:
         return (Finding("right_labels", math.nan, "1", note=problem),)
-    if not true_labels:
-        expected[1:] = reference[1:].argmax(axis=1)
     wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
     names = pictures.values["names"]
     note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
@@ -42,11 +44,8 @@ def _incomparable(logits: Array, reference: Array, expected: npt.NDArray[np.int6
     """Say why the labels of these logits say nothing; empty where they do."""
     if logits.ndim != 2 or logits.size == 0 or logits.shape != reference.shape or len(logits) != len(expected):
         return f"logits of shape {logits.shape}, original {reference.shape}, {len(expected)} labels"
-    if not (np.isfinite(logits).all() and np.isfinite(reference).all()):
-        return "NaN or Inf among the logits"
-    if expected.max() >= logits.shape[1]:
-        return f"label {expected.max()} of {logits.shape[1]} classes"
-    return ""
+    finite = np.isfinite(logits).all() and np.isfinite(reference).all()
+    return "" if finite else "NaN or Inf among the logits"
 
 
 def repeated(outputs: Evidence) -> Finding:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vitgate.cases import Cell
+from vitgate.data import unique
 from vitgate.engines import engine_named
 from vitgate.errors import UsageError
 from vitgate.judge.record import CellRow
@@ -57,7 +58,7 @@ def _text(value: float | None, form: str) -> str:
 
 def render(table: Table) -> str:
     """Return the table as text with aligned columns, ending in a newline."""
-    widths = {name: max(len(name), *(len(line[name]) for line in table.lines.values())) for name in COLUMNS}
+    widths = {name: max([len(name), *(len(line[name]) for line in table.lines.values())]) for name in COLUMNS}
     head = [f"# {key}: {value}" for key, value in table.about.items()]
     rows = [{name: name for name in COLUMNS}, *table.lines.values()]
     body = [" | ".join(row[name].ljust(widths[name]) for name in COLUMNS).rstrip() for row in rows]
@@ -65,13 +66,14 @@ def render(table: Table) -> str:
 
 
 def parse(text: str, where: object = "") -> Table:
-    """Read what `render` wrote; UsageError where it is not that."""
+    """Read what `render` wrote; UsageError where it is not that, has no line, or two for one variant."""
     lines = text.splitlines()
     about = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# ") and ": " in line)
     rows = [[part.strip() for part in line.split(" | ")] for line in lines if line and not line.startswith("#")]
-    if not rows or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+    if len(rows) < 2 or tuple(rows[0]) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
         raise UsageError("not a benchmark table", where=where, do="accept it anew with --snapshot-update")
-    return Table(about, {row[0]: dict(zip(COLUMNS, row)) for row in rows[1:]})
+    unique([row[0] for row in rows], where=where)
+    return Table(about, {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in rows[1:]})
 
 
 def differences(own: Table, accepted: Table) -> list[Finding]:
@@ -109,24 +111,36 @@ def judged(own: Table, accepted: Table, tolerances: Tolerances) -> list[Finding]
 def _number(text: str) -> float:
     if text == _EMPTY:
         return math.nan
-    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        do = "accept the table anew with --snapshot-update"
+        raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None
 
 
 Column = Callable[[str, Mapping[str, str], Mapping[str, str], Table, Table], Finding]
 
 
 def _column(name: str, statistic: str, unit: str, relative: bool, same: tuple[str, ...]) -> Column:
-    def compare(variant: str, mine: Mapping[str, str], theirs: Mapping[str, str], own: Table, accepted: Table) -> Finding:
+    def compare(
+        variant: str, mine: Mapping[str, str], theirs: Mapping[str, str], own: Table, accepted: Table
+    ) -> Finding:
         if mine[name] == theirs[name] == _EMPTY:
-            return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=f"{variant}: no {name} in either")
+            note = f"{variant}: no {name} in either"
+            return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=note)
         a, b = _number(mine[name]), _number(theirs[name])
         value = (abs(math.log(a / b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
-        other = [key for key in same if own.about.get(key) != accepted.about.get(key)]
-        why = "; ".join(f"not judged, {key} is {own.about.get(key)}, accepted on {accepted.about.get(key)}" for key in other)
+        other = [] if _EMPTY in (mine[name], theirs[name]) else _that_differ(same, own, accepted)
+        why = "; ".join(f"not judged, {key} is {here}, accepted on {there}" for key, here, there in other)
         note = f"{variant}: {mine[name]}, accepted {theirs[name]}" + (f"; {why}" if why else "")
         return Finding(statistic, value, unit, against="accepted", judged=not other, note=note)
 
     return compare
+
+
+def _that_differ(keys: tuple[str, ...], own: Table, accepted: Table) -> list[tuple[str, str | None, str | None]]:
+    pairs = [(key, own.about.get(key), accepted.about.get(key)) for key in keys]
+    return [(key, here, there) for key, here, there in pairs if here != there]
 
 
 _NUMBERS: tuple[Column, ...] = (
