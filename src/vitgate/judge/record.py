@@ -134,17 +134,25 @@ class Record(Strict):
 
 
 def read_record(path: Path) -> Record:
-    """Read a record; UsageError for one that is truncated, of a newer schema, or with rows of the same name."""
+    """Read a record; UsageError for one that is truncated, of no known schema, or with rows of the same name."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"not a readable record: {error}", where=path, do="make it again") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if isinstance(version, int) and version > SCHEMA:
+    if not isinstance(version, int):
+        raise UsageError("not a record: it has no schema_version", where=path, do="name a record of vitgate")
+    if version > SCHEMA:
         raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
     record = validate(Record, data, where=path)
     unique([row.name for row in record.claims], where=path)
+    unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
+    unique([row.case for row in record.inputs], where=path)
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def json_schema() -> dict[str, Any]:
@@ -160,7 +168,17 @@ def finding_row(finding: Finding) -> FindingRow:
     return FindingRow(**fields)
 
 
-def claim_row(*, claim: str, subject: str, test: str, outcome: Outcome, status: Status, deviation: str, message: str, **place: str) -> ClaimRow:
+def claim_row(
+    *,
+    claim: str,
+    subject: str,
+    test: str,
+    outcome: Outcome,
+    status: Status,
+    deviation: str,
+    message: str,
+    **place: str,
+) -> ClaimRow:
     """Turn an outcome and its settlement into a row; `place` holds case, engine and variant."""
     return ClaimRow(
         claim=claim,
