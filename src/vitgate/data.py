@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,9 +18,9 @@ else:
 
 
 class Strict(BaseModel):
-    """A frozen row of a data file: an unknown key or a value of another type is an error, never ignored."""
+    """A frozen row of a data file: an unknown key, a value that is not of its type, NaN and infinity are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -57,6 +58,14 @@ def _first_problem(error: ValidationError) -> str:
 def read_model(model: type[Model], path: Path) -> Model:
     """Parse and check one TOML file."""
     return validate(model, read_toml(path), where=path)
+
+
+def known(names: Iterable[str] | None, among: Iterable[str], what: str, *, where: object) -> None:
+    """UsageError for a name that does not exist; `what` says where in the file it stands."""
+    choice = list(among)
+    for name in names or ():
+        if name not in choice:
+            raise UsageError(f"{what} {name!r} does not exist", where=where, do=f"use one of {', '.join(choice)}")
 
 
 def unique(names: list[str], *, where: object) -> None:

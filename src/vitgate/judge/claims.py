@@ -6,9 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.data import fixtures_folder, known, read_model, Strict, unique
 from vitgate.engines import Engine, ENGINES
-from vitgate.errors import UsageError
 from vitgate.variants import VariantName, VARIANTS
 
 
@@ -62,11 +61,11 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     """Return the claims by id; UsageError for a duplicate, an unknown case or an unknown sentence."""
     path = path or fixtures_folder() / "claims.toml"
     rows = read_model(ClaimFile, path)
-    unique([row.id for row in rows.claim] , where=path)
+    unique([row.id for row in rows.claim], where=path)
     unique([row.id for row in rows.sentence], where=path)
     for row in rows.claim:
-        _known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", path)
-        _known(row.cases or (), list(read_cases()), f"claim {row.id}: case", path)
+        known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", where=path)
+        known(row.cases, read_cases(), f"claim {row.id}: case", where=path)
     return {row.id: row for row in rows.claim}
 
 
@@ -74,9 +73,3 @@ def read_sentences(path: Path | None = None) -> dict[str, Sentence]:
     """Return the tutorial's sentences by id."""
     path = path or fixtures_folder() / "claims.toml"
     return {row.id: row for row in read_model(ClaimFile, path).sentence}
-
-
-def _known(names: tuple[str, ...], known: list[str], what: str, where: object) -> None:
-    for name in names:
-        if name not in known:
-            raise UsageError(f"{what} {name!r} does not exist", where=where, do=f"use one of {', '.join(known)}")

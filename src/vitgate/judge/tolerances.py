@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder, known, read_model, Strict, unique
+from vitgate.engines import Engine
 from vitgate.errors import UsageError
+from vitgate.judge.claims import read_claims
 from vitgate.outcome import Finding
+from vitgate.variants import VariantName
 
 
 class Tolerance(Strict):
@@ -25,8 +27,8 @@ class Tolerance(Strict):
     unit: str
     against: str = ""
     cases: tuple[str, ...] | None = None
-    engines: tuple[str, ...] | None = None
-    variants: tuple[str, ...] | None = None
+    engines: tuple[Engine, ...] | None = None
+    variants: tuple[VariantName, ...] | None = None
     weights: tuple[str, ...] | None = None
     machines: tuple[str, ...] | None = None
     lower: float | None = None
@@ -37,9 +39,9 @@ class Tolerance(Strict):
     def selects(self, cell: Cell | None, weights: str, machine: str) -> bool:
         """Whether the row is about this cell under these weights (`standin`, `pretrained`, …) on this machine."""
         pairs: tuple[tuple[tuple[str, ...] | None, str | None], ...] = (
-            (self.cases, cell and cell.case),
-            (self.engines, cell and cell.engine),
-            (self.variants, cell and cell.variant),
+            (self.cases, cell.case if cell else None),
+            (self.engines, cell.engine if cell else None),
+            (self.variants, cell.variant if cell else None),
             (self.weights, weights),
             (self.machines, machine),
         )
@@ -63,8 +65,8 @@ class Tolerances:
                 raise UsageError(f"tolerance {row.id} has no reason or measurement", where=where, do="state both")
             if row.lower is None and row.upper is None:
                 raise UsageError(f"tolerance {row.id} bounds nothing", where=where, do="give it lower, upper or both")
-            if any(bound is not None and not math.isfinite(bound) for bound in (row.lower, row.upper)):
-                raise UsageError(f"tolerance {row.id} has a bound that is not finite", where=where, do="leave it out")
+            if row.lower is not None and row.upper is not None and row.lower > row.upper:
+                raise UsageError(f"tolerance {row.id} has lower above upper", where=where, do="swap them")
         self._rows, self._where = rows, where
 
     def find(self, claim: str, finding: Finding, cell: Cell | None, weights: str, machine: str) -> Tolerance:
@@ -94,6 +96,10 @@ class Tolerances:
 
 @lru_cache(maxsize=None)
 def read_tolerances(path: Path | None = None) -> Tolerances:
-    """Return the committed tolerances."""
+    """Return the committed tolerances; UsageError for a row about a claim or a case that does not exist."""
     path = path or fixtures_folder() / "tolerances.toml"
-    return Tolerances(read_model(ToleranceFile, path).tolerance, path)
+    rows = read_model(ToleranceFile, path).tolerance
+    for row in rows:
+        known([row.claim], read_claims(), f"tolerance {row.id}: claim", where=path)
+        known(row.cases, read_cases(), f"tolerance {row.id}: case", where=path)
+    return Tolerances(rows, path)
