@@ -7,17 +7,22 @@ another failure or an expired review date turns the run red and names the line t
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder, known, read_model, Strict, unique
+from vitgate.engines import Engine
+from vitgate.errors import UsageError
+from vitgate.judge.claims import Claim, read_claims
 from vitgate.outcome import Outcome
+from vitgate.variants import STAGES, VariantName
 
 
 class ExpectedNumber(Strict):
@@ -27,20 +32,27 @@ class ExpectedNumber(Strict):
     lower: float
     upper: float
 
+    @model_validator(mode="after")
+    def _is_window(self) -> ExpectedNumber:
+        if self.lower > self.upper:
+            raise ValueError("lower is above upper")
+        return self
+
 
 class Deviation(Strict):
     """One known difference. Selectors that are left out mean all; `torch` is a version specifier such as `>=2.13`.
 
     `outcome` is the exact expected outcome: `failed`, `failed at STAGE`. For a stage, `error` is the exception's type
-    name and `message` a part of its first line; for `failed`, `number` is the statistic that is out.
+    name and `message` a part of its first line, both required; for `failed`, `number` is the statistic that is out, or
+    `error` and `message` say what was raised.
     """
 
     id: str
     claims: tuple[str, ...]
     subjects: tuple[str, ...] | None = None
     cases: tuple[str, ...] | None = None
-    engines: tuple[str, ...] | None = None
-    variants: tuple[str, ...] | None = None
+    engines: tuple[Engine, ...] | None = None
+    variants: tuple[VariantName, ...] | None = None
     machines: tuple[str, ...] | None = None
     torch: str
     outcome: str
@@ -61,6 +73,14 @@ class Deviation(Strict):
             raise ValueError(f"{text!r} is not a version specifier such as '>=2.13'") from None
         return text
 
+    @model_validator(mode="after")
+    def _is_exact(self) -> Deviation:
+        if self.outcome not in ("failed", *(f"failed at {stage}" for stage in STAGES)):
+            raise ValueError(f"outcome {self.outcome!r} is neither 'failed' nor 'failed at' a stage")
+        if not (self.error and self.message) and (self.outcome != "failed" or self.number is None):
+            raise ValueError("it names no exact outcome: state error and message, or the number that is out")
+        return self
+
     def applies(self, claim: str, subject: str, cell: Cell | None, torch: str, machine: str) -> bool:
         """Whether the deviation is about this claim, cell (or other subject), torch version and machine."""
         if claim not in self.claims or not SpecifierSet(self.torch).contains(release(torch), prereleases=True):
@@ -68,15 +88,25 @@ class Deviation(Strict):
         pairs: list[tuple[tuple[str, ...] | None, str | None]] = [
             (self.subjects, subject),
             (self.machines, machine),
-            (self.cases, cell and cell.case),
-            (self.engines, cell and cell.engine),
-            (self.variants, cell and cell.variant),
+            (self.cases, cell.case if cell else None),
+            (self.engines, cell.engine if cell else None),
+            (self.variants, cell.variant if cell else None),
         ]
+        return all(allowed is None or value in allowed for allowed, value in pairs)
+
+    def reaches(self, claim: Claim) -> bool:
+        """Whether the claim is made about any cell that the selectors admit; claims about no cell are not checked."""
+        if claim.per not in ("cell", "engine"):
+            return True
+        return any(self._selects(cell) for cell in claim.cells())
+
+    def _selects(self, cell: Cell) -> bool:
+        pairs = ((self.cases, cell.case), (self.engines, cell.engine), (self.variants, cell.variant))
         return all(allowed is None or value in allowed for allowed, value in pairs)
 
     def expects(self, outcome: Outcome) -> bool:
         """Whether the outcome is the declared one: the same words, the same error, the same number out of bounds."""
-        if str(outcome) != self.outcome or (self.error and outcome.error != self.error):
+        if (str(outcome), outcome.error) != (self.outcome, self.error):
             return False
         return self.message in outcome.message and self._expects_numbers(outcome)
 
@@ -90,8 +120,10 @@ class Deviation(Strict):
     def expected(self) -> str:
         """Say the expected outcome in words."""
         error = f" with {self.error}" if self.error else ""
-        number = f" with {self.number.statistic} in [{self.number.lower:g}, {self.number.upper:g}]" if self.number else ""
-        return f"{self.outcome}{error}{number}"
+        message = f" ({self.message})" if self.message else ""
+        window = f"[{self.number.lower:g}, {self.number.upper:g}]" if self.number else ""
+        number = f" with {self.number.statistic} in {window}" if self.number else ""
+        return f"{self.outcome}{error}{message}{number}"
 
 
 class DeviationFile(Strict):
@@ -144,17 +176,22 @@ class Deviations:
 
     def _applying(self, place: Place, outcome: Outcome) -> list[Deviation]:
         cell, claim, subject = place.cell, place.claim, place.subject
-        if outcome.kind == "blocked by" and cell is not None:  # the deviation of the parent's build covers it
-            cell = next(ancestor for ancestor in cell.lineage() if ancestor.variant == outcome.at)
+        if outcome.kind == "blocked by":  # only the deviation of the ancestor's build covers it
+            ancestors = cell.lineage() if cell else ()
+            cell = next((ancestor for ancestor in ancestors if ancestor.variant == outcome.at), None)
             claim, subject = "build", str(cell)
+            if cell is None:
+                return []
         return [row for row in self.rows if row.applies(claim, subject, cell, place.torch, place.machine)]
 
     def _settle_declared(self, row: Deviation, outcome: Outcome) -> Settled:
         if row.review < self._today:
             return self._red(row, f"its review date {row.review} is past: confirm it and set a new date, or delete it")
         if outcome.kind == "passed":
-            return self._red(row, f"it expects '{row.expected()}', but the claim holds: narrow its condition or delete it")
-        if outcome.kind == "blocked by" or row.expects(outcome):
+            problem = f"it expects '{row.expected()}', but the claim holds: narrow its condition or delete it"
+            return self._red(row, problem)
+        blocked = outcome.kind == "blocked by" and row.message in outcome.message  # which ends in the ancestor's own
+        if blocked or row.expects(outcome):
             return Settled("declared", row.id, f"{outcome}: {row.reason} {row.advice} ({row.link})")
         got = f"{outcome}{' with ' + outcome.error if outcome.error else ''}: {outcome.message}"
         return self._red(row, f"it expects '{row.expected()}', but got: {got}")
@@ -165,11 +202,20 @@ class Deviations:
     def line_of(self, row: Deviation) -> int:
         """Return the line on which the deviation's id stands in its file, counted from 1."""
         lines = self.where.read_text(encoding="utf-8").splitlines()
-        return next((n for n, line in enumerate(lines, 1) if line.strip() == f'id = "{row.id}"'), 1)
+        name = re.compile(rf"""\s*id\s*=\s*(["']){re.escape(row.id)}\1\s*(#.*)?""")
+        return next((n for n, line in enumerate(lines, 1) if name.fullmatch(line)), 1)
 
 
 @lru_cache(maxsize=None)
 def read_deviations(path: Path | None = None, today: dt.date | None = None) -> Deviations:
-    """Return the declared deviations."""
+    """Return the declared deviations; UsageError for one about a claim, case or cell that does not exist."""
     path = path or fixtures_folder() / "deviations.toml"
-    return Deviations(read_model(DeviationFile, path).deviation, path, today or dt.date.today())
+    rows = read_model(DeviationFile, path).deviation
+    for row in rows:
+        known(row.claims, read_claims(), f"deviation {row.id}: claim", where=path)
+        known(row.cases, read_cases(), f"deviation {row.id}: case", where=path)
+        for name in row.claims:
+            if not row.reaches(read_claims()[name]):
+                what = f"deviation {row.id} selects no cell about which {name!r} is claimed"
+                raise UsageError(what, where=path, do="mend its selectors or delete it")
+    return Deviations(rows, path, today or dt.date.today())
