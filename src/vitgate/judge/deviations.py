@@ -176,12 +176,11 @@ class Deviations:
 
     def _applying(self, place: Place, outcome: Outcome) -> list[Deviation]:
         cell, claim, subject = place.cell, place.claim, place.subject
-        if outcome.kind == "blocked by":  # only the deviation of the ancestor's build covers it
-            ancestors = cell.lineage() if cell else ()
-            cell = next((ancestor for ancestor in ancestors if ancestor.variant == outcome.at), None)
-            claim, subject = "build", str(cell)
-            if cell is None:
-                return []
+        unbuilt = _unbuilt(cell, outcome) if cell else None
+        if unbuilt is not None:  # whatever was claimed, only the deviation of that build covers it
+            claim, subject, cell = "build", str(unbuilt), unbuilt
+        elif outcome.kind == "blocked by":
+            return []
         return [row for row in self.rows if row.applies(claim, subject, cell, place.torch, place.machine)]
 
     def _settle_declared(self, row: Deviation, outcome: Outcome) -> Settled:
@@ -204,6 +203,16 @@ class Deviations:
         lines = self.where.read_text(encoding="utf-8").splitlines()
         name = re.compile(rf"""\s*id\s*=\s*(["']){re.escape(row.id)}\1\s*(#.*)?""")
         return next((n for n, line in enumerate(lines, 1) if name.fullmatch(line)), 1)
+
+
+def _unbuilt(cell: Cell, outcome: Outcome) -> Cell | None:
+    """Return the cell or the nearest ancestor whose build the outcome says failed; None where it says nothing of it."""
+    family = [member for member in reversed(list(cell.lineage())) if member.form.file is not None]
+    if outcome.kind == "blocked by":
+        return next((member for member in family if member.variant == outcome.at), None)
+    if outcome.kind == "failed at":
+        return next((member for member in family if outcome.at in member.form.stages), None)
+    return None
 
 
 @lru_cache(maxsize=None)
