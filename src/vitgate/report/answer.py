@@ -1,8 +1,9 @@
-"""The plain sentence at the end: can this PyTorch carry the pipeline, and if not, what breaks and what to do instead."""
+"""The plain sentence at the end: can this PyTorch carry the pipeline; if not, what breaks and what to do instead."""
 
 from __future__ import annotations
 
-from vitgate.judge.deviations import Deviation, read_deviations
+from vitgate.engines import ENGINES
+from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
 
 
@@ -13,13 +14,15 @@ def answer(record: Record) -> str:
     if failed:
         return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed)}"
     if record.missing:
-        return f"No answer for {subject}: {len(record.missing)} claims were not checked, {record.missing[0]} among them."
+        count = "1 claim was" if len(record.missing) == 1 else f"{len(record.missing)} claims were"
+        return f"No answer for {subject}: {count} not checked, {record.missing[0]} among them."
+    if not any(row.status in ("passed", "declared") for row in record.claims):
+        return f"No answer for {subject}: no claim was checked.{_lacking(record)}"
     breaking = _breaking(record)
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
     if breaking:
-        what = "; ".join(f"{row.reason} Instead: {row.advice} ({row.link})" for row in breaking)
-        return f"{subject} cannot carry the whole pipeline{scope}: {what}"
-    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record)}."
+        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{_lacking(record)}"
+    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record)}.{_lacking(record)}"
 
 
 def _count(rows: list[ClaimRow]) -> str:
@@ -31,10 +34,21 @@ def _examples(rows: list[ClaimRow]) -> str:
     return f"{shown}{' and more' if len(rows) > 5 else ''}: see the failures above and the record."
 
 
-def _breaking(record: Record) -> list[Deviation]:
-    """Return the declared deviations because of which a stage of the pipeline fails."""
-    broken = {row.deviation for row in record.claims if row.status == "declared" and row.outcome != "failed"}
-    return [row for row in read_deviations().rows if row.id in broken]
+def _breaking(record: Record) -> list[str]:
+    """Return, for each declared deviation because of which a stage fails, why and what to do instead.
+
+    A record may name one that is no longer declared; it then speaks for itself.
+    """
+    rows = [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
+    known = {row.id: f"{row.reason} Instead: {row.advice} ({row.link})" for row in read_deviations().rows}
+    return list({row.deviation: known.get(row.deviation, row.message) for row in rows}.values())
+
+
+def _lacking(record: Record) -> str:
+    """Name the engines about which nothing is said because this build lacks them."""
+    unsupported = {row.engine for row in record.claims if row.status == "unsupported"}
+    lacking = [name for name in ENGINES if name in unsupported]
+    return f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
 
 
 def _declared(record: Record) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from vitgate import __version__
 from vitgate.cases import Cell
@@ -18,8 +21,8 @@ from vitgate.variants import VARIANTS
 
 
 def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
-    """Make the record; claims of the plan that nobody checked are listed as missing unless the user narrowed the run."""
-    missing = () if narrowed else tuple(sorted(set(expected_claims(plan)) - {row.name for row in rows}))
+    """Make the record; claims of the plan that nobody checked are missing, unless the user narrowed the run."""
+    missing = () if narrowed else tuple(sorted(_unchecked(plan, rows)))
     environment = store.find("environment", "environment")
     return Record(
         created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
@@ -35,6 +38,12 @@ def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) 
         warnings=tuple(sorted({text for row in rows if row.claim == "warnings" for text in _notes(row)})),
         new_operators=tuple(sorted({text for row in rows if row.claim == "lite_operators" for text in _notes(row)})),
     )
+
+
+def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
+    """Return the names of expected claims without a row, and the ids of the other claims that have none at all."""
+    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine")}
+    return (set(expected_claims(plan)) - {row.name for row in rows}) | (others - {row.claim for row in rows})
 
 
 def expected_claims(plan: Plan) -> list[str]:
@@ -83,20 +92,22 @@ def cell_row(cell: Cell, store: Store, rows: list[ClaimRow]) -> CellRow:
     )
 
 
-def _numbers(cell: Cell, store: Store, outputs: Evidence | None) -> dict[str, float | int]:
+def _numbers(cell: Cell, store: Store, outputs: Evidence | None) -> dict[str, Any]:
     """Return label and margin on the reference picture, and SQNR against the original over all pictures."""
     original = store.find("outputs", cell.at("original").evidence_name)
     if outputs is None or outputs.outcome is not None or original is None or original.outcome is not None:
         return {}
     logits, reference = outputs.arrays["logits"], original.arrays["logits"]
+    if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
+        return {}
     top = logits[:1].argmax(axis=1)
     values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
     return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
 
 
-def _latency(cell: Cell, store: Store) -> dict[str, float]:
+def _latency(cell: Cell, store: Store) -> dict[str, Any]:
     samples = store.find("latency", f"{cell.case}-{cell.engine}")
-    if samples is None or samples.outcome is not None or cell.variant not in samples.values:
+    if samples is None or samples.outcome is not None or not {cell.variant, "original"} <= samples.values.keys():
         return {}
     own, original = samples.values[cell.variant], samples.values["original"]
     found = ratio(own["thread"], original["thread"])
@@ -112,6 +123,8 @@ def _latency(cell: Cell, store: Store) -> dict[str, float]:
 
 def _summary(rows: list[ClaimRow]) -> str:
     """Say in a few words what the claims of one cell came to: the worst of them."""
+    if not rows:
+        return "not checked"
     failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
     if failed:
         return f"FAILED: {', '.join(failed)}"
@@ -140,6 +153,17 @@ def _unknown_environment() -> Environment:
     from vitgate.run.environment import cpu_model, machine, packages
 
     return Environment(
-        torch=packages().get("torch", "unknown"), commit=None, configuration="", configuration_digest="", cpu_capability="",
-        engines=(), xnnpack=False, packages=packages(), python="", platform="", machine=machine(), cpu=cpu_model(), cores=1,
-    )  # fmt: skip
+        torch=packages().get("torch", "unknown"),
+        commit=None,
+        configuration="",
+        configuration_digest="",
+        cpu_capability="",
+        engines=(),
+        xnnpack=False,
+        packages=packages(),
+        python="",
+        platform="",
+        machine=machine(),
+        cpu=cpu_model(),
+        cores=1,
+    )

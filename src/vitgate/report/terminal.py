@@ -6,6 +6,7 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vitgate.judge.record import CellRow, Record
@@ -25,7 +26,7 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None
         reporter.write_line(f"{row.case}: {row.weights_note}; {row.pictures_note}")
     for note in (*record.warnings, *record.new_operators):
         reporter.write_line(f"note: {note}")
-    reporter.write_line("latency is CPU time of one thread on one input; profiler is the tutorial's figure and judges nothing")
+    reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
     reporter.write_line(f"record: {path}")
     good = answer(record)
     reporter.write_line(good, green=" can carry " in good, yellow=" cannot " in good, red=" does not " in good, bold=True)
@@ -52,7 +53,7 @@ def _cells(row: CellRow, scripted: int | None) -> list[str]:
         _show(row.profiler_ms, "{:.2f} ms"),
         _show(row.label, "{}"),
         _show(row.sqnr_db, "{:.1f} dB"),
-        row.outcome + (f" [declared: {row.deviation}]".replace("[", "\\[") if row.deviation else ""),
+        escape(row.outcome + (f" [declared: {row.deviation}]" if row.deviation else "")),
     ]
 
 
