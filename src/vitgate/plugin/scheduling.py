@@ -1,7 +1,8 @@
 """Which worker runs what, so that nothing is loaded twice: one scope holds all tests of one case under one engine.
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
-shared by all engines, so that two workers can start on one engine at once. Scopes run in collection order, longest first.
+shared by all engines, so that two workers can start on one engine at once. Scopes start in collection order, which
+`ordered` sets.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from vitgate.engines import ENGINES
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
-    """Return the cell that a test is about; a test about a case and an engine stands at its last variant."""
+    """Return the cell that a test is about; one about a case and an engine stands at its first variant."""
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("cell") if callspec else None
+    cell = callspec.params.get("cell") if callspec else None
+    return cell if isinstance(cell, Cell) else None
 
 
 def scope_of(nodeid: str) -> str:
@@ -39,13 +41,13 @@ class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is unt
 
 
 def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Sort so that each scope is one run of tests, latency last in it, and the longest scopes start first."""
+    """Sort so that each scope is one run of tests, latency last in it, and conformance comes before all else."""
     return sorted(items, key=_rank)
 
 
 def _rank(item: pytest.Item) -> tuple[int, str, int]:
     scope = scope_of(item.nodeid)
-    conformance = cell_of(item) is not None
+    conformance = cell_of(item) is not None and scope != item.nodeid.partition("::")[0]
     alone = item.get_closest_marker("alone") is not None
     return (0 if conformance else 1, _weight(scope) if conformance else "", int(alone))
 

@@ -28,8 +28,9 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None
         reporter.write_line(f"note: {note}")
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
     reporter.write_line(f"record: {path}")
-    good = answer(record)
-    reporter.write_line(good, green=" can carry " in good, yellow=" cannot " in good, red=" does not " in good, bold=True)
+    text = answer(record)
+    colours = {"green": " can carry ", "yellow": " cannot carry ", "red": " does not carry "}
+    reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})
 
 
 def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
