@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,7 +89,7 @@ class Cell:
         yield self
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_cases(path: Path | None = None) -> dict[str, Case]:
     """Return the cases by id, in the file's order."""
     path = path or fixtures_folder() / "cases.toml"

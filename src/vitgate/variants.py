@@ -48,7 +48,15 @@ class Variant:
 
 _TABLE = (
     Variant("original", "original model", None, ("create_model",), None, "eager", quantized=False),
-    Variant("scripted", "scripted model", "original", ("script", "save"), "scripted.pt", "torchscript", quantized=False),
+    Variant(
+        "scripted",
+        "scripted model",
+        "original",
+        ("script", "save"),
+        "scripted.pt",
+        "torchscript",
+        quantized=False,
+    ),
     Variant(
         "scripted_quantized",
         "scripted & quantized model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from vitgate.cases import Cell, read_cases
@@ -56,7 +56,7 @@ class ClaimFile(Strict):
     claim: list[Claim]
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_claims(path: Path | None = None) -> dict[str, Claim]:
     """Return the claims by id; UsageError for a duplicate, an unknown case or an unknown sentence."""
     path = path or fixtures_folder() / "claims.toml"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -215,7 +215,7 @@ def _unbuilt(cell: Cell, outcome: Outcome) -> Cell | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_deviations(path: Path | None = None, today: dt.date | None = None) -> Deviations:
     """Return the declared deviations; UsageError for one about a claim, case or cell that does not exist."""
     path = path or fixtures_folder() / "deviations.toml"

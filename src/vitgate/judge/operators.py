@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 
 from vitgate.data import fixtures_folder, read_model, Strict
 
@@ -22,7 +22,7 @@ class OperatorFile(Strict):
     group: list[OperatorGroup]
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_operators() -> frozenset[str]:
     """Return every allowed operator."""
     groups = read_model(OperatorFile, fixtures_folder() / "operators.toml").group

@@ -69,4 +69,5 @@ def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound])
 
 def clears(found: Ratio, bound: Bound) -> bool:
     """Whether the ratio is a number and no bound lies within its interval."""
-    return not math.isnan(found.value) and not any(edge is not None and found.low < edge < found.high for edge in (bound.lower, bound.upper))
+    edges = [edge for edge in (bound.lower, bound.upper) if edge is not None]
+    return not math.isnan(found.value) and not any(found.low < edge < found.high for edge in edges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from vitgate.cases import Cell, read_cases
@@ -94,7 +94,7 @@ class Tolerances:
         return list(self._rows)
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_tolerances(path: Path | None = None) -> Tolerances:
     """Return the committed tolerances; UsageError for a row about a claim or a case that does not exist."""
     path = path or fixtures_folder() / "tolerances.toml"

@@ -85,7 +85,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim = claim_of(marker)
     if "cell" in metafunc.fixturenames:
-        cells = claim.cells() if claim.per == "cell" else [Cell(case, engine, "original") for case, engine in claim.groups()]
+        groups = [Cell(case, engine, "original") for case, engine in claim.groups()]
+        cells = claim.cells() if claim.per == "cell" else groups
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
 
@@ -127,7 +128,9 @@ def _measures(item: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turn what happened into an outcome, settle it against the declared deviations, and attach its row."""
     report = yield
     marker = item.get_closest_marker("claim")

@@ -43,7 +43,8 @@ class Check:
     def assert_that(self, *, holds: bool, message: str) -> None:
         """Assert a plain fact; `message` says what was got and what was expected."""
         __tracebackhide__ = True
-        self.findings.append(Finding("holds", float(holds), "1", lower=1.0, tolerance="exact", note="" if holds else message))
+        note = "" if holds else message
+        self.findings.append(Finding("holds", float(holds), "1", lower=1.0, tolerance="exact", note=note))
         if not holds:
             raise ClaimFailed(Outcome("failed", message=message, findings=tuple(self.findings)))
 

@@ -19,7 +19,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("vitgate", _HELP)
     add = group.addoption
-    add("--case", action="append", default=[], metavar="ID", help="check this case only; may be repeated (default: all)")
+    add("--case", action="append", default=[], metavar="ID", help="check this case only; repeatable (default: all)")
     add(
         "--engine",
         action="append",
@@ -40,8 +40,10 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder that holds the reference picture image.png (default: the environment variable VITGATE_ASSETS)",
     )
-    add("--artifact-cache", default=None, metavar="DIR", help="keep built artifacts here between runs (default: a temporary folder)")
-    add("--record", default="vitgate-record.json", metavar="FILE", help="write the run's record here (default: vitgate-record.json)")
+    kept = "keep built artifacts here between runs (default: a temporary folder)"
+    add("--artifact-cache", default=None, metavar="DIR", help=kept)
+    record = "vitgate-record.json"
+    add("--record", default=record, metavar="FILE", help=f"write the run's record here (default: {record})")
 
 
 def plan_from(config: pytest.Config, session: Path) -> Plan:
