@@ -54,7 +54,11 @@ def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
 
 @contextmanager
 def engine_set(engine: Engine) -> Iterator[None]:
-    """Make `engine` the quantized backend within the block."""
+    """Make `engine` the quantized backend within the block, on one thread.
+
+    qnnpack and XNNPACK have a thread pool of their own, which only `set_num_threads` holds to one thread.
+    """
+    torch.set_num_threads(1)
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     try:

@@ -54,7 +54,7 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
     row = read_standin(case)
 
     def make(path: Path) -> None:
-        state = standin.generate(shapes_of(case), fixtures_folder() / "heads" / row.head)
+        state = standin.generate(shapes_of(case), fixtures_folder() / row.head)
         if (digest := standin.digest(state)) != row.sha256:
             raise MachineError(
                 f"the generated weights have sha256 {digest[:16]}…, not the pinned {row.sha256[:16]}…",

@@ -29,6 +29,7 @@ class PictureRow(Strict):
 class StandinFile(Strict):
     """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures."""
 
+    model: str
     generator: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     head: str
@@ -53,7 +54,7 @@ def pictures_of(case: Case, assets: str | None) -> Evidence:
 def _tutorial(case: Case, assets: str | None) -> Evidence:
     from vitgate.inputs.preprocess import preprocess
 
-    standin, folder = read_standin(case), fixtures_folder() / "images"
+    standin, folder = read_standin(case), fixtures_folder()
     reference = reference_picture(Path(assets) if assets else None, embedded=folder / standin.fallback_reference)
     embedded = [row for row in standin.picture if folder / row.file != reference.path]
     paths = [reference.path, *(folder / row.file for row in embedded)]

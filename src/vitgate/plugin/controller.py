@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.engines import ENGINES
-from vitgate.errors import MachineError, UsageError, VitgateError
+from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import Store
 from vitgate.judge.claims import read_claims
 from vitgate.judge.record import ClaimRow, Record
@@ -27,7 +27,7 @@ class Controller:
         self._config, self._plan = config, plan
         self._rows: list[ClaimRow] = []
         self._record: Record | None = None
-        self._stopped: VitgateError | str = ""
+        self._stopped = ""
         self._stopped_by = ""
 
     def pytest_report_header(self) -> list[str]:
@@ -47,7 +47,15 @@ class Controller:
                 row = ClaimRow.model_validate_json(str(value))
                 self._rows = [kept for kept in self._rows if kept.name != row.name] + [row]
                 if row.status == "environment error" and not self._stopped_by:
-                    self._stopped, self._stopped_by = row.message, row.error
+                    self._stop(row)
+
+    def _stop(self, row: ClaimRow) -> None:
+        """End the run: what stands in one check's way stands in all others' too."""
+        self._stopped, self._stopped_by = row.message, row.error
+        for name in ("session", "dsession"):  # pytest's own loop, and xdist's in the controller
+            plugin = self._config.pluginmanager.getplugin(name)
+            if plugin is not None:
+                plugin.shouldstop = row.message
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

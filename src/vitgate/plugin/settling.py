@@ -103,7 +103,8 @@ def _write(report: pytest.TestReport, status: Status, settled: Settled, message:
     elif status == "unsupported":
         report.outcome, report.longrepr = "skipped", (report.nodeid, 0, settled.message)
     else:
-        report.outcome, report.longrepr = "failed", message
+        report.outcome = "failed"
+        report.longrepr = settled.message if status == "environment error" else message
 
 
 def shorten(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

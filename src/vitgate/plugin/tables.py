@@ -14,7 +14,7 @@ from vitgate.judge.deviations import Place, read_deviations
 from vitgate.judge.record import CellRow
 from vitgate.judge.table import DECLARED, judged, parse, Table, table_of
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.outcome import Outcome
+from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plugin.check import Check
 from vitgate.report.assemble import cell_row
 from vitgate.run.environment import packages
@@ -49,9 +49,12 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
 
 
 def accepted_table(cell: Cell) -> Table:
-    """Return the accepted table of the cell's case and engine; UsageError where it cannot be read."""
+    """Return the accepted table of the cell's case and engine; ClaimFailed where there is none."""
     path = fixtures_folder() / "tables" / f"{cell.case}-{cell.engine}.txt"
-    return parse(path.read_text(encoding="utf-8") if path.exists() else "", where=path)
+    if not path.exists():
+        message = f"no accepted table {path.name}: look at this run's and accept it with --snapshot-update"
+        raise ClaimFailed(Outcome("failed", message=message))
+    return parse(path.read_text(encoding="utf-8"), where=path)
 
 
 def own_table(check: Check) -> Table:

@@ -63,14 +63,13 @@ def sample(runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, B
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    threads, collecting = torch.get_num_threads(), gc.isenabled()
+    collecting = gc.isenabled()
     torch.set_num_threads(1)
     gc.collect()
     gc.disable()
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
         if collecting:
             gc.enable()
 
