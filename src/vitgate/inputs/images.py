@@ -1,0 +1,355 @@
+"""The pictures that models are shown: read whatever a user hands over, and get hold of the tutorial's own picture.
+
+A bad picture must end in one clear line rather than in a decoder's traceback, and a picture of another mode must not
+silently turn into another picture. The reference picture is not the project's own, so it is not shipped: it is taken
+from an asset folder, the cache or the network, and where all fail an embedded picture stands in, which the report says.
+Never imports torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import socket
+import stat
+import struct
+import tempfile
+import threading
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TYPE_CHECKING
+
+from vitgate.data import fixtures_folder
+from vitgate.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    import requests
+    from PIL.Image import Image
+
+MINIMUM_SIDE = 16
+"""Pixels: one patch of the smallest model of the suite at ImageNet resolution; below it nothing can be recognized."""
+
+MAXIMUM_PIXELS = 64_000_000
+"""Pixels: 192 MB decoded; below Pillow's own warning (89 million), above what cameras of this day give (about 50)."""
+
+REFERENCE_URL = (
+    "https://raw.githubusercontent.com/pytorch/ios-demo-app/master/HelloWorld/HelloWorld/HelloWorld/image.png"
+)
+"""The picture of the tutorial: a running grey wolf, ImageNet class 269, 400 × 400 pixels."""
+
+REFERENCE_SHA256 = "7acc08d4569cf8a03fd37a0acca6634c133c8b88185d9dafb2249a052dbe8762"
+"""Of the 142,559 bytes at `REFERENCE_URL`."""
+
+_BODY_LIMIT = 4_000_000  # bytes; a captive portal's page may be anything, and is kept in memory until it is checked
+
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)  # Pillow's ways
+
+
+@dataclass(frozen=True)
+class ReferencePicture:
+    """Where the picture came from, the sha256 of the file, and one sentence for the report."""
+
+    path: Path
+    source: Literal["assets", "cache", "download", "embedded"]
+    sha256: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a download may take, in seconds; `total` bounds all of it, name lookup, pauses and locks included."""
+
+    tries: int = 3
+    connect: float = 3.0
+    read: float = 3.0
+    pause: float = 0.5  # before the second try; doubled before each further one
+    total: float = 9.0
+
+
+def load_picture(path: Path) -> Image:
+    """Read a picture as RGB, 8 bits a channel, upright.
+
+    Grey, black-and-white, palette and CMYK pictures are converted as Pillow's `convert("RGB")` does; alpha is dropped
+    the same way, not composited, for that is what the tutorial's users get. 16-bit grey is scaled to 8 bits (Pillow
+    would clip it to white). The rotation in EXIF is applied. Of an animation the first frame counts.
+
+    Raises UsageError for a path that is missing, not a file or unreadable; for a file that is no picture, truncated,
+    smaller than `MINIMUM_SIDE` or larger than `MAXIMUM_PIXELS` (checked before decoding), or of 32 bits a channel.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    _check_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decompression bombs are refused below, bytes of palette alpha are dropped
+        try:
+            with Image.open(path) as image:
+                _check_size(image.size, path)
+                return _upright_rgb(image, path)
+        except UnidentifiedImageError:
+            raise UsageError("not a picture that Pillow knows", where=path, do="give a PNG or JPEG file") from None
+        except Image.DecompressionBombError:
+            raise _too_large("more than twice Pillow's limit", path) from None
+        except _DAMAGE as error:
+            raise UsageError(f"damaged or truncated picture: {error}", where=path, do="fetch it again") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise UsageError("not a regular file", where=path, do="give the path of a picture")
+        with path.open("rb"):
+            return
+    except FileNotFoundError:
+        raise UsageError("no such picture", where=path, do="check the path") from None
+    except IsADirectoryError:
+        raise UsageError("a directory, not a picture", where=path, do="name one file in it") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"unreadable picture: {reason}", where=path, do="check the path and its permissions") from None
+
+
+def _check_size(size: tuple[int, int], path: Path) -> None:
+    width, height = size
+    if min(size) < MINIMUM_SIDE:
+        do = f"give one of at least {MINIMUM_SIDE} pixels a side"
+        raise UsageError(f"picture of {width} × {height} pixels is too small", where=path, do=do)
+    if width * height > MAXIMUM_PIXELS:
+        raise _too_large(f"{width} × {height} pixels", path)
+
+
+def _too_large(what: str, path: Path) -> UsageError:
+    do = f"scale it below {MAXIMUM_PIXELS // 1_000_000} megapixels"
+    return UsageError(f"picture too large, perhaps a decompression bomb: {what}", where=path, do=do)
+
+
+def _upright_rgb(image: Image, path: Path) -> Image:
+    from PIL import ImageOps
+
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode == "F" or upright.mode.startswith("I"):
+        upright = _eight_bits(upright, path)
+    return upright.convert("RGB")
+
+
+def _eight_bits(image: Image, path: Path) -> Image:
+    """Scale 16-bit grey to 8 bits; older Pillows open it in mode I, newer ones in I;16."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image)
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 0xFFFF:
+        do = "save it with 8 or 16 bits a channel"
+        raise UsageError("picture of 32 bits a channel has no fixed white", where=path, do=do)
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))  # 65535 / 255 = 257
+
+
+def reference_picture(
+    assets: Path | None,
+    cache: Path | None = None,
+    url: str = REFERENCE_URL,
+    embedded: Path | None = None,
+    patience: Patience = Patience(),
+    sha256: str = REFERENCE_SHA256,
+) -> ReferencePicture:
+    """Return the tutorial's picture: from `assets`, else the cache, else downloaded once, else the embedded one.
+
+    `assets` is a folder that may hold `image.png`; `cache` a folder, by default the user's cache of vitgate;
+    `embedded` a picture of the project's own, by default `fixtures/golden/input.png`. Only a file of that `sha256`
+    is ever taken from the first three. Without a network the answer comes within `patience.total` seconds.
+
+    Raises UsageError for an asset folder that does not exist or whose `image.png` is another file; MachineError where
+    not even the embedded picture can be read.
+    """
+    if assets is not None and (found := _from_assets(assets, sha256)) is not None:
+        return found
+    try:
+        return _from_cache_or_network(cache or _user_cache(), url, sha256, patience)
+    except _NotToBeHad as why:
+        return _embedded(embedded or fixtures_folder() / "golden" / "input.png", str(why))
+
+
+class _NotToBeHad(Exception):
+    """The reference picture is neither cached nor to be downloaded; the message says why."""
+
+
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("vitgate")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _from_assets(assets: Path, sha256: str) -> ReferencePicture | None:
+    path = assets / "image.png"
+    if not assets.is_dir():
+        raise UsageError("no such asset folder", where=assets, do="create it or drop the option")
+    if not path.exists():
+        return None
+    try:
+        digest = _digest(path)
+    except OSError as error:
+        raise UsageError(f"unreadable asset: {error.strerror}", where=path, do="check its permissions") from None
+    if digest != sha256:
+        do = f"replace it with the file of sha256 {sha256} from {REFERENCE_URL}"
+        raise UsageError(f"not the reference picture: its sha256 is {digest}", where=path, do=do)
+    return ReferencePicture(path, "assets", digest, f"The reference picture of the asset folder was used ({path}).")
+
+
+def _cached(path: Path, sha256: str) -> bool:
+    try:
+        return _digest(path) == sha256
+    except OSError:
+        return False
+
+
+def _from_cache_or_network(cache: Path, url: str, sha256: str, patience: Patience) -> ReferencePicture:
+    """Look into the cache, then fetch under a lock, so that of several workers one downloads and the others wait."""
+    from filelock import FileLock, Timeout
+
+    path = cache / "image.png"
+    deadline = time.monotonic() + patience.total
+    hit = ReferencePicture(path, "cache", sha256, f"The reference picture of the cache was used ({path}).")
+    if _cached(path, sha256):
+        return hit
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "image.png.lock", timeout=patience.total):
+            if _cached(path, sha256):
+                return hit
+            _publish(_download(url, sha256, patience, deadline), path)
+    except Timeout:
+        raise _NotToBeHad("another process held its download for too long") from None
+    except OSError as error:
+        raise _NotToBeHad(f"the cache {cache} cannot be written ({error.strerror or error})") from None
+    return ReferencePicture(path, "download", sha256, f"The reference picture was downloaded from {url}.")
+
+
+def _publish(body: bytes, path: Path) -> None:
+    """Write under a temporary name and rename, so that no reader ever sees half a file."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise
+
+
+def _embedded(path: Path, why: str) -> ReferencePicture:
+    why = " ".join(why.split())
+    try:
+        digest = _digest(path)
+    except OSError as error:
+        what = f"no reference picture ({why}) and no embedded one ({error.strerror})"
+        raise MachineError(what, where=path, do="install vitgate anew or name an asset folder") from None
+    note = f"The embedded picture {path.name} was used instead of the reference picture, because {why}."
+    return ReferencePicture(path, "embedded", digest, note)
+
+
+def _download(url: str, sha256: str, patience: Patience, deadline: float) -> bytes:
+    """Return the checked bytes; only what may pass by itself is tried again, with a doubled pause each time."""
+    pause = patience.pause
+    for attempt in range(1, patience.tries + 1):
+        try:
+            return _checked(_within(lambda: _get(url, patience), deadline - time.monotonic()), url, sha256)
+        except _Passing as why:
+            if attempt == patience.tries or time.monotonic() + pause >= deadline:
+                raise _NotToBeHad(f"{why}, {attempt} of {patience.tries} tries") from None
+        time.sleep(pause)
+        pause *= 2
+    raise _NotToBeHad("no try was allowed")
+
+
+class _Passing(Exception):
+    """A failure that another try may not meet."""
+
+
+def _checked(body: bytes, url: str, sha256: str) -> bytes:
+    digest = hashlib.sha256(body).hexdigest()
+    if digest != sha256:
+        raise _NotToBeHad(f"{url} gave another file (sha256 {digest[:8]}… instead of {sha256[:8]}…)")
+    return body
+
+
+def _within(work: Callable[[], bytes], seconds: float) -> bytes:
+    """Run `work` in a thread and give it up after `seconds`.
+
+    Timeouts of requests bound neither the name lookup nor the number of addresses tried nor a body that drips; the
+    thread returns bytes only, so that one that was given up can do no harm later.
+    """
+    results: list[bytes] = []
+    errors: list[Exception] = []
+
+    def target() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001  # not handled here: raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, daemon=True)  # never awaited at exit
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if errors:
+        raise errors[0]
+    if not results:
+        raise _NotToBeHad("the download took too long")
+    return results[0]
+
+
+def _get(url: str, patience: Patience) -> bytes:
+    """Fetch once; _NotToBeHad where another try is pointless, _Passing where it is not."""
+    import requests
+
+    try:
+        with requests.get(url, stream=True, timeout=(patience.connect, patience.read)) as response:
+            if not response.ok:
+                again = response.status_code >= 500 or response.status_code in (408, 425, 429)  # "come back later"
+                raise (_Passing if again else _NotToBeHad)(f"{url} answered HTTP {response.status_code}")
+            return _body(response)
+    except requests.RequestException as error:
+        final = (requests.exceptions.SSLError, requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
+        hopeless = isinstance(error, final) or any(map(_no_way_there, _chain(error)))
+        raise (_NotToBeHad if hopeless else _Passing)(f"{url} cannot be reached ({_root(error)})") from None
+
+
+def _body(response: requests.Response) -> bytes:
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # where types-tqdm is not installed
+
+    body = bytearray()
+    length = response.headers.get("content-length", "")
+    total = int(length) if length.isdigit() else None
+    with tqdm(desc="reference picture", total=total, unit="B", unit_scale=True, disable=None) as bar:  # terminals only
+        for chunk in response.iter_content(8192):
+            body += chunk
+            bar.update(len(chunk))
+            if len(body) > _BODY_LIMIT:
+                raise _NotToBeHad(f"{response.url} gave more than {_BODY_LIMIT} bytes")
+    return bytes(body)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _root(error: BaseException) -> str:
+    root = list(_chain(error))[-1]
+    return f"{type(root).__name__}: {root}" if str(root) else type(root).__name__
+
+
+def _no_way_there(error: BaseException) -> bool:
+    """Whether the machine knows at once that it cannot reach the host: a closed network, not a passing fault."""
+    unreachable = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
+    return isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno in unreachable)
