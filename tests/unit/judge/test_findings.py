@@ -1,0 +1,239 @@
+"""From evidence to numbers: labels, repetition, sizes, weights, latency."""
+
+import math
+
+import numpy as np
+import pytest
+
+from vitgate.evidence import Evidence
+from vitgate.judge import findings
+
+LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
+
+
+def outputs(logits, again=None) -> Evidence:
+    logits = np.asarray(logits, dtype=np.float32)
+    return Evidence(arrays={"logits": logits, "again": logits[:1] if again is None else np.asarray(again, np.float32)})
+
+
+def pictures(labels) -> Evidence:
+    return Evidence({"names": ["wolf", "cat", "dog"][: len(labels)]}, {"labels": np.asarray(labels)})
+
+
+def by_name(found):
+    return {finding.statistic: finding for finding in found}
+
+
+def layer(**fields):
+    good = {
+        "name": "blocks.0.mlp.fc1",
+        "quantized": True,
+        "scheme": "per_tensor_affine",
+        "dtype": "qint8",
+        "max_error_steps": 0.5,
+        "levels": 200,
+        "scale_ratio": 1.0,
+        "bias_equal": True,
+    }
+    return {**good, **fields}
+
+
+def seconds(thread, wall=None, process=None, profiled_ms=9.0):
+    return {"thread": thread, "wall": wall or thread, "process": process or thread, "profiled_ms": profiled_ms}
+
+
+def test_labels_that_are_all_right():
+    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), true_labels=True))
+
+    assert found["right_labels"].value == 1.0
+    assert (found["smallest_margin"].value, found["smallest_margin"].note) == (0.5, "cat")
+
+
+def test_a_wrong_label_is_named_with_its_picture():
+    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 2]), outputs(LOGITS), true_labels=True))
+
+    assert found["right_labels"].value == 0.5
+    assert found["right_labels"].note == "cat: got 0, expected 2"
+
+
+def test_without_true_labels_the_original_says_what_the_other_pictures_show():
+    original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0]])
+
+    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), original, true_labels=False))
+
+    assert found["right_labels"].value == 0.5
+    assert found["right_labels"].note == "cat: got 0, expected 2"
+
+
+def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
+    wrong = outputs([[9.0, 0.0, 0.0], [2.0, 0.0, 1.5]])
+
+    found = by_name(findings.labels(wrong, pictures([1, 0]), wrong, true_labels=False))
+
+    assert found["right_labels"].note == "wolf: got 0, expected 1"
+
+
+@pytest.mark.parametrize("true_labels", [True, False])
+@pytest.mark.parametrize(
+    "logits, reference, labels",
+    [
+        ([[0.0, math.nan, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0]),
+        ([[0.0, math.inf, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0]),
+        (LOGITS, [[0.0, 3.0, 1.0], [math.nan, 0.0, 1.5]], [1, 0]),
+        (LOGITS[:1], LOGITS, [1, 0]),
+        (LOGITS, LOGITS[:1], [1, 0]),
+        (LOGITS, LOGITS, [1]),
+        (LOGITS[0], LOGITS[0], [1, 0, 1]),
+        (np.empty((0, 3)), np.empty((0, 3)), []),
+        (np.empty((2, 0)), np.empty((2, 0)), [1, 0]),
+        (LOGITS, LOGITS, [269, 0]),
+    ],
+    ids=[
+        "nan",
+        "inf",
+        "nan-in-original",
+        "fewer-outputs",
+        "fewer-of-original",
+        "fewer-labels",
+        "one-dimension",
+        "no-picture",
+        "no-class",
+        "label-of-another-model",
+    ],
+)
+def test_labels_of_what_cannot_be_judged_are_no_number(logits, reference, labels, true_labels):
+    found = findings.labels(outputs(logits), pictures(labels), outputs(reference), true_labels=true_labels)
+
+    assert [row.statistic for row in found] == ["right_labels"]
+    assert math.isnan(found[0].value) and found[0].note
+
+
+def test_the_same_logits_again_differ_by_nothing():
+    assert findings.repeated(outputs(LOGITS)).value == 0.0
+
+
+def test_a_memory_of_other_inputs_shows_as_a_difference():
+    assert findings.repeated(outputs(LOGITS, again=[[0.0, 3.25, 1.0]])).value == 0.25
+
+
+@pytest.mark.parametrize(
+    "again",
+    [np.empty((0, 3)), [[0.0, 3.0]], [[math.nan, 3.0, 1.0]]],
+    ids=["nothing", "other-shape", "nan"],
+)
+def test_a_repetition_that_cannot_be_compared_is_no_number(again):
+    assert math.isnan(findings.repeated(outputs(LOGITS, again=again)).value)
+
+
+def test_sizes_against_the_scripted_file_and_the_parent():
+    own, scripted, parent = (
+        Evidence({"path": path, "bytes": size}) for path, size in (("c", 90), ("a", 360), ("b", 100))
+    )
+
+    found = by_name(findings.sizes(own, scripted, parent))
+
+    assert {name: row.value for name, row in found.items()} == {"size": 90.0, "reduction": 0.75, "size_ratio": 0.9}
+
+
+def test_the_scripted_file_is_not_compared_with_itself():
+    scripted = Evidence({"path": "a", "bytes": 360})
+
+    found = by_name(findings.sizes(scripted, scripted, None))
+
+    assert list(found) == ["size"]
+
+
+def test_weights_of_a_quantized_file():
+    found = by_name(findings.weights({"layers": [layer(), layer()], "unmatched": []}, quantized=True))
+
+    assert {name: row.value for name, row in found.items()} == {
+        "linears": 2.0,
+        "unmatched_parameters": 0.0,
+        "plain_linears": 0.0,
+        "other_schemes": 0.0,
+        "error": 0.5,
+        "levels": 200.0,
+        "scale_ratio": 1.0,
+        "changed_biases": 0.0,
+    }
+    assert not found["linears"].judged
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    "statistic, fields, value",
+    [
+        ("plain_linears", {"quantized": False}, 1.0),
+        ("other_schemes", {"scheme": "per_channel_affine"}, 1.0),
+        ("other_schemes", {"dtype": "quint8"}, 1.0),
+        ("error", {"max_error_steps": 3.0}, 3.0),
+        ("error", {"max_error_steps": math.nan}, math.nan),
+        ("levels", {"levels": 2}, 2.0),
+        ("scale_ratio", {"scale_ratio": 0.5}, 0.5),
+        ("scale_ratio", {"scale_ratio": math.nan}, math.nan),
+        ("changed_biases", {"bias_equal": False}, 1.0),
+    ],
+    ids=["plain", "scheme", "dtype", "error", "error-nan", "levels", "scale", "scale-nan", "bias"],
+)
+def test_one_bad_layer_among_good_ones_decides_and_is_named(statistic, fields, value, place):
+    layers = [layer(), layer(), layer()]
+    layers[place] = layer(name="bad", **fields)
+
+    found = by_name(findings.weights({"layers": layers, "unmatched": []}, quantized=True))
+
+    assert found[statistic].value == pytest.approx(value, nan_ok=True)
+    assert found[statistic].note == "bad"
+
+
+def test_unmatched_parameters_are_counted_and_the_first_named():
+    found = by_name(findings.weights({"layers": [layer()], "unmatched": list("abcd")}, quantized=True))
+
+    assert (found["unmatched_parameters"].value, found["unmatched_parameters"].note) == (4.0, "a, b, c")
+
+
+def test_a_float_file_with_a_quantized_linear_shows_it():
+    layers = [layer(quantized=False), layer()]
+
+    found = by_name(findings.weights({"layers": layers, "unmatched": []}, quantized=False))
+
+    assert found["quantized_linears"].value == 1.0
+
+
+@pytest.mark.parametrize("quantized, statistic", [(True, "plain_linears"), (False, "quantized_linears")])
+def test_a_file_without_any_linear_is_no_number(quantized, statistic):
+    found = by_name(findings.weights({"layers": [], "unmatched": []}, quantized=quantized))
+
+    assert math.isnan(found[statistic].value)
+
+
+def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged():
+    samples = {
+        "original": seconds([1.0] * 4),
+        "lite": seconds([0.5] * 4, wall=[0.6, 0.55, 0.7, 0.8], process=[1.0, 1.0, 0.75, 1.0]),
+    }
+
+    found = by_name(findings.latency(samples, "lite"))
+
+    assert {name: row.value for name, row in found.items()} == pytest.approx(
+        {"ratio": 0.5, "wall_per_cpu": 1.1, "process_per_thread": 1.5, "latency": 500.0, "profiler": 9.0}
+    )
+    assert [name for name, row in found.items() if not row.judged] == ["latency", "profiler"]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [{}, {"original": seconds([1.0])}, {"lite": seconds([1.0])}, {"original": seconds([1.0]), "lite": seconds([])}],
+    ids=["none", "none-of-the-variant", "none-of-the-original", "no-round"],
+)
+def test_latency_without_samples_is_no_number(samples):
+    found = by_name(findings.latency(samples, "lite"))
+
+    assert math.isnan(found["ratio"].value)
+
+
+def test_guards_whose_samples_do_not_pair_are_no_numbers():
+    samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5] * 4, wall=[0.5] * 3, process=[0.5] * 5)}
+
+    found = by_name(findings.latency(samples, "lite"))
+
+    assert math.isnan(found["wall_per_cpu"].value) and math.isnan(found["process_per_thread"].value)

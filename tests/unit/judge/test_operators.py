@@ -1,0 +1,31 @@
+"""The allowed operators of a lite file."""
+
+from pathlib import Path
+
+import pytest
+
+from vitgate.data import read_model
+from vitgate.judge.operators import OperatorFile, outside
+
+ALLOWED = frozenset({"aten::add.Tensor", "aten::linear"})
+
+
+def test_operators_that_are_all_allowed_leave_nothing_outside():
+    assert outside(["aten::linear", "aten::add.Tensor"], ALLOWED) == []
+
+
+def test_an_operator_outside_the_list_is_named_once_in_order():
+    found = outside(["new::b", "aten::linear", "new::a", "new::b"], ALLOWED)
+
+    assert found == ["new::a", "new::b"]
+
+
+@pytest.mark.parametrize("other", ["aten::add", "aten::add.Scalar", "aten::linear.out"])
+def test_overloads_are_operators_of_their_own(other):
+    assert outside([other], ALLOWED) == [other]
+
+
+def test_an_unknown_key_in_the_file_is_refused(data_file, refuses):
+    path: Path = data_file("operators.toml", '[[group]]\nid = "a"\nreason = "b"\noperators = []\nwhy = "c"\n')
+
+    refuses(lambda: read_model(OperatorFile, path), path, "group.0.why")

@@ -1,0 +1,100 @@
+"""Ratios of latencies: the estimate, the width of its interval, and when sampling may stop."""
+
+import math
+
+import pytest
+
+from vitgate.judge.ratios import Bound, clears, decided, fastest_quartile, Ratio, ratio, RATIO_SD
+
+QUIET = [1.0] * 8
+
+
+def scaled(factor: float) -> list[float]:
+    return [factor * seconds for seconds in QUIET]
+
+
+def test_the_fastest_quartile_is_the_mean_of_the_fastest_quarter():
+    assert fastest_quartile([8.0, 1.0, 7.0, 3.0, 6.0, 5.0, 9.0, 4.0]) == 2.0
+
+
+def test_fewer_than_four_samples_count_by_the_fastest():
+    assert fastest_quartile([3.0, 2.0]) == 2.0
+
+
+def test_the_estimate_ignores_slow_outliers():
+    disturbed = [0.5, 0.5, 0.5, 0.5, 5.0, 9.0, 7.0, 30.0]
+
+    found = ratio(disturbed, QUIET)
+
+    assert found.value == 0.5
+
+
+def test_quiet_samples_have_the_known_spread_as_interval():
+    found = ratio(scaled(0.5), QUIET)
+
+    assert found.low == pytest.approx(0.5 * math.exp(-1.96 * RATIO_SD))
+    assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
+
+
+def test_the_interval_widens_with_the_spread_of_the_fastest_samples():
+    spreads = (0.0, 0.1, 0.3, 0.8)
+
+    found = [ratio([1.0, 1.0 + spread, *[1.0 + 2 * spread] * 6], QUIET) for spread in spreads]
+
+    widths = [row.high / row.low for row in found]
+    assert widths == sorted(set(widths))
+
+
+def test_one_sample_leaves_the_interval_open():
+    found = ratio([0.5], [1.0])
+
+    assert (found.value, found.low, found.high) == (0.5, 0.0, math.inf)
+
+
+@pytest.mark.parametrize(
+    "of, to",
+    [([], QUIET), (QUIET, []), ([], []), ([math.nan] * 4, QUIET), (QUIET, [0.0] * 4), (QUIET, [math.inf] * 4)],
+    ids=["none", "none-of-the-original", "none-at-all", "nan", "zero", "infinite"],
+)
+def test_a_ratio_without_samples_is_no_number(of, to):
+    found = ratio(of, to)
+
+    assert all(math.isnan(value) for value in (found.value, found.low, found.high))
+
+
+@pytest.mark.parametrize(
+    "bound, clear",
+    [
+        (Bound(None, 0.6), True),
+        (Bound(None, 0.4), True),
+        (Bound(0.4, 0.6), True),
+        (Bound(None, 0.505), False),
+        (Bound(0.495, None), False),
+        (Bound(0.1, 0.505), False),
+        (Bound(None, None), True),
+    ],
+    ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open"],
+)
+def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound, clear):
+    assert clears(Ratio(0.5, 0.49, 0.51), bound) is clear
+
+
+def test_no_number_clears_no_bound():
+    assert clears(Ratio(math.nan, math.nan, math.nan), Bound(None, None)) is False
+
+
+def test_sampling_goes_on_while_any_bounded_ratio_is_undecided():
+    samples = {"original": QUIET, "lite": scaled(0.5), "scripted": scaled(1.0)}
+    clear, close = Bound(None, 0.8), Bound(0.99, None)
+
+    assert decided(samples, {"lite": clear}) is True
+    assert decided(samples, {"lite": clear, "scripted": close}) is False
+
+
+def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside():
+    assert decided({"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is True
+
+
+def test_variants_without_samples_keep_nobody_sampling():
+    assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
+    assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True

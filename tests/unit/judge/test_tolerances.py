@@ -1,0 +1,148 @@
+"""Every judged number finds exactly one tolerance, with two-sided bounds where they mean something, or the run stops."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from vitgate.cases import Cell
+from vitgate.judge.tolerances import read_tolerances, Tolerance, Tolerances
+from vitgate.outcome import Finding
+
+CELL = Cell("digits", "qnnpack", "lite")
+FINDING = Finding("sqnr", 23.8, "dB", against="original")
+
+
+def tolerance(id: str = "floor", **fields) -> Tolerance:
+    row = {
+        "claim": "logits_original",
+        "statistic": "sqnr",
+        "unit": "dB",
+        "against": "original",
+        "lower": 20.0,
+        "upper": 30.0,
+        "reason": "int8 noise",
+        "measured": "18 releases",
+    }
+    return Tolerance(id=id, **{**row, **fields})
+
+
+def bounded(*rows: Tolerance, finding: Finding = FINDING, claim="logits_original", cell=CELL, machine="x86_64"):
+    return Tolerances(list(rows), "tolerances.toml").bounded(claim, finding, cell, "standin", machine)
+
+
+def row_text(**fields) -> str:
+    values = {"id": '"a"', "claim": '"label"', "statistic": '"right_labels"', "unit": '"1"', "lower": "1.0"}
+    values |= {"reason": '"why"', "measured": '"where"', **fields}
+    return "[[tolerance]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items() if value)
+
+
+def test_the_one_row_gives_the_bounds_and_its_name():
+    found = bounded(tolerance())
+
+    assert (found.value, found.lower, found.upper, found.tolerance) == (23.8, 20.0, 30.0, "floor")
+
+
+@pytest.mark.parametrize("value, ok", [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
+def test_bounds_have_two_sides_and_hold_at_their_ends(value, ok):
+    found = bounded(tolerance(), finding=Finding("sqnr", value, "dB", against="original"))
+
+    assert found.ok is ok
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"claim": "logits_parent"},
+        {"statistic": "cosine"},
+        {"unit": "1"},
+        {"against": "parent"},
+        {"cases": ["deit_base"]},
+        {"engines": ["fbgemm"]},
+        {"variants": ["optimized"]},
+        {"weights": ["pretrained"]},
+        {"machines": ["aarch64"]},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_number_without_a_tolerance_stops_the_run(fields, refuses):
+    refuses(lambda: bounded(tolerance(**fields)), "tolerances.toml", "sqnr", "digits-qnnpack-lite", "found: none")
+
+
+def test_a_number_with_two_tolerances_stops_the_run_and_names_both(refuses):
+    refuses(lambda: bounded(tolerance("wide"), tolerance("narrow", engines=["qnnpack"])), "found: wide, narrow")
+
+
+def test_selectors_tell_two_rows_apart():
+    rows = (tolerance("others", engines=["fbgemm", "x86", "onednn"]), tolerance("here", engines=["qnnpack"]))
+
+    assert bounded(*rows).tolerance == "here"
+
+
+def test_a_number_about_no_cell_finds_only_rows_without_selectors(refuses):
+    assert bounded(tolerance("all"), tolerance("some", engines=["qnnpack"]), cell=None).tolerance == "all"
+    refuses(lambda: bounded(tolerance(cases=["digits"]), cell=None), "found: none")
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [Finding("latency", 60.0, "ms", judged=False), Finding("holds", 1.0, "1", lower=1.0, tolerance="exact")],
+    ids=["only-shown", "bounded-already"],
+)
+def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding):
+    assert bounded(finding=finding) is finding
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"reason": " "}, "no reason"),
+        ({"measured": ""}, "no reason or measurement"),
+        ({"lower": None, "upper": None}, "bounds nothing"),
+        ({"lower": 31.0}, "lower above upper"),
+    ],
+    ids=["no-reason", "not-measured", "no-bound", "crossed"],
+)
+def test_a_row_that_says_too_little_is_refused(fields, words, refuses):
+    refuses(lambda: Tolerances([tolerance(**fields)], "tolerances.toml"), "tolerances.toml", "floor", words)
+
+
+def test_two_rows_of_one_name_are_refused(refuses):
+    refuses(lambda: Tolerances([tolerance(), tolerance()], "tolerances.toml"), "tolerances.toml", "'floor'")
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (row_text(loewr="1.0"), "tolerance.0.loewr"),
+        (row_text(reason=""), "tolerance.0.reason"),
+        (row_text(lower="nan"), "tolerance.0.lower"),
+        (row_text(upper="inf"), "tolerance.0.upper"),
+        (row_text(lower='"much"'), "tolerance.0.lower"),
+        (row_text(claim='"lable"'), "'lable'"),
+        (row_text(cases='["digit"]'), "'digit'"),
+        (row_text(engines='["qnn"]'), "tolerance.0.engines.0"),
+        (row_text(variants='["lit"]'), "tolerance.0.variants.0"),
+        (row_text() + row_text(), "'a'"),
+    ],
+    ids=[
+        "unknown-key",
+        "no-reason",
+        "nan",
+        "infinite",
+        "no-number",
+        "unknown-claim",
+        "unknown-case",
+        "unknown-engine",
+        "unknown-variant",
+        "duplicate",
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+    path: Path = data_file("tolerances.toml", text)
+
+    refuses(lambda: read_tolerances(path), path, words)
+
+
+def test_the_committed_file_can_be_read():
+    assert read_tolerances().rows()
