@@ -36,7 +36,6 @@ class Case(Strict):
     model: str
     arguments: dict[str, Any] = {}
     input: tuple[int, int, int]
-    parameters: int
     files: str
     preprocessing: Literal["tutorial", "digits"]
     checkpoint: CheckpointRow | None = None

@@ -6,6 +6,7 @@ A worker keeps the modules of one case and engine at a time; what it observed is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -102,6 +103,28 @@ class Workbench:
 
         return Builder(self.store, self._cache, self.model, lambda case: str(self.weights(case).values["digest"]))
 
+    def golden(self) -> Evidence:
+        """Return how far the preprocessing of this torchvision and Pillow is from the golden tensor."""
+
+        def make() -> Evidence:
+            self.environment()
+            from vitgate.inputs.preprocess import golden_difference
+
+            return Evidence(asdict(golden_difference()))
+
+        return self.store.get("golden", "preprocessing", make)
+
+    def probe(self, call: str) -> Evidence:
+        """Return how one of the tutorial's calls went, and the warnings that it gave."""
+
+        def make() -> Evidence:
+            self.environment()
+            from vitgate.run.api import probe
+
+            return Evidence(asdict(probe(call)))
+
+        return self.store.get("calls", call, make)
+
     # Observations of a cell
 
     def artifact(self, cell: Cell) -> Evidence:
@@ -193,8 +216,6 @@ class Workbench:
         return Evidence(arrays=arrays)
 
     def _readback(self, cell: Cell) -> Evidence:
-        from dataclasses import asdict
-
         from torch import nn
 
         from vitgate.build.stages import engine_set, stage
@@ -209,8 +230,6 @@ class Workbench:
         return Evidence(asdict(found))
 
     def _lite_info(self, cell: Cell) -> Evidence:
-        from dataclasses import asdict
-
         from vitgate.build.stages import stage
         from vitgate.run.lite_info import lite_info
 

@@ -13,7 +13,6 @@ from vitgate.evidence import Evidence
 from vitgate.inputs.images import reference_picture
 
 REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
-DIGIT_STEPS = 16.0  # scikit-learn's digits count black pixels of 4×4 fields: values 0 to 16
 
 
 class PictureRow(Strict):
@@ -70,10 +69,11 @@ def _tutorial(case: Case, assets: str | None) -> Evidence:
 
 
 def _digits(case: Case) -> Evidence:
+    from vitgate.inputs.preprocess import digits_tensor
+
     assert case.heldout is not None
     with np.load(fixtures_folder() / case.heldout, allow_pickle=False) as stored:
-        images, labels = stored["images"], stored["labels"].astype(np.int64)
-    x = ((images.astype(np.float32) / DIGIT_STEPS - 0.5) / 0.5)[:, None]
+        x, labels = digits_tensor(stored["images"]).numpy(), stored["labels"].astype(np.int64)
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     values = {"names": [f"digit_{digit}" for digit in range(10)], "source": "embedded", "sha256": "", "note": "committed scans"}
     return Evidence(values, {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels})

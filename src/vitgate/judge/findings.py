@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,18 @@ def repeated(outputs: Evidence) -> Finding:
 
 
 def sizes(own: Evidence, scripted: Evidence, parent: Evidence | None) -> tuple[Finding, ...]:
-    """Return bytes, the reduction against the scripted file, and the ratio to the parent's file."""
+    """Return bytes, the reduction against the scripted file, and the ratio to a quantized parent's file.
+
+    The tutorial states bytes and reduction of the scripted and the quantized file; of what is made from the quantized
+    one it says only that its size is about the same, so that there the ratio alone is judged.
+    """
     size = float(own.values["bytes"])
-    found = [Finding("size", size, "bytes")]
-    if own.values["path"] != scripted.values["path"]:
-        found.append(Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted"))
+    reduction = Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted")
     if parent is not None:
-        found.append(Finding("size_ratio", size / parent.values["bytes"], "1", against="parent"))
-    return tuple(found)
+        ratio = Finding("size_ratio", size / parent.values["bytes"], "1", against="parent")
+        return (ratio, replace(reduction, judged=False), Finding("size", size, "bytes", judged=False))
+    stated = (Finding("size", size, "bytes"),)
+    return stated if own.values["path"] == scripted.values["path"] else (*stated, reduction)
 
 
 def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, ...]:

@@ -1,0 +1,323 @@
+"""Files from the network, each fetched once and never trusted unchecked, so that a run on a poor network still ends well.
+
+A large file breaks off, a proxy answers with a page of its own, two workers want the same bytes at once, a disk is
+full: each must end in the right file or in one clear line. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import re
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from filelock import FileLock
+from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from tqdm import tqdm
+
+from vitgate.errors import MachineError, UsageError
+
+_CHUNK = 1 << 20  # bytes per read
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: worth another try
+_NOT_SATISFIABLE = 416  # RFC 9110: the range starts at or past the end, so nothing is left to fetch
+_HOPELESS = (  # faults of the address, the certificates or the settings: another try gives the same
+    requests.exceptions.SSLError,
+    requests.exceptions.ProxyError,
+    requests.exceptions.TooManyRedirects,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to try. All in seconds, except `attempts`.
+
+    `connect` bounds the whole first contact (name resolution, all addresses, one repetition), so that a machine without
+    a network knows it soon; `read` bounds the silence between two pieces; `pause` stands before the second attempt and
+    doubles before each further one.
+    """
+
+    connect: float = 5.0
+    read: float = 30.0
+    attempts: int = 4
+    pause: float = 1.0
+
+
+PATIENT = Patience()
+"""What callers get who do not say otherwise; with these values a machine without a network knows it within 5 s."""
+
+
+class DownloadError(MachineError):
+    """The file cannot be had on this machine now; `reason` says why in a few words, without address and advice."""
+
+    def __init__(self, reason: str, *, where: object, do: str) -> None:
+        """Keep the reason apart, for callers that go on without the file and say why."""
+        self.reason = " ".join(reason.split())
+        super().__init__(f"cannot download: {reason}", where=where, do=do)
+
+
+class _Broken(Exception):
+    """An attempt failed in a way that another one may mend; `str` is the reason."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One wanted file. `part` holds the bytes that have come so far; it stays after a break, to be resumed."""
+
+    url: str
+    destination: Path
+    sha256: str
+    size_hint: int | None
+    patience: Patience
+
+    @property
+    def part(self) -> Path:
+        return self.destination.with_name(f".{self.destination.name}.part")
+
+    def error(self, reason: str, do: str = "") -> DownloadError:
+        advice = f"check the network and its proxy settings, or place the file at {self.destination}"
+        return DownloadError(reason, where=self.url, do=do or advice)
+
+    def disk_error(self, error: OSError) -> DownloadError:
+        reason = f"cannot write to {self.destination.parent}: {error.strerror or error}"
+        return self.error(reason, "free disk space there, make it writable, or move the cache")
+
+
+def fetch(
+    url: str, destination: Path, *, sha256: str, size_hint: int | None = None, patience: Patience = PATIENT
+) -> Path:
+    """Return `destination`, downloaded from `url` (http or https) unless it is there already.
+
+    `sha256` is the whole digest or its first digits, at least 8, in lower case; a file that does not match never
+    appears at `destination`. `size_hint` is in bytes and serves the progress bar where the server does not tell.
+    Concurrent calls for one destination download once; an interrupted download is resumed by the next call.
+
+    Errors: UsageError if `destination` exists with another sha256; DownloadError (a MachineError) for everything that
+    network, server or disk do.
+    """
+    if verified(destination, sha256):
+        return destination
+    job = _Job(url, destination, sha256, size_hint, patience)
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise job.error("not an http or https address", "correct the address")
+    with _locked(job):
+        if not verified(destination, sha256):  # nobody fetched it while this process waited
+            _download(job)
+    return destination
+
+
+def verified(path: Path, sha256: str) -> bool:
+    """Whether the file exists; its sha256 must then begin with these 8 to 64 lower-case hexadecimal digits.
+
+    Errors: UsageError for a file with another digest, or digits that are not such; MachineError for an unreadable file.
+    """
+    if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
+        raise UsageError(
+            f"{sha256!r} is not a sha256 or its beginning", where=path, do="give 8 to 64 lower-case hex digits"
+        )
+    try:
+        found = sha256_of(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise MachineError(
+            f"cannot read the cached file: {error.strerror}", where=path, do="make it readable"
+        ) from None
+    if not found.startswith(sha256):
+        what = f"the cached file is damaged: its sha256 begins with {found[: len(sha256)]}, not {sha256}"
+        raise UsageError(what, where=path, do="delete it, so that it is fetched anew")
+    return True
+
+
+def sha256_of(path: Path) -> str:
+    """Return the file's sha256, 64 hex digits, reading it in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(job: _Job) -> Iterator[None]:
+    """Hold the destination's lock; a killed process gives it up. The folder is made, and found writable, first."""
+    folder = job.destination.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass  # asks the file system itself: root, read-only mounts and quotas make a mode bit worthless
+        lock = FileLock(job.destination.with_name(f".{job.destination.name}.lock"))
+        lock.acquire()
+    except OSError as error:
+        raise job.disk_error(error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download(job: _Job) -> None:
+    """Bring the file to its destination in at most `attempts` tries, resuming where the server can."""
+    reason = ""
+    for attempt in range(job.patience.attempts):
+        if attempt:
+            time.sleep(job.patience.pause * 2 ** (attempt - 1))
+        try:
+            _attempt(job, first=attempt == 0)
+            return
+        except _Broken as error:
+            reason = str(error)
+    raise job.error(f"{reason}, after {job.patience.attempts} attempts")
+
+
+def _attempt(job: _Job, *, first: bool) -> None:
+    """Make one try. A host out of reach ends all tries at the first one, and is a passing break in later ones."""
+    obstacle = _obstacle(job.url, job.patience.connect)
+    if obstacle and first:
+        raise job.error(obstacle)
+    if obstacle:
+        raise _Broken(obstacle)
+    try:
+        resumed = _transfer(job)
+        _settle(job, resumed)
+    except _HOPELESS as error:
+        raise job.error(_in_short(error)) from None
+    except (requests.RequestException, ConnectionError, TimeoutError) as error:
+        raise _Broken(_in_short(error)) from None
+    except OSError as error:  # after requests' errors, which are OSErrors too: what is left comes from the disk
+        job.part.unlink(missing_ok=True)
+        raise job.disk_error(error) from None
+
+
+def _transfer(job: _Job) -> bool:
+    """Bring the missing bytes to `part`; return whether it began with bytes of an earlier attempt."""
+    have = job.part.stat().st_size if job.part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # the digest and the length are those of the file itself
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    timeout = (job.patience.connect, job.patience.read)
+    with requests.Session() as session, session.get(job.url, headers=headers, stream=True, timeout=timeout) as answer:
+        if have and answer.status_code == _NOT_SATISFIABLE:
+            return True  # whole already, or longer than the file: the digest decides
+        _check_status(job, answer)
+        resumed = have > 0 and _continues(answer, have)
+        _receive(job, answer, have if resumed else 0)
+    return resumed
+
+
+def _check_status(job: _Job, answer: requests.Response) -> None:
+    if answer.status_code in (200, 206):
+        return
+    reason = f"the server answered {answer.status_code} {answer.reason or ''}".rstrip()
+    if answer.status_code in _TRANSIENT_STATUS:
+        raise _Broken(reason)
+    raise job.error(reason)
+
+
+def _continues(answer: requests.Response, have: int) -> bool:
+    """Whether the body starts at byte `have`; a server that ignores ranges answers 200 with the whole file."""
+    if answer.status_code == 200:
+        return False
+    if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        raise _Broken("the server sent another part of the file than was asked for")
+    return True
+
+
+def _receive(job: _Job, answer: requests.Response, start: int) -> None:
+    """Write the body to `part` from byte `start` on, and compare its length with the announced one."""
+    answer.raw.enforce_content_length = (
+        False  # urllib3 would drop the last bytes before a break, which a resumption needs
+    )
+    announced = answer.headers.get("Content-Length", "")
+    total = start + int(announced) if announced.isdecimal() else None
+    free = shutil.disk_usage(job.part.parent).free
+    if total is not None and total - start > free:
+        raise job.error(f"{_mega(total - start)} do not fit on the disk, {_mega(free)} are free", "free disk space")
+    bar = tqdm(
+        total=total or job.size_hint, initial=start, desc=job.destination.name, unit="B", unit_scale=True, leave=False,
+        disable=None,  # silent where standard error is not a terminal
+    )  # fmt: skip
+    with bar, job.part.open("ab" if start else "wb") as file:
+        for piece in answer.iter_content(_CHUNK):
+            file.write(piece)
+            bar.update(len(piece))
+    size = job.part.stat().st_size
+    if total is not None and size != total:
+        raise _Broken(f"the connection was cut off after {size} of {total} bytes")
+
+
+def _settle(job: _Job, resumed: bool) -> None:
+    """Move `part` to the destination if the digest is right; else drop it, and after a resumption start clean."""
+    found = sha256_of(job.part)
+    if found.startswith(job.sha256):
+        os.replace(job.part, job.destination)
+        return
+    size = job.part.stat().st_size
+    job.part.unlink()
+    reason = f"what came ({size} bytes) has a sha256 beginning with {found[: len(job.sha256)]}, not {job.sha256}"
+    if resumed:
+        raise _Broken(reason)
+    raise job.error(reason)
+
+
+def _obstacle(url: str, seconds: float) -> str:
+    """Say what keeps this machine from the host that requests would contact (the proxy, if there is one), or nothing.
+
+    Neither name resolution nor the sum over a host's addresses can be bounded by requests' timeouts; hence a thread.
+    """
+    host, port = _peer(url)
+    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def knock() -> None:
+        answers.put(_knock(host, port, seconds / 2) and _knock(host, port, seconds / 2, after=min(0.5, seconds / 10)))
+
+    threading.Thread(target=knock, name=f"connect to {host}", daemon=True).start()
+    try:
+        why = answers.get(timeout=seconds)
+    except queue.Empty:
+        why = f"no answer within {seconds:g} s"
+    return f"no connection to {host}:{port}: {why}" if why else ""
+
+
+def _knock(host: str, port: int, seconds: float, after: float = 0.0) -> str:
+    time.sleep(after)
+    try:
+        socket.create_connection((host, port), timeout=seconds).close()
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be encoded for DNS
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ""
+
+
+def _peer(url: str) -> tuple[str, int]:
+    """Return host and port that requests would connect to: the environment's proxy for this address, or the host."""
+    proxy = select_proxy(url, get_environ_proxies(url))
+    parts = urlsplit(prepend_scheme_if_needed(proxy, "http") if proxy else url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _in_short(error: Exception) -> str:
+    """Return a network error in a few words, without the object addresses and nested texts of the libraries."""
+    if isinstance(error, (requests.Timeout, TimeoutError)) or "Read timed out" in str(error):
+        return "the server stopped answering"
+    if isinstance(error, requests.TooManyRedirects):
+        return "the server redirects without end"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was cut off"
+    return f"{type(error).__name__}: {str(error).rpartition('>: ')[2] or error}"[:200]
+
+
+def _mega(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,342 @@
+"""Whether every call that the tutorial makes still works with the tutorial's arguments, and what PyTorch says meanwhile.
+
+A removed function, a renamed argument or a deprecation is found here in a second, without a model of 346 MB; warnings
+are evidence like any other, so that a new or a more severe one is an outcome and not noise on the screen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.errors import UsageError
+
+How = Literal["call", "bind", "read", "set"]
+
+# What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
+_NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+(?P<file>[\w./-]+):\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)
+_TRIGGER = re.compile(r"\s*\((?:Triggered internally at|function ).*$", re.DOTALL)
+
+
+class CallRow(Strict):
+    """One call of the tutorial; see the head of `fixtures/api.toml`."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    callable: str
+    how: How
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    lines: str
+    sentence: str
+
+
+class CallFile(Strict):
+    """The whole of `api.toml`."""
+
+    call: list[CallRow]
+
+
+@dataclass(frozen=True)
+class ApiWarning:
+    """One warning: category, text without paths, lines and addresses, and the module that it is attributed to."""
+
+    category: str
+    text: str
+    where: str
+
+
+@dataclass(frozen=True)
+class ApiProbe:
+    """What became of one call.
+
+    `binds` is whether the arguments fit the signature; None where there is none to ask, as of functions written in C.
+    `error` is the type and `message` the first line of what was raised; "" where it works.
+    """
+
+    id: str
+    binds: bool | None
+    works: bool
+    error: str
+    message: str
+    warnings: tuple[ApiWarning, ...]
+
+
+@lru_cache(maxsize=None)
+def read_calls(path: Path | None = None) -> dict[str, CallRow]:
+    """Return the calls by id, in the file's order."""
+    path = path or fixtures_folder() / "api.toml"
+    rows = read_model(CallFile, path).call
+    unique([row.id for row in rows], where=path)
+    return {row.id: row for row in rows}
+
+
+def probe(call_id: str) -> ApiProbe:
+    """Make one call of `fixtures/api.toml` on tiny objects; UsageError where no call has that id.
+
+    The engine is left as it was found. Whatever the call raises is in the result.
+    """
+    if call_id not in read_calls():
+        raise UsageError(f"unknown call {call_id!r}", where="fixtures/api.toml", do="choose from its ids")
+    row = read_calls()[call_id]
+    before = torch.backends.quantized.engine
+    try:
+        with tempfile.TemporaryDirectory(prefix="vitgate-") as folder:
+            return _probe(row, Bench(Path(folder)))
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def _probe(row: CallRow, bench: Bench) -> ApiProbe:
+    """Prepare in silence, then make the call itself under observation."""
+    heard: list[ApiWarning] = []
+    binds: bool | None = None
+    try:
+        with _listen([]):
+            action, binds = _action(row, bench)
+        with _listen(heard):
+            action()
+    except Exception as error:  # the boundary of the observation: whatever is raised is what was asked about
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return ApiProbe(row.id, _unbound(error, binds), False, type(error).__name__, normalised(first), tuple(heard))
+    return ApiProbe(row.id, binds, True, "", "", tuple(heard))
+
+
+def _unbound(error: Exception, binds: bool | None) -> bool | None:
+    return False if isinstance(error, TypeError) and "argument" in str(error) else binds
+
+
+def _action(row: CallRow, bench: Bench) -> tuple[Callable[[], object], bool | None]:
+    """Return what to do under observation, and whether the arguments bind (None: no signature)."""
+    owner, _, name = row.callable.rpartition(".")
+    args = [bench.value(arg) for arg in row.args]
+    kwargs = {key: bench.value(arg) for key, arg in row.kwargs.items()}
+    if row.how == "read":
+        holder = bench.find(owner)
+        return lambda: getattr(holder, name), None
+    if row.how == "set":
+        holder = bench.find(owner)
+        return lambda: setattr(holder, name, args[0]), None
+    function = bench.find(row.callable)
+    binds = _binds(function, args, kwargs)
+    if row.how == "bind":
+        return lambda: inspect.signature(function).bind(*args, **kwargs), binds
+    return lambda: function(*args, **kwargs), binds
+
+
+def _binds(function: Callable[..., object], args: list[Any], kwargs: dict[str, Any]) -> bool | None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    with suppress(TypeError):
+        signature.bind(*args, **kwargs)
+        return True
+    return False
+
+
+class Bench:
+    """The tiny objects that stand for the tutorial's in `api.toml`, each made when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write files into this folder; set the first of the tutorial's engines that this PyTorch supports."""
+        self.folder = folder
+        supported = torch.backends.quantized.supported_engines
+        self.engine = next(name for name in ("fbgemm", "x86", "qnnpack", "onednn") if name in supported)
+        torch.backends.quantized.engine = self.engine
+
+    def value(self, arg: object) -> Any:
+        """Return the object that a `$name` stands for; everything else is itself."""
+        return getattr(self, arg[1:]) if isinstance(arg, str) and arg.startswith("$") else arg
+
+    def find(self, dotted: str) -> Any:
+        """Return what a dotted name means, importing modules on the way; AttributeError where it is not there."""
+        first, *rest = dotted.split(".")
+        found, path = (self.value(first) if first.startswith("$") else importlib.import_module(first)), first
+        for part in rest:
+            path = f"{path}.{part}"
+            if not hasattr(found, part) and inspect.ismodule(found):
+                with suppress(ModuleNotFoundError):
+                    importlib.import_module(path)
+            found = getattr(found, part)
+        return found
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """A network of one Linear."""
+        return nn.Sequential(nn.Linear(4, 4)).eval()
+
+    @cached_property
+    def input(self) -> torch.Tensor:
+        """One row, float32 [1, 4]."""
+        return torch.ones(1, 4)
+
+    @cached_property
+    def scripted(self) -> Any:
+        """The scripted network."""
+        return torch.jit.script(self.model)
+
+    @cached_property
+    def quantized(self) -> Any:
+        """The quantized network."""
+        return torch.quantization.quantize_dynamic(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+
+    @cached_property
+    def scripted_quantized(self) -> Any:
+        """The quantized network, scripted."""
+        return torch.jit.script(self.quantized)
+
+    @cached_property
+    def lite_file(self) -> str:
+        """A lite file of the quantized network."""
+        path = str(self.folder / "model.ptl")
+        self.scripted_quantized._save_for_lite_interpreter(path)
+        return path
+
+    @cached_property
+    def profiled(self) -> Any:
+        """A finished profile, made with whichever arguments this PyTorch takes."""
+        with torch.autograd.profiler.profile() as profile:  # type: ignore[no-untyped-call]  # untyped in torch
+            self.model(self.input)
+        return profile
+
+    @property
+    def new_file(self) -> str:
+        """A file name that is free."""
+        return str(self.folder / "new.pt")
+
+    @property
+    def linear_only(self) -> set[type[nn.Module]]:
+        """What the tutorial quantizes."""
+        return {nn.Linear}
+
+    @property
+    def qint8(self) -> torch.dtype:
+        """The tutorial's dtype."""
+        return torch.qint8
+
+    @property
+    def qconfig(self) -> Any:
+        """The static default qconfig of the engine."""
+        return torch.quantization.get_default_qconfig(self.engine)
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """The channel means of ImageNet, from timm."""
+        mean: tuple[float, ...] = self.find("timm.data.constants.IMAGENET_DEFAULT_MEAN")
+        return mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """The channel deviations of ImageNet, from timm."""
+        std: tuple[float, ...] = self.find("timm.data.constants.IMAGENET_DEFAULT_STD")
+        return std
+
+    @cached_property
+    def steps(self) -> list[Any]:
+        """The tutorial's four transforms."""
+        from torchvision import transforms
+
+        resize = transforms.Resize(256, interpolation=3)
+        return [resize, transforms.CenterCrop(224), transforms.ToTensor(), transforms.Normalize(self.mean, self.std)]
+
+    @cached_property
+    def transform(self) -> Any:
+        """The tutorial's four transforms in one."""
+        from torchvision import transforms
+
+        return transforms.Compose(self.steps)
+
+    @cached_property
+    def picture(self) -> Any:
+        """An RGB picture of Pillow's."""
+        from PIL import Image
+
+        return Image.new("RGB", (8, 8))
+
+    @cached_property
+    def picture_file(self) -> str:
+        """A PNG file."""
+        path = self.folder / "picture.png"
+        self.picture.save(path)
+        return str(path)
+
+
+# Listening: Python's warnings, and what C++ writes to standard error.
+
+
+@contextmanager
+def _listen(heard: list[ApiWarning]) -> Iterator[None]:
+    """Append every warning of the block, each kind once, also those that torch gives once per process only."""
+    native: list[str] = []
+    with warnings.catch_warnings(record=True) as caught, _every_time(), _standard_error(native):
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            found = [ApiWarning(w.category.__name__, normalised(str(w.message)), module_of(w.filename)) for w in caught]
+    for match in _NATIVE_WARNING.finditer("".join(native)):
+        found.append(ApiWarning("C++", normalised(match["text"]), Path(match["file"]).name))
+    heard += dict.fromkeys(found)
+
+
+@contextmanager
+def _every_time() -> Iterator[None]:
+    """Switch off torch's once-per-process rule."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        yield
+    finally:
+        torch.set_warn_always(before)
+
+
+@contextmanager
+def _standard_error(native: list[str]) -> Iterator[None]:
+    """Collect what is written to file descriptor 2 within the block; all but C++ warnings is then passed on."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            native.append(file.read().decode(errors="replace"))
+            os.write(2, _NATIVE_WARNING.sub("", native[-1]).strip().encode())
+
+
+def normalised(text: str) -> str:
+    """Return a text that is the same on every machine: no paths, line numbers or addresses, one space between words."""
+    text = _TRIGGER.sub("", text)
+    text = re.sub(r"0x[0-9a-fA-F]+", "<address>", text)
+    text = re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+([\w.+-]+)", r"<path>/\1", text)
+    text = re.sub(r"(\.\w+\"?):\d+", r"\1", text)
+    return " ".join(text.split())
+
+
+def module_of(filename: str) -> str:
+    """Return the dotted module of a source file: what follows `site-packages` or `src`, or the bare file name."""
+    parts = Path(filename).with_suffix("").parts
+    for root in ("site-packages", "src"):
+        if root in parts:
+            return ".".join(parts[len(parts) - parts[::-1].index(root) :]).removesuffix(".__init__")
+    return Path(filename).stem

@@ -1,0 +1,17 @@
+"""The tutorial's preprocessing, held against a stored tensor."""
+
+import pytest
+
+from vitgate.outcome import Finding
+from vitgate.plugin.check import Check
+
+
+@pytest.mark.claim("preprocessing")
+def test_preprocessing(session_check: Check) -> None:
+    values = session_check.bench.golden().values
+    session_check.assert_within(
+        findings=[
+            Finding("steps", float(values["steps"]), "8-bit steps", against="golden"),
+            Finding("difference", float(values["normalised"]), "1", against="golden"),
+        ]
+    )
