@@ -1,0 +1,378 @@
+"""Declared deviations: only the exact outcome is expected, and everything else turns the run red with a line to change."""
+
+import datetime as dt
+import math
+from pathlib import Path
+
+import pytest
+
+from vitgate.cases import Cell
+from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations, release
+from vitgate.outcome import Finding, Outcome
+
+TODAY = dt.date(2026, 7, 1)
+OPTIMIZED = Cell("deit_base", "qnnpack", "optimized")
+XNNPACK = "Mobile optimization only available with XNNPACK"
+STOPPED = Outcome("failed at", "optimize_for_mobile", "RuntimeError", f"{XNNPACK} at this point")
+PASSED = Outcome("passed")
+
+FILE = """# Known differences.
+
+[[deviation]]
+id = "another"
+
+[[deviation]]
+  id = 'gone'  # a comment
+"""
+
+
+def deviation(id: str = "gone", **fields) -> Deviation:
+    row = {
+        "claims": ("build",),
+        "variants": ("optimized",),
+        "torch": ">=2.13",
+        "outcome": "failed at optimize_for_mobile",
+        "error": "RuntimeError",
+        "message": XNNPACK,
+        "reason": "Built without XNNPACK.",
+        "link": "https://example.org/1",
+        "advice": "Freeze instead.",
+        "review": TODAY,
+    }
+    return Deviation(id=id, **{**row, **fields})
+
+
+def number(**fields) -> Deviation:
+    expected = ExpectedNumber(statistic="size_ratio", lower=1.9, upper=2.0)
+    row = {"claims": ("size",), "outcome": "failed", "error": "", "message": "", "number": expected, "variants": None}
+    return deviation(**{**row, **fields})
+
+
+def place(claim: str = "build", cell: Cell | None = OPTIMIZED, torch: str = "2.13.0", machine: str = "x86_64") -> Place:
+    return Place(claim, str(cell) if cell else "test_something", cell, torch, machine)
+
+
+def off(statistic: str, value: float) -> Finding:
+    return Finding(statistic, value, "1", lower=0.5, upper=1.5, tolerance="t")
+
+
+def failed(*findings: Finding, **fields) -> Outcome:
+    return Outcome("failed", findings=findings, message="size_ratio: 1.96", **fields)
+
+
+@pytest.fixture
+def where(data_file) -> Path:
+    return data_file("deviations.toml", FILE)
+
+
+@pytest.fixture
+def settle(where):
+    def call(outcome: Outcome, *rows: Deviation, at: Place | None = None):
+        return Deviations(list(rows), where, TODAY).settle(at or place(), outcome)
+
+    return call
+
+
+def test_a_pass_that_nothing_is_declared_about_is_a_pass(settle):
+    assert settle(PASSED).status == "passed"
+
+
+def test_a_failure_that_nothing_is_declared_about_is_a_failure_with_its_own_message(settle):
+    settled = settle(STOPPED)
+
+    assert (settled.status, settled.deviation, settled.message) == ("failed", "", STOPPED.message)
+
+
+def test_the_exact_outcome_is_declared_with_reason_advice_and_link(settle):
+    settled = settle(STOPPED, deviation())
+
+    assert (settled.status, settled.deviation) == ("declared", "gone")
+    assert settled.message == (
+        "failed at optimize_for_mobile: Built without XNNPACK. Freeze instead. (https://example.org/1)"
+    )
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome("failed at", "save", "RuntimeError", XNNPACK),
+        Outcome("failed at", "optimize_for_mobile", "TypeError", XNNPACK),
+        Outcome("failed at", "optimize_for_mobile", "RuntimeError", "out of registers"),
+        Outcome("failed", "", "RuntimeError", XNNPACK),
+        Outcome("failed at", "optimize_for_mobile", "RuntimeError", XNNPACK, (off("size", 9.0),)),
+    ],
+    ids=["another-stage", "another-error", "another-message", "no-stage", "a-number-besides"],
+)
+def test_another_failure_is_red_and_says_what_was_expected_and_what_came(outcome, settle):
+    settled = settle(outcome, deviation())
+
+    assert settled.status == "failed"
+    assert "deviation gone (deviations.toml:7)" in settled.message
+    assert f"expects 'failed at optimize_for_mobile with RuntimeError ({XNNPACK})'" in settled.message
+    assert str(outcome) in settled.message and outcome.message in settled.message
+
+
+def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle):
+    settled = settle(PASSED, deviation())
+
+    assert settled.status == "failed"
+    assert "deviation gone (deviations.toml:7)" in settled.message
+    assert "but the claim holds: narrow its condition or delete it" in settled.message
+
+
+def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where):
+    on_time, late = (Deviations([deviation()], where, day) for day in (TODAY, TODAY + dt.timedelta(days=1)))
+
+    assert on_time.settle(place(), STOPPED).status == "declared"
+    settled = late.settle(place(), STOPPED)
+
+    assert settled.status == "failed"
+    assert "deviations.toml:7" in settled.message and f"review date {TODAY} is past" in settled.message
+
+
+def test_two_deviations_at_once_are_red_whatever_came(settle):
+    rows = (deviation("gone"), deviation("wide", variants=None))
+
+    for outcome in (STOPPED, PASSED):
+        settled = settle(outcome, *rows)
+        assert settled.status == "failed"
+        assert "gone, wide apply at once" in settled.message
+
+
+@pytest.mark.parametrize(
+    "specifier, version, applies",
+    [
+        (">=2.13", "2.13.0", True),
+        (">=2.13", "2.13.0.dev20260101+cpu", True),
+        (">=2.13", "2.13.0+cu130", True),
+        (">=2.13", "2.13.0rc1", True),
+        (">=2.13", "2.12.1", False),
+        (">=2.13", "2.12.1+cpu", False),
+        ("==2.12.1", "2.12.1+cpu", True),
+        ("<2.13", "2.13.0.dev20260101", False),
+        (">=2.9,<2.13", "2.10.0a0+git123", True),
+        ("", "1.13.1", True),
+    ],
+)
+def test_the_version_specifier_decides_by_the_release(specifier, version, applies, settle):
+    settled = settle(STOPPED, deviation(torch=specifier), at=place(torch=version))
+
+    assert (settled.status == "declared") is applies
+
+
+def test_a_release_has_neither_development_suffix_nor_local_part():
+    assert str(release("2.13.0.dev20260101+cpu")) == "2.13.0"
+
+
+@pytest.mark.parametrize(
+    "selectors, at",
+    [
+        ({"claims": ("size",)}, place()),
+        ({"subjects": ("deit_base-x86-optimized",)}, place()),
+        ({"cases": ("digits",)}, place()),
+        ({"engines": ("x86",)}, place()),
+        ({"variants": ("lite",)}, place()),
+        ({"machines": ("aarch64",)}, place()),
+        ({"engines": ("qnnpack",), "variants": None}, place("build", None)),
+    ],
+    ids=["claim", "subject", "case", "engine", "variant", "machine", "no-cell"],
+)
+def test_a_deviation_about_something_else_does_not_apply(selectors, at, settle):
+    settled = settle(STOPPED, deviation(**selectors), at=at)
+
+    assert (settled.status, settled.deviation) == ("failed", "")
+
+
+def test_a_deviation_may_name_a_subject_that_is_no_cell(settle):
+    row = deviation(claims=("calls",), subjects=("test_something",), variants=None, outcome="failed", error="TypeError")
+    outcome = Outcome("failed", error="TypeError", message=f"{XNNPACK}: unexpected keyword")
+
+    settled = settle(outcome, row, at=place("calls", None))
+
+    assert settled.status == "declared"
+
+
+# A number out of its bounds
+
+
+@pytest.mark.parametrize("value", [1.9, 1.96, 2.0])
+def test_the_declared_number_within_its_window_is_declared(value, settle):
+    settled = settle(failed(off("size", 1.0), off("size_ratio", value)), number(), at=place("size"))
+
+    assert settled.status == "declared"
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        failed(off("size_ratio", 1.89)),
+        failed(off("size_ratio", 2.01)),
+        failed(off("size_ratio", math.nan)),
+        failed(off("size", 1.96)),
+        failed(off("size_ratio", 1.96), off("size", 9.0)),
+        failed(off("size_ratio", 1.96), off("size_ratio", 3.0)),
+        failed(off("size_ratio", 1.0)),
+        failed(),
+        failed(off("size_ratio", 1.96), error="KeyError"),
+    ],
+    ids=[
+        "below-the-window",
+        "above-the-window",
+        "nan",
+        "another-number",
+        "a-number-besides",
+        "twice-once-outside",
+        "all-within-tolerance",
+        "no-number",
+        "an-error",
+    ],
+)
+def test_another_number_is_red(outcome, settle):
+    settled = settle(outcome, number(), at=place("size"))
+
+    assert settled.status == "failed"
+    assert "failed with size_ratio in [1.9, 2]" in settled.message
+
+
+# What a failed build stops
+
+
+@pytest.mark.parametrize("claim", ["build", "label", "size"])
+def test_a_blocked_claim_is_covered_by_the_deviation_of_the_build_that_blocks_it(claim, settle):
+    blocked = Outcome("blocked by", "optimized", message=f"optimized could not be built: {STOPPED.message}")
+
+    settled = settle(blocked, deviation(), at=place(claim, OPTIMIZED.at("lite")))
+
+    assert (settled.status, settled.deviation) == ("declared", "gone")
+    assert settled.message.startswith("blocked by optimized: ")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        deviation(claims=("label",), variants=("lite",)),
+        deviation(variants=("lite",)),
+        deviation(variants=("scripted_quantized",)),
+        deviation(engines=("x86",)),
+        deviation(torch="<2.13"),
+    ],
+    ids=["of-the-claim", "of-the-child", "of-the-grandparent", "of-another-engine", "of-another-torch"],
+)
+def test_no_other_deviation_covers_a_blocked_claim(row, settle):
+    blocked = Outcome("blocked by", "optimized", message=f"optimized could not be built: {STOPPED.message}")
+
+    settled = settle(blocked, row, at=place("label", OPTIMIZED.at("lite")))
+
+    assert (settled.status, settled.deviation) == ("failed", "")
+
+
+def test_a_build_that_blocks_for_another_reason_is_not_covered(settle):
+    blocked = Outcome("blocked by", "optimized", message="optimized could not be built: out of registers")
+
+    settled = settle(blocked, deviation(), at=place("label", OPTIMIZED.at("lite")))
+
+    assert settled.status == "failed"
+    assert "out of registers" in settled.message
+
+
+@pytest.mark.parametrize("cell", [None, OPTIMIZED.at("scripted")], ids=["no-cell", "no-ancestor"])
+def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(cell, settle):
+    blocked = Outcome("blocked by", "optimized", message=STOPPED.message)
+
+    settled = settle(blocked, deviation(claims=("build", "label"), variants=None), at=place("label", cell))
+
+    assert settled.status == "failed"
+
+
+@pytest.mark.parametrize("variant", ["optimized", "lite"])
+def test_any_claim_that_a_failed_build_stops_is_covered_by_the_deviation_of_that_build(variant, settle):
+    settled = settle(STOPPED, deviation(), at=place("logits_parent", OPTIMIZED.at(variant)))
+
+    assert (settled.status, settled.deviation) == ("declared", "gone")
+
+
+def test_a_stage_after_the_build_is_not_covered_by_the_deviation_of_the_build(settle):
+    unloadable = Outcome("failed at", "load", "RuntimeError", XNNPACK)
+
+    settled = settle(unloadable, deviation(), at=place("label", OPTIMIZED))
+
+    assert (settled.status, settled.deviation) == ("failed", "")
+
+
+# The file
+
+
+def row_text(**fields: str) -> str:
+    values = {
+        "id": '"a"',
+        "claims": '["build"]',
+        "variants": '["optimized"]',
+        "torch": '">=2.13"',
+        "outcome": '"failed at optimize_for_mobile"',
+        "error": '"RuntimeError"',
+        "message": '"XNNPACK"',
+        "reason": '"why"',
+        "link": '"https://example.org"',
+        "advice": '"what to do"',
+        "review": "2027-01-01",
+        **fields,
+    }
+    return "[[deviation]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items() if value)
+
+
+WINDOW = '{ statistic = "size", lower = 2.0, upper = 1.0 }'
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (row_text(enginse='["x86"]'), "deviation.0.enginse"),
+        (row_text(torch='"2.13 or so"'), "'2.13 or so' is not a version specifier"),
+        (row_text(review=""), "deviation.0.review"),
+        (row_text(review='"soon"'), "deviation.0.review"),
+        (row_text(claims='["biuld"]'), "'biuld'"),
+        (row_text(cases='["digit"]'), "'digit'"),
+        (row_text(engines='["qnn"]'), "deviation.0.engines.0"),
+        (row_text(variants='["original"]'), "selects no cell about which 'build' is claimed"),
+        (row_text(outcome='"fails"'), "'fails'"),
+        (row_text(outcome='"failed at optimizing"'), "'failed at optimizing'"),
+        (row_text(outcome='"passed"'), "'passed'"),
+        (row_text(outcome='"blocked by optimized"'), "'blocked by optimized'"),
+        (row_text(error=""), "names no exact outcome"),
+        (row_text(message=""), "names no exact outcome"),
+        (row_text(outcome='"failed"', error="", message=""), "names no exact outcome"),
+        (row_text(outcome='"failed"', number=WINDOW), "lower is above upper"),
+        (row_text(number=WINDOW.replace("2.0", "-inf")), "deviation.0.number.lower"),
+        (row_text() + row_text(), "'a'"),
+    ],
+    ids=[
+        "unknown-key",
+        "no-specifier",
+        "no-review",
+        "no-date",
+        "unknown-claim",
+        "unknown-case",
+        "unknown-engine",
+        "no-such-cell",
+        "unknown-outcome",
+        "unknown-stage",
+        "expects-a-pass",
+        "expects-a-block",
+        "no-error",
+        "no-message",
+        "no-number",
+        "crossed-window",
+        "open-window",
+        "duplicate",
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+    path = data_file("deviations.toml", text)
+
+    refuses(lambda: read_deviations(path), path, words)
+
+
+def test_the_committed_file_can_be_read():
+    rows = read_deviations()
+
+    assert [rows.line_of(row) for row in rows.rows] == sorted({rows.line_of(row) for row in rows.rows})

@@ -1,0 +1,237 @@
+"""The benchmark table: it reads back as written, and each column is compared within its tolerance or says why not."""
+
+import dataclasses
+import math
+
+import pytest
+
+from vitgate.judge.table import COLUMNS, differences, judged, parse, render, Table, table_of
+from vitgate.judge.tolerances import Tolerance, Tolerances
+
+ABOUT = {
+    "case": "deit_base",
+    "engine": "qnnpack",
+    "weights": "standin",
+    "pictures": "committed",
+    "torch": "2.12.1",
+    "machine": "x86_64",
+    "cpu": "Some Xeon @ 2.70GHz: stepping 3",
+}
+LIMITS = {
+    "lines_that_differ": ("1", 0.0),
+    "size_change": ("log ratio", 0.01),
+    "reduction_change": ("1", 0.01),
+    "latency_ratio_change": ("log ratio", 0.1),
+    "sqnr_change": ("dB", 0.5),
+}
+TOLERANCES = Tolerances(
+    [
+        Tolerance(
+            id=name, claim="table", statistic=name, unit=unit, against="accepted", upper=limit, reason="r", measured="m"
+        )
+        for name, (unit, limit) in LIMITS.items()
+    ],
+    "tolerances.toml",
+)
+DECLARED = "failed at optimize_for_mobile, declared as xnnpack-gone"
+
+
+@pytest.fixture
+def table(cell_row) -> Table:
+    return table_of([cell_row("scripted", size_bytes=346_000_000, sqnr_db=None), cell_row("lite")], ABOUT)
+
+
+@pytest.fixture
+def changed(table):
+    """Return a helper: the table with one cell of the line `lite` changed, and facts about the machine too."""
+
+    def make(about=None, **columns: str) -> Table:
+        lite = {**table.lines["lite"], **columns}
+        return Table({**ABOUT, **(about or {})}, {**table.lines, "lite": lite})
+
+    return make
+
+
+def red(own: Table, accepted: Table) -> list[str]:
+    return [finding.statistic for finding in judged(own, accepted, TOLERANCES) if not finding.ok]
+
+
+def of_lite(own: Table, accepted: Table, statistic: str):
+    found = [row for row in differences(own, accepted) if row.statistic == statistic and row.note.startswith("lite")]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_table_shows_sizes_ratios_labels_and_outcomes(table):
+    assert dict(table.lines["lite"]) == {
+        "variant": "lite",
+        "size_mb": "89.200",
+        "size_reduction": "74.2%",
+        "latency_ms": "60.00",
+        "latency_ratio": "0.400",
+        "label": "269",
+        "sqnr_db": "23.8",
+        "outcome": "passed",
+    }
+
+
+def test_what_was_not_measured_is_shown_as_a_dash(cell_row):
+    empty = cell_row(size_bytes=None, latency_ms=None, latency_ratio=None, label=None, sqnr_db=None)
+
+    line = table_of([empty], ABOUT).lines["lite"]
+
+    assert [line[name] for name in COLUMNS[1:-1]] == ["-"] * 6
+
+
+def test_a_table_reads_back_as_written(table):
+    assert parse(render(table)) == table
+
+
+def test_the_text_is_aligned_and_ends_in_one_newline(table):
+    text = render(table)
+
+    rows = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len({tuple(i for i, c in enumerate(row) if c == "|") for row in rows}) == 1
+    assert text.endswith("\n") and not text.endswith("\n\n")
+
+
+def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses):
+    text = render(Table(ABOUT, {}))
+
+    refuses(lambda: parse(text, "here.txt"), "here.txt", "not a benchmark table")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: "\n".join(text.splitlines()[:-3]),
+        lambda text: text.replace("size_mb", "size_MB"),
+        lambda text: text.replace(" | passed", "", 1),
+        lambda text: text + text.splitlines()[-1] + "\n",
+        lambda text: text.replace("variant ", "lite    "),
+    ],
+    ids=["empty", "no-lines", "other-heading", "short-line", "line-twice", "no-heading"],
+)
+def test_text_that_is_no_table_is_refused(spoil, table, refuses):
+    refuses(lambda: parse(spoil(render(table)), "here.txt"), "here.txt")
+
+
+def test_equal_tables_have_nothing_red(table):
+    assert red(table, parse(render(table))) == []
+
+
+@pytest.mark.parametrize(
+    "column, within, beyond, statistic",
+    [
+        ("size_mb", "89.900", "91.000", "size_change"),
+        ("size_mb", "88.500", "87.000", "size_change"),
+        ("size_reduction", "74.9%", "76.0%", "reduction_change"),
+        ("latency_ratio", "0.430", "0.450", "latency_ratio_change"),
+        ("latency_ratio", "0.370", "0.350", "latency_ratio_change"),
+        ("sqnr_db", "24.2", "24.4", "sqnr_change"),
+        ("sqnr_db", "23.4", "23.2", "sqnr_change"),
+    ],
+)
+def test_each_number_is_held_within_its_tolerance_on_both_sides(column, within, beyond, statistic, table, changed):
+    assert red(changed(**{column: within}), table) == []
+    assert red(changed(**{column: beyond}), table) == [statistic]
+
+
+@pytest.mark.parametrize("column, text", [("label", "270"), ("outcome", "FAILED: label"), ("label", "-")])
+def test_words_are_compared_exactly(column, text, table, changed):
+    found = judged(changed(**{column: text}), table, TOLERANCES)
+
+    assert [row.statistic for row in found if not row.ok] == ["lines_that_differ"]
+    assert f"lite: {column} '{text}', accepted '{table.lines['lite'][column]}'" in found[0].note
+
+
+def test_absolute_times_are_shown_and_never_judged(table, changed):
+    assert red(changed(latency_ms="6000.00"), table) == []
+
+
+@pytest.mark.parametrize("column", ["size_mb", "size_reduction", "latency_ratio", "sqnr_db"])
+@pytest.mark.parametrize("about", [{}, {"cpu": "Another", "weights": "pretrained"}], ids=["same", "elsewhere"])
+def test_a_number_that_only_one_side_has_is_red_wherever_it_was_measured(column, about, table, changed):
+    missing = changed(about, **{column: "-"})
+
+    for own, accepted in ((missing, table), (table, missing)):
+        assert len(red(own, accepted)) == 1
+
+
+def test_a_number_that_neither_side_has_is_not_judged(changed):
+    both = changed(sqnr_db="-")
+
+    finding = of_lite(both, both, "sqnr_change")
+
+    assert (finding.judged, finding.note) == (False, "lite: no sqnr_db in either")
+
+
+def test_latency_of_another_processor_is_not_judged_and_the_reason_said(table, changed):
+    own = changed({"cpu": "Another"}, latency_ratio="4.000", sqnr_db="24.4")
+
+    finding = of_lite(own, table, "latency_ratio_change")
+
+    assert not finding.judged
+    assert f"not judged, cpu is Another, accepted on {ABOUT['cpu']}" in finding.note
+    assert red(own, table) == ["sqnr_change"]
+
+
+def test_sqnr_of_other_weights_is_not_judged_and_the_reason_said(table, changed):
+    own = changed({"weights": "pretrained"}, latency_ratio="0.500", sqnr_db="40.0")
+
+    finding = of_lite(own, table, "sqnr_change")
+
+    assert not finding.judged
+    assert "not judged, weights is pretrained, accepted on standin" in finding.note
+    assert red(own, table) == ["latency_ratio_change"]
+
+
+def test_an_accepted_table_that_does_not_say_its_processor_judges_no_latency(table):
+    anonymous = Table({key: value for key, value in ABOUT.items() if key != "cpu"}, table.lines)
+
+    assert not of_lite(table, anonymous, "latency_ratio_change").judged
+
+
+def test_another_torch_judges_everything(table, changed):
+    own = changed({"torch": "2.15.0"}, size_mb="91.000", latency_ratio="0.500", sqnr_db="40.0")
+
+    assert red(own, table) == ["size_change", "latency_ratio_change", "sqnr_change"]
+
+
+def test_a_line_whose_outcome_is_declared_has_nothing_to_compare(table, changed):
+    own = changed(**{**dict.fromkeys(COLUMNS[1:-1], "-"), "outcome": DECLARED})
+
+    assert red(own, table) == []
+
+
+def test_a_line_that_was_accepted_as_declared_and_now_passes_is_red(table, changed):
+    accepted = changed(outcome=DECLARED)
+
+    assert red(table, accepted) == ["lines_that_differ"]
+
+
+@pytest.mark.parametrize("change", ["missing", "additional", "reordered"])
+def test_lines_that_are_missing_additional_or_reordered_are_red(change, table):
+    lines = dict(table.lines)
+    if change == "missing":
+        del lines["lite"]
+    elif change == "additional":
+        lines["optimized"] = {**lines["lite"], "variant": "optimized"}
+    else:
+        lines = dict(reversed(lines.items()))
+    own = dataclasses.replace(table, lines=lines)
+
+    found = judged(own, table, TOLERANCES)
+
+    assert [row.statistic for row in found if not row.ok] == ["lines_that_differ"]
+    assert f"variants {', '.join(lines)} instead of scripted, lite" in found[0].note
+
+
+def test_a_number_that_is_none_is_never_within_bounds(table, changed):
+    assert red(changed(sqnr_db="nan"), table) == ["sqnr_change"]
+    assert math.isnan(of_lite(changed(size_mb="0.000"), table, "size_change").value)
+
+
+def test_text_in_place_of_a_number_is_refused(table, changed, refuses):
+    refuses(lambda: differences(table, changed(size_mb="much")), "'much' is not a number")
