@@ -1,0 +1,80 @@
+"""Cases and cells: exact names, who is built from whom, and evidence that engines share."""
+
+import pytest
+
+from vitgate.cases import case_named, Cell, read_cases
+from vitgate.engines import engine_named, ENGINES
+from vitgate.variants import VARIANTS
+
+LITE = Cell("deit_base", "qnnpack", "lite")
+
+
+def case_text(**fields: str) -> str:
+    values = {
+        "id": '"a"',
+        "title": '"A"',
+        "model": '"m"',
+        "input": "[3, 8, 8]",
+        "files": '"a"',
+        "preprocessing": '"digits"',
+        **fields,
+    }
+    return "[[case]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+def test_a_cell_is_called_by_case_engine_and_variant():
+    assert str(LITE) == "deit_base-qnnpack-lite"
+
+
+def test_the_lineage_starts_at_the_original_and_ends_at_the_cell():
+    assert [cell.variant for cell in LITE.lineage()] == ["original", "scripted_quantized", "optimized", "lite"]
+    assert LITE.parent == LITE.at("optimized")
+    assert LITE.at("original").parent is None
+
+
+def test_engines_share_the_evidence_of_float_variants_only():
+    cells = [Cell(case, engine, variant) for case in ("a", "b") for engine in ENGINES for variant in VARIANTS]
+
+    names = {cell.evidence_name for cell in cells}
+
+    floats = sum(not variant.quantized for variant in VARIANTS.values())
+    assert len(names) == 2 * (floats + (len(VARIANTS) - floats) * len(ENGINES))
+    assert LITE.at("scripted").evidence_name == Cell("deit_base", "x86", "scripted").evidence_name
+
+
+def test_a_case_is_found_by_its_exact_name():
+    assert case_named("digits").id == "digits"
+
+
+@pytest.mark.parametrize("name", ["digit", "Digits", "digits ", "", "*"])
+def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+    refuses(lambda: case_named(name), repr(name), "--case", ", ".join(read_cases()))
+
+
+@pytest.mark.parametrize("name", ["qnn", "QNNPACK", "none", ""])
+def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+    refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(ENGINES))
+
+
+def test_cases_are_read_in_the_order_of_the_file(data_file):
+    path = data_file("cases.toml", case_text(id='"z"') + case_text(id='"b"'))
+
+    assert list(read_cases(path)) == ["z", "b"]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (case_text(standing='"x"'), "case.0.standing"),
+        (case_text(id='"a-b"'), "case.0.id"),
+        (case_text(input="[3, 8]"), "case.0.input"),
+        (case_text(preprocessing='"other"'), "case.0.preprocessing"),
+        (case_text(checkpoint='{ url = "u", sha = "s" }'), "case.0.checkpoint"),
+        (case_text() + case_text(), "'a'"),
+    ],
+    ids=["unknown-key", "dash-in-id", "short-input", "unknown-preprocessing", "unknown-key-within", "duplicate"],
+)
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+    path = data_file("cases.toml", text)
+
+    refuses(lambda: read_cases(path), path, words)

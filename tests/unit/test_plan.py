@@ -1,0 +1,83 @@
+"""The options of a run, checked once and handed to the workers as text."""
+
+from pathlib import Path
+
+import pytest
+
+from vitgate.cases import Cell, read_cases
+from vitgate.engines import ENGINES
+from vitgate.plan import make_plan, Plan
+
+
+@pytest.fixture
+def made(tmp_path):
+    def make(**options) -> Plan:
+        defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
+        return make_plan(session=tmp_path / "session", **{**defaults, **options})
+
+    return make
+
+
+def test_without_options_a_run_is_about_every_case_and_engine(made, tmp_path):
+    plan = made()
+
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (tuple(read_cases()), ENGINES, False)
+    assert Path(plan.artifacts) == tmp_path / "session" / "artifacts"
+
+
+def test_named_cases_and_engines_are_taken_once_each(made):
+    plan = made(cases=["digits", "digits"], engines=["x86", "qnnpack", "x86"])
+
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("x86", "qnnpack"), True)
+
+
+def test_a_plan_survives_the_way_to_a_worker(made, tmp_path):
+    plan = made(cases=["digits"], engines=["x86"], assets=str(tmp_path), artifact_cache="kept")
+
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.pth").touch()
+
+    plan = made(weights="w.pth", assets=".", artifact_cache="kept")
+
+    assert (plan.weights, plan.assets, plan.artifacts) == (str(tmp_path / "w.pth"), str(tmp_path), str(tmp_path / "kept"))
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"cases": ["digit"]}, ["--case", "'digit'"]),
+        ({"engines": ["qnn"]}, ["--engine", "'qnn'"]),
+        ({"weights": "standing"}, ["--weights", "'standing'", "auto, pretrained, standin"]),
+        ({"weights": "."}, ["--weights"]),
+        ({"assets": "no/such/folder"}, ["no/such/folder", "--assets"]),
+    ],
+    ids=["case", "engine", "weights", "weights-folder", "assets"],
+)
+def test_an_option_that_cannot_be_is_one_line(options, words, made, refuses):
+    refuses(lambda: made(**options), *words)
+
+
+def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
+    cells = [Cell(case, engine, "lite") for case in ("digits", "deit_base") for engine in ("qnnpack", "x86")]
+
+    assert [str(cell) for cell in cells if plan().selects(cell)] == ["digits-qnnpack-lite"]
+
+
+@pytest.mark.parametrize(
+    "case, options, request_",
+    [
+        ("deit_base", {"weights": "standin"}, "standin"),
+        ("deit_base", {"weights": "/w.pth", "cases": ("deit_base", "digits")}, "/w.pth"),
+        ("digits", {"weights": "standin"}, "trained"),
+        ("digits", {"weights": "auto"}, "trained"),
+        ("digits", {"weights": "/w.pth", "cases": ("deit_base", "digits")}, "trained"),
+        ("digits", {"weights": "/w.pth", "cases": ("digits",)}, "/w.pth"),
+    ],
+    ids=["word", "file", "trained-word", "trained-auto", "trained-beside-others", "file-for-the-only-case"],
+)
+def test_committed_weights_are_used_unless_a_file_is_named_for_that_case_alone(case, options, request_, plan):
+    assert plan(**options).request_for(case) == request_
