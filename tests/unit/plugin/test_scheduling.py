@@ -1,0 +1,111 @@
+"""Which tests belong together on one worker, and in which order they run."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from vitgate.cases import Cell
+from vitgate.engines import ENGINES
+from vitgate.plugin.scheduling import cell_of, CellScheduling, ordered, scope_of
+from vitgate.variants import VARIANTS
+
+
+class Item:
+    """As much of a pytest item as scheduling looks at."""
+
+    def __init__(self, nodeid: str, *, alone: bool = False, **params: object) -> None:
+        self.nodeid, self._alone = nodeid, alone
+        if params:
+            self.callspec = SimpleNamespace(params=params)
+
+    def get_closest_marker(self, name: str) -> object:
+        return object() if name == "alone" and self._alone else None
+
+
+def about(cell: Cell, claim: str = "label", *, alone: bool = False) -> Item:
+    return Item(f"tests/conformance/test_{claim}.py::test_{claim}[{cell}]", alone=alone, cell=cell)
+
+
+def group(case: str, engine: str) -> Item:
+    cell = Cell(case, engine, "original")
+    return Item(f"tests/conformance/test_table.py::test_table[{case}-{engine}]", alone=True, cell=cell)
+
+
+@pytest.mark.parametrize(
+    "nodeid, scope",
+    [
+        ("tests/conformance/test_label.py::test_label[digits-x86-lite]", "digits-x86"),
+        ("tests/conformance/test_label.py::test_label[digits-x86-lite_frozen]", "digits-x86"),
+        ("tests/conformance/test_label.py::test_label[deit_base-qnnpack-scripted_quantized]", "deit_base-qnnpack"),
+        ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-float"),
+        ("tests/conformance/test_label.py::test_label[digits-fbgemm-scripted]", "digits-float"),
+        ("tests/conformance/test_latency.py::test_latency[digits-x86-scripted]", "digits-x86"),
+        ("tests/conformance/test_table.py::test_table[digits-x86]", "digits-x86"),
+        ("tests/conformance/test_api.py::test_call[torch.jit.script]", "tests/conformance/test_api.py"),
+        ("tests/conformance/test_api.py::test_call[a-b]", "tests/conformance/test_api.py"),
+        ("tests/unit/test_a.py::test_b", "tests/unit/test_a.py"),
+        ("tests/unit/test_a.py::TestC::test_b[1]", "tests/unit/test_a.py"),
+    ],
+)
+def test_a_scope_is_a_case_under_an_engine_or_else_a_file(nodeid, scope):
+    assert scope_of(nodeid) == scope
+
+
+def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_another():
+    cells = [Cell("digits", engine, variant) for engine in ENGINES for variant in VARIANTS]
+
+    scopes = {scope_of(about(cell).nodeid) for cell in cells}
+
+    assert scopes == {"digits-float", *(f"digits-{engine}" for engine in ENGINES)}
+
+
+def test_xdist_splits_by_these_scopes():
+    scheduling = CellScheduling.__new__(CellScheduling)  # its constructor wants a whole xdist session
+
+    assert scheduling._split_scope("tests/conformance/test_label.py::test_label[digits-x86-lite]") == "digits-x86"
+
+
+@pytest.mark.parametrize(
+    "item, cell",
+    [
+        (about(Cell("digits", "x86", "lite")), Cell("digits", "x86", "lite")),
+        (Item("a.py::test"), None),
+        (Item("a.py::test[1]", other=1), None),
+        (Item("a.py::test[x]", cell="a prison"), None),
+    ],
+    ids=["a-cell", "no-parameters", "other-parameters", "another-thing-called-cell"],
+)
+def test_the_cell_of_a_test_is_its_parameter_of_that_type(item, cell):
+    assert cell_of(item) == cell
+
+
+def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
+    cells = [Cell(case, engine, variant) for case in ("digits", "deit_base") for engine in ENGINES for variant in VARIANTS]
+    items = [about(cell, claim, alone=claim == "latency") for claim in ("latency", "label") for cell in cells]
+    items += [group(case, engine) for case in ("digits", "deit_base") for engine in ENGINES]
+    random.Random(0).shuffle(items)
+
+    order = ordered(items)
+
+    scopes = [scope_of(item.nodeid) for item in order]
+    runs = [scope for i, scope in enumerate(scopes) if i == 0 or scopes[i - 1] != scope]
+    assert runs == [f"{case}-{part}" for case in ("deit_base", "digits") for part in ("float", *ENGINES)]
+    for scope in set(scopes):
+        alone = [item.get_closest_marker("alone") is not None for item in order if scope_of(item.nodeid) == scope]
+        assert alone == sorted(alone)
+    assert {item.nodeid for item in order} == {item.nodeid for item in items}
+
+
+def test_all_other_tests_come_after_in_their_own_order():
+    others = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
+    odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=Cell("digits", "x86", "lite"))
+
+    order = ordered([*others, odd, about(Cell("digits", "x86", "lite"))])
+
+    assert [item.nodeid.partition("::")[2] for item in order] == [
+        "test_label[digits-x86-lite]",
+        "test_2",
+        "test_1[x]",
+        "test_3[cell0]",
+    ]
