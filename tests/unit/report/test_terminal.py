@@ -1,0 +1,120 @@
+"""What the terminal shows at the end of a run."""
+
+import pytest
+
+from vitgate.report.terminal import render
+
+
+class Reporter:
+    """Keeps what is written, and the markup of each line."""
+
+    def __init__(self, *, hasmarkup: bool = False) -> None:
+        self.hasmarkup, self.text, self.markup = hasmarkup, "", {}
+
+    def section(self, title: str) -> None:
+        self.text += f"== {title} ==\n"
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def write_line(self, line: str, **markup: bool) -> None:
+        self.text += f"{line}\n"
+        self.markup[line] = {name for name, on in markup.items() if on}
+
+    def row(self, title: str) -> list[str]:
+        (line,) = [line for line in self.text.splitlines() if f" {title} " in line]
+        return [cell.strip() for cell in line.strip("│┃ ").split("│")]
+
+
+@pytest.fixture
+def shown(record):
+    """Return a helper that renders a record of these fields."""
+
+    def show(*, hasmarkup: bool = False, **fields) -> Reporter:
+        reporter = Reporter(hasmarkup=hasmarkup)
+        render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
+        return reporter
+
+    return show
+
+
+def test_each_variant_is_a_line_with_its_numbers(shown, cell_row):
+    cells = (cell_row("scripted", size_bytes=346_000_000, latency_ratio=1.0, sqnr_db=None), cell_row(profiler_ms=61.5))
+
+    reporter = shown(cells=cells)
+
+    assert "deit_base on qnnpack" in reporter.text
+    assert reporter.row("lite model") == [
+        *("lite model", "89.2 MB", "74%", "60.00 ms", "60%", "61.50 ms", "269", "23.8 dB", "passed")
+    ]
+    assert reporter.row("scripted model")[1:3] == ["346.0 MB", "0%"]
+
+
+def test_what_was_not_measured_is_a_dash(shown, cell_row):
+    empty = dict.fromkeys(("size_bytes", "latency_ms", "latency_ratio", "label", "sqnr_db"))
+
+    reporter = shown(cells=(cell_row(**empty, outcome="blocked by optimized"),))
+
+    assert reporter.row("lite model") == ["lite model", *["-"] * 7, "blocked by optimized"]
+
+
+def test_a_slower_variant_shows_a_negative_reduction(shown, cell_row):
+    reporter = shown(cells=(cell_row(latency_ratio=3.76),))
+
+    assert reporter.row("lite model")[4] == "-276%"
+
+
+def test_a_declared_outcome_names_its_deviation(shown, cell_row):
+    reporter = shown(cells=(cell_row(outcome="failed at script", deviation="gone"),))
+
+    assert reporter.row("lite model")[-1] == "failed at script [declared: gone]"
+
+
+def test_brackets_in_an_outcome_are_shown_and_never_taken_for_markup(shown, cell_row):
+    reporter = shown(cells=(cell_row(outcome="FAILED: [red]"),))
+
+    assert reporter.row("lite model")[-1] == "FAILED: [red]"
+
+
+def test_each_case_and_engine_has_a_table_of_its_own(shown, cell_row):
+    cells = (cell_row(), cell_row(engine="x86"), cell_row(case="digits"))
+
+    reporter = shown(cells=cells)
+
+    titles = ("deit_base on qnnpack", "deit_base on x86", "digits on qnnpack")
+    assert [reporter.text.count(title) for title in titles] == [1, 1, 1]
+
+
+def test_inputs_notes_and_the_place_of_the_record_are_named(shown):
+    reporter = shown(warnings=("soon gone",), new_operators=("new::op",))
+
+    for line in (
+        "digits: committed weights; committed pictures",
+        "note: soon gone",
+        "note: new::op",
+        "record: out.json",
+    ):
+        assert line in reporter.markup
+
+
+@pytest.mark.parametrize(
+    "fields, colour",
+    [
+        ({}, {"green"}),
+        ({"status": "declared", "outcome": "failed at script", "deviation": "gone", "message": "does not run"}, {"yellow"}),
+        ({"status": "failed", "outcome": "failed"}, {"red"}),
+        ({"status": "unsupported", "outcome": "unsupported"}, set()),
+    ],
+    ids=["holds", "breaks", "fails", "no-answer"],
+)
+def test_the_answer_has_the_colour_of_what_it_says(fields, colour, shown, claim_row):
+    reporter = shown(claims=(claim_row(**fields),))
+
+    assert reporter.markup[reporter.text.splitlines()[-1]] == {"bold"} | colour
+
+
+@pytest.mark.parametrize("hasmarkup", [True, False])
+def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, shown, cell_row):
+    reporter = shown(hasmarkup=hasmarkup, cells=(cell_row(),))
+
+    assert ("\x1b[" in reporter.text) is hasmarkup
