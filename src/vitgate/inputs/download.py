@@ -1,4 +1,4 @@
-"""Files from the network, each fetched once and never trusted unchecked, so that a run on a poor network still ends well.
+"""Files from the network, each fetched once and never trusted unchecked, so that a run on a poor network ends well.
 
 A large file breaks off, a proxy answers with a page of its own, two workers want the same bytes at once, a disk is
 full: each must end in the right file or in one clear line. Nothing here imports torch.
@@ -238,9 +238,7 @@ def _continues(answer: requests.Response, have: int) -> bool:
 
 def _receive(job: _Job, answer: requests.Response, start: int) -> None:
     """Write the body to `part` from byte `start` on, and compare its length with the announced one."""
-    answer.raw.enforce_content_length = (
-        False  # urllib3 would drop the last bytes before a break, which a resumption needs
-    )
+    answer.raw.enforce_content_length = False  # else urllib3 drops the last bytes before a break
     announced = answer.headers.get("Content-Length", "")
     total = start + int(announced) if announced.isdecimal() else None
     free = shutil.disk_usage(job.part.parent).free

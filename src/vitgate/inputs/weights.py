@@ -1,4 +1,4 @@
-"""Where a case's weights come from, and whether they are what they claim, so that no run judges the wrong model silently.
+"""Where a case's weights come from, and whether they are what they claim, so that no run judges the wrong model.
 
 A checkpoint is a file from elsewhere: it is found or downloaded, checked by sha256, read without executing anything in
 it, and compared with the architecture name by name. torch is imported only by the functions that need it.
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".pth", ".pt", ".safetensors")
 _WRAPPERS = ("model", "state_dict")  # the keys under which training scripts store the state (DeiT's: `model`)
 
-# What torch.load(weights_only=True) raises for a damaged or foreign file differs by release: up to 2.0 the bare errors of
-# its unpickler, later mostly UnpicklingError. Found by mutating small checkpoints under 1.13.1, 2.12.1 and 2.15.0.
+# What torch.load(weights_only=True) raises for a damaged or foreign file depends on the release and on where the damage
+# lies. Found by mutating small checkpoints, 4000 each under torch 1.13.1, 2.12.1 and 2.15.0.
 _LOAD_ERRORS = (
     RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
     ArithmeticError, struct.error, OSError, MemoryError,
@@ -64,7 +64,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where the weights are. `path` is absolute, None for the stand-in; `note` is one sentence for header and record."""
+    """Where the weights are. `path` is absolute, None for the stand-in; `note` is a sentence for header and record."""
 
     kind: Literal["pretrained", "file", "standin", "trained"]
     path: Path | None
