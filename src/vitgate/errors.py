@@ -17,6 +17,14 @@ class VitgateError(Exception):
         super().__init__(" ".join(f"{what}{at}: {do}".split()))
 
 
+    @classmethod
+    def from_line(cls, line: str) -> VitgateError:
+        """Rebuild an error that another process reported in one line."""
+        error = cls.__new__(cls)
+        Exception.__init__(error, line)
+        return error
+
+
 class UsageError(VitgateError):
     """The user asked for something that cannot be: an unknown case, a bad TOML key, a checkpoint of another model."""
 

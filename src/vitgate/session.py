@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 _PREFIX = "vitgate-session-"
+SOCKET = "server.sock"
 
 # One thread a worker and passive waiting keep workers from starving one another; the malloc settings keep large
 # buffers from being returned to the system and faulted in again at each call. They count for processes started later.
@@ -42,11 +43,12 @@ class SessionFolder:
 
 def _clear_abandoned(own: Path) -> None:
     for folder in own.parent.glob(f"{_PREFIX}*"):
-        if folder != own and _is_abandoned(folder):
+        if folder != own and is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that made this session folder is gone."""
     try:
         with (folder / "owner.lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,8 @@
 """The left half at work: builds, loads and observes what a check asks for, each once per session.
 
-A worker keeps the modules of one case and engine at a time; what it observed is evidence on disk for all of them.
+`Observations` is what a check can ask; the answer is evidence on disk, made by whoever asks first. `Workbench` makes it
+in its own process. In a run of the suite that is a process of the server (`vitgate.run.server`), one for each case and
+engine, so that the test workers themselves stay light and outlive a crash of the runtime.
 """
 
 from __future__ import annotations
@@ -17,42 +19,76 @@ from vitgate.cases import Cell, read_cases
 from vitgate.engines import Engine
 from vitgate.errors import MachineError
 from vitgate.evidence import Evidence, Store
+from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
-from vitgate.run.environment import check_imports, describe
 from vitgate.variants import VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.build.graph import Builder
-    from vitgate.judge.ratios import Bound
     from vitgate.run.runtimes import Runnable
 
 
-class Workbench:
-    """One worker's access to the session's evidence. torch is imported when the first observation needs it."""
+class Observations:
+    """What can be observed, by name. Subclasses say how evidence that nobody has made yet comes about."""
 
     def __init__(self, plan: Plan) -> None:
         """Use the plan's session folder; nothing heavy happens yet."""
-        from vitgate.build.cache import ArtifactCache
-
         self.plan = plan
         self.store = Store(Path(plan.session) / "evidence")
-        self._cache = ArtifactCache(Path(plan.artifacts))
-        self._models: dict[str, Any] = {}
-        self._runs: dict[str, Runnable] = {}
-        self._warm: dict[str, int] = {}
-        self._focus: tuple[str, str] | None = None
 
-    # What the run stands on
+    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        """Return the evidence, made by the maker of that kind with these arguments if it is not there."""
+        raise TypeError("an observer must say how evidence is made")
 
     def environment(self) -> Evidence:
         """Return what describes this PyTorch and machine."""
+        return self._get("environment", "environment")
 
-        def make() -> Evidence:
-            check_imports()
-            return Evidence(describe())
+    def weights(self, case: str) -> Evidence:
+        """Return path, digest, kind and note of the weights."""
+        return self._get("weights", case, case)
 
-        return self.store.get("environment", "environment", make)
+    def pictures(self, case: str) -> Evidence:
+        """Return the inputs: `x` float32 [N, C, H, W], `labels` int64 [N], and `heldout_x`, `heldout_labels`."""
+        return self._get("pictures", case, case)
+
+    def golden(self) -> Evidence:
+        """Return how far the preprocessing of this torchvision and Pillow is from the golden tensor."""
+        return self._get("golden", "preprocessing")
+
+    def probe(self, call: str) -> Evidence:
+        """Return how one of the tutorial's calls went, and the warnings that it gave."""
+        return self._get("call", call, call)
+
+    def artifact(self, cell: Cell) -> Evidence:
+        """Return path, bytes, digest and seconds of the cell's file, building it if nobody has."""
+        return self._get("build", cell.evidence_name, cell)
+
+    def outputs(self, cell: Cell) -> Evidence:
+        """Return `logits` float32 [N, classes] of each picture alone, `again` [1, classes], and `heldout_logits`.
+
+        `again` is the first picture once more after all others: a variant with a memory gives something else.
+        """
+        return self._get("outputs", cell.evidence_name, cell)
+
+    def readback(self, cell: Cell) -> Evidence:
+        """Return what the file's weights are, read back and compared with the original's."""
+        return self._get("readback", cell.evidence_name, cell)
+
+    def lite_info(self, cell: Cell) -> Evidence:
+        """Return bytecode version and operators of a lite file."""
+        return self._get("lite_info", cell.evidence_name, cell)
+
+    def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
+        """Return the samples of every variant that runs; see `vitgate.run.latency`."""
+        plain = {variant: [bound.lower, bound.upper] for variant, bound in bounds.items()}
+        return self._get("latency", f"{case}-{engine}", Cell(case, engine, "original"), plain)
+
+    def diagnosis(self, cell: Cell, other: Cell) -> str:
+        """Return in words where in the network the two cells part ways."""
+        found = self._get("diagnosis", f"{cell.evidence_name}-{other.variant}", cell, other)
+        return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 
     def supports(self, engine: Engine) -> bool:
         """Whether this PyTorch build has the engine; MachineError where the user named one that it lacks."""
@@ -65,29 +101,80 @@ class Workbench:
             )
         return engine in engines
 
-    def weights(self, case: str) -> Evidence:
-        """Return path, digest, kind and note of the weights."""
 
-        def make() -> Evidence:
-            self.environment()
-            from vitgate.inputs.materialize import weights_of
+class Workbench(Observations):
+    """Makes evidence in this process. Models and loaded variants are kept for as long as it lives."""
 
-            return weights_of(read_cases()[case], self.plan.request_for(case), self._cache)
+    def __init__(self, plan: Plan) -> None:
+        """Open the cache; torch is imported when the first observation needs it."""
+        from vitgate.build.cache import ArtifactCache
 
-        return self.store.get("weights", case, make)
+        super().__init__(plan)
+        self._cache = ArtifactCache(Path(plan.artifacts))
+        self._models: dict[str, Any] = {}
+        self._runs: dict[str, Runnable] = {}
+        self._warm: dict[str, int] = {}
+        self._makers: dict[str, Callable[..., Evidence]] = {
+            "environment": self._environment,
+            "weights": self._weights,
+            "pictures": self._pictures,
+            "golden": self._golden,
+            "call": self._call,
+            "build": self._build,
+            "outputs": self._outputs,
+            "readback": self._readback,
+            "lite_info": self._lite_info,
+            "latency": self._latency,
+            "diagnosis": self._diagnosis,
+        }
 
-    def pictures(self, case: str) -> Evidence:
-        """Return the inputs: `x` float32 [N, C, H, W], `labels` int64 [N], and `heldout_x`, `heldout_labels`."""
+    def observe(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        """Make that evidence, unless it is there: what the server does for a worker."""
+        return self._get(kind, name, *arguments)
 
-        def make() -> Evidence:
-            from vitgate.inputs.pictures import pictures_of
+    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        return self.store.get(kind, name, lambda: self._made(kind, *arguments))
 
-            return pictures_of(read_cases()[case], self.plan.assets)
+    def _made(self, kind: str, *arguments: Any) -> Evidence:
+        try:
+            return self._makers[kind](*arguments)
+        except ClaimFailed as failure:
+            return Evidence(outcome=failure.outcome)
 
-        return self.store.get("pictures", case, make)
+    # What the run stands on
+
+    def _environment(self) -> Evidence:
+        from vitgate.run.environment import check_imports, describe
+
+        check_imports()
+        return Evidence(describe())
+
+    def _weights(self, case: str) -> Evidence:
+        self.environment()
+        from vitgate.inputs.materialize import weights_of
+
+        return weights_of(read_cases()[case], self.plan.request_for(case), self._cache)
+
+    def _pictures(self, case: str) -> Evidence:
+        self.environment()
+        from vitgate.inputs.pictures import pictures_of
+
+        return pictures_of(read_cases()[case], self.plan.assets)
+
+    def _golden(self) -> Evidence:
+        self.environment()
+        from vitgate.inputs.preprocess import golden_difference
+
+        return Evidence(asdict(golden_difference()))
+
+    def _call(self, call: str) -> Evidence:
+        self.environment()
+        from vitgate.run.api import probe
+
+        return Evidence(asdict(probe(call)))
 
     def model(self, case: str) -> Any:
-        """Return the eager model, one per worker."""
+        """Return the eager model, one per process."""
         if case not in self._models:
             from vitgate.build.stages import create_model, stage
             from vitgate.inputs.materialize import load_state
@@ -97,95 +184,21 @@ class Workbench:
         return self._models[case]
 
     @cached_property
-    def builder(self) -> Builder:
-        """The build graph over this session's cache."""
+    def _builder(self) -> Builder:
         from vitgate.build.graph import Builder
 
-        return Builder(self.store, self._cache, self.model, lambda case: str(self.weights(case).values["digest"]))
-
-    def golden(self) -> Evidence:
-        """Return how far the preprocessing of this torchvision and Pillow is from the golden tensor."""
-
-        def make() -> Evidence:
-            self.environment()
-            from vitgate.inputs.preprocess import golden_difference
-
-            return Evidence(asdict(golden_difference()))
-
-        return self.store.get("golden", "preprocessing", make)
-
-    def probe(self, call: str) -> Evidence:
-        """Return how one of the tutorial's calls went, and the warnings that it gave."""
-
-        def make() -> Evidence:
-            self.environment()
-            from vitgate.run.api import probe
-
-            return Evidence(asdict(probe(call)))
-
-        return self.store.get("calls", call, make)
+        weights = lambda case: str(self.weights(case).values["digest"])  # noqa: E731  # a name for its type's sake
+        return Builder(self._cache, self.artifact, self.model, weights)
 
     # Observations of a cell
 
-    def artifact(self, cell: Cell) -> Evidence:
-        """Return path, bytes, digest and seconds of the cell's file, building it if nobody has."""
-        self._attend(cell)
-        return self.builder.artifact(cell)
-
-    def outputs(self, cell: Cell) -> Evidence:
-        """Return `logits` float32 [N, classes] of each picture alone, `again` [1, classes], and `heldout_logits`.
-
-        `again` is the first picture once more after all others: a variant with a memory gives something else.
-        """
-        return self.store.get("outputs", cell.evidence_name, lambda: self._observe(cell, self._outputs))
-
-    def readback(self, cell: Cell) -> Evidence:
-        """Return what the file's weights are, read back and compared with the original's."""
-        return self.store.get("readback", cell.evidence_name, lambda: self._observe(cell, self._readback))
-
-    def lite_info(self, cell: Cell) -> Evidence:
-        """Return bytecode version and operators of a lite file."""
-        return self.store.get("lite_info", cell.evidence_name, lambda: self._observe(cell, self._lite_info))
-
-    def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
-        """Return the samples of every variant that runs; see `vitgate.run.latency`."""
-
-        def make() -> Evidence:
-            return self._latency(case, engine, bounds)
-
-        return self.store.get("latency", f"{case}-{engine}", make)
-
-    def diagnosis(self, cell: Cell, other: Cell) -> str:
-        """Return in words where in the network the cell and the other one part ways."""
-        from vitgate.run.diagnosis import part_ways
-
-        try:
-            return part_ways(self, cell, other)
-        except ClaimFailed as failure:
-            return f"No diagnosis by block: {failure}"
-
-    # How they are made
-
-    def _observe(self, cell: Cell, make: Callable[[Cell], Evidence]) -> Evidence:
-        try:
-            return make(cell)
-        except ClaimFailed as failure:
-            return Evidence(outcome=failure.outcome)
-
-    def _attend(self, cell: Cell) -> None:
-        """Drop the modules of another case or engine: memory holds one engine's set at a time."""
-        focus = (cell.case, cell.engine)
-        if cell.form.quantized and self._focus != focus:
-            for name in [name for name in self._runs if not name.endswith(("-original", "-scripted"))]:
-                del self._runs[name]
-            self.builder.forget()
-            self._focus = focus
+    def _build(self, cell: Cell) -> Evidence:
+        return self._builder.build(cell)
 
     def runnable(self, cell: Cell) -> Runnable:
-        """Return the variant as its users load it; loaded once per worker."""
+        """Return the variant as its users load it; loaded once per process."""
         from vitgate.run import runtimes
 
-        self._attend(cell)
         name = cell.evidence_name
         if name not in self._runs:
             if cell.variant == "original":
@@ -237,23 +250,26 @@ class Workbench:
         with stage("load"):
             return Evidence(asdict(lite_info(path)))
 
-    def _latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
+    def _latency(self, cell: Cell, bounds: dict[str, list[float | None]]) -> Evidence:
         import torch
 
         from vitgate.build.stages import engine_set
         from vitgate.run.latency import profiled_ms, sample
 
-        x = torch.from_numpy(self.pictures(case).arrays["x"][:1])
-        with engine_set(engine):
+        x = torch.from_numpy(self.pictures(cell.case).arrays["x"][:1])
+        with engine_set(cell.engine):
             runs = {}
             for variant in VARIANTS:
                 try:
-                    runs[variant] = self.runnable(Cell(case, engine, variant))
+                    runs[str(variant)] = self.runnable(cell.at(variant))
                 except ClaimFailed:
                     continue  # its own build or load claim says so; the latency claim finds no samples
-            warm = {variant: self._warm[Cell(case, engine, variant).evidence_name] for variant in runs}
-            samples = sample(runs, x, bounds, warm)
+            warm = {name: self._warm[cell.at(VARIANTS[name].name).evidence_name] for name in runs}  # type: ignore[index]
+            samples = sample(runs, x, {variant: Bound(*edges) for variant, edges in bounds.items()}, warm)
             profiled = {variant: profiled_ms(run, x) for variant, run in runs.items()}
-        values: dict[str, Any] = {variant: {**vars(rows), "profiled_ms": profiled[variant]} for variant, rows in samples.items()}
-        return Evidence(values)
+        return Evidence({name: {**vars(rows), "profiled_ms": profiled[name]} for name, rows in samples.items()})
 
+    def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
+        from vitgate.run.diagnosis import part_ways
+
+        return Evidence({"text": part_ways(self, cell, other)})

@@ -14,39 +14,39 @@ from vitgate.build import stages
 from vitgate.build.cache import ArtifactCache, key_of
 from vitgate.build.stages import engine_set, stage
 from vitgate.cases import Cell, read_cases
-from vitgate.evidence import Evidence, Store
-from vitgate.outcome import ClaimFailed, Outcome
+from vitgate.evidence import Evidence
+from vitgate.outcome import Outcome
 from vitgate.run.environment import torch_build
 
 
 class Builder:
-    """Builds variants into the cache. Live modules are kept for their children while their case and engine last."""
+    """Builds variants into the cache. Live modules are kept for their children."""
 
-    def __init__(self, store: Store, cache: ArtifactCache, model: Callable[[str], nn.Module], weights: Callable[[str], str]) -> None:
-        """`model(case)` gives the eager model, `weights(case)` the digest of its weights."""
-        self._store, self._cache, self._model, self._weights = store, cache, model, weights
+    def __init__(
+        self,
+        cache: ArtifactCache,
+        artifact: Callable[[Cell], Evidence],
+        model: Callable[[str], nn.Module],
+        weights: Callable[[str], str],
+    ) -> None:
+        """`artifact(cell)` gives a parent's evidence, `model(case)` the eager model, `weights(case)` their digest."""
+        self._cache, self._artifact, self._model, self._weights = cache, artifact, model, weights
         self._live: dict[Cell, Any] = {}
         self._build_id = _identity()
 
-    def artifact(self, cell: Cell) -> Evidence:
-        """Return the evidence of the build: path, bytes, digest, seconds; or the outcome that stopped it."""
-        return self._store.get("build", cell.evidence_name, lambda: self._build(cell))
+    def build(self, cell: Cell) -> Evidence:
+        """Return path, bytes, digest, seconds; a parent that could not be built gives the outcome `blocked by`.
 
-    def forget(self) -> None:
-        """Drop the live modules: the worker goes on to another case or engine."""
-        self._live.clear()
-
-    def _build(self, cell: Cell) -> Evidence:
+        ClaimFailed carries the outcome of a stage of its own that failed.
+        """
         assert cell.form.file is not None and cell.parent is not None
-        parent = None if cell.form.parent == "original" else self.artifact(cell.parent)
+        parent = None if cell.form.parent == "original" else self._artifact(cell.parent)
         if parent is not None and parent.outcome is not None:
             at = parent.outcome.at if parent.outcome.kind == "blocked by" else cell.parent.variant
-            return Evidence(outcome=Outcome("blocked by", at, message=f"{at} could not be built: {parent.outcome.message}"))
+            message = f"{at} could not be built: {parent.outcome.message}"
+            return Evidence(outcome=Outcome("blocked by", at, message=message))
         file = f"{read_cases()[cell.case].files}_{cell.form.file}"
-        try:
-            entry = self._cache.get(self._key(cell), file, lambda path: self._write(cell, path))
-        except ClaimFailed as failure:
-            return Evidence(outcome=failure.outcome)
+        entry = self._cache.get(self._key(cell), file, lambda path: self._write(cell, path))
         return Evidence({"path": entry.path, "bytes": entry.bytes, "digest": entry.digest, "seconds": entry.seconds})
 
     def _key(self, cell: Cell) -> str:
@@ -74,7 +74,7 @@ class Builder:
     def _parent_module(self, parent: Cell) -> Any:
         if parent not in self._live:  # it was built by an earlier session
             with stage("load"):
-                self._live[parent] = torch.jit.load(self.artifact(parent).demand().values["path"])
+                self._live[parent] = torch.jit.load(self._artifact(parent).demand().values["path"])
         return self._live[parent]
 
 

@@ -7,10 +7,10 @@ functions then return findings with the value NaN, which no bound admits.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from vitgate.outcome import Finding
 
@@ -97,7 +97,7 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
 
 
 def _paired_low(gained: int, lost: int, n: int) -> float:
-    z = float(stats.norm.ppf(0.975))
+    z = NormalDist().inv_cdf(0.975)
     up, down, total = gained + 0.5, lost + 0.5, n + 2.0
     change = (up - down) / total
     return change - z * math.sqrt((up + down - (up - down) ** 2 / total) / total**2)

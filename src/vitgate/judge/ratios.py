@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ROUNDS_AT_LEAST = 4
+ROUNDS_AT_LEAST = 3
 ROUNDS_AT_MOST = 24
 
 # Standard deviation of the ratio of fastest-quartile means between runs of one model, busy neighbour included.

@@ -21,10 +21,11 @@ from vitgate.plan import Plan
 from vitgate.plugin import options, scheduling, settling
 from vitgate.plugin.check import Check
 from vitgate.plugin.controller import Controller
-from vitgate.plugin.session import apply_settings, SessionFolder
+from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.run.environment import machine
-from vitgate.workbench import Workbench
+from vitgate.session import apply_settings, SessionFolder
+from vitgate.workbench import Observations
 
 _PLAN = pytest.StashKey[Plan]()
 _FOLDER = pytest.StashKey[SessionFolder]()
@@ -59,8 +60,20 @@ def _own_plan(config: pytest.Config) -> Plan:
     folder = config.stash[_FOLDER] = SessionFolder()
     config.add_cleanup(folder.remove)
     plan = options.plan_from(config, folder.path)
+    (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+    if _wants_conformance(config):
+        start_server(plan, config.pluginmanager.getplugin("capturemanager"))
     config.pluginmanager.register(Controller(config, plan), "vitgate-controller")
     return plan
+
+
+def _wants_conformance(config: pytest.Config) -> bool:
+    """Whether the arguments can select conformance tests, so that the imports may begin before the collection."""
+    if config.option.collectonly:
+        return False
+    suite = config.rootpath / "tests" / "conformance"
+    paths = [(config.invocation_params.dir / argument.split("::")[0]).resolve() for argument in config.args]
+    return any(path == suite or suite in path.parents or path in suite.parents for path in paths)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -143,13 +156,15 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def bench(request: pytest.FixtureRequest) -> Workbench:
-    """Return this worker's workbench."""
-    return Workbench(request.config.stash[_PLAN])
+def bench(request: pytest.FixtureRequest) -> Generator[Observations, None, None]:
+    """Return what this worker observes the pipeline through."""
+    remote = RemoteBench(request.config.stash[_PLAN])
+    yield remote
+    remote.close()
 
 
 @pytest.fixture
-def check(request: pytest.FixtureRequest, cell: Cell, bench: Workbench) -> Check:
+def check(request: pytest.FixtureRequest, cell: Cell, bench: Observations) -> Check:
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, bench, read_tolerances(), machine())
     settling.attach(request.node, made)
@@ -159,7 +174,7 @@ def check(request: pytest.FixtureRequest, cell: Cell, bench: Workbench) -> Check
 
 
 @pytest.fixture
-def session_check(request: pytest.FixtureRequest, bench: Workbench) -> Check:
+def session_check(request: pytest.FixtureRequest, bench: Observations) -> Check:
     """Return the helpers for a claim that is not about a cell."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), None, bench, read_tolerances(), machine())
     settling.attach(request.node, made)

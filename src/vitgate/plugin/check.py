@@ -13,7 +13,7 @@ from vitgate.judge.tolerances import Tolerances
 from vitgate.outcome import ClaimFailed, Finding, Outcome
 
 if TYPE_CHECKING:
-    from vitgate.workbench import Workbench
+    from vitgate.workbench import Observations
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Check:
 
     claim: Claim
     place: Cell | None
-    bench: Workbench
+    bench: Observations
     tolerances: Tolerances
     machine: str
     findings: list[Finding] = field(default_factory=list)

@@ -1,0 +1,112 @@
+"""A test worker's side of the server: it asks, waits, and reads the evidence from disk. torch stays out of the worker.
+
+A runtime that crashes takes its own process with it, not the worker: the claim then fails at stage `run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from vitgate.cases import Cell
+from vitgate.errors import MachineError, UsageError
+from vitgate.evidence import Evidence, locked
+from vitgate.outcome import Outcome
+from vitgate.plan import Plan
+from vitgate.session import SOCKET
+from vitgate.workbench import Observations
+
+_ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
+_START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
+
+
+def start_server(plan: Plan, capture: Any = None) -> None:
+    """Start the session's server unless it runs; `capture` is pytest's capture manager, which holds the terminal."""
+    folder = Path(plan.session)
+    with locked(folder / SOCKET):
+        if (folder / SOCKET).exists():
+            return
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            subprocess.Popen(  # noqa: S603  # our own module
+                [sys.executable, "-m", "vitgate.run.server", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
+            )
+        _wait_for(folder / SOCKET)
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            log = path.with_name("server.log")
+            raise MachineError("the observing process did not start", where=log, do="run `python -m vitgate.run.server`")
+        time.sleep(0.02)
+
+
+class RemoteBench(Observations):
+    """Asks one process of the server at a time: the one of the case and engine that this worker is testing."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Connect when the first observation is needed."""
+        super().__init__(plan)
+        self._connection: socket.socket | None = None
+        self._scope = ""
+
+    def close(self) -> None:
+        """End the process that serves this worker."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        found = self.store.find(kind, name)
+        if found is None:
+            self._attend(arguments)
+            self._ask(kind, name, arguments)
+            found = self.store.get(kind, name, lambda: _crashed(kind, name))
+        return found
+
+    def _attend(self, arguments: tuple[Any, ...]) -> None:
+        """Ask another process when the case or engine changes: one process holds the modules of one of them."""
+        cell = arguments[0] if arguments and isinstance(arguments[0], Cell) else None
+        scope = f"{cell.case}-{cell.engine}" if cell is not None and cell.form.quantized else self._scope
+        if scope != self._scope:
+            self.close()
+            self._scope = scope
+        if self._connection is None:
+            start_server(self.plan)
+            self._connection = socket.socket(socket.AF_UNIX)
+            self._connection.connect(str(Path(self.plan.session) / SOCKET))
+
+    def _ask(self, kind: str, name: str, arguments: tuple[Any, ...]) -> None:
+        assert self._connection is not None
+        request = {"kind": kind, "name": name, "arguments": [_encoded(value) for value in arguments]}
+        try:
+            with self._connection.makefile("rw", encoding="utf-8") as lines:
+                lines.write(json.dumps(request) + "\n")
+                lines.flush()
+                answer = json.loads(lines.readline() or "null")
+        except OSError:
+            answer = None
+        if answer is None:  # the process died; the next request starts another
+            self.close()
+        elif answer:
+            raise _ERRORS[answer["error"]].from_line(answer["message"])
+
+
+def _crashed(kind: str, name: str) -> Evidence:
+    message = f"the process died while observing {kind} of {name}: a crash of the runtime, or out of memory"
+    return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
+
+
+def _encoded(value: Any) -> Any:
+    return {"cell": [value.case, value.engine, value.variant]} if isinstance(value, Cell) else value

@@ -1,0 +1,95 @@
+"""The process that imports torch once, and forks one process for each case and engine that a test worker asks about.
+
+    python -m vitgate.run.server SESSION_FOLDER
+
+Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where a
+cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands in
+the way. A process ends when its worker hangs up; the server ends with its session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from vitgate.cases import Cell
+from vitgate.errors import VitgateError
+from vitgate.plan import Plan
+from vitgate.run.environment import check_imports
+from vitgate.session import is_abandoned, SOCKET
+from vitgate.workbench import Workbench
+
+_POLL_SECONDS = 1.0  # how often the server looks whether its session still lives
+
+
+def serve(folder: Path) -> None:
+    """Listen until the session has ended; fork a process for each connection."""
+    _keep_terminal_for_progress(folder)
+    plan = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children leave nothing to wait for
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / f"{SOCKET}.new"))
+        listener.listen()
+        listener.settimeout(_POLL_SECONDS)
+        (folder / f"{SOCKET}.new").rename(folder / SOCKET)  # workers may connect now, and wait for the imports
+        _warm_up()
+        while folder.is_dir() and not is_abandoned(folder):
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            if os.fork() == 0:
+                listener.close()
+                _attend(connection, Workbench(plan))
+                os._exit(0)
+            connection.close()
+
+
+def _keep_terminal_for_progress(folder: Path) -> None:
+    """Let Python's stderr (progress bars) reach the terminal, and what C++ code prints a log in the session's folder."""
+    terminal = os.dup(2)
+    with (folder / "server.log").open("wb") as log:
+        os.dup2(log.fileno(), 2)
+    sys.stderr = os.fdopen(terminal, "w", buffering=1)
+    warnings.simplefilter("ignore")
+
+
+def _warm_up() -> None:
+    """Import what every child needs; a machine on which that fails says so at the first request."""
+    try:
+        check_imports()
+    except VitgateError:
+        return
+    import vitgate.build.graph  # noqa: F401  # imported for the children
+    import vitgate.run.readback  # noqa: F401  # likewise
+
+
+def _attend(connection: socket.socket, bench: Workbench) -> None:
+    """Answer one worker's requests until it hangs up."""
+    connection.settimeout(None)
+    with connection, connection.makefile("rw", encoding="utf-8") as lines:
+        for line in lines:
+            lines.write(json.dumps(_answer(bench, json.loads(line))) + "\n")
+            lines.flush()
+
+
+def _answer(bench: Workbench, request: dict[str, Any]) -> dict[str, str]:
+    try:
+        bench.observe(request["kind"], request["name"], *(_decoded(value) for value in request["arguments"]))
+    except VitgateError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    return {}
+
+
+def _decoded(value: Any) -> Any:
+    return Cell(*value["cell"]) if isinstance(value, dict) and set(value) == {"cell"} else value
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
