@@ -42,7 +42,17 @@ def test_rows_cannot_be_changed():
         ("row = 3\n", ["row"]),
         ("[[row]\n", ["cannot read this file"]),
     ],
-    ids=["unknown-key", "missing-key", "other-type", "nan", "infinite", "two-mistakes", "other-table", "no-list", "no-toml"],
+    ids=[
+        "unknown-key",
+        "missing-key",
+        "other-type",
+        "nan",
+        "infinite",
+        "two-mistakes",
+        "other-table",
+        "no-list",
+        "no-toml",
+    ],
 )
 def test_a_mistake_is_one_line_with_file_and_key(text, words, data_file, refuses):
     path = data_file("a.toml", text)

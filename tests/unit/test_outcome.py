@@ -42,7 +42,8 @@ def test_a_number_that_is_only_shown_is_always_fine(value):
     "row, text",
     [
         (finding(25.0), "sqnr: 25 dB, expected [20, 30]"),
-        (finding(25.0, against="original", note="3 pictures"), "sqnr against original: 25 dB, expected [20, 30] (3 pictures)"),
+        (finding(25.0, against="original"), "sqnr against original: 25 dB, expected [20, 30]"),
+        (finding(25.0, note="3 pictures"), "sqnr: 25 dB, expected [20, 30] (3 pictures)"),
         (finding(19.5), "sqnr: 19.5 dB, expected [20, 30] [floor: would need lower = 19.5]"),
         (finding(31.0), "sqnr: 31 dB, expected [20, 30] [floor: would need upper = 31]"),
         (finding(19.5, upper=None), "sqnr: 19.5 dB, expected [20, inf] [floor: would need lower = 19.5]"),

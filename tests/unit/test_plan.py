@@ -43,7 +43,8 @@ def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkey
 
     plan = made(weights="w.pth", assets=".", artifact_cache="kept")
 
-    assert (plan.weights, plan.assets, plan.artifacts) == (str(tmp_path / "w.pth"), str(tmp_path), str(tmp_path / "kept"))
+    expected = [str(path) for path in (tmp_path / "w.pth", tmp_path, tmp_path / "kept")]
+    assert [plan.weights, plan.assets, plan.artifacts] == expected
 
 
 @pytest.mark.parametrize(

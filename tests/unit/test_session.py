@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.plugin.session import apply_settings, SessionFolder, SETTINGS
+from vitgate.session import apply_settings, SessionFolder, SETTINGS
 
 
 @pytest.fixture(autouse=True)

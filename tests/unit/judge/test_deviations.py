@@ -1,4 +1,4 @@
-"""Declared deviations: only the exact outcome is expected, and everything else turns the run red with a line to change."""
+"""Declared deviations: only the exact outcome is expected; all else turns the run red with a line to change."""
 
 import datetime as dt
 import math

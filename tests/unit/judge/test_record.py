@@ -6,7 +6,7 @@ import math
 import pytest
 
 from vitgate.judge.record import claim_row as row_of
-from vitgate.judge.record import finding_row, json_schema, Record, read_record, SCHEMA
+from vitgate.judge.record import finding_row, json_schema, read_record, Record, SCHEMA
 from vitgate.outcome import Finding, Outcome
 
 

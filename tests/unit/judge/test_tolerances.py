@@ -1,4 +1,4 @@
-"""Every judged number finds exactly one tolerance, with two-sided bounds where they mean something, or the run stops."""
+"""Every judged number finds exactly one tolerance, of two sides where that means something, or the run stops."""
 
 import math
 from pathlib import Path

@@ -62,7 +62,10 @@ def test_of_many_failed_claims_the_first_five_are_named(record, claim_row):
 
 @pytest.mark.parametrize(
     "missing, words",
-    [(("size[a]",), "1 claim was not checked, size[a] among them"), (("size[a]", "size[b]"), "2 claims were not checked")],
+    [
+        (("size[a]",), "1 claim was not checked, size[a] among them"),
+        (("size[a]", "size[b]"), "2 claims were not checked, size[a] among them"),
+    ],
     ids=["one", "two"],
 )
 def test_claims_that_nobody_checked_leave_no_answer(missing, words, record):

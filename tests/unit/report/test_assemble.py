@@ -47,7 +47,8 @@ def rows_of(claim_row):
         names = [name[:-1].split("[") for name in expected_claims(plan) if name != leave_out]
         rows = [claim_row(claim, "", subject=subject) for claim, subject in names]
         others = [claim for claim in read_claims().values() if claim.per not in ("cell", "engine")]
-        return rows + [claim_row(each.id, "", subject="x", case="", engine="") for each in others if each.id != leave_out]
+        others = [claim for claim in others if claim.id != leave_out]
+        return rows + [claim_row(claim.id, "", subject="x", case="", engine="") for claim in others]
 
     return make
 
@@ -114,9 +115,8 @@ def test_the_inputs_of_each_case_are_named(plan, store, put, claim_row):
 
 def test_the_notes_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
     finding = {"statistic": "x", "value": 1.0, "unit": "1"}
-    rows = [
-        claim_row("warnings", "", subject=subject, findings=({**finding, "note": "deprecated"},)) for subject in ("a", "b")
-    ]
+    deprecated = {**finding, "note": "deprecated"}
+    rows = [claim_row("warnings", "", subject=subject, findings=(deprecated,)) for subject in ("a", "b")]
     rows += [claim_row("lite_operators", findings=({**finding, "note": "new::op"}, finding))]
 
     record = assemble(plan(), store, rows, narrowed=True)
@@ -197,7 +197,7 @@ def test_samples_that_say_nothing_leave_the_latency_empty(samples, store, put):
         ([("a", "passed", "passed", ""), ("b", "declared", "failed at script", "gone")], "failed at script", "gone"),
         ([("a", "passed", "passed", ""), ("b", "declared", "failed", "twice")], "passed", "twice"),
     ],
-    ids=["nothing", "passed", "one-failed", "two-failed", "failed-beside-declared", "declared-stage", "declared-number"],
+    ids=["nothing", "passed", "one-failed", "two-failed", "failed-and-declared", "declared-stage", "declared-number"],
 )
 def test_a_line_sums_up_the_worst_of_its_claims(states, outcome, deviation, store, claim_row):
     rows = [claim_row(claim, status=status, outcome=words, deviation=why) for claim, status, words, why in states]

@@ -101,7 +101,7 @@ def test_inputs_notes_and_the_place_of_the_record_are_named(shown):
     "fields, colour",
     [
         ({}, {"green"}),
-        ({"status": "declared", "outcome": "failed at script", "deviation": "gone", "message": "does not run"}, {"yellow"}),
+        ({"status": "declared", "outcome": "failed at script", "deviation": "gone", "message": "no"}, {"yellow"}),
         ({"status": "failed", "outcome": "failed"}, {"red"}),
         ({"status": "unsupported", "outcome": "unsupported"}, set()),
     ],

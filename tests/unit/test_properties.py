@@ -1,0 +1,153 @@
+"""Properties that hold for any values, searched by hypothesis: round trips, and the sides of a bound."""
+
+import json
+import math
+import string
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitgate.evidence import Evidence, Store
+from vitgate.judge.compare import margins, paired_accuracy, sqnr, SQNR_CEILING
+from vitgate.judge.ratios import ratio, RATIO_SD
+from vitgate.judge.record import finding_row
+from vitgate.judge.table import COLUMNS, differences, parse, render, Table
+from vitgate.judge.tolerances import Tolerance, Tolerances
+from vitgate.outcome import Finding, Outcome
+from vitgate.variants import STAGES
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
+
+few = settings(max_examples=50, deadline=None)  # the time of one example on a busy machine says nothing
+
+finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
+numbers = st.floats(allow_nan=False)
+words = st.text(string.ascii_letters + string.digits + " .,:%()[]é×", max_size=20)
+findings = st.builds(
+    Finding, words, numbers, words, st.none() | finite, st.none() | finite, words, words, st.booleans(), words
+)
+kinds = st.sampled_from(["passed", "failed", "failed at"])
+outcomes = st.builds(Outcome, kinds, st.sampled_from(["", *STAGES]), words, words, st.tuples(findings))
+logits = st.lists(st.lists(finite, min_size=3, max_size=3), min_size=1, max_size=5).map(
+    lambda rows: np.array(rows, dtype=np.float32)
+)
+seconds = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=24)
+texts = words.map(lambda text: " ".join(text.split())).filter(lambda text: text and not text.startswith("#"))
+
+
+@few
+@given(outcomes)
+def test_an_outcome_survives_json(outcome):
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+@few
+@given(findings)
+def test_a_finding_outside_its_bounds_says_which_and_none_that_is_fine_asks_for_more(finding):
+    assert ("would need" in finding.line()) is not finding.ok
+
+
+@few
+@given(findings)
+def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
+    row = finding_row(finding)
+
+    assert (row.value == finding.value) if math.isfinite(finding.value) else (row.value is None)
+    assert (row.lower, row.upper, row.tolerance) == (finding.lower, finding.upper, finding.tolerance)
+
+
+@few
+@given(st.floats(), st.none() | finite, st.none() | finite)
+def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower, upper):
+    hypothesis.assume((lower, upper) != (None, None))
+    hypothesis.assume(lower is None or upper is None or lower <= upper)
+    row = Tolerance(
+        id="t", claim="c", statistic="s", unit="1", lower=lower, upper=upper, reason="r", measured="m"
+    )
+
+    found = Tolerances([row], "here").bounded("c", Finding("s", value, "1"), None, "standin", "x86_64")
+
+    inside = (-math.inf if lower is None else lower) <= value <= (math.inf if upper is None else upper)
+    assert found.ok is (inside and math.isfinite(value))
+
+
+@few
+@given(
+    st.dictionaries(st.text(string.ascii_lowercase, min_size=1), texts, max_size=4),
+    st.dictionaries(texts, st.tuples(*[texts] * (len(COLUMNS) - 1)), min_size=1, max_size=5),
+)
+def test_a_table_reads_back_as_written(about, rows):
+    hypothesis.assume("variant" not in rows)
+    table = Table(about, {name: dict(zip(COLUMNS, (name, *row), strict=True)) for name, row in rows.items()})
+
+    assert parse(render(table)) == table
+
+
+@few
+@given(st.floats(0.001, 1e6), st.floats(0.001, 1e6))
+def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal_text(mine, theirs):
+    def table(size: float) -> Table:
+        values = {"variant": "lite", "size_mb": f"{size:.3f}", "label": "1", "outcome": "passed"}
+        return Table({}, {"lite": {**dict.fromkeys(COLUMNS, "-"), **values}})
+
+    own, accepted = table(mine), table(theirs)
+    there, back = (
+        next(row.value for row in differences(*pair) if row.statistic == "size_change")
+        for pair in ((own, accepted), (accepted, own))
+    )
+
+    assert there == pytest.approx(back, abs=1e-12)
+    assert (there == 0.0) is (f"{mine:.3f}" == f"{theirs:.3f}")
+
+
+@few
+@given(st.dictionaries(words, numbers | words | st.booleans() | st.lists(words)), logits, st.none() | outcomes)
+def test_evidence_reads_back_as_written(values, array, outcome):
+    with tempfile.TemporaryDirectory() as folder:
+        found = Store(Path(folder)).get("outputs", "a", lambda: Evidence(values, {"logits": array}, outcome))
+
+    assert (found.values, found.outcome) == (values, outcome)
+    assert found.arrays["logits"].dtype == array.dtype and np.array_equal(found.arrays["logits"], array)
+
+
+@few
+@given(logits)
+def test_outputs_equal_themselves_at_the_ceiling_and_nothing_is_above_it(values):
+    assert sqnr(values, values) == SQNR_CEILING or not np.any(values)
+    assert not sqnr(values, values + np.float32(1e-30)) > SQNR_CEILING
+
+
+@few
+@given(logits)
+def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_positive(values):
+    top = values.argmax(axis=1)
+
+    assert (margins(values, top) >= 0.0).all()
+    assert (margins(values, (top + 1) % 3) <= 0.0).all()
+
+
+@few
+@given(logits, st.data())
+def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained(values, data):
+    labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))
+    other = np.array(data.draw(st.permutations(values.tolist())), dtype=np.float32)
+
+    accuracy, low, agreement = (row.value for row in paired_accuracy(values, other, labels))
+
+    change = accuracy - float(np.mean(values.argmax(axis=1) == labels))
+    assert 0.0 <= accuracy <= 1.0 and 0.0 <= agreement <= 1.0
+    assert low < max(change, 0.0)
+
+
+@few
+@given(seconds, seconds, st.floats(0.01, 100.0))
+def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of, to, factor):
+    found, scaled = ratio(of, to), ratio([factor * each for each in of], to)
+
+    assert found.low < found.value < found.high
+    assert found.high / found.value >= math.exp(1.96 * RATIO_SD) * (1 - 1e-12)
+    assert scaled.value == pytest.approx(factor * found.value, rel=1e-9)
