@@ -270,6 +270,6 @@ class Workbench(Observations):
         return Evidence({name: {**vars(rows), "profiled_ms": profiled[name]} for name, rows in samples.items()})
 
     def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
-        from vitgate.run.diagnosis import part_ways
+        from vitgate.run.diagnosis import diagnose
 
-        return Evidence({"text": part_ways(self, cell, other)})
+        return Evidence({"text": diagnose(self, cell, other)})

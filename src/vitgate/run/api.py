@@ -194,7 +194,8 @@ class Bench:
     @cached_property
     def quantized(self) -> Any:
         """The quantized network."""
-        return torch.quantization.quantize_dynamic(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+        quantize = self.find("torch.quantization.quantize_dynamic")
+        return quantize(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
 
     @cached_property
     def scripted_quantized(self) -> Any:
@@ -211,7 +212,7 @@ class Bench:
     @cached_property
     def profiled(self) -> Any:
         """A finished profile, made with whichever arguments this PyTorch takes."""
-        with torch.autograd.profiler.profile() as profile:  # type: ignore[no-untyped-call]  # untyped in torch
+        with torch.autograd.profiler.profile() as profile:
             self.model(self.input)
         return profile
 
@@ -233,7 +234,7 @@ class Bench:
     @property
     def qconfig(self) -> Any:
         """The static default qconfig of the engine."""
-        return torch.quantization.get_default_qconfig(self.engine)
+        return self.find("torch.quantization.get_default_qconfig")(self.engine)
 
     @property
     def mean(self) -> tuple[float, ...]:
@@ -250,17 +251,14 @@ class Bench:
     @cached_property
     def steps(self) -> list[Any]:
         """The tutorial's four transforms."""
-        from torchvision import transforms
-
+        transforms = self.find("torchvision.transforms")
         resize = transforms.Resize(256, interpolation=3)
         return [resize, transforms.CenterCrop(224), transforms.ToTensor(), transforms.Normalize(self.mean, self.std)]
 
     @cached_property
     def transform(self) -> Any:
         """The tutorial's four transforms in one."""
-        from torchvision import transforms
-
-        return transforms.Compose(self.steps)
+        return self.find("torchvision.transforms.Compose")(self.steps)
 
     @cached_property
     def picture(self) -> Any:
@@ -284,15 +282,26 @@ class Bench:
 def _listen(heard: list[ApiWarning]) -> Iterator[None]:
     """Append every warning of the block, each kind once, also those that torch gives once per process only."""
     native: list[str] = []
-    with warnings.catch_warnings(record=True) as caught, _every_time(), _standard_error(native):
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with _python_warnings(caught), _every_time(), _standard_error(native):
+            yield
+    finally:
+        found = [ApiWarning(one.category.__name__, normalised(str(one.message)), module_of(one.filename)) for one in caught]
+        for match in _NATIVE_WARNING.finditer("".join(native)):
+            found.append(ApiWarning("C++", normalised(match["text"]), Path(match["file"]).name))
+        heard += dict.fromkeys(found)
+
+
+@contextmanager
+def _python_warnings(caught: list[warnings.WarningMessage]) -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # of files that this module leaves to the collector
         try:
             yield
         finally:
-            found = [ApiWarning(w.category.__name__, normalised(str(w.message)), module_of(w.filename)) for w in caught]
-    for match in _NATIVE_WARNING.finditer("".join(native)):
-        found.append(ApiWarning("C++", normalised(match["text"]), Path(match["file"]).name))
-    heard += dict.fromkeys(found)
+            caught += record
 
 
 @contextmanager
@@ -321,7 +330,8 @@ def _standard_error(native: list[str]) -> Iterator[None]:
             os.close(kept)
             file.seek(0)
             native.append(file.read().decode(errors="replace"))
-            os.write(2, _NATIVE_WARNING.sub("", native[-1]).strip().encode())
+            rest = _NATIVE_WARNING.sub("", native[-1]).strip()
+            os.write(2, f"{rest}\n".encode() if rest else b"")
 
 
 def normalised(text: str) -> str:
@@ -334,9 +344,9 @@ def normalised(text: str) -> str:
 
 
 def module_of(filename: str) -> str:
-    """Return the dotted module of a source file: what follows `site-packages` or `src`, or the bare file name."""
-    parts = Path(filename).with_suffix("").parts
-    for root in ("site-packages", "src"):
-        if root in parts:
-            return ".".join(parts[len(parts) - parts[::-1].index(root) :]).removesuffix(".__init__")
-    return Path(filename).stem
+    """Return the dotted module of a source file in `site-packages`; this module is the `caller`, others bare names."""
+    path = Path(filename).with_suffix("")
+    if filename == __file__:
+        return "caller"
+    parts, root = path.parts, "site-packages"
+    return ".".join(parts[parts.index(root) + 1 :]).removesuffix(".__init__") if root in parts else path.name

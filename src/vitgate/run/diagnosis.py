@@ -1,0 +1,41 @@
+"""Where two variants of one model part ways: run once more, block by block, when a comparison has failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from vitgate.build.stages import engine_set, stage
+from vitgate.cases import Cell
+from vitgate.judge.blocks import part_ways
+from vitgate.judge.compare import Array
+from vitgate.run.blocks import block_outputs
+from vitgate.workbench import Workbench
+
+_PICTURES = 2  # enough to tell the blocks apart; each costs a call
+
+
+def diagnose(bench: Workbench, reference: Cell, cell: Cell) -> str:
+    """Return in one line the first block where `cell` parts from `reference`, and the SQNR of each in dB.
+
+    ClaimFailed where one of the two cannot be loaded or run block by block.
+    """
+    with engine_set(cell.engine), stage("run"):
+        seen = [_blocks(bench, each) for each in (reference, cell)]
+        ordinary = _ordinary(bench, reference, seen[0]) if reference.form.quantized else None
+        return str(part_ways(*seen, ordinary=ordinary))
+
+
+def _blocks(bench: Workbench, cell: Cell) -> list[Array]:
+    x = torch.from_numpy(bench.pictures(cell.case).arrays["x"][:_PICTURES])
+    depth = len(bench.model(cell.case).blocks)
+    if cell.variant == "original":
+        return block_outputs(bench.model(cell.case), x, frozen=False, blocks=depth)
+    path = Path(bench.artifact(cell).demand().values["path"])
+    return block_outputs(path, x, frozen=cell.form.frozen, blocks=depth)
+
+
+def _ordinary(bench: Workbench, reference: Cell, seen: list[Array]) -> float:
+    """Return the SQNR that one int8 block costs against the float original: two int8 forms drift apart by as much."""
+    return part_ways(_blocks(bench, reference.at("original")), seen).own[1]
