@@ -40,13 +40,12 @@ class Check:
             text += f". {diagnose()}" if diagnose and out else ""
             raise ClaimFailed(Outcome("failed", message=text, findings=tuple(self.findings)))
 
-    def assert_that(self, *, holds: bool, message: str) -> None:
-        """Assert a plain fact; `message` says what was got and what was expected."""
+    def assert_that(self, *, holds: bool, message: str, error: str = "") -> None:
+        """Assert a plain fact; `message` says what was got and what was expected, `error` the exception's type if any."""
         __tracebackhide__ = True
-        note = "" if holds else message
-        self.findings.append(Finding("holds", float(holds), "1", lower=1.0, tolerance="exact", note=note))
         if not holds:
-            raise ClaimFailed(Outcome("failed", message=message, findings=tuple(self.findings)))
+            raise ClaimFailed(Outcome("failed", error=error, message=message))
+        self.findings.append(Finding("holds", 1.0, "1", lower=1.0, tolerance="exact"))
 
     def latency_bounds(self) -> dict[str, Bound]:
         """Return the bounds that decide when the sampling of this engine's latencies may stop."""

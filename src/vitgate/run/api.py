@@ -16,40 +16,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from vitgate.data import fixtures_folder, read_model, Strict, unique
 from vitgate.errors import UsageError
-
-How = Literal["call", "bind", "read", "set"]
+from vitgate.judge.calls import CallRow, read_calls
 
 # What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
 _NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+(?P<file>[\w./-]+):\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)
 _TRIGGER = re.compile(r"\s*\((?:Triggered internally at|function ).*$", re.DOTALL)
-
-
-class CallRow(Strict):
-    """One call of the tutorial; see the head of `fixtures/api.toml`."""
-
-    id: str = Field(pattern=r"^[a-z0-9_]+$")
-    callable: str
-    how: How
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
-    lines: str
-    sentence: str
-
-
-class CallFile(Strict):
-    """The whole of `api.toml`."""
-
-    call: list[CallRow]
 
 
 @dataclass(frozen=True)
@@ -75,15 +54,6 @@ class ApiProbe:
     error: str
     message: str
     warnings: tuple[ApiWarning, ...]
-
-
-@lru_cache(maxsize=None)
-def read_calls(path: Path | None = None) -> dict[str, CallRow]:
-    """Return the calls by id, in the file's order."""
-    path = path or fixtures_folder() / "api.toml"
-    rows = read_model(CallFile, path).call
-    unique([row.id for row in rows], where=path)
-    return {row.id: row for row in rows}
 
 
 def probe(call_id: str) -> ApiProbe:
