@@ -136,7 +136,7 @@ class Record(Strict):
 def read_record(path: Path) -> Record:
     """Read a record; UsageError for one that is truncated, of no known schema, or with rows of the same name."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"not a readable record: {error}", where=path, do="make it again") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -149,10 +149,6 @@ def read_record(path: Path) -> Record:
     unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
     return record
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def json_schema() -> dict[str, Any]:

@@ -36,10 +36,11 @@ def test_quiet_samples_have_the_known_spread_as_interval():
     assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
 
 
-def test_the_interval_widens_with_the_spread_of_the_fastest_samples():
-    spreads = (0.0, 0.1, 0.3, 0.8)
+@pytest.mark.parametrize("side", ["variant", "original"])
+def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(side):
+    spread = [[1.0, 1.0 + by, *[1.0 + 2 * by] * 6] for by in (0.0, 0.1, 0.3, 0.8)]
 
-    found = [ratio([1.0, 1.0 + spread, *[1.0 + 2 * spread] * 6], QUIET) for spread in spreads]
+    found = [ratio(samples, QUIET) if side == "variant" else ratio(QUIET, samples) for samples in spread]
 
     widths = [row.high / row.low for row in found]
     assert widths == sorted(set(widths))
