@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,7 +28,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def fixtures_folder() -> Path:
-    """Return the folder of the data files: beside `src` in a checkout, inside the package in a wheel."""
+    """Return the folder of the data files: VITGATE_FIXTURES, or beside `src` in a checkout, or inside the package."""
+    if named := os.environ.get("VITGATE_FIXTURES"):
+        return Path(named).absolute()
     inside = Path(__file__).parent / "fixtures"
     return inside if inside.is_dir() else Path(__file__).parents[2] / "fixtures"
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vitgate.cases import Cell
-from vitgate.judge.claims import Claim
+from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.ratios import Bound
 from vitgate.judge.tolerances import Tolerances
 from vitgate.outcome import ClaimFailed, Finding, Outcome
+from vitgate.variants import VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.workbench import Observations
@@ -50,7 +51,7 @@ class Check:
     def latency_bounds(self) -> dict[str, Bound]:
         """Return the bounds that decide when the sampling of this engine's latencies may stop."""
         found = {}
-        for variant in self.claim.variants or ():
+        for variant in read_claims()["latency"].variants or VARIANTS:
             finding = Finding("ratio", 1.0, "1", against="original")
             row = self.tolerances.find("latency", finding, self.cell.at(variant), self._weights(), self.machine)
             found[str(variant)] = Bound(row.lower, row.upper)
