@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ class CallFile(Strict):
     call: list[CallRow]
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_calls(path: Path | None = None) -> dict[str, CallRow]:
     """Return the calls by id, in the file's order."""
     path = path or fixtures_folder() / "api.toml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -50,7 +50,7 @@ class WarningFile(Strict):
     warning: list[DeclaredWarning]
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_warnings(path: Path | None = None) -> tuple[DeclaredWarning, ...]:
     """Return the declared warnings in the file's order."""
     return tuple(read_model(WarningFile, path or fixtures_folder() / "warnings.toml").warning)
@@ -76,7 +76,8 @@ def stale(observed: Observed, declared: Sequence[DeclaredWarning], torch_version
     return [
         f"{row.call}: declared {row.category} did not show: {row.text}"
         for row in declared
-        if row.holds(torch_version) and not row.optional and row.call in observed and not _shows(row, observed[row.call])
+        if row.holds(torch_version) and not row.optional
+        if row.call in observed and not _shows(row, observed[row.call])
     ]
 
 

@@ -42,7 +42,7 @@ class Check:
             raise ClaimFailed(Outcome("failed", message=text, findings=tuple(self.findings)))
 
     def assert_that(self, *, holds: bool, message: str, error: str = "") -> None:
-        """Assert a plain fact; `message` says what was got and what was expected, `error` the exception's type if any."""
+        """Assert a plain fact; `message` says what was got and expected, `error` the exception's type if any."""
         __tracebackhide__ = True
         if not holds:
             raise ClaimFailed(Outcome("failed", error=error, message=message))

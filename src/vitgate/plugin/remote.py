@@ -48,7 +48,8 @@ def _wait_for(path: Path) -> None:
     while not path.exists():
         if time.monotonic() > deadline:
             log = path.with_name("server.log")
-            raise MachineError("the observing process did not start", where=log, do="run `python -m vitgate.run.server`")
+            do = "run `python -m vitgate.run.server`"
+            raise MachineError("the observing process did not start", where=log, do=do)
         time.sleep(0.02)
 
 
