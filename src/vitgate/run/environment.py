@@ -82,7 +82,7 @@ def _xnnpack_enabled() -> bool:
         import torch.backends.xnnpack as xnnpack
     except ImportError:
         return False
-    return bool(xnnpack.enabled)
+    return bool(xnnpack.enabled)  # type: ignore[attr-defined]  # torch adds it when the module is imported
 
 
 def describe() -> dict[str, Any]:
