@@ -1,4 +1,4 @@
-"""Whether every call that the tutorial makes still works with the tutorial's arguments, and what PyTorch says meanwhile.
+"""Whether every call that the tutorial makes still works with its arguments, and what PyTorch says meanwhile.
 
 A removed function, a renamed argument or a deprecation is found here in a second, without a model of 346 MB; warnings
 are evidence like any other, so that a new or a more severe one is an outcome and not noise on the screen.
@@ -257,10 +257,14 @@ def _listen(heard: list[ApiWarning]) -> Iterator[None]:
         with _python_warnings(caught), _every_time(), _standard_error(native):
             yield
     finally:
-        found = [ApiWarning(one.category.__name__, normalised(str(one.message)), module_of(one.filename)) for one in caught]
+        found = [_as_warning(one) for one in caught]
         for match in _NATIVE_WARNING.finditer("".join(native)):
             found.append(ApiWarning("C++", normalised(match["text"]), Path(match["file"]).name))
         heard += dict.fromkeys(found)
+
+
+def _as_warning(one: warnings.WarningMessage) -> ApiWarning:
+    return ApiWarning(one.category.__name__, normalised(str(one.message)), module_of(one.filename))
 
 
 @contextmanager

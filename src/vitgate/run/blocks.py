@@ -1,7 +1,7 @@
 """What a Vision Transformer has computed after each of its blocks, whatever form it is in, to say where two forms part.
 
-A frozen file is one graph without modules. What marks a block there are its two residual additions, so they are found in
-the graph and made outputs of it; a file with modules is frozen in memory first, without changes to its numerics.
+A frozen file is one graph without modules. What marks a block there are its two residual additions, so they are found
+in the graph and made outputs of it; a file with modules is frozen in memory first, without changes to its numerics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The weights as they stand in a saved file, against those of the original model: was the right network saved, and well?
+"""The weights as they stand in a saved file, against the original model's: was the right network saved, and well?
 
 Logits say that something is wrong; this says which layer, and finds what logits hide (one layer left in float, weights
 of 4 bits, a bias that changed). Nothing here unpickles a file itself: TorchScript's own loader does.
@@ -24,7 +24,9 @@ import torch
 Histogram = npt.NDArray[np.int64]
 # (first operand, weight operand) of the operators that a Linear becomes; the weight of the first two is packed.
 _LINEAR_OPERATORS = {"quantized::linear_dynamic", "prepacked::linear_clamp_run", "aten::linear"}
-_RECORD = re.compile(r"/(?:data|constants)/\d+(?:\.storage)?$")  # tensors in a .pt or .ptl archive, raw and uncompressed
+_RECORD = re.compile(
+    r"/(?:data|constants)/\d+(?:\.storage)?$"
+)  # tensors in a .pt or .ptl archive, raw and uncompressed
 # The smallest scale that torch.ao.quantization's observers give: eps = torch.finfo(torch.float32).eps.
 _LEAST_SCALE = float(np.finfo(np.float32).eps)
 
@@ -34,12 +36,12 @@ class LinearReadback:
     """One Linear as saved. The fields about steps are None for a layer that was left in float.
 
     `bits` is the width of the stored integers (32 for a float layer); `levels` how many distinct integers are in use,
-    so that weights rounded to 4 bits (16 levels) show. `max_error_steps` is the largest distance between a saved and an
-    original weight in units of its scale: at most 0.5 and float rounding (1e-4) for round-to-nearest, and clipping counts.
-    `range_used` is the largest absolute integer. `scale` and `zero_point` are (smallest, largest) over the channels, one
-    value for per-tensor schemes. `scale_ratio` is the scale over the one that PyTorch's symmetric min-max observer gives
-    these weights, max|w| / 127.5 (torch/ao/quantization/observer.py, `_calculate_qparams`), of the channel farthest off.
-    `missing` says that the file has no such layer; then nothing else holds.
+    so that weights rounded to 4 bits (16 levels) show. `max_error_steps` is the largest distance between a saved and
+    an original weight in units of its scale: at most 0.5 and float rounding (1e-4) for round-to-nearest; clipping
+    counts. `range_used` is the largest absolute integer. `scale` and `zero_point` are (smallest, largest) over the
+    channels, one value for per-tensor schemes. `scale_ratio` is the scale over the one that PyTorch's symmetric
+    min-max observer gives these weights, max|w| / 127.5 (torch/ao/quantization/observer.py, `_calculate_qparams`), of
+    the channel farthest off. `missing` says that the file has no such layer; then nothing else holds.
     """
 
     name: str
@@ -69,7 +71,7 @@ class Readback:
     `extra` counts float tensors of the file that are no parameter of the original; `extra_what` describes them.
     `strays` names raw tensor records of the archive that are neither a parameter nor the weights of a layer above; the
     second copy of the weights that a lite file may carry for the interpreter is among the records compared.
-    `copies` is how many raw records there are for each quantized weight, (smallest, largest): (2, 2) for a doubled file.
+    `copies` is how many raw records there are of each quantized weight, (smallest, largest): (2, 2) in a doubled file.
     `unreadable` names packed objects whose contents could not be got back; never empty silently.
     `count` is the number of original parameters compared.
     """
@@ -89,7 +91,7 @@ class Readback:
 
 @dataclass
 class _Stored:
-    """What was found in the file: Linears in order, float tensors with a word on their use, objects that stayed shut."""
+    """What was found in the file: Linears in order, float tensors with a word on their use, objects that stay shut."""
 
     linears: list[tuple[str, torch.Tensor, torch.Tensor | None]] = field(default_factory=list)
     floats: list[tuple[str, torch.Tensor]] = field(default_factory=list)
@@ -382,9 +384,7 @@ def _check_records(
     return tuple(strays), (min(copies, default=0), max(copies, default=0))
 
 
-def _same_bytes(
-    raw: npt.NDArray[np.int8], one: torch.Tensor | int, pool: Sequence[npt.NDArray[np.int8]]
-) -> bool:
+def _same_bytes(raw: npt.NDArray[np.int8], one: torch.Tensor | int, pool: Sequence[npt.NDArray[np.int8]]) -> bool:
     if isinstance(one, int):
         other = pool[one].reshape(-1)
     else:

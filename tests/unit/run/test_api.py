@@ -80,5 +80,7 @@ def test_a_missing_function_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPa
 def test_texts_are_the_same_on_every_machine():
     text = "Bad  thing 0x7f3a in /usr/lib/x.py:33\n(Triggered internally at ../aten/src/A.cpp:88.)"
     assert normalised(text) == "Bad thing <address> in <path>/x.py"
-    assert normalised("see https://github.com/pytorch/ao/issues/2259") == "see https://github.com/pytorch/ao/issues/2259"
+    assert (
+        normalised("see https://github.com/pytorch/ao/issues/2259") == "see https://github.com/pytorch/ao/issues/2259"
+    )
     assert module_of("/x/site-packages/torch/jit/_script.py") == "torch.jit._script"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from vitgate.judge.blocks import part_ways, place_names
+
+
+@pytest.fixture
+def arrays() -> list[np.ndarray]:
+    """What a network of four blocks gave for two pictures: embedding, blocks, logits."""
+    random = np.random.default_rng(0)
+    stream = [random.normal(size=(2, 5, 8))]
+    for _ in range(4):
+        stream.append(stream[-1] + 0.2 * random.normal(size=(2, 5, 8)))
+    return [array.astype(np.float32) for array in [*stream, random.normal(size=(2, 10))]]
+
+
+def noisy(arrays: list[np.ndarray], steps: list[float]) -> list[np.ndarray]:
+    """Add noise that each place passes on to the next: `steps` are its standard deviations, the head's alone last."""
+    random = np.random.default_rng(1)
+    total, result = np.zeros_like(arrays[0]), []
+    for array, step in zip(arrays[:-1], steps[:-1], strict=True):
+        total = total + step * random.normal(size=array.shape).astype(np.float32)
+        result.append(array + total)
+    noise = steps[-1] * random.normal(size=arrays[-1].shape).astype(np.float32)
+    return [*result, arrays[-1] + noise]
+
+
+def test_places_have_the_names_of_timm():
+    assert place_names(4) == ("patch_embed", "blocks.0", "blocks.1", "head")
+
+
+@pytest.mark.parametrize("faulty", range(6))
+@pytest.mark.parametrize("usual", [0.0, 1e-6])
+def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usual: float):
+    steps = [usual] * 6
+    steps[faulty] = 0.3 if faulty in (0, 5) else 0.1
+    steps[5] = max(steps[5], 0.3 if faulty < 5 else 0.0)  # whatever is wrong shows in the logits
+    found = part_ways(arrays, noisy(arrays, steps))
+    assert found.first == place_names(6)[faulty]
+
+
+@pytest.mark.parametrize("faulty", [1, 2, 3, 4])
+def test_a_fault_is_found_among_quantization_noise(arrays: list[np.ndarray], faulty: int):
+    steps = [0.0, 0.005, 0.005, 0.005, 0.005, 0.05]
+    steps[faulty] = 0.08
+    assert part_ways(arrays, noisy(arrays, steps)).first == place_names(6)[faulty]
+
+
+def test_even_noise_has_no_clear_place(arrays: list[np.ndarray]):
+    found = part_ways(arrays, noisy(arrays, [0.0, 0.005, 0.005, 0.005, 0.005, 0.03]))
+    assert not found.clear
+    assert str(found).startswith("no single place stands out")
+
+
+def test_two_int8_forms_that_drift_apart_have_no_clear_place(arrays: list[np.ndarray]):
+    drift = noisy(arrays, [0.0, 0.0001, 0.001, 0.004, 0.005, 0.02])
+    assert part_ways(arrays, drift).clear
+    assert not part_ways(arrays, drift, ordinary=30.0).clear
+
+
+def test_the_earliest_place_that_is_not_finite_wins(arrays: list[np.ndarray]):
+    other = noisy(arrays, [0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
+    other[3][0, 0, 0] = np.nan
+    found = part_ways(arrays, other)
+    assert (found.first, found.factor) == ("blocks.2", math.inf)
+
+
+def test_another_shape_is_a_parting(arrays: list[np.ndarray]):
+    other = [*arrays[:2], arrays[2][:, :-1], *arrays[3:]]
+    assert part_ways(arrays, other).first == "blocks.1"
+
+
+def test_the_line_names_the_place_and_every_ratio(arrays: list[np.ndarray]):
+    found = part_ways(arrays, noisy(arrays, [0.0, 0.0, 0.1, 0.0, 0.0, 0.3]))
+    line = str(found)
+    assert line.startswith("the two part ways at blocks.1 (SQNR in dB: patch_embed 200.0, blocks.0 200.0, blocks.1 ")
+    assert line.count(", ") == 5
+
+
+def test_unequal_numbers_of_places_are_refused(arrays: list[np.ndarray]):
+    with pytest.raises(ValueError, match="6 and 5 places"):
+        part_ways(arrays, arrays[:-1])
