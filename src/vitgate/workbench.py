@@ -45,6 +45,14 @@ class Observations:
         """Return what describes this PyTorch and machine."""
         return self._get("environment", "environment")
 
+    def source(self, case: str) -> Evidence:
+        """Return where the weights come from: kind, path, note. Needs no torch."""
+        return self._get("source", case, case)
+
+    def reference(self, case: str) -> Evidence:
+        """Return where the reference picture comes from: path, source, sha256, note. Needs no torch."""
+        return self._get("reference", case, case)
+
     def weights(self, case: str) -> Evidence:
         """Return path, digest, kind and note of the weights."""
         return self._get("weights", case, case)
@@ -116,6 +124,8 @@ class Workbench(Observations):
         self._warm: dict[str, int] = {}
         self._makers: dict[str, Callable[..., Evidence]] = {
             "environment": self._environment,
+            "source": self._source,
+            "reference": self._reference,
             "weights": self._weights,
             "pictures": self._pictures,
             "golden": self._golden,
@@ -149,17 +159,28 @@ class Workbench(Observations):
         check_imports()
         return Evidence(describe())
 
+    def _source(self, case: str) -> Evidence:
+        from vitgate.inputs.sources import weights_source
+
+        return weights_source(read_cases()[case], self.plan.request_for(case))
+
+    def _reference(self, case: str) -> Evidence:
+        from vitgate.inputs.sources import picture_source
+
+        return picture_source(read_cases()[case], self.plan.assets)
+
     def _weights(self, case: str) -> Evidence:
         self.environment()
         from vitgate.inputs.materialize import weights_of
+        from vitgate.inputs.sources import source_from
 
-        return weights_of(read_cases()[case], self.plan.request_for(case), self._cache)
+        return weights_of(read_cases()[case], source_from(self.source(case)), self._cache)
 
     def _pictures(self, case: str) -> Evidence:
         self.environment()
         from vitgate.inputs.pictures import pictures_of
 
-        return pictures_of(read_cases()[case], self.plan.assets)
+        return pictures_of(read_cases()[case], self.reference(case))
 
     def _golden(self) -> Evidence:
         self.environment()

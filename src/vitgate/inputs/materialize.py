@@ -17,15 +17,14 @@ from vitgate.errors import MachineError
 from vitgate.evidence import Evidence
 from vitgate.inputs import standin
 from vitgate.inputs.pictures import read_standin
-from vitgate.inputs.weights import Checkpoint, check_state, choose_source, read_state, WeightsSource
+from vitgate.inputs.weights import check_state, read_state, WeightsSource
 
 
-def weights_of(case: Case, request: str, cache: ArtifactCache) -> Evidence:
+def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
     """Return path, digest, kind and note of the case's weights; the file holds float32 parameters by timm's names.
 
-    Errors: UsageError for weights that do not fit, MachineError for a checkpoint that cannot be had.
+    UsageError for weights that do not fit the case's model.
     """
-    source = _source(case, request)
     if source.kind == "standin":
         return _standin(case, source, cache)
     assert source.path is not None
@@ -35,18 +34,9 @@ def weights_of(case: Case, request: str, cache: ArtifactCache) -> Evidence:
     return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
 
 
-def _source(case: Case, request: str) -> WeightsSource:
-    if request == "trained":
-        assert case.trained is not None
-        return WeightsSource("trained", fixtures_folder() / case.trained, "trained weights, committed with the suite")
-    row = case.checkpoint
-    checkpoint = Checkpoint(row.url, row.sha256) if row else None
-    return choose_source(request, checkpoint, case.standin is not None)
-
-
 def _convert(case: Case, source: Path | None, path: Path) -> None:
     assert source is not None
-    state = check_state(read_state(source), shapes_of(case), where=str(source))
+    state = check_state(read_state(source), shapes_of(case), where=str(source), model=case.id)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 

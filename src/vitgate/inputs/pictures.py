@@ -10,7 +10,6 @@ from pydantic import Field
 from vitgate.cases import Case
 from vitgate.data import fixtures_folder, read_model, Strict
 from vitgate.evidence import Evidence
-from vitgate.inputs.images import reference_picture
 
 REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
 
@@ -42,38 +41,33 @@ def read_standin(case: Case) -> StandinFile:
     return read_model(StandinFile, fixtures_folder() / case.standin)
 
 
-def pictures_of(case: Case, assets: str | None) -> Evidence:
+def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
-    The first picture is the reference picture. Values: the pictures' names, and the note on the reference's source.
+    The first picture is the reference picture that `vitgate.inputs.sources` found. Values: the pictures' names, and
+    source, sha256 and note of the reference.
     """
-    return _digits(case) if case.preprocessing == "digits" else _tutorial(case, assets)
+    about = {name: reference.values[name] for name in ("source", "sha256", "note")}
+    return _digits(case, about) if case.preprocessing == "digits" else _tutorial(case, Path(reference.values["path"]), about)
 
 
-def _tutorial(case: Case, assets: str | None) -> Evidence:
+def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import preprocess
 
-    standin, folder = read_standin(case), fixtures_folder()
-    reference = reference_picture(Path(assets) if assets else None, embedded=folder / standin.fallback_reference)
-    embedded = [row for row in standin.picture if folder / row.file != reference.path]
-    paths = [reference.path, *(folder / row.file for row in embedded)]
-    x = np.concatenate([preprocess(path).numpy() for path in paths])
+    folder = fixtures_folder()
+    embedded = [row for row in read_standin(case).picture if folder / row.file != reference]
+    x = np.concatenate([preprocess(path).numpy() for path in (reference, *(folder / row.file for row in embedded))])
     labels = np.array([REFERENCE_LABEL, *(row.label for row in embedded)], dtype=np.int64)
-    values = {
-        "names": ["reference", *(Path(row.file).stem for row in embedded)],
-        "source": reference.source,
-        "sha256": reference.sha256,
-        "note": reference.note,
-    }
-    return Evidence(values, {"x": x, "labels": labels})
+    names = ["reference", *(Path(row.file).stem for row in embedded)]
+    return Evidence({"names": names, **about}, {"x": x, "labels": labels})
 
 
-def _digits(case: Case) -> Evidence:
+def _digits(case: Case, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import digits_tensor
 
     assert case.heldout is not None
     with np.load(fixtures_folder() / case.heldout, allow_pickle=False) as stored:
         x, labels = digits_tensor(stored["images"]).numpy(), stored["labels"].astype(np.int64)
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
-    values = {"names": [f"digit_{digit}" for digit in range(10)], "source": "embedded", "sha256": "", "note": "committed scans"}
-    return Evidence(values, {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels})
+    arrays = {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels}
+    return Evidence({"names": [f"digit_{digit}" for digit in range(10)], **about}, arrays)

@@ -25,7 +25,7 @@ from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
-from vitgate.workbench import Observations
+from vitgate.workbench import Observations, Workbench
 
 _PLAN = pytest.StashKey[Plan]()
 _FOLDER = pytest.StashKey[SessionFolder]()
@@ -59,12 +59,20 @@ def _own_plan(config: pytest.Config) -> Plan:
     apply_settings()
     folder = config.stash[_FOLDER] = SessionFolder()
     config.add_cleanup(folder.remove)
-    plan = options.plan_from(config, folder.path)
+    plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
-        start_server(plan, config.pluginmanager.getplugin("capturemanager"))
-    config.pluginmanager.register(Controller(config, plan), "vitgate-controller")
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
+            start_server(plan)
+            notes = look_for_inputs(plan)
+    config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
+
+
+def look_for_inputs(plan: Plan) -> list[str]:
+    """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
+    bench = Workbench(plan)
+    return [f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}" for case in plan.cases]
 
 
 def _wants_conformance(config: pytest.Config) -> bool:

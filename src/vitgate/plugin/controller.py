@@ -22,9 +22,9 @@ _STATUS = {error.__name__: error.exit_status for error in (UsageError, MachineEr
 class Controller:
     """Collects the rows of a run. Under xdist it lives in the controller, otherwise in the only process."""
 
-    def __init__(self, config: pytest.Config, plan: Plan) -> None:
-        """Start with no rows."""
-        self._config, self._plan = config, plan
+    def __init__(self, config: pytest.Config, plan: Plan, notes: list[str]) -> None:
+        """Start with no rows; `notes` are the header's lines about the inputs."""
+        self._config, self._plan, self._notes = config, plan, notes
         self._rows: list[ClaimRow] = []
         self._record: Record | None = None
         self._stopped = ""
@@ -36,7 +36,8 @@ class Controller:
         return [
             f"vitgate {versions.get('vitgate', '?')}: torch {versions.get('torch', 'missing')}, "
             f"torchvision {versions.get('torchvision', 'missing')}, timm {versions.get('timm', 'missing')}",
-            f"cases: {', '.join(plan.cases)}; engines: {', '.join(plan.engines)}; weights: {plan.weights}",
+            f"cases: {', '.join(plan.cases)}; engines: {', '.join(plan.engines)}",
+            *self._notes,
         ]
 
     @pytest.hookimpl(trylast=True)

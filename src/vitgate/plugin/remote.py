@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,19 @@ _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
 
 
-def start_server(plan: Plan, capture: Any = None) -> None:
-    """Start the session's server unless it runs; `capture` is pytest's capture manager, which holds the terminal."""
+def start_server(plan: Plan) -> None:
+    """Start the session's server unless it runs."""
     folder = Path(plan.session)
     with locked(folder / SOCKET):
         if (folder / SOCKET).exists():
             return
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-m", "vitgate.run.server", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
-            )
+        subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-m", "vitgate.run.server", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "server.log").open("wb"),
+            env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
+        )
         _wait_for(folder / SOCKET)
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vitgate.judge.compare import SQNR_CEILING
+from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import CellRow, Record
 from vitgate.report.answer import answer
-from vitgate.variants import VARIANTS
 
-_HEADINGS = ("Model", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
+_HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
 def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None:
@@ -26,6 +27,8 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None
         reporter.write_line(f"{row.case}: {row.weights_note}; {row.pictures_note}")
     for note in (*record.warnings, *record.new_operators):
         reporter.write_line(f"note: {note}")
+    for line in _declared(record):
+        reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
     reporter.write_line(f"record: {path}")
     text = answer(record)
@@ -33,10 +36,16 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None
     reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})
 
 
+def _declared(record: Record) -> list[str]:
+    """Explain the deviations that stand in the tables' last column."""
+    named = {name for row in record.cells for name in row.deviation.split(", ") if name}
+    return [f"declared {row.id}: {row.reason} {row.advice}" for row in read_deviations().rows if row.id in named]
+
+
 def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
     table = Table(title=f"{case} on {engine}", title_justify="left")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading in ("Model", "Outcome") else "right")
+        table.add_column(heading, justify="left" if heading in ("Variant", "Outcome") else "right")
     scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
     for row in rows:
         table.add_row(*_cells(row, scripted))
@@ -46,15 +55,15 @@ def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
 def _cells(row: CellRow, scripted: int | None) -> list[str]:
     size, ratio = row.size_bytes, row.latency_ratio
     return [
-        VARIANTS[row.variant].title,  # type: ignore[index]  # a row's variant is one of them
+        row.variant,
         _show(size and size / 1e6, "{:.1f} MB"),
         _show(1 - size / scripted if size and scripted else None, "{:.0%}"),
         _show(row.latency_ms, "{:.2f} ms"),
         _show(None if ratio is None else 1 - ratio, "{:.0%}"),
         _show(row.profiler_ms, "{:.2f} ms"),
         _show(row.label, "{}"),
-        _show(row.sqnr_db, "{:.1f} dB"),
-        escape(row.outcome + (f" [declared: {row.deviation}]" if row.deviation else "")),
+        "exact" if row.sqnr_db == SQNR_CEILING else _show(row.sqnr_db, "{:.1f} dB"),
+        escape(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome),
     ]
 
 

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ _POLL_SECONDS = 1.0  # how often the server looks whether its session still live
 
 def serve(folder: Path) -> None:
     """Listen until the session has ended; fork a process for each connection."""
-    _keep_terminal_for_progress(folder)
     plan = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children leave nothing to wait for
     with socket.socket(socket.AF_UNIX) as listener:
@@ -49,15 +47,6 @@ def serve(folder: Path) -> None:
                 _attend(connection, Workbench(plan))
                 os._exit(0)
             connection.close()
-
-
-def _keep_terminal_for_progress(folder: Path) -> None:
-    """Let Python's stderr (progress bars) reach the terminal, and what C++ code prints a log in the session's folder."""
-    terminal = os.dup(2)
-    with (folder / "server.log").open("wb") as log:
-        os.dup2(log.fileno(), 2)
-    sys.stderr = os.fdopen(terminal, "w", buffering=1)
-    warnings.simplefilter("ignore")
 
 
 def _warm_up() -> None:

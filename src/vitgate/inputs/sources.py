@@ -1,0 +1,43 @@
+"""Where a case's weights and reference picture come from, decided once per run, before torch is imported.
+
+The controller asks first, so that a download shows its progress on the terminal and the header can say what was found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from vitgate.cases import Case
+from vitgate.data import fixtures_folder
+from vitgate.evidence import Evidence
+from vitgate.inputs.images import reference_picture
+from vitgate.inputs.pictures import read_standin
+from vitgate.inputs.weights import Checkpoint, choose_source, WeightsSource
+
+
+def weights_source(case: Case, request: str) -> Evidence:
+    """Return kind, path and note of the weights; MachineError for a checkpoint that was asked for and cannot be had."""
+    if request == "trained":
+        assert case.trained is not None
+        source = WeightsSource("trained", fixtures_folder() / case.trained, "trained weights, committed with the suite")
+    else:
+        row = case.checkpoint
+        source = choose_source(request, Checkpoint(row.url, row.sha256) if row else None, case.standin is not None)
+    return Evidence({"kind": source.kind, "path": str(source.path) if source.path else None, "note": source.note})
+
+
+def source_from(evidence: Evidence) -> WeightsSource:
+    """Rebuild the choice that `weights_source` stored."""
+    path = evidence.values["path"]
+    return WeightsSource(evidence.values["kind"], Path(path) if path else None, evidence.values["note"])
+
+
+def picture_source(case: Case, assets: str | None) -> Evidence:
+    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none."""
+    if case.preprocessing == "digits":
+        note = "held-out scans, committed with the suite"
+        return Evidence({"path": "", "source": "embedded", "sha256": "", "note": note})
+    embedded = fixtures_folder() / read_standin(case).fallback_reference
+    found = reference_picture(Path(assets) if assets else None, embedded=embedded)
+    return Evidence({**asdict(found), "path": str(found.path)})
