@@ -2,6 +2,7 @@
 
 import pytest
 
+from vitgate.judge.deviations import read_deviations
 from vitgate.report.terminal import render
 
 
@@ -22,7 +23,7 @@ class Reporter:
         self.markup[line] = {name for name, on in markup.items() if on}
 
     def row(self, title: str) -> list[str]:
-        (line,) = [line for line in self.text.splitlines() if f" {title} " in line]
+        (line,) = [line for line in self.text.splitlines() if line.startswith(f"│ {title} ")]
         return [cell.strip() for cell in line.strip("│┃ ").split("│")]
 
 
@@ -44,10 +45,10 @@ def test_each_variant_is_a_line_with_its_numbers(shown, cell_row):
     reporter = shown(cells=cells)
 
     assert "deit_base on qnnpack" in reporter.text
-    assert reporter.row("lite model") == [
-        *("lite model", "89.2 MB", "74%", "60.00 ms", "60%", "61.50 ms", "269", "23.8 dB", "passed")
+    assert reporter.row("lite") == [
+        *("lite", "89.2 MB", "74%", "60.00 ms", "60%", "61.50 ms", "269", "23.8 dB", "passed")
     ]
-    assert reporter.row("scripted model")[1:3] == ["346.0 MB", "0%"]
+    assert reporter.row("scripted")[1:3] == ["346.0 MB", "0%"]
 
 
 def test_what_was_not_measured_is_a_dash(shown, cell_row):
@@ -55,25 +56,29 @@ def test_what_was_not_measured_is_a_dash(shown, cell_row):
 
     reporter = shown(cells=(cell_row(**empty, outcome="blocked by optimized"),))
 
-    assert reporter.row("lite model") == ["lite model", *["-"] * 7, "blocked by optimized"]
+    assert reporter.row("lite") == ["lite", *["-"] * 7, "blocked by optimized"]
 
 
 def test_a_slower_variant_shows_a_negative_reduction(shown, cell_row):
     reporter = shown(cells=(cell_row(latency_ratio=3.76),))
 
-    assert reporter.row("lite model")[4] == "-276%"
+    assert reporter.row("lite")[4] == "-276%"
 
 
-def test_a_declared_outcome_names_its_deviation(shown, cell_row):
-    reporter = shown(cells=(cell_row(outcome="failed at script", deviation="gone"),))
+def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(shown, cell_row):
+    declared = read_deviations().rows[0]
+    cells = tuple(cell_row(name, outcome="failed at script", deviation=declared.id) for name in ("optimized", "lite"))
 
-    assert reporter.row("lite model")[-1] == "failed at script [declared: gone]"
+    reporter = shown(cells=cells)
+
+    assert reporter.row("lite")[-1] == f"failed at script ({declared.id})"
+    assert reporter.text.count(declared.reason) == 1
 
 
 def test_brackets_in_an_outcome_are_shown_and_never_taken_for_markup(shown, cell_row):
     reporter = shown(cells=(cell_row(outcome="FAILED: [red]"),))
 
-    assert reporter.row("lite model")[-1] == "FAILED: [red]"
+    assert reporter.row("lite")[-1] == "FAILED: [red]"
 
 
 def test_each_case_and_engine_has_a_table_of_its_own(shown, cell_row):
