@@ -70,7 +70,8 @@ class Controller:
         self._record = assemble(self._plan, store, sorted(self._rows, key=_place), narrowed=self._narrowed())
         path = self._config.rootpath / self._config.getoption("--record")
         self._record.write(path)
-        if self._record.missing and session.exitstatus == pytest.ExitCode.OK:
+        red = self._record.missing or any(row.status == "failed" for row in self._rows)
+        if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _narrowed(self) -> bool:
