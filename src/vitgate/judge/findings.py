@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,10 +74,10 @@ def sizes(own: Evidence, scripted: Evidence, parent: Evidence | None) -> tuple[F
 def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, ...]:
     """Return how far the weights in the file are from the original's; every statistic over all Linear layers."""
     layers = readback["layers"]
-    unmatched = readback["unmatched"]
     found = [
         Finding("linears", float(len(layers)), "1", judged=False),
-        Finding("unmatched_parameters", float(len(unmatched)), "1", note=", ".join(unmatched[:3])),
+        Finding("surplus_linears", float(readback["surplus_layers"]) if readback["count"] else math.nan, "1"),
+        *(_named(statistic, readback[key]) for statistic, key in _LISTS.items()),
     ]
     if quantized:
         found += _quantized(layers)
@@ -85,6 +85,19 @@ def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, .
         count = float(sum(bool(row["quantized"]) for row in layers))
         found.append(Finding("quantized_linears", count if layers else math.nan, "1"))
     return tuple(found)
+
+
+# Statistic by the readback's field: each counts names that should not be there.
+_LISTS = {
+    "unmatched_parameters": "unmatched",
+    "misplaced_parameters": "out_of_order",
+    "stray_records": "strays",
+    "unreadable_objects": "unreadable",
+}
+
+
+def _named(statistic: str, names: Sequence[str]) -> Finding:
+    return Finding(statistic, float(len(names)), "1", note=", ".join(names[:3]))
 
 
 def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
@@ -98,11 +111,11 @@ def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
     scale = max(layers, key=lambda row: _nan_is_worst(abs(float(row["scale_ratio"]) - 1.0)))
     return [
         Finding("plain_linears", 0.0, "1"),
-        Finding("other_schemes", float(len(scheme)), "1", note=", ".join(scheme[:3])),
+        _named("other_schemes", scheme),
         Finding("error", float(worst["max_error_steps"]), "quantization steps", note=worst["name"]),
         Finding("levels", float(coarse["levels"]), "1", note=coarse["name"]),
         Finding("scale_ratio", float(scale["scale_ratio"]), "1", note=scale["name"]),
-        Finding("changed_biases", float(len(biases)), "1", note=", ".join(biases[:3])),
+        _named("changed_biases", biases),
     ]
 
 

@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+# A model whose rounds are quick gets many of them, one whose rounds take seconds only a few: wide bounds need no more.
 ROUNDS_AT_LEAST = 3
-ROUNDS_AT_MOST = 24
+QUICK_ROUNDS = 40
+QUICK_SECONDS = 1.0
+ROUNDS_AT_MOST = 60
 
 # Standard deviation of the ratio of fastest-quartile means between runs of one model, busy neighbour included.
 RATIO_SD = 0.016
@@ -65,6 +68,13 @@ def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound])
     return all(
         clears(ratio(samples[name], samples["original"]), bound) for name, bound in bounds.items() if name in samples
     )
+
+
+def enough(rounds: int, seconds: float, samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
+    """Whether sampling may stop after these rounds, which took these seconds."""
+    if rounds < ROUNDS_AT_LEAST or (rounds < QUICK_ROUNDS and seconds < QUICK_SECONDS):
+        return False
+    return rounds >= ROUNDS_AT_MOST or decided(samples, bounds)
 
 
 def clears(found: Ratio, bound: Bound) -> bool:

@@ -8,6 +8,7 @@ from vitgate.cases import Cell, read_cases
 from vitgate.errors import VitgateError
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.deviations import Place, read_deviations, Settled
+from vitgate.judge.history import history
 from vitgate.judge.record import claim_row, ClaimRow, Status
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.outcome import ClaimFailed, Outcome
@@ -90,7 +91,8 @@ def _message(claim: Claim, place: Place, outcome: Outcome, settled: Settled) -> 
         f"claim {claim.id} [{place.subject}] on torch {place.torch}: {settled.message}\n"
         f"  the claim: {claim.says}\n"
         f"  outcome: {outcome}{' with ' + outcome.error if outcome.error else ''}\n"
-        f"  source: {', '.join(claim.sentences) or claim.link}"
+        f"  recorded releases: {history(f'{claim.id}[{place.subject}]')}\n"
+        f"  source: {', '.join(f'tutorial, {name}' for name in claim.sentences) or claim.link}"
     )
 
 

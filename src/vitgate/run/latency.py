@@ -18,7 +18,7 @@ from typing import Iterator
 
 import torch
 
-from vitgate.judge.ratios import Bound, decided, ROUNDS_AT_LEAST, ROUNDS_AT_MOST
+from vitgate.judge.ratios import Bound, enough
 from vitgate.run.runtimes import Runnable
 
 WARM_UP_CALLS = 4
@@ -52,12 +52,12 @@ def sample(runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, B
         for name in order:
             for _ in range(max(0, WARM_UP_CALLS - warm.get(name, 0))):
                 runs[name](x)
-        for done in range(1, ROUNDS_AT_MOST + 1):
+        start, rounds = time.perf_counter(), 0
+        while not enough(rounds, time.perf_counter() - start, {name: row.thread for name, row in samples.items()}, bounds):
             rng.shuffle(order)
             for name in order:
                 samples[name].take(runs[name], x)
-            if done >= ROUNDS_AT_LEAST and decided({name: row.thread for name, row in samples.items()}, bounds):
-                break
+            rounds += 1
     return samples
 
 

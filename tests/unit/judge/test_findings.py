@@ -24,6 +24,11 @@ def by_name(found):
     return {finding.statistic: finding for finding in found}
 
 
+def readback(layers, unmatched):
+    clean = {"surplus_layers": 0, "out_of_order": [], "strays": [], "unreadable": [], "count": 9}
+    return {"layers": layers, "unmatched": unmatched, **clean}
+
+
 def layer(**fields):
     good = {
         "name": "blocks.0.mlp.fc1",
@@ -144,11 +149,15 @@ def test_the_scripted_file_is_not_compared_with_itself():
 
 
 def test_weights_of_a_quantized_file():
-    found = by_name(findings.weights({"layers": [layer(), layer()], "unmatched": []}, quantized=True))
+    found = by_name(findings.weights(readback([layer(), layer()], []), quantized=True))
 
     assert {name: row.value for name, row in found.items()} == {
         "linears": 2.0,
+        "surplus_linears": 0.0,
         "unmatched_parameters": 0.0,
+        "misplaced_parameters": 0.0,
+        "stray_records": 0.0,
+        "unreadable_objects": 0.0,
         "plain_linears": 0.0,
         "other_schemes": 0.0,
         "error": 0.5,
@@ -179,14 +188,14 @@ def test_one_bad_layer_among_good_ones_decides_and_is_named(statistic, fields, v
     layers = [layer(), layer(), layer()]
     layers[place] = layer(name="bad", **fields)
 
-    found = by_name(findings.weights({"layers": layers, "unmatched": []}, quantized=True))
+    found = by_name(findings.weights(readback(layers, []), quantized=True))
 
     assert found[statistic].value == pytest.approx(value, nan_ok=True)
     assert found[statistic].note == "bad"
 
 
 def test_unmatched_parameters_are_counted_and_the_first_named():
-    found = by_name(findings.weights({"layers": [layer()], "unmatched": list("abcd")}, quantized=True))
+    found = by_name(findings.weights(readback([layer()], list("abcd")), quantized=True))
 
     assert (found["unmatched_parameters"].value, found["unmatched_parameters"].note) == (4.0, "a, b, c")
 
@@ -194,14 +203,14 @@ def test_unmatched_parameters_are_counted_and_the_first_named():
 def test_a_float_file_with_a_quantized_linear_shows_it():
     layers = [layer(quantized=False), layer()]
 
-    found = by_name(findings.weights({"layers": layers, "unmatched": []}, quantized=False))
+    found = by_name(findings.weights(readback(layers, []), quantized=False))
 
     assert found["quantized_linears"].value == 1.0
 
 
 @pytest.mark.parametrize("quantized, statistic", [(True, "plain_linears"), (False, "quantized_linears")])
 def test_a_file_without_any_linear_is_no_number(quantized, statistic):
-    found = by_name(findings.weights({"layers": [], "unmatched": []}, quantized=quantized))
+    found = by_name(findings.weights(readback([], []), quantized=quantized))
 
     assert math.isnan(found[statistic].value)
 
@@ -237,3 +246,14 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers():
     found = by_name(findings.latency(samples, "lite"))
 
     assert math.isnan(found["wall_per_cpu"].value) and math.isnan(found["process_per_thread"].value)
+
+
+def test_parameters_in_another_order_and_stray_records_are_counted():
+    changed = {**readback([layer()], []), "out_of_order": ["norm1"], "strays": ["data/7"], "unreadable": ["x"]}
+    found = by_name(findings.weights(changed, quantized=True))
+    assert [found[name].value for name in ("misplaced_parameters", "stray_records", "unreadable_objects")] == [1, 1, 1]
+
+
+def test_nothing_compared_is_nan():
+    found = by_name(findings.weights({**readback([layer()], []), "count": 0}, quantized=True))
+    assert math.isnan(found["surplus_linears"].value)

@@ -1,0 +1,52 @@
+"""Measure the noise of a latency ratio: how far the ratio of one model to itself strays from 1.
+
+    python benchmarks/ratio_noise.py [--repeats 40]
+
+The small case's quantized file is loaded twice and timed against itself by the suite's own sampling. The standard
+deviation of the ratio is what `RATIO_SD` in `vitgate.judge.ratios` stands for; run it with a busy neighbour too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import torch
+
+from vitgate.build.stages import engine_set
+from vitgate.cases import Cell
+from vitgate.judge.ratios import ratio
+from vitgate.plan import make_plan
+from vitgate.run.latency import sample
+from vitgate.run.runtimes import load
+from vitgate.session import apply_settings
+from vitgate.workbench import Workbench
+
+
+def main() -> None:
+    """Build the file, sample, print mean, standard deviation and the largest distance from 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=40)
+    arguments = parser.parse_args()
+    apply_settings()
+    with tempfile.TemporaryDirectory() as folder:
+        plan = make_plan(
+            cases=["digits"], engines=["fbgemm"], weights="auto", assets=None, session=Path(folder), artifact_cache=None
+        )
+        bench, cell = Workbench(plan), Cell("digits", "fbgemm", "scripted_quantized")
+        x = torch.from_numpy(bench.pictures("digits").arrays["x"][:1])
+        with engine_set("fbgemm"):
+            path = bench.artifact(cell).demand().values["path"]
+            runs = {name: load("torchscript", path) for name in ("original", "scripted")}
+            found = []
+            for seed in range(arguments.repeats):
+                samples = sample(runs, x, {}, {}, seed)
+                found.append(ratio(samples["scripted"].thread, samples["original"].thread).value)
+    far = max(abs(value - 1) for value in found)
+    print(f"{len(found)} ratios: mean {statistics.mean(found):.4f}, SD {statistics.stdev(found):.4f}, farthest {far:.4f}")
+
+
+if __name__ == "__main__":
+    main()
