@@ -1,0 +1,321 @@
+"""The gate under test, in one process: the real workbench and the real conformance tests on the small case.
+
+A `Baseline` is a clean run whose evidence stays on disk. A `Scene` starts from a copy of that evidence, so that a fault
+costs only what it changes. Judging calls the functions of `tests/conformance` themselves and the plugin's own settling.
+Latency samples are made up: no busy neighbour may decide a test of the gate.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from vitgate.cases import Cell
+from vitgate.engines import Engine
+from vitgate.evidence import Evidence
+from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.record import ClaimRow
+from vitgate.judge.table import parse, render
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.plan import make_plan, Plan
+from vitgate.plugin import settling, tables
+from vitgate.plugin.check import Check
+from vitgate.run.environment import machine
+from vitgate.variants import VariantName, VARIANTS
+from vitgate.workbench import Observations, Workbench
+
+CASE = "digits"
+CONFORMANCE = Path(__file__).parents[1] / "conformance"
+STOPPED = ("failed at", "blocked by")
+Rows = dict[str, ClaimRow]
+
+
+# The conformance tests, found by their marker
+
+
+@dataclass(frozen=True)
+class ClaimTest:
+    """One function of `tests/conformance`: its claim, and the values of its own parameter beside the cell, if any."""
+
+    function: Callable[..., None]
+    claim: Claim
+    file: str
+    subjects: tuple[str, ...] = ()
+
+    def at(self, engine: Engine, case: str = CASE) -> Iterator[tuple[str, Cell | None]]:
+        """Yield the subjects for one case and engine, with their cells."""
+        if self.claim.per == "cell":
+            yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
+        elif self.claim.per == "engine":
+            yield f"{case}-{engine}", Cell(case, engine, "original")
+        else:
+            yield from ((subject, None) for subject in self.subjects or (self.function.__name__,))
+
+
+@cache
+def claim_tests() -> tuple[ClaimTest, ...]:
+    """Return every test function of the conformance suite that has a claim's marker."""
+    return tuple(test for path in sorted(CONFORMANCE.glob("test_*.py")) for test in _tests_of(path))
+
+
+def test_functions(path: Path) -> dict[str, Callable[..., None]]:
+    """Return the functions of one file that pytest would collect."""
+    spec = importlib.util.spec_from_file_location(f"conformance_under_test_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {name: value for name, value in vars(module).items() if name.startswith("test_") and callable(value)}
+
+
+test_functions.__test__ = False  # type: ignore[attr-defined]  # its name looks like a test's where it is imported
+
+
+def _tests_of(path: Path) -> Iterator[ClaimTest]:
+    for function in test_functions(path).values():
+        marks = {mark.name: mark for mark in getattr(function, "pytestmark", ())}
+        if "claim" in marks:
+            values = tuple(marks["parametrize"].args[1]) if "parametrize" in marks else ()
+            yield ClaimTest(function, read_claims()[marks["claim"].args[0]], path.name, values)
+
+
+# One claim, judged as the plugin does it
+
+
+def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations) -> ClaimRow:
+    """Run one conformance test and settle it; the row is the one that a record would hold."""
+    check = Check(test.claim, cell, bench, read_tolerances(), machine())
+    item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, cell)
+    settling.attach(cast(pytest.Item, item), check)
+    arguments = {
+        "check": check,
+        "session_check": check,
+        "bench": bench,
+        "call": subject,
+        "snapshot": _Snapshot(check),
+        "request": SimpleNamespace(config=SimpleNamespace(getoption=lambda name: False)),
+    }
+    wanted = {name: arguments[name] for name in inspect.signature(test.function).parameters}
+    call = pytest.CallInfo.from_call(lambda: test.function(**wanted), when="call")
+    report = cast(pytest.TestReport, SimpleNamespace(nodeid=item.nodeid))
+    return settling.settle(cast(pytest.Item, item), call, report, test.claim)
+
+
+class _Item:
+    """As much of a pytest item as settling looks at."""
+
+    def __init__(self, subject: str, nodeid: str, name: str, cell: Cell | None) -> None:
+        self.nodeid, self.name, self.stash = nodeid, name, pytest.Stash()
+        self.callspec = SimpleNamespace(id=subject, params={"cell": cell} if cell else {"call": subject})
+
+
+class _Snapshot:
+    """As much of syrupy's fixture as the table's test uses, with the real comparison behind it."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+
+    def use_extension(self, extension: type[tables.TableExtension]) -> _Snapshot:
+        return self
+
+    def __eq__(self, own: object) -> bool:
+        accepted = render(tables.accepted_table(self._check.cell))
+        return bool(tables.TableExtension.matches(cast(Any, None), serialized_data=own, snapshot_data=accepted))
+
+    __hash__ = None  # type: ignore[assignment]  # nothing is kept by it
+
+
+# A clean run
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A run with nothing injected: its plan, the rows of all claims, and the table that it measured."""
+
+    plan: Plan
+    engine: Engine
+    rows: Rows
+    table: str
+
+    @property
+    def evidence(self) -> Path:
+        """The folder of its evidence."""
+        return Path(self.plan.session) / "evidence"
+
+
+def clean_run(engine: Engine, folder: Path) -> Baseline:
+    """Build and judge everything about the small case under one engine; its own table is the accepted one."""
+    plan = _plan(engine, folder)
+    bench = Workbench(plan)
+    runs = [variant for variant in VARIANTS if bench.outputs(Cell(CASE, engine, variant)).outcome is None]
+    bench.store.get("latency", f"{CASE}-{engine}", lambda: Evidence({name: samples(1.0) for name in runs}))
+    table_check = Check(read_claims()["table"], Cell(CASE, engine, "original"), bench, read_tolerances(), machine())
+    table = render(tables.own_table(table_check))
+    with pytest.MonkeyPatch.context() as patch:
+        accept(table, engine, folder, patch)
+        return Baseline(plan, engine, judge_all(bench, engine), table)
+
+
+def _plan(engine: Engine, folder: Path) -> Plan:
+    cache = str(folder / "cache")
+    return make_plan(
+        cases=[CASE], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=cache
+    )
+
+
+def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[str, Any]:
+    """Make up a variant's samples: CPU time as a ratio to the original's, wall and process time as ratios to it."""
+    thread = [0.001 * ratio * (1.0 + 0.0005 * n) for n in range(8)]
+    return {
+        "thread": thread,
+        "wall": [seconds * wall for seconds in thread],
+        "process": [seconds * process for seconds in thread],
+        "profiled_ms": 1.0 * ratio,
+    }
+
+
+def accept(table: str, engine: Engine, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make this the accepted table of the small case under that engine."""
+    path = folder / "tables" / f"{CASE}-{engine}.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(table, encoding="utf-8")
+    patch.setattr(tables, "fixtures_folder", lambda: folder)
+
+
+def judge_all(bench: Workbench, engine: Engine) -> Rows:
+    """Judge every claim about the small case under that engine, and every claim about no cell."""
+    rows = [judge(test, subject, cell, bench) for test in claim_tests() for subject, cell in test.at(engine)]
+    return {row.name: row for row in rows}
+
+
+# A run with something injected
+
+
+@dataclass
+class Scene:
+    """Where a fault is injected: a copy of the clean run's evidence, and the means to change what comes of it."""
+
+    clean: Baseline
+    folder: Path
+    patch: pytest.MonkeyPatch
+    tests: dict[str, Callable[..., None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Copy the evidence, and accept the clean run's table."""
+        shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
+        self.bench = Workbench(_plan(self.clean.engine, self.folder))
+        self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
+        self.accept(self.clean.table)
+
+    def cell(self, variant: VariantName) -> Cell:
+        """Return the cell of this scene at that variant."""
+        return Cell(CASE, self.clean.engine, variant)
+
+    def accept(self, table: str) -> None:
+        """Make this the accepted table."""
+        accept(table, self.clean.engine, self.folder, self.patch)
+
+    def forget(self, kind: str, name: str) -> None:
+        """Drop one piece of evidence, so that it is made anew."""
+        for suffix in (".json", ".npz"):
+            (self.folder / "evidence" / kind / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def rebuild(self, variant: VariantName) -> None:
+        """Drop all evidence of a variant and of everything made from it, apart from the latency."""
+        for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
+            for kind in ("build", "outputs", "readback", "lite_info", "diagnosis"):
+                self.forget(kind, self.cell(name).evidence_name)
+
+    def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:
+        """Change what a stage of that variant gives; the variant and everything made from it is built anew."""
+        from vitgate.build import graph
+
+        real = graph._apply
+
+        def apply(name: str, module: Any, cell: Cell) -> Any:
+            made = real(name, module, cell)
+            return change(made) if (name, cell.variant) == (stage, variant) else made
+
+        self.patch.setattr(graph, "_apply", apply)
+        self.rebuild(variant)
+
+    def saved(self, variant: VariantName, change: Callable[[Path], None]) -> None:
+        """Change the file of that variant as soon as it is written."""
+        from vitgate.build.graph import Builder
+
+        real = Builder._write
+
+        def write(builder: Builder, cell: Cell, path: Path) -> None:
+            real(builder, cell, path)
+            if cell.variant == variant:
+                change(path)
+
+        self.patch.setattr(Builder, "_write", write)
+        self.rebuild(variant)
+
+    def running(self, variant: VariantName, wrap: Callable[[Any], Any]) -> None:
+        """Wrap the call of that variant, once loaded: `wrap(run)` gives the function that runs instead."""
+        real = self.bench.runnable
+        made: dict[str, Any] = {}
+
+        def runnable(cell: Cell) -> Any:
+            if cell.variant != variant:
+                return real(cell)
+            if cell.evidence_name not in made:
+                made[cell.evidence_name] = wrap(real(cell))
+            return made[cell.evidence_name]
+
+        self.patch.setattr(self.bench, "runnable", runnable)
+        self.forget("outputs", self.cell(variant).evidence_name)
+
+    def alter(self, kind: str, name: str, change: Callable[[Evidence], Evidence]) -> None:
+        """Change one piece of evidence of the clean run."""
+        found = self.bench.store.find(kind, name)
+        assert found is not None, f"no evidence {kind}/{name} to alter"
+        altered = change(found)
+        self.forget(kind, name)
+        self.bench.store.get(kind, name, lambda: altered)
+
+    def values(self, kind: str, name: str, **changes: Any) -> None:
+        """Change some values of one piece of evidence."""
+        self.alter(kind, name, lambda found: replace(found, values={**found.values, **changes}))
+
+    def latency(self, variant: VariantName, rows: Mapping[str, Any]) -> None:
+        """Give a variant other samples."""
+        self.values("latency", f"{CASE}-{self.clean.engine}", **{variant: dict(rows)})
+
+    def row(self, variant: VariantName, column: str, text: str) -> None:
+        """Change one entry of the accepted table."""
+        table = parse(self.clean.table)
+        line = {**table.lines[variant], column: text}
+        self.accept(render(replace(table, lines={**table.lines, variant: line})))
+
+    def test_instead(self, claim: str, function: Callable[..., None]) -> None:
+        """Let that function stand in the place of the claim's test."""
+        self.tests[claim] = function
+
+    def rows(self) -> Rows:
+        """Judge every claim."""
+        rows = []
+        for test in claim_tests():
+            own = replace(test, function=self.tests.get(test.claim.id, test.function))
+            rows += [judge(own, subject, cell, self.bench) for subject, cell in own.at(self.clean.engine)]
+        return {row.name: row for row in rows}
+
+
+def red(rows: Rows) -> set[str]:
+    """Return the names of the claims that are neither passed nor declared."""
+    return {name for name, row in rows.items() if row.status not in ("passed", "declared")}
+
+
+def stopped(rows: Rows) -> set[str]:
+    """Return the names of the claims that a stage's failure decides."""
+    return {name for name, row in rows.items() if row.outcome.startswith(STOPPED)}

@@ -1,0 +1,236 @@
+"""The data files hold together: sentences, claims, tests, tolerances, deviations and tables cover one another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder
+from vitgate.engines import Engine, ENGINES
+from vitgate.evidence import Evidence, Store
+from vitgate.judge.claims import read_claims, read_sentences
+from vitgate.judge.deviations import Deviation, read_deviations
+from vitgate.judge.table import render
+from vitgate.judge.tolerances import read_tolerances, Tolerance
+from vitgate.plugin import settling, tables
+from vitgate.plugin.check import Check
+from vitgate.variants import VARIANTS
+from vitgate.workbench import Observations
+
+from . import harness
+from .harness import claim_tests, CONFORMANCE, judge, samples
+from .processes import run_pytest
+
+# The last patch release of each minor one, as PyPI has them.
+RELEASES = (
+    "1.13.1", "2.0.1", "2.1.2", "2.2.2", "2.3.1", "2.4.1", "2.5.1", "2.6.0", "2.7.1", "2.8.0", "2.9.1", "2.10.0",
+    "2.11.0", "2.12.1", "2.13.0", "2.14.0", "2.15.0",
+)  # fmt: skip
+LONGEST_REVIEW = dt.timedelta(days=550)  # 18 months
+
+DEVIATIONS = read_deviations().rows
+TOLERANCES = read_tolerances().rows()
+
+
+# Sentences, claims, tests
+
+
+def test_every_sentence_has_a_claim() -> None:
+    said = {sentence for claim in read_claims().values() for sentence in claim.sentences}
+    assert set(read_sentences()) - said == set()
+
+
+def test_every_claim_has_a_source() -> None:
+    assert [claim.id for claim in read_claims().values() if not (claim.sentences or claim.link)] == []
+
+
+def test_every_claim_has_a_test() -> None:
+    assert set(read_claims()) - {test.claim.id for test in claim_tests()} == set()
+
+
+def test_every_conformance_test_has_a_claim() -> None:
+    functions = [name for path in CONFORMANCE.glob("test_*.py") for name in harness.test_functions(path)]
+    assert sorted(functions) == sorted(test.function.__name__ for test in claim_tests())
+
+
+def test_ids_are_exact_and_unique(tmp_path: Path) -> None:
+    done = run_pytest("tests/conformance", "--collect-only", "-q", "-n", "0", folder=tmp_path)
+    collected = [line for line in done.stdout.splitlines() if "::" in line]
+    found = Counter(line.rpartition("/")[2] for line in collected)
+    assert [name for name, times in found.items() if times > 1] == []
+    assert set(found) == set(_expected_ids())
+
+
+def _expected_ids() -> Iterator[str]:
+    for test in claim_tests():
+        name = f"{test.file}::{test.function.__name__}"
+        if test.claim.per in ("cell", "engine"):
+            places = [place for case in read_cases() for engine in ENGINES for place in test.at(engine, case)]
+            yield from (f"{name}[{subject}]" for subject, _ in places if _is_made(test, subject))
+        else:
+            yield from ([f"{name}[{subject}]" for subject in test.subjects] or [name])
+
+
+def _is_made(test: harness.ClaimTest, subject: str) -> bool:
+    groups = {f"{case}-{engine}" for case, engine in test.claim.groups()}
+    return test.claim.per == "cell" or subject in groups
+
+
+# Deviations
+
+
+@pytest.mark.parametrize("row", DEVIATIONS, ids=lambda row: row.id)
+def test_deviation_is_bounded_explained_and_reviewed(row: Deviation) -> None:
+    versions = SpecifierSet(row.torch)
+    assert [name for name in RELEASES if Version(name) in versions], "it is about no known release"
+    assert not (Version("0.1") in versions and Version("999") in versions), "it is about every release ever"
+    assert all(text.strip() for text in (row.reason, row.advice))
+    assert row.link.startswith("https://")
+    assert dt.timedelta(0) < row.review - dt.date.today() <= LONGEST_REVIEW
+
+
+@pytest.mark.parametrize("row", DEVIATIONS, ids=lambda row: row.id)
+def test_deviation_is_about_cells_that_exist(row: Deviation) -> None:
+    assert [name for name in row.claims if not row.reaches(read_claims()[name])] == []
+    subjects = {subject for test in claim_tests() for engine in ENGINES for subject, _ in test.at(engine)}
+    subjects |= {subject for test in claim_tests() for subject in test.subjects}
+    assert set(row.subjects or ()) - subjects == set()
+
+
+# Tolerances
+
+
+@pytest.mark.parametrize("row", TOLERANCES, ids=lambda row: row.id)
+def test_tolerance_is_explained_and_tight(row: Tolerance) -> None:
+    assert row.reason.strip() and row.measured.strip()
+    bounds = [bound for bound in (row.lower, row.upper) if bound is not None]
+    assert bounds and max(abs(bound) for bound in bounds) < 1e10, "a bound that nothing reaches bounds nothing"
+
+
+WEIGHTS = {"standin", "pretrained", "file"}
+
+
+def _places() -> Iterator[tuple[str, Engine, str]]:
+    for case in read_cases().values():
+        for kind in sorted({"trained", "file"} if case.trained else WEIGHTS):
+            yield from ((case.id, engine, kind) for engine in ENGINES)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(("case", "engine", "kind"), list(_places()), ids=lambda part: str(part))
+def test_every_number_finds_exactly_one_tolerance(
+    case: str, engine: Engine, kind: str, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness, "machine", lambda: machine)
+    for module in (settling, tables):
+        monkeypatch.setattr(module, "packages", lambda: {"torch": RELEASES[-1]})  # looking them up takes its time
+    rows = []
+    for bench in (MadeUp(tmp_path, kind, quantized=quantized) for quantized in (True, False)):
+        accept_own_table(bench, Cell(case, engine, "original"), tmp_path, monkeypatch)
+        tests = [test for test in claim_tests() if test.claim.per != "call"]
+        rows += [judge(test, subject, cell, bench) for test in tests for subject, cell in test.at(engine, case)]
+    assert {row.name: row.message for row in rows if row.status == "environment error"} == {}
+    assert {row.name: row.message for row in rows if row.error} == {}
+    judged_by_numbers = {row.claim for row in TOLERANCES}
+    assert [row.name for row in rows if row.claim in judged_by_numbers and not row.findings] == []
+
+
+class InMemory:
+    """Evidence that needs no files."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Evidence] = {}
+
+    def get(self, kind: str, name: str, make: Callable[[], Evidence]) -> Evidence:
+        """Return the evidence, made where it is not there."""
+        if (kind, name) not in self._kept:
+            self._kept[kind, name] = make()
+        return self._kept[kind, name]
+
+    def find(self, kind: str, name: str) -> Evidence | None:
+        """Return the evidence if somebody made it."""
+        return self._kept.get((kind, name))
+
+
+class MadeUp(Observations):
+    """Evidence with every number that can be judged, for any case: what the numbers are does not matter here."""
+
+    def __init__(self, folder: Path, kind: str, *, quantized: bool) -> None:
+        self.store = cast(Store, InMemory())
+        self._folder, self._kind, self._quantized = folder, kind, quantized
+
+    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        made: Callable[[str], Evidence] = getattr(self, f"_{kind}")
+        return self.store.get(kind, name, lambda: made(name))
+
+    def _environment(self, name: str) -> Evidence:
+        return Evidence({"torch": "2.12.1", "machine": harness.machine(), "cpu": "made up", "engines": list(ENGINES)})
+
+    def _weights(self, name: str) -> Evidence:
+        return Evidence({"kind": self._kind, "digest": "", "path": "", "note": ""})
+
+    def _pictures(self, name: str) -> Evidence:
+        labels = np.arange(3)
+        arrays = {"labels": labels, "heldout_labels": labels, "x": np.zeros((3, 1)), "heldout_x": np.zeros((3, 1))}
+        return Evidence({"names": ["a", "b", "c"], "source": "embedded"}, arrays)
+
+    def _outputs(self, name: str) -> Evidence:
+        logits = np.random.default_rng(len(name)).normal(size=(3, 10)).astype(np.float32)
+        return Evidence(arrays={"logits": logits, "again": logits[:1], "heldout_logits": logits})
+
+    def _build(self, name: str) -> Evidence:
+        path = self._folder / f"{name}.pt"
+        path.write_bytes(b"made up")
+        return Evidence({"path": str(path), "bytes": 7, "digest": "", "seconds": 0.0})
+
+    def _readback(self, name: str) -> Evidence:
+        layer = {
+            "name": "head", "quantized": self._quantized, "scheme": "per_tensor_affine", "dtype": "qint8", "bits": 8,
+            "levels": 200, "max_error_steps": 0.5, "range_used": 127, "scale": [1.0, 1.0], "zero_point": [0, 0],
+            "scale_ratio": 1.0, "bias_equal": True, "missing": False,
+        }  # fmt: skip
+        return Evidence(
+            {
+                "layers": [layer], "surplus_layers": 0, "wrong_form": [], "unmatched": [], "out_of_order": [],
+                "extra": 0, "extra_what": [], "strays": [], "copies": [1, 1], "unreadable": [], "count": 1,
+            }  # fmt: skip
+        )
+
+    def _lite_info(self, name: str) -> Evidence:
+        return Evidence({"bytecode_version": 8, "operators": ["aten::add.Tensor"]})
+
+    def _latency(self, name: str) -> Evidence:
+        return Evidence({variant: samples(1.0) for variant in VARIANTS})
+
+    def _golden(self, name: str) -> Evidence:
+        return Evidence({"steps": 0, "share": 0.0, "normalised": 0.0})
+
+    def _diagnosis(self, name: str) -> Evidence:
+        return Evidence({"text": "made up"})
+
+
+def accept_own_table(bench: Observations, cell: Cell, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make this bench's own table the accepted one."""
+    check = Check(read_claims()["table"], cell, bench, read_tolerances(), harness.machine())
+    bench.latency(cell.case, cell.engine, {})
+    path = folder / "tables" / f"{cell.case}-{cell.engine}.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(render(tables.own_table(check)), encoding="utf-8")
+    patch.setattr(tables, "fixtures_folder", lambda: folder)
+
+
+# Tables
+
+
+def test_tables_are_those_of_the_cases_and_engines() -> None:
+    names = {path.name for path in (fixtures_folder() / "tables").iterdir()}
+    assert names == {f"{case}-{engine}.txt" for case, engine in read_claims()["table"].groups()}

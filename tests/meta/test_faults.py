@@ -1,0 +1,80 @@
+"""Every check has a fault that turns it, and nothing else, red: rule 10 of the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vitgate.engines import Engine
+from vitgate.judge.claims import read_claims
+
+from .faults import catalogue, Fault
+from .harness import Baseline, CASE, red, Rows, Scene, stopped
+
+Clean = Callable[[Engine], Baseline]
+
+
+@pytest.mark.parametrize("engine", ["fbgemm", "qnnpack"])
+def test_clean_run_is_green(baseline: Clean, engine: Engine) -> None:
+    rows = baseline(engine).rows
+    assert {name: rows[name].message for name in red(rows)} == {}
+    assert {row.claim for row in rows.values()} == set(read_claims())
+
+
+@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
+def test_fault_is_found(fault: Fault, baseline: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean = baseline(fault.engine)
+    scene = Scene(clean, tmp_path, monkeypatch)
+    fault.inject(scene)
+    rows = scene.rows()
+    wanted = _wanted(fault, clean)
+    assert wanted - red(rows) == set(), f"{fault.what} Not found."
+    others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in fault.may}
+    assert others == {}, f"{fault.what} Something else turned red."
+    said = {name: _text(rows, name) for name in wanted}
+    assert not said or any(fault.says in text for text in said.values()), said
+
+
+def _text(rows: Rows, name: str) -> str:
+    return f"{rows[name].error} {rows[name].message}"
+
+
+def _wanted(fault: Fault, clean: Baseline) -> set[str]:
+    """Return the names of the claims that must turn red; a cell that is never built here has none."""
+    prefix = f"{CASE}-{fault.engine}-"
+    names = {
+        f"{claim}[{prefix if read_claims()[claim].per == 'cell' else ''}{subject}]"
+        for claim, subjects in fault.reds.items()
+        for subject in subjects
+    }
+    return names if fault.everywhere else names - stopped(clean.rows)
+
+
+def test_children_of_a_failed_build_are_blocked_by_it(
+    baseline: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(baseline("fbgemm"), tmp_path, monkeypatch)
+    fault = next(fault for fault in catalogue() if fault.id == "quantization_raises")
+    fault.inject(scene)
+    builds = {row.variant: row.outcome for row in scene.rows().values() if row.claim == "build"}
+    blocked = "blocked by scripted_quantized"
+    assert builds == {
+        "scripted": "passed",
+        "scripted_quantized": "failed at quantize_dynamic",
+        "optimized": blocked,
+        "lite": blocked,
+        "lite_frozen": blocked,
+    }
+
+
+@pytest.mark.parametrize("claim", list(read_claims()))
+def test_every_claim_has_a_fault(claim: str) -> None:
+    assert [fault.id for fault in catalogue() if claim in fault.reds]
+
+
+def test_faults_are_named_once_and_described() -> None:
+    ids = [fault.id for fault in catalogue()]
+    assert len(ids) == len(set(ids))
+    assert [fault.id for fault in catalogue() if not fault.what] == []

@@ -1,0 +1,211 @@
+"""The plugin from outside, as a user meets it: exit statuses, one clear line for each mistake, workers, narrowed runs.
+
+Most runs here are of a made-up suite without any work, `suite`, whose tests only carry the claims' markers.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vitgate.data import fixtures_folder
+from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.record import Record
+from vitgate.judge.table import parse
+
+from .processes import Done, ROOT, run_pytest
+
+CELLS = ("--case", "digits", "--engine", "fbgemm")
+
+
+# Mistakes end in one line
+
+
+def _is_one_clear_line(done: Done, status: int, *words: str) -> None:
+    __tracebackhide__ = True
+    errors = [line for line in done.text.splitlines() if line.startswith(("ERROR", "Exit: ERROR", "!"))]
+    assert done.status == status, done.text
+    assert "Traceback" not in done.text
+    assert any(all(word in line for word in words) for line in errors), done.text
+    assert not done.record_file.exists(), "a run that could not be leaves no record"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--case", "deit_bas"), ("unknown case 'deit_bas'", "deit_base, digits")),
+        (("--engine", "fbgem"), ("unknown engine 'fbgem'", "qnnpack")),
+        (("--weights", "nonsense"), ("--weights 'nonsense'", "standin")),
+        (("--assets", "no/such/folder"), ("no such asset directory", "no/such/folder")),
+    ],
+    ids=["case", "engine", "weights", "assets"],
+)
+def test_option_that_cannot_be_is_a_usage_error(
+    arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    _is_one_clear_line(run_pytest("tests/conformance", *arguments, folder=tmp_path), 4, *words)
+
+
+def test_unknown_key_in_a_data_file_is_a_usage_error(fixtures: Path, tmp_path: Path) -> None:
+    path = fixtures / "cases.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("title =", "tittle =", 1), encoding="utf-8")
+    done = run_pytest("tests/conformance", folder=tmp_path, VITGATE_FIXTURES=str(fixtures))
+    _is_one_clear_line(done, 4, "case.0.t", "cases.toml", "mend that entry")
+
+
+def test_artifact_cache_that_cannot_be_written_is_the_machines_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = str(tmp_path / "file" / "cache")
+    done = run_pytest("tests/conformance", "--artifact-cache", cache, folder=tmp_path)
+    _is_one_clear_line(done, 6, "cannot keep artifacts", "--artifact-cache")
+
+
+# Machines that cannot: what every process imports first stands in for them
+
+_NO_X86 = """
+import vitgate.run.environment as environment
+environment.check_imports = lambda: None
+environment.describe = lambda: {"torch": "2.12.1", "engines": ["qnnpack", "fbgemm"]}
+"""
+_OTHER_TORCHVISION = 'raise RuntimeError("operator torchvision::nms does not exist")'
+
+
+def test_engine_that_the_build_lacks_is_the_machines_error(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_NO_X86, encoding="utf-8")
+    test = "tests/conformance/test_build.py"
+    done = run_pytest(test, "--case", "digits", "--engine", "x86", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    _is_one_clear_line(done, 6, "this PyTorch build has no engine 'x86'", "choose from qnnpack, fbgemm")
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_torchvision_of_another_torch_is_the_machines_error(workers: str, tmp_path: Path) -> None:
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(_OTHER_TORCHVISION, encoding="utf-8")
+    test = "tests/conformance/test_build.py"
+    done = run_pytest(test, *CELLS, "-n", workers, folder=tmp_path, PYTHONPATH=str(tmp_path))
+    _is_one_clear_line(done, 6, "torchvision::nms does not exist", "install torch and torchvision together")
+
+
+# Nothing is lost on the way to the record
+
+
+@pytest.fixture
+def fixtures(tmp_path: Path) -> Path:
+    """Return a copy of the data files, without the deviations: in the made-up suite every claim holds."""
+    copy = tmp_path / "fixtures"
+    shutil.copytree(fixtures_folder(), copy)
+    (copy / "deviations.toml").write_text("deviation = []\n", encoding="utf-8")
+    return copy
+
+
+@pytest.fixture
+def suite(tmp_path: Path, fixtures: Path) -> Callable[..., Done]:
+    """Return a function that runs the made-up suite, with other bodies or without tests for some claims."""
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ("vitgate.plugin",)\n', encoding="utf-8")
+
+    def run(*arguments: str, without: str = "", **bodies: str) -> Done:
+        for claim in read_claims().values():
+            path = tmp_path / "suite" / f"test_{claim.id}.py"
+            if claim.id == without:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_text(_made_up_test(claim, bodies.get(claim.id, "pass")), encoding="utf-8")
+        return run_pytest("suite", *CELLS, *arguments, folder=tmp_path, cwd=tmp_path, VITGATE_FIXTURES=str(fixtures))
+
+    return run
+
+
+def _made_up_test(claim: Claim, body: str) -> str:
+    cell = "cell" if claim.per in ("cell", "engine") else ""
+    return f"import pytest\n\n@pytest.mark.claim({claim.id!r})\ndef test_{claim.id}({cell}):\n    {body}\n"
+
+
+def test_whole_run_is_complete(suite: Callable[..., Done]) -> None:
+    done = suite()
+    assert (done.status, done.record.complete, done.record.missing) == (0, True, ()), done.text
+    assert "fbgemm" in done.stdout and " can carry the whole pipeline: every claim holds" in done.stdout
+
+
+def test_lost_test_is_a_red_run(suite: Callable[..., Done]) -> None:
+    done = suite(without="accuracy")
+    missing = {f"accuracy[{cell}]" for cell in read_claims()["accuracy"].cells() if cell.engine == "fbgemm"}
+    assert (done.status, set(done.record.missing)) == (1, missing), done.text
+    assert "were not checked" in done.stdout
+
+
+def test_narrowed_run_says_so(suite: Callable[..., Done]) -> None:
+    done = suite("-k", "label or size")
+    assert (done.status, done.record.complete, done.record.missing) == (0, False, ()), done.text
+    assert "narrowed run" in done.stdout
+
+
+def test_skip_in_a_claims_test_is_a_failure(suite: Callable[..., Done]) -> None:
+    done = suite(label='pytest.skip("not today")')
+    assert {row.claim for row in done.record.claims if row.status == "failed"} == {"label"}
+    assert done.status == 1 and "a claim is never skipped" in done.stdout, done.text
+
+
+def test_skip_marker_of_a_claims_test_is_a_failure(suite: Callable[..., Done], tmp_path: Path) -> None:
+    done = suite(label="pass\n\ntest_label = pytest.mark.skip(reason='not today')(test_label)")
+    assert {row.claim for row in done.record.claims if row.status == "failed"} == {"label"}
+    assert done.status == 1, done.text
+
+
+def test_expected_failure_by_marker_is_a_failure(suite: Callable[..., Done]) -> None:
+    done = suite(label="assert 0\n\ntest_label = pytest.mark.xfail(reason='not today')(test_label)")
+    assert {row.claim for row in done.record.claims if row.status == "failed"} == {"label"}
+    assert done.status == 1, done.text
+
+
+# The real suite on one cell, several times
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the artifact cache that the runs share."""
+    return str(tmp_path_factory.mktemp("artifacts"))
+
+
+def test_number_of_workers_changes_no_outcome(cache: str, tmp_path: Path) -> None:
+    records = []
+    for workers in ("0", "1", "2"):
+        folder = tmp_path / workers
+        folder.mkdir()
+        options = ("-n", workers, "-m", "not alone", "--artifact-cache", cache)
+        done = run_pytest("tests/conformance", *CELLS, *options, folder=folder)
+        assert done.status == 0, done.text
+        records.append(done.record)
+    first, *others = [_outcomes(record) for record in records]
+    assert len(first) > 60
+    assert all(other == first for other in others)
+
+
+def _outcomes(record: Record) -> dict[str, object]:
+    """Return what no machine, hour or number of workers may change."""
+    claims = {row.name: (row.status, row.outcome, row.deviation, row.test) for row in record.claims}
+    cells = {str((row.case, row.engine, row.variant)): (row.outcome, row.label, row.sqnr_db) for row in record.cells}
+    return {**claims, **cells, "inputs": record.inputs, "missing": record.missing, "complete": record.complete}
+
+
+def test_accepting_one_engines_table_leaves_the_others_alone(cache: str, tmp_path: Path) -> None:
+    copy = tmp_path / "fixtures"
+    shutil.copytree(fixtures_folder(), copy)
+    shutil.rmtree(copy / "tables", ignore_errors=True)
+    (copy / "tables").mkdir()
+    others = {name: f"{name} as it was" for name in ("digits-fbgemm.txt", "deit_base-qnnpack.txt", "notes.txt")}
+    for name, text in others.items():
+        (copy / "tables" / name).write_text(text, encoding="utf-8")
+    done = run_pytest(
+        "tests/conformance/test_table.py", "--case", "digits", "--engine", "qnnpack", "--snapshot-update",
+        "--artifact-cache", cache, folder=tmp_path, VITGATE_FIXTURES=str(copy),
+    )  # fmt: skip
+    found = {path.name: path.read_text(encoding="utf-8") for path in (copy / "tables").iterdir()}
+    table = parse(found.pop("digits-qnnpack.txt"))
+    assert done.status == 0, done.text
+    assert found == others
+    assert (table.about["engine"], len(table.lines)) == ("qnnpack", 6)
+    assert not list((ROOT / "tests" / "conformance").glob("__snapshots__"))
