@@ -22,6 +22,7 @@ from filelock import FileLock
 from vitgate.outcome import ClaimFailed, Outcome
 
 Arrays = dict[str, npt.NDArray[Any]]
+_VALUES = "_values"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,20 @@ class Store:
             with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
         return Evidence(data["values"], arrays, outcome)
+
+
+def pack(evidence: Evidence, path: Path) -> None:
+    """Write values and arrays as one `.npz` file; the values are JSON text in an array of bytes."""
+    values = np.frombuffer(json.dumps(evidence.values).encode(), dtype=np.uint8)
+    with path.open("wb") as file:
+        np.savez(file, **{_VALUES: values}, **evidence.arrays)
+
+
+def unpack(path: Path) -> Evidence:
+    """Read what `pack` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return Evidence(json.loads(arrays.pop(_VALUES).tobytes()), arrays)
 
 
 @contextmanager

@@ -58,6 +58,11 @@ class ArtifactCache:
                 entry = self._make(folder, file, make)
         return entry
 
+    def drop(self, key: str) -> None:
+        """Forget that entry, whose content has been found to hold no longer."""
+        with locked(self.folder / "locks" / key):
+            shutil.rmtree(self.folder / key, ignore_errors=True)
+
     def _make(self, folder: Path, file: str, make: Callable[[Path], None]) -> Entry:
         for left in self.folder.glob(f".{folder.name}.*.tmp"):  # by makers that were killed: the key's lock is ours
             shutil.rmtree(left, ignore_errors=True)
@@ -86,8 +91,12 @@ class ArtifactCache:
 
 def key_of(parts: Mapping[str, object]) -> str:
     """Return 32 hex digits that change with any of the parts (plain JSON values)."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode())
+
+
+def digest(data: bytes) -> str:
+    """Return the blake2b digest of these bytes, 32 hex digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def digest_of(path: Path) -> str:

@@ -44,7 +44,7 @@ def read_standin(case: Case) -> StandinFile:
 def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
-    The first picture is the reference picture that `vitgate.inputs.sources` found. Values: the pictures' names, and
+    The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out. Values: the pictures' names, and
     source, sha256 and note of the reference.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
@@ -54,8 +54,8 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
 def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import preprocess
 
-    folder = fixtures_folder()
-    embedded = [row for row in read_standin(case).picture if folder / row.file != reference]
+    folder, standin = fixtures_folder(), read_standin(case)
+    embedded = [row for row in standin.picture if row.file != standin.fallback_reference]
     x = np.concatenate([preprocess(path).numpy() for path in (reference, *(folder / row.file for row in embedded))])
     labels = np.array([REFERENCE_LABEL, *(row.label for row in embedded)], dtype=np.int64)
     names = ["reference", *(Path(row.file).stem for row in embedded)]

@@ -1,8 +1,8 @@
 """Which worker runs what, so that nothing is loaded twice: one scope holds all tests of one case under one engine.
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
-shared by all engines, so that two workers can start on one engine at once. Scopes start in collection order, which
-`ordered` sets.
+shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone, and
+is one too. Scopes start in collection order, which `ordered` sets.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def scope_of(nodeid: str) -> str:
     parts = rest.partition("[")[2].rstrip("]").split("-")
     if len(parts) < 2 or parts[1] not in ENGINES:
         return path
+    if path.endswith("test_weights.py"):
+        return f"{parts[0]}-weights"
     is_float = len(parts) == 3 and parts[2] in ("original", "scripted") and "latency" not in path
     return f"{parts[0]}-{'float' if is_float else parts[1]}"
 
@@ -53,7 +55,6 @@ def _rank(item: pytest.Item) -> tuple[int, str, int]:
 
 
 def _weight(scope: str) -> str:
-    """Float scopes first, since every engine compares with them; then engines in the tables' order."""
+    """Float scopes first, since every engine compares with them; then engines in the tables' order; then the files."""
     case, _, part = scope.rpartition("-")
-    place = 0 if part == "float" else 1 + list(ENGINES).index(part)  # type: ignore[arg-type]  # checked by scope_of
-    return f"{case}:{place}"
+    return f"{case}:{('float', *ENGINES, 'weights').index(part)}"

@@ -9,6 +9,7 @@ the way. A process ends when its worker hangs up; the server ends with its sessi
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -23,6 +24,11 @@ from vitgate.plan import Plan
 from vitgate.run.environment import check_imports
 from vitgate.session import is_abandoned, SOCKET
 from vitgate.workbench import Workbench
+
+_CHILDREN_NEED = tuple(
+    f"vitgate.{name}"
+    for name in ("build.graph", "inputs.materialize", "inputs.preprocess", "run.diagnosis", "run.latency", "run.readback")
+)
 
 _POLL_SECONDS = 1.0  # how often the server looks whether its session still lives
 
@@ -55,8 +61,8 @@ def _warm_up() -> None:
         check_imports()
     except VitgateError:
         return
-    import vitgate.build.graph  # noqa: F401  # imported for the children
-    import vitgate.run.readback  # noqa: F401  # likewise
+    for name in _CHILDREN_NEED:
+        importlib.import_module(name)
 
 
 def _attend(connection: socket.socket, bench: Workbench) -> None:

@@ -41,6 +41,8 @@ def group(case: str, engine: str) -> Item:
         ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-float"),
         ("tests/conformance/test_label.py::test_label[digits-fbgemm-scripted]", "digits-float"),
         ("tests/conformance/test_latency.py::test_latency[digits-x86-scripted]", "digits-x86"),
+        ("tests/conformance/test_weights.py::test_weights[digits-x86-scripted]", "digits-weights"),
+        ("tests/conformance/test_weights.py::test_weights[digits-qnnpack-lite]", "digits-weights"),
         ("tests/conformance/test_table.py::test_table[digits-x86]", "digits-x86"),
         ("tests/conformance/test_api.py::test_call[torch.jit.script]", "tests/conformance/test_api.py"),
         ("tests/conformance/test_api.py::test_call[a-b]", "tests/conformance/test_api.py"),
