@@ -52,8 +52,8 @@ def run(command: list[str]) -> Run:
 
 def _watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
     while process.poll() is None:
-        sums = [sum(column) for column in zip(*(_memory(pid) for pid in _tree(process.pid)))] or [0, 0]
-        peaks[:] = [max(pair) for pair in zip(peaks, sums)]
+        sums = [sum(column) for column in zip(*(_memory(pid) for pid in _tree(process.pid)), strict=True)] or [0, 0]
+        peaks[:] = [max(pair) for pair in zip(peaks, sums, strict=True)]
         time.sleep(0.25)
 
 

@@ -45,7 +45,9 @@ def main() -> None:
                 samples = sample(runs, x, {}, {}, seed)
                 found.append(ratio(samples["scripted"].thread, samples["original"].thread).value)
     far = max(abs(value - 1) for value in found)
-    print(f"{len(found)} ratios: mean {statistics.mean(found):.4f}, SD {statistics.stdev(found):.4f}, farthest {far:.4f}")
+    print(
+        f"{len(found)} ratios: mean {statistics.mean(found):.4f}, SD {statistics.stdev(found):.4f}, farthest {far:.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Print the compatibility page, `docs/compatibility.md`, from the records of real runs.
 
-    python scripts/compatibility.py fixtures/records/*.json > docs/compatibility.md
+python scripts/compatibility.py fixtures/records/*.json > docs/compatibility.md
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +22,8 @@ from vitgate.variants import VARIANTS
 
 _HEAD = """# What the suite says of each release
 
-Made by `scripts/compatibility.py` from the records in `fixtures/records/`; each is one run of the whole conformance suite
-on one machine ({cpu}, {cores} cores, {platform}), with the stand-in weights for DeiT-Base.
+Made by `scripts/compatibility.py` from the records in `fixtures/records/`; each is one run of the whole conformance
+suite on one machine ({cpu}, {cores} cores, {platform}), with the stand-in weights for DeiT-Base.
 """
 
 
@@ -69,8 +70,7 @@ def _deviations(record: Record) -> dict[str, int]:
     return {row.id: met[row.id] for row in read_deviations().rows}
 
 
-def _cells(record: Record, case: str, show: object) -> dict[str, str]:
-    assert callable(show)
+def _cells(record: Record, case: str, show: Callable[[CellRow], str]) -> dict[str, str]:
     rows = [row for row in record.cells if row.case == case and row.variant != "original"]
     rows.sort(key=lambda row: list(VARIANTS).index(row.variant))  # type: ignore[arg-type]  # one of them
     return {f"{row.variant}, {row.engine}": show(row) for row in rows}
@@ -90,7 +90,7 @@ def _sqnr(row: CellRow) -> str:
 
 def _markdown(frame: pd.DataFrame) -> str:
     lines = [["", *map(str, frame.columns)], ["---"] * (len(frame.columns) + 1)]
-    lines += [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy())]
+    lines += [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -23,7 +23,14 @@ def main(paths: list[str]) -> None:
         for row in read_record(Path(path)).claims:
             for found in row.findings:
                 if found.value is not None:
-                    key = (row.claim, f"{found.statistic} [{found.unit}]", found.against, row.case, row.engine, row.variant)
+                    key = (
+                        row.claim,
+                        f"{found.statistic} [{found.unit}]",
+                        found.against,
+                        row.case,
+                        row.engine,
+                        row.variant,
+                    )
                     values[key].append(found.value)
     for key, found_values in sorted(values.items()):
         low, high = min(found_values), max(found_values)

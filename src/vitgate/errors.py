@@ -5,6 +5,11 @@ A claim that does not hold is an outcome (see `vitgate.outcome`), never one of t
 
 from __future__ import annotations
 
+import errno
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
+"""Errors of the system that say that nothing can be written there."""
+
 
 class VitgateError(Exception):
     """Base class: `str(error)` is one line that says what is wrong, where, and what to do."""
@@ -15,7 +20,6 @@ class VitgateError(Exception):
         """Join the three parts into one line; line breaks inside them are folded."""
         at = f" ({where})" if str(where) else ""
         super().__init__(" ".join(f"{what}{at}: {do}".split()))
-
 
     @classmethod
     def from_line(cls, line: str) -> VitgateError:

@@ -90,9 +90,9 @@ class Store:
 
 def pack(evidence: Evidence, path: Path) -> None:
     """Write values and arrays as one `.npz` file; the values are JSON text in an array of bytes."""
-    values = np.frombuffer(json.dumps(evidence.values).encode(), dtype=np.uint8)
+    arrays: Arrays = {**evidence.arrays, _VALUES: np.frombuffer(json.dumps(evidence.values).encode(), dtype=np.uint8)}
     with path.open("wb") as file:
-        np.savez(file, **{_VALUES: values}, **evidence.arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes any keyword for its flag
 
 
 def unpack(path: Path) -> Evidence:

@@ -18,7 +18,7 @@ import numpy as np
 from vitgate.build.cache import ArtifactCache, digest, key_of
 from vitgate.cases import Cell, read_cases
 from vitgate.engines import Engine
-from vitgate.errors import MachineError
+from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed
@@ -142,7 +142,13 @@ class Workbench(Observations):
         return self._get(kind, name, *arguments)
 
     def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
-        return self.store.get(kind, name, lambda: self._made(kind, *arguments))
+        try:
+            return self.store.get(kind, name, lambda: self._made(kind, *arguments))
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            where = error.filename or self.plan.session
+            raise MachineError(f"cannot write: {error.strerror}", where=where, do="free disk space") from None
 
     def _made(self, kind: str, *arguments: Any) -> Evidence:
         try:
@@ -237,7 +243,9 @@ class Workbench(Observations):
             if not self._keeps:
                 return self._observed(cell, run)
             key = self._key("outputs", cell)
-            kept = unpack(Path(self._cache.get(key, "outputs.npz", lambda path: pack(self._observed(cell, run), path)).path))
+            kept = unpack(
+                Path(self._cache.get(key, "outputs.npz", lambda path: pack(self._observed(cell, run), path)).path)
+            )
             if np.array_equal(self._logits(cell, run, slice(0, 1)), kept.arrays["logits"][:1]):
                 return kept
             self._cache.drop(key)  # this machine computes something else now: what was kept proves nothing
@@ -267,15 +275,21 @@ class Workbench(Observations):
         pictures = self.pictures(cell.case)
         environment = self.environment().values
         file = self.artifact(cell).demand().values["digest"] if cell.form.file else ""
-        parts = {name: environment[name] for name in ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")}
+        parts = {
+            name: environment[name] for name in ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")
+        }
         recipe = Path(__file__).read_bytes() + pictures.arrays["x"].tobytes()
         weights = self.weights(cell.case).values["digest"]
-        return key_of({**parts, "kind": kind, "cell": str(cell), "file": file, "weights": weights, "recipe": digest(recipe)})
+        return key_of(
+            {**parts, "kind": kind, "cell": str(cell), "file": file, "weights": weights, "recipe": digest(recipe)}
+        )
 
     def _readback(self, cell: Cell) -> Evidence:
         if not self._keeps:
             return self._read_back(cell)
-        kept = self._cache.get(self._key("readback", cell), "readback.npz", lambda path: pack(self._read_back(cell), path))
+        kept = self._cache.get(
+            self._key("readback", cell), "readback.npz", lambda path: pack(self._read_back(cell), path)
+        )
         return unpack(Path(kept.path))
 
     def _read_back(self, cell: Cell) -> Evidence:

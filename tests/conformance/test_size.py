@@ -10,5 +10,9 @@ from vitgate.plugin.check import Check
 def test_size(check: Check) -> None:
     bench, cell = check.bench, check.cell
     own, scripted = (bench.artifact(each).demand() for each in (cell, cell.at("scripted")))
-    parent = bench.artifact(cell.parent).demand() if cell.parent and cell.parent.form.file and cell.parent.form.quantized else None
+    parent = (
+        bench.artifact(cell.parent).demand()
+        if cell.parent and cell.parent.form.file and cell.parent.form.quantized
+        else None
+    )
     check.assert_within(findings=findings.sizes(own, scripted, parent))

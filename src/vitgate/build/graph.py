@@ -95,7 +95,6 @@ def _apply(name: str, module: Any, cell: Cell) -> Any:
     return torch.jit.freeze(module)
 
 
-
 def _identity() -> dict[str, Any]:
     import timm
 
@@ -107,5 +106,3 @@ def _identity() -> dict[str, Any]:
         "timm": timm.__version__,
         "recipe": hashlib.sha256(recipe).hexdigest(),
     }
-
-

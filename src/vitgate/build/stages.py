@@ -6,7 +6,6 @@ not judged here (see `vitgate.run.api`); they are silenced so that a run stays r
 
 from __future__ import annotations
 
-import errno
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,17 +18,16 @@ from torch import nn
 
 from vitgate.cases import Case
 from vitgate.engines import Engine
-from vitgate.errors import MachineError, VitgateError
+from vitgate.errors import MachineError, NO_ROOM, VitgateError
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.variants import Stage
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 _LEAST_FREE_BYTES = 16 << 20  # below this, a failed save is the disk's doing; torch only says "failed writing file"
 
 
 @contextmanager
 def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
-    """Turn whatever the stage raises into the outcome `failed at NAME`; a full disk or memory is the machine's fault."""
+    """Turn what the stage raises into the outcome `failed at NAME`; a full disk or memory is the machine's fault."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -45,7 +43,7 @@ def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
 
 
 def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
-    full = isinstance(error, OSError) and error.errno in _NO_ROOM
+    full = isinstance(error, OSError) and error.errno in NO_ROOM
     if folder is not None and shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
         full = True
     if full:

@@ -302,7 +302,7 @@ def _knock(host: str, port: int, seconds: float, after: float = 0.0) -> str:
 def _peer(url: str) -> tuple[str, int]:
     """Return host and port that requests would connect to: the environment's proxy for this address, or the host."""
     proxy = select_proxy(url, get_environ_proxies(url))
-    parts = urlsplit(prepend_scheme_if_needed(proxy, "http") if proxy else url)
+    parts = urlsplit(prepend_scheme_if_needed(proxy, "http") if proxy else url)  # type: ignore[no-untyped-call]  # its stub
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 

@@ -202,7 +202,7 @@ def _from_assets(assets: Path, sha256: str) -> ReferencePicture | None:
     if digest != sha256:
         do = f"replace it with the file of sha256 {sha256} from {REFERENCE_URL}"
         raise UsageError(f"not the reference picture: its sha256 is {digest}", where=path, do=do)
-    return ReferencePicture(path, "assets", digest, f"The reference picture of the asset folder was used ({path}).")
+    return ReferencePicture(path, "assets", digest, "The reference picture of the asset folder was used.")
 
 
 def _cached(path: Path, sha256: str) -> bool:

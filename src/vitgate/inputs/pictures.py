@@ -44,11 +44,15 @@ def read_standin(case: Case) -> StandinFile:
 def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
-    The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out. Values: the pictures' names, and
-    source, sha256 and note of the reference.
+    The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out.
+    Values: the pictures' names, and source, sha256 and note of the reference.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
-    return _digits(case, about) if case.preprocessing == "digits" else _tutorial(case, Path(reference.values["path"]), about)
+    return (
+        _digits(case, about)
+        if case.preprocessing == "digits"
+        else _tutorial(case, Path(reference.values["path"]), about)
+    )
 
 
 def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:

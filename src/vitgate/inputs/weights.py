@@ -117,7 +117,7 @@ def find_pretrained(checkpoint: Checkpoint, *, download: bool, patience: Patienc
 
 
 def hub_folder() -> Path:
-    """Return `torch.hub.get_dir()` by the rules of its documentation, without the seconds that importing torch takes."""
+    """Return what `torch.hub.get_dir()` does, by its documented rules, without the seconds that importing it takes."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub"
 

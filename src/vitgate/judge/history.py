@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from packaging.version import Version
@@ -25,7 +25,7 @@ def history(name: str) -> str:
     return "; ".join(f"{outcome} on {', '.join(versions)}" for outcome, versions in runs)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _records(folder: Path) -> list[tuple[str, dict[str, str]]]:
     """Return the outcomes by claim of each record, oldest release first."""
     found = []

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vitgate.data import Strict, unique, validate
-from vitgate.errors import UsageError
+from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import replacing
 from vitgate.outcome import Finding, Outcome
 
@@ -127,10 +127,14 @@ class Record(Strict):
     new_operators: tuple[str, ...] = ()
 
     def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        """Write it as JSON, whole or not at all; MachineError where that is not possible."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            what = f"cannot write the record: {error.strerror}"
+            raise MachineError(what, where=path, do="name another file with --record") from None
 
 
 def read_record(path: Path) -> Record:

@@ -72,7 +72,9 @@ def _own_plan(config: pytest.Config) -> Plan:
 def look_for_inputs(plan: Plan) -> list[str]:
     """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
     bench = Workbench(plan)
-    return [f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}" for case in plan.cases]
+    return [
+        f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}" for case in plan.cases
+    ]
 
 
 def _wants_conformance(config: pytest.Config) -> bool:

@@ -69,7 +69,12 @@ class Controller:
         store = Store(Path(self._plan.session) / "evidence")
         self._record = assemble(self._plan, store, sorted(self._rows, key=_place), narrowed=self._narrowed())
         path = self._config.rootpath / self._config.getoption("--record")
-        self._record.write(path)
+        try:
+            self._record.write(path)
+        except MachineError as error:
+            self._stopped, self._stopped_by = str(error), "MachineError"
+            session.exitstatus = error.exit_status
+            return
         red = self._record.missing or any(row.status == "failed" for row in self._rows)
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

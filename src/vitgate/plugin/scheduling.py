@@ -1,8 +1,8 @@
 """Which worker runs what, so that nothing is loaded twice: one scope holds all tests of one case under one engine.
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
-shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone, and
-is one too. Scopes start in collection order, which `ordered` sets.
+shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone,
+and is one too. Scopes start in collection order, which `ordered` sets.
 """
 
 from __future__ import annotations

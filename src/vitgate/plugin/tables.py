@@ -85,5 +85,3 @@ def _declaration(check: Check, cell: Cell, outcome: Outcome) -> str:
     place = Place("build", str(cell), cell, packages()["torch"], check.machine)
     settled = read_deviations().settle(place, outcome)
     return f"{DECLARED}{settled.deviation}" if settled.status == "declared" else ""
-
-

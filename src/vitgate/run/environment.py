@@ -42,11 +42,13 @@ def machine() -> str:
 def check_imports() -> None:
     """Import torch, torchvision and timm; MachineError in one line where they do not fit each other."""
     try:
+        import timm  # noqa: F401  # likewise
         import torch
         import torchvision  # noqa: F401  # imported for its check against torch
-        import timm  # noqa: F401  # likewise
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        versions = ", ".join(f"{name} {version}" for name, version in packages().items() if name.startswith(("torch", "timm")))
+        versions = ", ".join(
+            f"{name} {version}" for name, version in packages().items() if name.startswith(("torch", "timm"))
+        )
         raise MachineError(
             f"the packages do not import together: {str(error).splitlines()[0]}",
             where=versions,

@@ -1,4 +1,4 @@
-"""Latency by the protocol that survives a noisy machine; `MEASUREMENT` in the documentation gives its reasons.
+"""Latency by the protocol that survives a noisy machine; `docs/measuring.md` gives its reasons.
 
 One torch thread, `time.thread_time()` (CPU seconds of the calling thread), all variants of one engine interleaved in
 random order within each round, at least four warm-up calls, garbage collection off, the mean of the fastest quartile.
@@ -11,10 +11,9 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Iterator
 
 import torch
 
@@ -41,7 +40,9 @@ class Samples:
         self.wall.append(time.perf_counter() - wall)
 
 
-def sample(runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, Bound], warm: Mapping[str, int], seed: int = 0) -> dict[str, Samples]:
+def sample(
+    runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, Bound], warm: Mapping[str, int], seed: int = 0
+) -> dict[str, Samples]:
     """Time the variants against each other until every bound on a ratio to `original` is cleared.
 
     `x` is one input, float32 [1, C, H, W]; `warm` counts the calls that each run has had in this process already.
@@ -53,7 +54,9 @@ def sample(runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, B
             for _ in range(max(0, WARM_UP_CALLS - warm.get(name, 0))):
                 runs[name](x)
         start, rounds = time.perf_counter(), 0
-        while not enough(rounds, time.perf_counter() - start, {name: row.thread for name, row in samples.items()}, bounds):
+        while not enough(
+            rounds, time.perf_counter() - start, {name: row.thread for name, row in samples.items()}, bounds
+        ):
             rng.shuffle(order)
             for name in order:
                 samples[name].take(runs[name], x)

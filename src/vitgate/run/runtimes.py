@@ -1,4 +1,4 @@
-"""Loading a variant with the runtime that its users have, and calling it: eager, TorchScript or the lite interpreter."""
+"""Loading a variant with the runtime that its users have, and calling it: eager, TorchScript, lite interpreter."""
 
 from __future__ import annotations
 

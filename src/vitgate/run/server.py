@@ -2,9 +2,9 @@
 
     python -m vitgate.run.server SESSION_FOLDER
 
-Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where a
-cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands in
-the way. A process ends when its worker hangs up; the server ends with its session.
+Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where
+a cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands
+in the way. A process ends when its worker hangs up; the server ends with its session.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from vitgate.workbench import Workbench
 
 _CHILDREN_NEED = tuple(
     f"vitgate.{name}"
-    for name in ("build.graph", "inputs.materialize", "inputs.preprocess", "run.diagnosis", "run.latency", "run.readback")
+    for name in (
+        "build.graph",
+        "inputs.materialize",
+        "inputs.preprocess",
+        "run.diagnosis",
+        "run.latency",
+        "run.readback",
+    )
 )
 
 _POLL_SECONDS = 1.0  # how often the server looks whether its session still lives
