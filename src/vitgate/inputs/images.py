@@ -218,7 +218,7 @@ def _from_cache_or_network(cache: Path, url: str, sha256: str, patience: Patienc
 
     path = cache / "image.png"
     deadline = time.monotonic() + patience.total
-    hit = ReferencePicture(path, "cache", sha256, f"The reference picture of the cache was used ({path}).")
+    hit = ReferencePicture(path, "cache", sha256, "The reference picture of the cache was used.")
     if _cached(path, sha256):
         return hit
     try:

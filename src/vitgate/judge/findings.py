@@ -20,24 +20,25 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_la
     """Return the share of pictures whose top-1 is right, and the smallest margin in logits.
 
     The first picture's label is known for every weights; the others' only for weights that they were made for
-    (`true_labels`), and otherwise are what the original says.
+    (`true_labels`). Otherwise they are shown: how many of them get the label that the original gives them.
     """
     logits, reference = outputs.arrays["logits"], original.arrays["logits"]
-    expected = pictures.arrays["labels"].copy()
+    expected, names = pictures.arrays["labels"], pictures.values["names"]
     problem = _incomparable(logits, reference, expected)
-    if not (problem or true_labels):
-        expected[1:] = reference[1:].argmax(axis=1)
     if not problem and expected.max() >= logits.shape[1]:
         problem = f"label {expected.max()} of {logits.shape[1]} classes"
     if problem:
         return (Finding("right_labels", math.nan, "1", note=problem),)
+    agreeing = float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
+    if not true_labels:
+        logits, expected = logits[:1], expected[:1]
     wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
-    names = pictures.values["names"]
     note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
     spread = margins(logits, expected)
     return (
         Finding("right_labels", 1.0 - len(wrong) / len(expected), "1", note=note),
         Finding("smallest_margin", float(spread.min()), "logits", judged=False, note=names[int(spread.argmin())]),
+        Finding("same_labels", agreeing, "1", against="original", judged=False),
     )
 
 

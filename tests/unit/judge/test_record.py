@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from vitgate.errors import MachineError
 from vitgate.judge.record import claim_row as row_of
 from vitgate.judge.record import finding_row, json_schema, read_record, Record, SCHEMA
 from vitgate.outcome import Finding, Outcome
@@ -41,8 +42,8 @@ def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(full, tmp_path, 
     full.write(path)
     before = path.read_bytes()
 
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+    with pytest.raises(MachineError, match="disk full"):
         full.model_copy(update={"warnings": ()}).write(path)
 
     assert path.read_bytes() == before
