@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
 from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.versions import VersionRange, within
 from vitgate.outcome import Outcome
 from vitgate.variants import STAGES, VariantName
 
@@ -54,7 +53,7 @@ class Deviation(Strict):
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
     machines: tuple[str, ...] | None = None
-    torch: str
+    torch: VersionRange
     outcome: str
     error: str = ""
     message: str = ""
@@ -63,15 +62,6 @@ class Deviation(Strict):
     link: str
     advice: str
     review: dt.date
-
-    @field_validator("torch")
-    @classmethod
-    def _is_specifier(cls, text: str) -> str:
-        try:
-            SpecifierSet(text)
-        except InvalidSpecifier:
-            raise ValueError(f"{text!r} is not a version specifier such as '>=2.13'") from None
-        return text
 
     @model_validator(mode="after")
     def _is_exact(self) -> Deviation:
@@ -83,7 +73,7 @@ class Deviation(Strict):
 
     def applies(self, claim: str, subject: str, cell: Cell | None, torch: str, machine: str) -> bool:
         """Whether the deviation is about this claim, cell (or other subject), torch version and machine."""
-        if claim not in self.claims or not SpecifierSet(self.torch).contains(release(torch), prereleases=True):
+        if claim not in self.claims or not within(self.torch, torch):
             return False
         pairs: list[tuple[tuple[str, ...] | None, str | None]] = [
             (self.subjects, subject),
@@ -130,11 +120,6 @@ class DeviationFile(Strict):
     """The whole of `deviations.toml`."""
 
     deviation: list[Deviation]
-
-
-def release(version: str) -> Version:
-    """Return the version without its local part and development suffix: 2.13.0.dev1+cpu counts as 2.13.0."""
-    return Version(Version(version).base_version)
 
 
 @dataclass(frozen=True)

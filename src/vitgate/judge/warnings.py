@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-from pydantic import field_validator
-
 from vitgate.data import fixtures_folder, read_model, Strict
+from vitgate.judge.versions import VersionRange, within
 
 # From mild to severe; what stands further right is hidden from fewer users, and nearer to removal.
 SEVERITY = ("PendingDeprecationWarning", "DeprecationWarning", "C++", "UserWarning", "FutureWarning")
@@ -27,21 +24,12 @@ class DeclaredWarning(Strict):
     call: str
     category: str
     text: str
-    torch: str
+    torch: VersionRange
     optional: bool = False
-
-    @field_validator("torch")
-    @classmethod
-    def _is_specifier(cls, text: str) -> str:
-        try:
-            SpecifierSet(text)
-        except InvalidSpecifier:
-            raise ValueError(f"{text!r} is not a version specifier such as '>=2.13'") from None
-        return text
 
     def holds(self, torch_version: str) -> bool:
         """Whether the declaration is about this PyTorch; a local part or development suffix does not matter."""
-        return SpecifierSet(self.torch).contains(Version(torch_version).base_version, prereleases=True)
+        return within(self.torch, torch_version)
 
 
 class WarningFile(Strict):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vitgate.cases import Cell
-from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations, release
+from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations
+from vitgate.judge.versions import release
 from vitgate.outcome import Finding, Outcome
 
 TODAY = dt.date(2026, 7, 1)
