@@ -35,8 +35,8 @@ def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) 
         inputs=tuple(_inputs(plan, store)),
         cells=tuple(cell_row(cell, store, rows) for cell in _cells(plan, rows)),
         claims=tuple(rows),
-        warnings=tuple(sorted({text for row in rows if row.claim == "warnings" for text in _notes(row)})),
-        new_operators=tuple(sorted({text for row in rows if row.claim == "lite_operators" for text in _notes(row)})),
+        warnings=_news(rows, "warnings"),
+        new_operators=_news(rows, "lite_operators"),
     )
 
 
@@ -58,8 +58,9 @@ def expected_claims(plan: Plan) -> list[str]:
     return names
 
 
-def _notes(row: ClaimRow) -> list[str]:
-    return [finding.note for finding in row.findings if finding.note]
+def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
+    """Return what the claim's tests had to report where they did not simply pass, each text once."""
+    return tuple(sorted({row.message for row in rows if row.claim == claim and row.status != "passed"}))
 
 
 def _cells(plan: Plan, rows: list[ClaimRow]) -> Iterable[Cell]:

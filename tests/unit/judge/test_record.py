@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +148,9 @@ def test_the_json_schema_forbids_unknown_keys():
 
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == set(Record.model_fields)
+
+
+def test_the_exported_schema_is_that_of_the_code():
+    exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
+
+    assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))

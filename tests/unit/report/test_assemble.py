@@ -113,15 +113,14 @@ def test_the_inputs_of_each_case_are_named(plan, store, put, claim_row):
     assert (row.case, row.weights, row.weights_digest, row.pictures_sha256) == ("digits", "trained", "ab", "cd")
 
 
-def test_the_notes_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
-    finding = {"statistic": "x", "value": 1.0, "unit": "1"}
-    deprecated = {**finding, "note": "deprecated"}
-    rows = [claim_row("warnings", "", subject=subject, findings=(deprecated,)) for subject in ("a", "b")]
-    rows += [claim_row("lite_operators", findings=({**finding, "note": "new::op"}, finding))]
+def test_news_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
+    rows = [claim_row("warnings", subject=subject, status="failed", message="new Warning") for subject in ("a", "b")]
+    rows += [claim_row("warnings", subject="c")]
+    rows += [claim_row("lite_operators", status="failed", message="new::op")]
 
     record = assemble(plan(), store, rows, narrowed=True)
 
-    assert (record.warnings, record.new_operators) == (("deprecated",), ("new::op",))
+    assert (record.warnings, record.new_operators) == (("new Warning",), ("new::op",))
 
 
 def test_a_line_holds_the_numbers_of_its_evidence(store, put):
