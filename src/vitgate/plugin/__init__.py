@@ -160,6 +160,8 @@ def pytest_runtest_makereport(
     if marker is not None and (report.when == "call" or call.excinfo is not None):
         row = settling.settle(item, call, report, claim_of(marker))
         report.user_properties.append(("vitgate", row.model_dump_json()))
+        if row.status == "environment error":  # it stands in the way of this worker's other checks too
+            item.session.shouldstop = row.message
     elif call.excinfo is not None:
         settling.shorten(call, report)
     return report

@@ -58,9 +58,12 @@ class Controller:
             if plugin is not None:
                 plugin.shouldstop = row.message
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the record; an impossible run ends with the status of its reason."""
+        """Write the record; an impossible run ends with the status of its reason.
+
+        Last of all plugins: syrupy adds its own bits to the exit status.
+        """
         if not self._rows:
             return
         if self._stopped_by:
