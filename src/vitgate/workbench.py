@@ -278,10 +278,17 @@ class Workbench(Observations):
         parts = {
             name: environment[name] for name in ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")
         }
-        recipe = Path(__file__).read_bytes() + pictures.arrays["x"].tobytes()
-        weights = self.weights(cell.case).values["digest"]
+        code = sorted(Path(__file__).parent.glob("run/*.py"))
         return key_of(
-            {**parts, "kind": kind, "cell": str(cell), "file": file, "weights": weights, "recipe": digest(recipe)}
+            {
+                **parts,
+                "kind": kind,
+                "cell": cell.evidence_name,
+                "file": file,
+                "weights": self.weights(cell.case).values["digest"],
+                "pictures": digest(pictures.arrays["x"].tobytes()),
+                "code": digest(b"".join(path.read_bytes() for path in code)),
+            }
         )
 
     def _readback(self, cell: Cell) -> Evidence:
