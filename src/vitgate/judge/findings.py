@@ -130,7 +130,7 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
     if own is None or original is None:
         return (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
     found = ratio(own["thread"], original["thread"])
-    note = f"95% interval {found.low:.3f} to {found.high:.3f}, {len(own['thread'])} rounds"
+    note = f"interval {found.low:.3f} to {found.high:.3f}, {len(own['thread'])} rounds"
     return (
         Finding("ratio", found.value, "1", against="original", note=note),
         Finding("wall_per_cpu", _least(own["wall"], own["thread"]), "1"),
