@@ -336,6 +336,7 @@ def _write_table(margin: Array) -> None:
         "",
         'model = "deit_base_patch16_224"',
         f"generator = {standin.GENERATOR}",
+        "shapes = { embed_dim = 768, depth = 12, patch = 16, image = 224, classes = 1000 }",
         f'head = "{HEAD.relative_to(FIXTURES).as_posix()}"',
         f'sha256 = "{standin.digest(state)}"',
         "# Where the tutorial's own picture cannot be had; both have the label 269.",

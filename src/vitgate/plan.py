@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ class Plan:
     """The run's options. `explicit_engines`: the user named the engines, so that a missing one is an error.
 
     `session` is the folder that all workers share; `artifacts` the cache of built files, inside it unless kept.
+    `field` names folders of files that were made elsewhere.
     """
 
     cases: tuple[str, ...]
@@ -28,6 +30,7 @@ class Plan:
     assets: str | None
     session: str
     artifacts: str
+    field: tuple[str, ...] = ()
 
     def selects(self, cell: Cell) -> bool:
         """Whether the cell is part of this run."""
@@ -50,7 +53,7 @@ class Plan:
     def from_json(text: str) -> Plan:
         """Rebuild what `to_json` gave."""
         data: dict[str, Any] = json.loads(text)
-        return Plan(**{**data, "cases": tuple(data["cases"]), "engines": tuple(data["engines"])})
+        return Plan(**{**data, **{name: tuple(data[name]) for name in ("cases", "engines", "field")}})
 
 
 def make_plan(
@@ -61,6 +64,7 @@ def make_plan(
     assets: str | None,
     session: Path,
     artifact_cache: str | None,
+    field: Iterable[str] = (),
 ) -> Plan:
     """Check the options; UsageError for the first that cannot be."""
     if assets is not None and not Path(assets).is_dir():
@@ -78,4 +82,5 @@ def make_plan(
         assets=str(Path(assets).absolute()) if assets else None,
         session=str(session),
         artifacts=str(artifacts),
+        field=tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field)),
     )

@@ -8,6 +8,7 @@ engine, so that the test workers themselves stay light and outlive a crash of th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +21,15 @@ from vitgate.cases import Cell, read_cases
 from vitgate.engines import Engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
+from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
-from vitgate.variants import VARIANTS
+from vitgate.variants import VariantName, VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.build.graph import Builder
+    from vitgate.run.readback import Seen
     from vitgate.run.runtimes import Runnable
 
 
@@ -89,10 +92,18 @@ class Observations:
         """Return bytecode version and operators of a lite file."""
         return self._get("lite_info", cell.evidence_name, cell)
 
+    def warmed(self, case: str, engine: Engine) -> Evidence:
+        """Return the variants that are loaded and warm for the samples of `latency`."""
+        return self._get("warmed", f"{case}-{engine}", Cell(case, engine, "original"))
+
     def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
         """Return the samples of every variant that runs; see `vitgate.run.latency`."""
         plain = {variant: [bound.lower, bound.upper] for variant, bound in bounds.items()}
         return self._get("latency", f"{case}-{engine}", Cell(case, engine, "original"), plain)
+
+    def field(self, claim: str, item: FieldItem) -> Evidence:
+        """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs."""
+        return self._get("field", f"{claim}-{item.row.id}", item.folder, item.row.id)
 
     def diagnosis(self, cell: Cell, other: Cell) -> str:
         """Return in words where in the network the two cells part ways."""
@@ -121,6 +132,7 @@ class Workbench(Observations):
         self._models: dict[str, Any] = {}
         self._runs: dict[str, Runnable] = {}
         self._warm: dict[str, int] = {}
+        self._seen: dict[str, Seen] = {}
         self._makers: dict[str, Callable[..., Evidence]] = {
             "environment": self._environment,
             "source": self._source,
@@ -133,8 +145,10 @@ class Workbench(Observations):
             "outputs": self._outputs,
             "readback": self._readback,
             "lite_info": self._lite_info,
+            "warmed": self._warmed,
             "latency": self._latency,
             "diagnosis": self._diagnosis,
+            "field": self._field,
         }
 
     def observe(self, kind: str, name: str, *arguments: Any) -> Evidence:
@@ -175,11 +189,13 @@ class Workbench(Observations):
         return picture_source(read_cases()[case], self.plan.assets)
 
     def _weights(self, case: str) -> Evidence:
-        self.environment()
         from vitgate.inputs.materialize import weights_of
         from vitgate.inputs.sources import source_from
 
-        return weights_of(read_cases()[case], source_from(self.source(case)), self._cache)
+        source = source_from(self.source(case))
+        if source.kind != "standin":  # which alone needs no torch
+            self.environment()
+        return weights_of(read_cases()[case], source, self._cache)
 
     def _pictures(self, case: str) -> Evidence:
         self.environment()
@@ -313,11 +329,14 @@ class Workbench(Observations):
         from vitgate.run.readback import read_back
 
         model = self.model(cell.case)
+        seen = self._seen.setdefault(cell.case, {})
         linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
         path = Path(self.artifact(cell).demand().values["path"])
         with engine_set(cell.engine), stage("read_weights"):
             form = cell.form
-            found = read_back(path, model.state_dict(), linears, frozen=form.frozen, quantized=form.quantized)
+            found = read_back(
+                path, model.state_dict(), linears, frozen=form.frozen, quantized=form.quantized, seen=seen
+            )
         return Evidence(asdict(found))
 
     def _lite_info(self, cell: Cell) -> Evidence:
@@ -328,24 +347,59 @@ class Workbench(Observations):
         with stage("load"):
             return Evidence(asdict(lite_info(path)))
 
+    def _running(self, cell: Cell) -> dict[VariantName, Runnable]:
+        """Return the variants of the cell's case and engine that load; the claims about the others say why not."""
+        runs: dict[VariantName, Runnable] = {}
+        for variant in VARIANTS:
+            with suppress(ClaimFailed):
+                runs[variant] = self.runnable(cell.at(variant))
+        return runs
+
+    def _warmed(self, cell: Cell) -> Evidence:
+        import torch
+
+        from vitgate.build.stages import engine_set
+        from vitgate.run.latency import profiled_ms, WARM_UP_CALLS
+
+        x = torch.from_numpy(self.pictures(cell.case).arrays["x"][:1])
+        profiled = {}
+        with engine_set(cell.engine):
+            for variant, run in self._running(cell).items():
+                name = cell.at(variant).evidence_name
+                for _ in range(max(1, WARM_UP_CALLS - 1 - self._warm[name])):
+                    run(x)
+                profiled[str(variant)] = profiled_ms(run, x)
+                self._warm[name] += WARM_UP_CALLS
+        return Evidence(profiled)
+
     def _latency(self, cell: Cell, bounds: dict[str, list[float | None]]) -> Evidence:
         import torch
 
         from vitgate.build.stages import engine_set
-        from vitgate.run.latency import profiled_ms, sample
+        from vitgate.run.latency import sample
 
         x = torch.from_numpy(self.pictures(cell.case).arrays["x"][:1])
+        warmed = self.warmed(cell.case, cell.engine).values
         with engine_set(cell.engine):
-            runs = {}
-            for variant in VARIANTS:
-                try:
-                    runs[str(variant)] = self.runnable(cell.at(variant))
-                except ClaimFailed:
-                    continue  # its own build or load claim says so; the latency claim finds no samples
-            warm = {name: self._warm[cell.at(VARIANTS[name].name).evidence_name] for name in runs}  # type: ignore[index]
-            samples = sample(runs, x, {variant: Bound(*edges) for variant, edges in bounds.items()}, warm)
-            profiled = {variant: profiled_ms(run, x) for variant, run in runs.items()}
-        return Evidence({name: {**vars(rows), "profiled_ms": profiled[name]} for name, rows in samples.items()})
+            runs = self._running(cell)
+            warm = {str(variant): self._warm[cell.at(variant).evidence_name] for variant in runs}
+            named = {str(variant): run for variant, run in runs.items()}
+            samples = sample(named, x, {variant: Bound(*edges) for variant, edges in bounds.items()}, warm)
+        return Evidence({name: {**vars(rows), "profiled_ms": warmed.get(name)} for name, rows in samples.items()})
+
+    def _field(self, folder: str, name: str) -> Evidence:
+        import torch
+
+        from vitgate.build.stages import engine_set
+        from vitgate.run import runtimes
+
+        self.environment()
+        item = next(item for item in read_field(Path(folder)) if item.row.id == name)
+        with engine_set(item.row.engine or torch.backends.quantized.engine):
+            run = runtimes.load(item.row.runtime, str(located(item, Path(self.plan.session))))
+            pictures = [torch.from_numpy(picture[None]) for picture in seen(item).x]
+            logits = np.concatenate([run(picture).numpy() for picture in pictures])
+            return Evidence(arrays={"logits": logits, "again": run(pictures[0]).numpy()})
 
     def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
         from vitgate.run.diagnosis import diagnose

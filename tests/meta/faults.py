@@ -28,6 +28,7 @@ from vitgate.engines import Engine
 from vitgate.evidence import Evidence
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, read_deviations
 from vitgate.judge.table import parse, render
+from vitgate.outcome import Outcome
 from vitgate.plugin import settling, tables
 from vitgate.plugin.check import Check
 
@@ -82,6 +83,54 @@ def fault(
 
 
 TABLE = (f"{CASE}-fbgemm",)
+
+
+# Files from the field no longer do what they did
+
+FIELD = "2.12.1-digits-fbgemm-lite_frozen"
+
+
+@fault(field=(FIELD,), artifacts=(FIELD,), says="failed at load")
+def field_file_no_longer_loads(scene: Scene) -> None:
+    """The runtime refuses a file that an earlier release wrote."""
+    outcome = Outcome("failed at", "load", "RuntimeError", "unknown operator")
+    for claim in ("field", "artifacts"):
+        scene.alter("field", f"{claim}-{FIELD}", lambda found: Evidence(outcome=outcome))
+
+
+@fault(field=(FIELD,), says="distance against maker")
+def field_file_gives_other_numbers(scene: Scene) -> None:
+    """A file of an earlier release gives logits with noise at 15 dB, and the same labels."""
+
+    def noisy(found: Evidence) -> Evidence:
+        logits = found.arrays["logits"]
+        return replace(
+            found, arrays={**found.arrays, "logits": logits * np.float32(1.18), "again": logits[:1] * np.float32(1.18)}
+        )
+
+    scene.alter("field", f"field-{FIELD}", noisy)
+
+
+@fault(artifacts=(FIELD,), says="finite")
+def field_file_gives_nan(scene: Scene) -> None:
+    """A file that the user named gives NaN for one picture."""
+
+    def broken(found: Evidence) -> Evidence:
+        logits = found.arrays["logits"].copy()
+        logits[3] = np.nan
+        return replace(found, arrays={**found.arrays, "logits": logits})
+
+    scene.alter("field", f"artifacts-{FIELD}", broken)
+
+
+@fault(field=(FIELD,), says="difference_on_repeat")
+def field_file_remembers(scene: Scene) -> None:
+    """A file of an earlier release gives something else when it sees the first picture again."""
+    scene.alter(
+        "field",
+        f"field-{FIELD}",
+        lambda found: replace(found, arrays={**found.arrays, "again": found.arrays["again"] + np.float32(0.01)}),
+    )
 
 
 # The network that is saved is not the one that should be

@@ -12,7 +12,7 @@ import inspect
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,20 +20,23 @@ from typing import Any, cast
 import pytest
 
 from vitgate.cases import Cell
+from vitgate.data import fixtures_folder
 from vitgate.engines import Engine
 from vitgate.evidence import Evidence
+from vitgate.field import committed, FieldItem, given
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.record import ClaimRow
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plan import make_plan, Plan
 from vitgate.plugin import settling, tables
-from vitgate.plugin.check import Check
+from vitgate.plugin.check import Check, FieldCheck
 from vitgate.run.environment import machine
 from vitgate.variants import VariantName, VARIANTS
 from vitgate.workbench import Observations, Workbench
 
 CASE = "digits"
+GIVEN = (str(fixtures_folder() / "field" / "2.12.1"),)  # stands for a folder that a user names with --field
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 STOPPED = ("failed at", "blocked by")
 Rows = dict[str, ClaimRow]
@@ -57,8 +60,13 @@ class ClaimTest:
             yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
         elif self.claim.per == "engine":
             yield f"{case}-{engine}", Cell(case, engine, "original")
+        elif self.claim.per == "file":
+            yield from ((item.row.id, item.cell) for item in self._items() if item.row.engine == engine)
         else:
             yield from ((subject, None) for subject in self.subjects or (self.function.__name__,))
+
+    def _items(self) -> list[FieldItem]:
+        return committed() if self.claim.id == "field" else given(GIVEN)
 
 
 @cache
@@ -92,12 +100,15 @@ def _tests_of(path: Path) -> Iterator[ClaimTest]:
 
 def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations) -> ClaimRow:
     """Run one conformance test and settle it; the row is the one that a record would hold."""
-    check = Check(test.claim, cell, bench, read_tolerances(), machine())
+    file = next((item for item in committed() if item.row.id == subject), None)
+    kind = Check if file is None else partial(FieldCheck, file=file)
+    check = kind(test.claim, cell, bench, read_tolerances(), machine())
     item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, cell)
     settling.attach(cast(pytest.Item, item), check)
     arguments = {
         "check": check,
         "session_check": check,
+        "field_check": check,
         "bench": bench,
         "call": subject,
         "snapshot": _Snapshot(check),
@@ -166,9 +177,7 @@ def clean_run(engine: Engine, folder: Path) -> Baseline:
 
 def _plan(engine: Engine, folder: Path) -> Plan:
     cache = str(folder / "cache")
-    return make_plan(
-        cases=[CASE], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=cache
-    )
+    return make_plan(cases=[CASE], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=cache)
 
 
 def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""From a choice of weights to one safetensors file that every worker maps into memory."""
+"""From a choice of weights to one safetensors file that every worker maps into memory.
+
+The stand-in needs no torch, so that it can be written while torch is still being imported.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
 
 from vitgate.build.cache import ArtifactCache, digest_of, key_of
-from vitgate.build.stages import architecture
 from vitgate.cases import Case
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError
@@ -35,6 +35,8 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
 
 
 def _convert(case: Case, source: Path | None, path: Path) -> None:
+    from safetensors.torch import save_file
+
     assert source is not None
     state = check_state(read_state(source), shapes_of(case), where=str(source), model=case.id)
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
@@ -44,7 +46,7 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
     row = read_standin(case)
 
     def make(path: Path) -> None:
-        state = standin.generate(shapes_of(case), fixtures_folder() / row.head)
+        state = standin.generate(standin.vit_shapes(**row.shapes), fixtures_folder() / row.head)
         if (digest := standin.digest(state)) != row.sha256:
             raise MachineError(
                 f"the generated weights have sha256 {digest[:16]}…, not the pinned {row.sha256[:16]}…",
@@ -59,6 +61,10 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
 
 def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the case's parameters by name, without allocating them where torch can."""
+    import torch
+
+    from vitgate.build.stages import architecture
+
     if hasattr(torch, "get_default_device") or hasattr(torch.device, "__enter__"):
         with torch.device("meta"):
             model = architecture(case)
@@ -69,4 +75,6 @@ def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
 
 def load_state(weights: Evidence) -> dict[str, Any]:
     """Map the file into memory: float32 tensors by name, shared by all processes that do the same."""
+    from safetensors.torch import load_file
+
     return dict(load_file(weights.values["path"]))

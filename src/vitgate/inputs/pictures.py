@@ -25,12 +25,16 @@ class PictureRow(Strict):
 
 
 class StandinFile(Strict):
-    """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures."""
+    """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures.
+
+    `shapes` are the arguments of `vitgate.inputs.standin.vit_shapes`.
+    """
 
     model: str
     generator: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     head: str
+    shapes: dict[str, int]
     fallback_reference: str
     picture: list[PictureRow]
 

@@ -23,7 +23,7 @@ class Claim(Strict):
     """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
 
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
-    test of it is about: a cell, a case under one engine, one of the tutorial's calls, or the whole session.
+    test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, the session.
     """
 
     id: str

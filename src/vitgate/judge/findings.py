@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vitgate.evidence import Evidence
-from vitgate.judge.compare import Array, margins
+from vitgate.field import Seen
+from vitgate.judge.compare import Array, margins, ROUNDING_DB, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
 from vitgate.outcome import Finding
 
@@ -137,6 +138,34 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
         Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
         Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
         Finding("profiler", float(own["profiled_ms"]), "ms", judged=False, note="the tutorial's own figure"),
+    )
+
+
+def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
+    """Return how far a file's logits are from what its maker saw, and from its float original as the maker saw it.
+
+    Of a file about which nothing was recorded it is judged that the numbers are numbers, and come out the same again.
+    A file's own error, its SQNR against the float original, is the measure for both: `distance` is how much further than
+    that the numbers have moved, `sqnr_change` how much the error itself has grown. What a user recorded beside a file
+    has the user's own bound.
+    """
+    logits = outputs.arrays["logits"]
+    finite = float(logits.size > 0 and bool(np.isfinite(logits).all()))
+    found = [Finding("finite", finite, "1"), repeated(outputs)]
+    if seen.logits is None:
+        return tuple(found)
+    same = logits.shape == seen.logits.shape and logits.ndim == 2 and logits.size > 0
+    kept = float(np.mean(logits.argmax(axis=1) == seen.logits.argmax(axis=1))) if same else math.nan
+    found.append(Finding("same_labels", kept, "1", against="maker"))
+    near = sqnr(seen.logits, logits)
+    if seen.original is None:
+        return (*found, Finding("sqnr", near, "dB", seen.least_sqnr_db, against="maker", tolerance=seen.bound))
+    noise = min(sqnr(seen.original, seen.logits), ROUNDING_DB)
+    return (
+        *found,
+        Finding("sqnr", near, "dB", against="maker", judged=False),
+        Finding("distance", near - noise, "dB", against="maker", note=f"the maker's own error was {noise:.1f} dB"),
+        Finding("sqnr_change", min(sqnr(seen.original, logits), ROUNDING_DB) - noise, "dB", against="maker"),
     )
 
 

@@ -15,6 +15,7 @@ from vitgate.cases import Cell
 from vitgate.data import unique
 from vitgate.engines import engine_named
 from vitgate.errors import UsageError
+from vitgate.judge.compare import ROUNDING_DB
 from vitgate.judge.record import CellRow
 from vitgate.judge.tolerances import Tolerances
 from vitgate.outcome import Finding
@@ -121,14 +122,16 @@ def _number(text: str) -> float:
 Column = Callable[[str, Mapping[str, str], Mapping[str, str], Table, Table], Finding]
 
 
-def _column(name: str, statistic: str, unit: str, relative: bool, same: tuple[str, ...]) -> Column:
+def _column(
+    name: str, statistic: str, unit: str, relative: bool, same: tuple[str, ...], ceiling: float = math.inf
+) -> Column:
     def compare(
         variant: str, mine: Mapping[str, str], theirs: Mapping[str, str], own: Table, accepted: Table
     ) -> Finding:
         if mine[name] == theirs[name] == _EMPTY:
             note = f"{variant}: no {name} in either"
             return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=note)
-        a, b = _number(mine[name]), _number(theirs[name])
+        a, b = min(_number(mine[name]), ceiling), min(_number(theirs[name]), ceiling)
         value = (abs(math.log(a / b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
         other = [] if _EMPTY in (mine[name], theirs[name]) else _that_differ(same, own, accepted)
         why = "; ".join(f"not judged, {key} is {here}, accepted on {there}" for key, here, there in other)
@@ -147,5 +150,5 @@ _NUMBERS: tuple[Column, ...] = (
     _column("size_mb", "size_change", "log ratio", True, ()),
     _column("size_reduction", "reduction_change", "1", False, ()),
     _column("latency_ratio", "latency_ratio_change", "log ratio", True, ("cpu",)),
-    _column("sqnr_db", "sqnr_change", "dB", False, ("weights",)),
+    _column("sqnr_db", "sqnr_change", "dB", False, ("weights",), ROUNDING_DB),
 )

@@ -7,19 +7,20 @@ its first check needs an observation.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vitgate import field
 from vitgate.cases import Cell
 from vitgate.errors import MachineError, UsageError
-from vitgate.evidence import Store
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plan import Plan
 from vitgate.plugin import options, scheduling, settling
-from vitgate.plugin.check import Check
+from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.controller import Controller
 from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
@@ -29,6 +30,7 @@ from vitgate.workbench import Observations, Workbench
 
 _PLAN = pytest.StashKey[Plan]()
 _FOLDER = pytest.StashKey[SessionFolder]()
+_TURNSTILE = pytest.StashKey[Turnstile]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): the claim of fixtures/claims.toml that this test checks")
     config.addinivalue_line("markers", "alone: runs while no other test of the session runs, on any worker")
     try:
-        config.stash[_PLAN] = _received_plan(config) or _own_plan(config)
+        config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
+        config.stash[_TURNSTILE] = Turnstile(Path(plan.session))
         settling.read_data()
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
@@ -59,11 +62,12 @@ def _own_plan(config: pytest.Config) -> Plan:
     apply_settings()
     folder = config.stash[_FOLDER] = SessionFolder()
     config.add_cleanup(folder.remove)
+    if wanted := _wants_conformance(config):
+        start_server(folder.path)  # the imports take longest: first of all
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-    if _wants_conformance(config):
+    if wanted:
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
-            start_server(plan)
             notes = look_for_inputs(plan)
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
@@ -112,6 +116,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cells = claim.cells() if claim.per == "cell" else groups
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
+    elif "field_check" in metafunc.fixturenames:
+        plan = metafunc.config.stash[_PLAN]
+        items = list(field.selected(field_items(claim, plan), plan.cases, plan.engines))
+        metafunc.parametrize("item", items, ids=[item.row.id for item in items], indirect=False)
+
+
+def field_items(claim: Claim, plan: Plan) -> list[field.FieldItem]:
+    """Return the files that a claim about files is made of: the committed ones, or those of the user's folders."""
+    return field.committed() if claim.id == "field" else field.given(plan.field)
 
 
 def claim_of(marker: pytest.Mark) -> Claim:
@@ -130,24 +143,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item, cell in cells if cell is not None and not plan.selects(cell)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    items[:] = scheduling.ordered(item for item, cell in cells if cell is None or plan.selects(cell))
+    chosen = [item for item, cell in cells if cell is None or plan.selects(cell)]
+    items[:] = scheduling.ordered(item for item in chosen if not _is_about_no_file(item))
+
+
+def _is_about_no_file(item: pytest.Item) -> bool:
+    """Whether this is what pytest collects in the place of a test of files where there is no file."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return "item" in params and not isinstance(params["item"], field.FieldItem)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Hold the machine alone for a test that measures time, and share it for any other."""
-    turnstile = Turnstile(Path(item.config.stash[_PLAN].session))
-    with turnstile.alone() if _measures(item) else turnstile.shared():
+    """Share the machine with other tests; one that measures time takes it alone, but only while it samples."""
+    measures = item.get_closest_marker("alone") is not None
+    with nullcontext() if measures else item.config.stash[_TURNSTILE].shared():
         return (yield)
-
-
-def _measures(item: pytest.Item) -> bool:
-    """Whether the test will take time samples: it is marked so, and nobody has taken them in this session."""
-    cell = scheduling.cell_of(item)
-    if item.get_closest_marker("alone") is None or cell is None:
-        return False
-    store = Store(Path(item.config.stash[_PLAN].session) / "evidence")
-    return not store.has("latency", f"{cell.case}-{cell.engine}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -170,7 +181,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Generator[Observations, None, None]:
     """Return what this worker observes the pipeline through."""
-    remote = RemoteBench(request.config.stash[_PLAN])
+    remote = RemoteBench(request.config.stash[_PLAN], request.config.stash[_TURNSTILE])
     yield remote
     remote.close()
 
@@ -182,6 +193,17 @@ def check(request: pytest.FixtureRequest, cell: Cell, bench: Observations) -> Ch
     settling.attach(request.node, made)
     if not bench.supports(cell.engine):
         raise settling.Unsupported(cell.engine)
+    return made
+
+
+@pytest.fixture
+def field_check(request: pytest.FixtureRequest, item: field.FieldItem, bench: Observations) -> FieldCheck:
+    """Return the helpers for one file that was made elsewhere; engines that this build lacks end here."""
+    claim = claim_of(request.node.get_closest_marker("claim"))
+    made = FieldCheck(claim, item.cell, bench, read_tolerances(), machine(), file=item)
+    settling.attach(request.node, made)
+    if item.row.engine is not None and not bench.supports(item.row.engine):
+        raise settling.Unsupported(item.row.engine)
     return made
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vitgate.cases import Cell
+from vitgate.field import FieldItem
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.ratios import Bound
 from vitgate.judge.tolerances import Tolerances
@@ -61,6 +62,8 @@ class Check:
         return self.tolerances.bounded(self.claim.id, finding, self.place, self._weights(), self.machine)
 
     def _weights(self) -> str:
+        if self.claim.per == "file":
+            return ""
         return str(self.bench.weights(self.place.case).values["kind"]) if self.place else ""
 
     @property
@@ -68,3 +71,16 @@ class Check:
         """The cell; a claim about something else has none."""
         assert self.place is not None
         return self.place
+
+
+@dataclass
+class FieldCheck(Check):
+    """A check of one file that was made elsewhere; `place` is the cell that it was made as, where that is known."""
+
+    file: FieldItem | None = None
+
+    @property
+    def item(self) -> FieldItem:
+        """The file."""
+        assert self.file is not None
+        return self.file

@@ -13,6 +13,7 @@ from vitgate.judge.claims import read_claims
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
 from vitgate.report.assemble import assemble
+from vitgate.report.export import export
 from vitgate.report.terminal import render
 from vitgate.run.environment import packages
 
@@ -74,6 +75,7 @@ class Controller:
         path = self._config.rootpath / self._config.getoption("--record")
         try:
             self._record.write(path)
+            self._export(store)
         except MachineError as error:
             self._stopped, self._stopped_by = str(error), "MachineError"
             session.exitstatus = error.exit_status
@@ -81,6 +83,11 @@ class Controller:
         red = self._record.missing or any(row.status == "failed" for row in self._rows)
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _export(self, store: Store) -> None:
+        option = self._config.getoption
+        if folder := option("--export"):
+            export(self._plan, store, self._config.rootpath / folder, packed=option("--export-packed"))
 
     def _narrowed(self) -> bool:
         option = self._config.getoption

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from vitgate.engines import ENGINES
+from vitgate.errors import UsageError
 from vitgate.plan import make_plan, Plan
+from vitgate.report.export import check_target
 
 _HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
 Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),
@@ -42,6 +44,11 @@ def add_options(parser: pytest.Parser) -> None:
     )
     kept = "keep built artifacts here between runs (default: a temporary folder)"
     add("--artifact-cache", default=None, metavar="DIR", help=kept)
+    elsewhere = "check the TorchScript and lite files in this folder too; repeatable"
+    add("--field", action="append", default=[], metavar="DIR", help=elsewhere)
+    seen = "write what this run built, with inputs and logits, into this folder, for another PyTorch's --field"
+    add("--export", default=None, metavar="DIR", help=seen)
+    add("--export-packed", action="store_true", help="put the exported files into one archive")
     record = "vitgate-record.json"
     add("--record", default=record, metavar="FILE", help=f"write the run's record here (default: {record})")
 
@@ -49,6 +56,10 @@ def add_options(parser: pytest.Parser) -> None:
 def plan_from(config: pytest.Config, session: Path) -> Plan:
     """Check the options and return the plan; UsageError as `make_plan`."""
     option = config.getoption
+    if option("--export"):
+        check_target(config.rootpath / option("--export"))
+    elif option("--export-packed"):
+        raise UsageError("--export-packed without --export", do="say where to with --export DIR")
     return make_plan(
         cases=option("--case"),
         engines=option("--engine"),
@@ -56,4 +67,5 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         assets=option("--assets"),
         session=session,
         artifact_cache=option("--artifact-cache"),
+        field=option("--field"),
     )

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from vitgate.cases import Cell
+from vitgate.engines import Engine
 from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import Evidence, locked
+from vitgate.judge.ratios import Bound
 from vitgate.outcome import Outcome
 from vitgate.plan import Plan
+from vitgate.plugin.turnstile import Turnstile
 from vitgate.session import SOCKET
 from vitgate.workbench import Observations
 
@@ -26,11 +29,10 @@ _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
 
 
-def start_server(plan: Plan) -> None:
-    """Start the session's server unless it runs."""
-    folder = Path(plan.session)
+def start_server(folder: Path) -> None:
+    """Start the server of this session folder unless somebody has; it imports while the caller goes on."""
     with locked(folder / SOCKET):
-        if (folder / SOCKET).exists():
+        if (folder / "server.log").exists():
             return
         subprocess.Popen(  # noqa: S603  # our own module
             [sys.executable, "-m", "vitgate.run.server", str(folder)],
@@ -39,7 +41,6 @@ def start_server(plan: Plan) -> None:
             stderr=(folder / "server.log").open("wb"),
             env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
         )
-        _wait_for(folder / SOCKET)
 
 
 def _wait_for(path: Path) -> None:
@@ -55,9 +56,10 @@ def _wait_for(path: Path) -> None:
 class RemoteBench(Observations):
     """Asks one process of the server at a time: the one of the case and engine that this worker is testing."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Connect when the first observation is needed."""
+    def __init__(self, plan: Plan, turnstile: Turnstile) -> None:
+        """Connect when the first observation is needed; `turnstile` keeps time samples apart from all other work."""
         super().__init__(plan)
+        self._turnstile = turnstile
         self._connection: socket.socket | None = None
         self._scope = ""
 
@@ -70,10 +72,17 @@ class RemoteBench(Observations):
     def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
         found = self.store.find(kind, name)
         if found is None:
-            self._attend(arguments)
-            self._ask(kind, name, arguments)
-            found = self.store.get(kind, name, lambda: _crashed(kind, name))
+            with self._turnstile.alone() if kind == "latency" else self._turnstile.shared():
+                self._attend(arguments)
+                self._ask(kind, name, arguments)
+                found = self.store.get(kind, name, lambda: _crashed(kind, name))
         return found
+
+    def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
+        """Have everything loaded and warm before the machine is taken alone for the samples."""
+        if not self.store.has("latency", f"{case}-{engine}"):
+            self.warmed(case, engine)
+        return super().latency(case, engine, bounds)
 
     def _attend(self, arguments: tuple[Any, ...]) -> None:
         """Ask another process when the case or engine changes: one process holds the modules of one of them."""
@@ -83,7 +92,9 @@ class RemoteBench(Observations):
             self.close()
             self._scope = scope
         if self._connection is None:
-            start_server(self.plan)
+            folder = Path(self.plan.session)
+            start_server(folder)
+            _wait_for(folder / SOCKET)
             self._connection = socket.socket(socket.AF_UNIX)
             self._connection.connect(str(Path(self.plan.session) / SOCKET))
 

@@ -27,6 +27,8 @@ def scope_of(nodeid: str) -> str:
     """Return the scope of a test by its id: case and engine for conformance tests, otherwise its file."""
     path, _, rest = nodeid.partition("::")
     parts = rest.partition("[")[2].rstrip("]").split("-")
+    if path.endswith("test_field.py"):
+        return f"{path}:{parts[2] if len(parts) == 4 else 'own'}"
     if len(parts) < 2 or parts[1] not in ENGINES:
         return path
     if path.endswith("test_weights.py"):

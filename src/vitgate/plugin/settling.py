@@ -6,6 +6,7 @@ import pytest
 
 from vitgate.cases import Cell, read_cases
 from vitgate.errors import VitgateError
+from vitgate.field import FieldItem
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.deviations import Place, read_deviations, Settled
 from vitgate.judge.history import history
@@ -53,13 +54,16 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
         message=settled.message,
         case=cell.case if cell else "",
         engine=cell.engine if cell else "",
-        variant=cell.variant if cell and claim.per == "cell" else "",
+        variant=cell.variant if cell and claim.per in ("cell", "file") else "",
     )
 
 
 def _cell(item: pytest.Item) -> Cell | None:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("cell") if callspec else None
+    if callspec is None:
+        return None
+    item = callspec.params.get("item")
+    return item.cell if isinstance(item, FieldItem) else callspec.params.get("cell")
 
 
 def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:

@@ -18,23 +18,35 @@ class Turnstile:
     def __init__(self, folder: Path) -> None:
         """Use this folder, which all workers share."""
         self._gate, self._room = folder / "gate.lock", folder / "room.lock"
+        self._inside = False
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Run beside others."""
+        """Run beside others; within a block that holds the turnstile already, nothing more is needed."""
+        if self._inside:
+            yield
+            return
         with _locked(self._gate, fcntl.LOCK_EX):
             room = _locked(self._room, fcntl.LOCK_SH)
             room.__enter__()
+        self._inside = True
         try:
             yield
         finally:
+            self._inside = False
             room.__exit__(None, None, None)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Run while no other test of the session runs."""
+        """Run while no other test of the session runs; not from within `shared`, which would wait for itself."""
+        if self._inside:
+            raise RuntimeError("the turnstile is held already")
         with _locked(self._gate, fcntl.LOCK_EX), _locked(self._room, fcntl.LOCK_EX):
-            yield
+            self._inside = True
+            try:
+                yield
+            finally:
+                self._inside = False
 
 
 @contextmanager

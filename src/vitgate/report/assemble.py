@@ -12,6 +12,7 @@ import numpy as np
 from vitgate import __version__
 from vitgate.cases import Cell
 from vitgate.evidence import Evidence, Store
+from vitgate.field import committed, given, selected
 from vitgate.judge.claims import read_claims
 from vitgate.judge.compare import margins, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
@@ -42,13 +43,15 @@ def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) 
 
 def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
     """Return the names of expected claims without a row, and the ids of the other claims that have none at all."""
-    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine")}
+    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
     return (set(expected_claims(plan)) - {row.name for row in rows}) | (others - {row.claim for row in rows})
 
 
 def expected_claims(plan: Plan) -> list[str]:
     """Return the names of all claims about cells and engines that a whole run of this plan checks."""
-    names = []
+    names: list[str] = []
+    for claim, items in (("field", committed()), ("artifacts", given(plan.field))):
+        names += [f"{claim}[{item.row.id}]" for item in selected(items, plan.cases, plan.engines)]
     for claim in read_claims().values():
         cells = [cell for cell in claim.cells() if plan.selects(cell)]
         if claim.per == "cell":
@@ -119,7 +122,7 @@ def _latency(cell: Cell, store: Store) -> dict[str, Any]:
         "latency_ratio_high": found.high,
         "profiler_ms": own["profiled_ms"],
     }
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
 
 
 def _summary(rows: list[ClaimRow]) -> str:

@@ -13,13 +13,16 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+Seen = dict[str, tuple[torch.Tensor, "LinearReadback"]]
+"""By layer, the packed weights read last and what they came to: the same bits in another file need no second look."""
 
 Histogram = npt.NDArray[np.int64]
 # (first operand, weight operand) of the operators that a Linear becomes; the weight of the first two is packed.
@@ -99,17 +102,24 @@ class _Stored:
 
 
 def read_back(
-    path: Path, original: Mapping[str, torch.Tensor], linears: Sequence[str], *, frozen: bool, quantized: bool
+    path: Path,
+    original: Mapping[str, torch.Tensor],
+    linears: Sequence[str],
+    *,
+    frozen: bool,
+    quantized: bool,
+    seen: Seen | None = None,
 ) -> Readback:
     """Compare the file with the original's `state_dict` (float32, CPU).
 
     `linears` are the dotted names of every `nn.Linear` in the order in which the network runs them. `frozen` files keep
     one graph with constants, the others modules with attributes. `quantized` is what the Linears should be.
+    `seen` is one dictionary for all files of the same original.
     Raises what `torch.jit.load` raises, where this PyTorch cannot read the file.
     """
     module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
     stored = _from_graph(module) if frozen else _from_modules(module, linears)
-    layers, pool = _read_layers(stored, original, linears, by_name=not frozen)
+    layers, pool = _read_layers(stored, original, linears, {} if seen is None else seen, by_name=not frozen)
     found, out_of_order, extra = _match(stored, original, by_name=not frozen)
     packed = {f"{layer.name}.weight" for layer in layers if layer.quantized}
     strays, copies = _check_records(path, original, pool)
@@ -227,7 +237,7 @@ def walk(block: Any) -> Iterator[Any]:
 
 
 def _read_layers(
-    stored: _Stored, original: Mapping[str, torch.Tensor], linears: Sequence[str], *, by_name: bool
+    stored: _Stored, original: Mapping[str, torch.Tensor], linears: Sequence[str], seen: Seen, *, by_name: bool
 ) -> tuple[tuple[LinearReadback, ...], list[npt.NDArray[np.int8]]]:
     """Return the layers and the integers of the quantized ones; frozen files pair them with the names by order."""
     named = [row[0] for row in stored.linears] if by_name else list(linears)
@@ -235,7 +245,7 @@ def _read_layers(
     layers, pool = [], []
     for name in linears:
         _, weight, bias = found.get(name, ("", None, None))
-        layers.append(_read_layer(name, weight, bias, original))
+        layers.append(_read_layer(name, weight, bias, original, seen))
         if weight is not None and weight.is_quantized:
             pool.append(weight.int_repr().contiguous().numpy())
     pool += [row[1].int_repr().contiguous().numpy() for row in stored.linears[len(linears) :] if row[1].is_quantized]
@@ -243,7 +253,7 @@ def _read_layers(
 
 
 def _read_layer(
-    name: str, weight: torch.Tensor | None, bias: torch.Tensor | None, original: Mapping[str, torch.Tensor]
+    name: str, weight: torch.Tensor | None, bias: torch.Tensor | None, original: Mapping[str, torch.Tensor], seen: Seen
 ) -> LinearReadback:
     wanted, wanted_bias = original[f"{name}.weight"], original.get(f"{name}.bias")
     if weight is None:
@@ -251,6 +261,12 @@ def _read_layer(
     bias_equal = bias is None if wanted_bias is None else bias is not None and same_bits(bias, wanted_bias)
     if not weight.is_quantized:
         return LinearReadback(name, quantized=False, dtype=_word(weight.dtype), bias_equal=bias_equal)
+    if name not in seen or not _same_quantized(weight, seen[name][0]):
+        seen[name] = weight, _read_quantized(name, weight, wanted)
+    return replace(seen[name][1], bias_equal=bias_equal)
+
+
+def _read_quantized(name: str, weight: torch.Tensor, wanted: torch.Tensor) -> LinearReadback:
     scales, zero_points = _parameters(weight)
     integers = _histogram(weight)
     used = np.flatnonzero(integers)
@@ -266,8 +282,15 @@ def _read_layer(
         scale=(float(scales.min()), float(scales.max())),
         zero_point=(int(zero_points.min()), int(zero_points.max())),
         scale_ratio=_scale_ratio(scales, wanted),
-        bias_equal=bias_equal,
     )
+
+
+def _same_quantized(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two quantized tensors have the same scheme, integers, scales and zero points, bit for bit."""
+    if (a.qscheme(), a.dtype, a.shape) != (b.qscheme(), b.dtype, b.shape):
+        return False
+    parts = zip(_parameters(a), _parameters(b), strict=True)
+    return all(same_bits(one, other) for one, other in parts) and same_bits(a.int_repr(), b.int_repr())
 
 
 def _word(thing: object) -> str:

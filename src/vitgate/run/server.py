@@ -2,6 +2,8 @@
 
     python -m vitgate.run.server SESSION_FOLDER
 
+While torch is being imported, a process of its own writes the stand-in weights, which need no torch.
+
 Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where
 a cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands
 in the way. A process ends when its worker hangs up; the server ends with its session.
@@ -9,17 +11,20 @@ in the way. A process ends when its worker hangs up; the server ends with its se
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from vitgate.cases import Cell
+from vitgate.cases import Cell, read_cases
 from vitgate.errors import VitgateError
+from vitgate.evidence import Store
 from vitgate.plan import Plan
 from vitgate.run.environment import check_imports
 from vitgate.session import is_abandoned, SOCKET
@@ -37,18 +42,22 @@ _CHILDREN_NEED = tuple(
     )
 )
 
+_STANDIN_SECONDS = 20.0  # as long as the helper waits for the controller to choose; the imports have ended by then
 _POLL_SECONDS = 1.0  # how often the server looks whether its session still lives
 
 
 def serve(folder: Path) -> None:
     """Listen until the session has ended; fork a process for each connection."""
-    plan = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children leave nothing to wait for
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / f"{SOCKET}.new"))
         listener.listen()
         listener.settimeout(_POLL_SECONDS)
         (folder / f"{SOCKET}.new").rename(folder / SOCKET)  # workers may connect now, and wait for the imports
+        if os.fork() == 0:
+            listener.close()
+            _write_standins(folder)
+            os._exit(0)
         _warm_up()
         while folder.is_dir() and not is_abandoned(folder):
             try:
@@ -57,19 +66,43 @@ def serve(folder: Path) -> None:
                 continue
             if os.fork() == 0:
                 listener.close()
-                _attend(connection, Workbench(plan))
+                _attend(connection, Workbench(_plan(folder)))
                 os._exit(0)
             connection.close()
 
 
+def _plan(folder: Path) -> Plan:
+    return Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
+
+
+def _write_standins(folder: Path) -> None:
+    """Write the stand-in weights of the session's cases, as soon as the controller has said that they are needed."""
+    store = Store(folder / "evidence")
+    deadline = time.monotonic() + _STANDIN_SECONDS
+    waiting = set(read_cases())
+    while waiting and time.monotonic() < deadline and not is_abandoned(folder):
+        for case in [name for name in waiting if store.has("source", name)]:
+            waiting.remove(case)
+            if store.find("source", case).values["kind"] == "standin":
+                Workbench(_plan(folder)).weights(case)
+        time.sleep(0.05)
+
+
 def _warm_up() -> None:
-    """Import what every child needs; a machine on which that fails says so at the first request."""
+    """Import what every child needs; a machine on which that fails says so at the first request.
+
+    The garbage collector would only look again and again at what the imports make, and copy it into each child.
+    """
+    gc.disable()
     try:
         check_imports()
+        for name in _CHILDREN_NEED:
+            importlib.import_module(name)
     except VitgateError:
         return
-    for name in _CHILDREN_NEED:
-        importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _attend(connection: socket.socket, bench: Workbench) -> None:

@@ -1,0 +1,284 @@
+"""Files from the field: TorchScript and lite files that another PyTorch made, with what their maker saw of them.
+
+A field folder holds `field.json` (who made what), `seen.npz` (inputs and logits), and the files, beside them or in one
+archive. `vitgate` writes such folders (`--export`), commits some (`fixtures/field`), and reads a user's (`--field`). A
+folder without `field.json` is taken as a user's own: every `.pt` and `.ptl` file in it, with `field.toml` beside them
+where inputs, engine or logits are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from vitgate.cases import Cell
+from vitgate.data import fixtures_folder, read_model, Strict, unique, validate
+from vitgate.engines import Engine
+from vitgate.errors import UsageError
+from vitgate.evidence import locked
+from vitgate.variants import Runtime, VariantName
+
+SCHEMA = 1
+MANIFEST, SEEN, OWN = "field.json", "seen.npz", "field.toml"
+_RUNTIMES: dict[str, Runtime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
+_DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
+_LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
+_SEED = 269  # of the input that a user's own file gets where no other is given
+
+
+class FieldFile(Strict):
+    """One file: what it is, and its content. `case`, `engine` and `variant` are empty where not known."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.\-]+$")
+    file: str
+    runtime: Runtime
+    case: str = ""
+    engine: Engine | None = None
+    variant: VariantName | None = None
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    least_sqnr_db: float = _LEAST_SQNR
+
+
+class FieldManifest(Strict):
+    """The whole of `field.json`. `maker` is a torch version; `archive` names the archive that holds the files."""
+
+    schema_version: int = Field(ge=1)
+    maker: str
+    machine: str
+    packages: dict[str, str] = {}
+    archive: str = ""
+    files: tuple[FieldFile, ...]
+
+
+class OwnFile(Strict):
+    """What a user's `field.toml` says of one file: `input` is the shape of a float32 picture, or `x` a `.npy` of some.
+
+    `logits` is a `.npy` with what the file gave where it was made, one row a picture; `least_sqnr_db` how close to it
+    the numbers must stay.
+    """
+
+    file: str
+    input: tuple[int, ...] = _DEFAULT_INPUT
+    x: str = ""
+    logits: str = ""
+    engine: Engine | None = None
+    runtime: Runtime | None = None
+    least_sqnr_db: float = _LEAST_SQNR
+
+
+class OwnFolder(Strict):
+    """The whole of a user's `field.toml`."""
+
+    file: list[OwnFile] = []
+
+
+@dataclass(frozen=True)
+class FieldItem:
+    """One file to be checked: where it lies, and the row that describes it."""
+
+    folder: str
+    maker: str
+    row: FieldFile
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell that the file was made as, where that is known."""
+        row = self.row
+        return Cell(row.case, row.engine, row.variant) if row.case and row.engine and row.variant else None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Inputs float32 [N, C, H, W]; the maker's logits float32 [N, classes] and its float original's, where known.
+
+    `least_sqnr_db` is the user's own bound, named `bound`, for a file that is no cell's.
+    """
+
+    x: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32] | None
+    original: npt.NDArray[np.float32] | None
+    least_sqnr_db: float | None = None
+    bound: str = ""
+
+
+def committed() -> list[FieldItem]:
+    """Return the files of all folders under `fixtures/field`, oldest maker first."""
+    folders = sorted((fixtures_folder() / "field").glob(f"*/{MANIFEST}"), key=lambda path: _ordinal(path.parent.name))
+    return [item for path in folders for item in read_field(path.parent)]
+
+
+def _ordinal(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
+def given(folders: tuple[str, ...]) -> list[FieldItem]:
+    """Return the files of the folders that the user named; UsageError where two have the same name."""
+    items = [item for folder in folders for item in read_field(Path(folder))]
+    unique([item.row.id for item in items], where=", ".join(folders))
+    return items
+
+
+def read_field(folder: Path) -> list[FieldItem]:
+    """Return the files of one folder; UsageError where it holds none, or a manifest that cannot be."""
+    manifest = _manifest(folder) if (folder / MANIFEST).exists() else _own_manifest(folder)
+    unique([row.id for row in manifest.files], where=folder)
+    for row in manifest.files:
+        _inside(folder, row.file)
+    return [FieldItem(str(folder), manifest.maker, row) for row in manifest.files]
+
+
+def _manifest(folder: Path) -> FieldManifest:
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise UsageError(f"not a readable manifest: {error}", where=path, do="export the files again") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
+    return validate(FieldManifest, data, where=path)
+
+
+def _own_manifest(folder: Path) -> FieldManifest:
+    if not folder.is_dir():
+        raise UsageError("no such folder of artifacts", where=folder, do="name an existing one with --field")
+    paths = sorted(path for path in folder.iterdir() if path.suffix in _RUNTIMES)
+    if not paths:
+        raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
+    told = _told(folder)
+    strangers = sorted(set(told) - {path.name for path in paths})
+    if strangers:
+        raise UsageError(f"no file {strangers[0]!r} here", where=folder / OWN, do="mend its name or delete the entry")
+    rows = tuple(_own_row(path, told.get(path.name)) for path in paths)
+    return FieldManifest(schema_version=SCHEMA, maker="", machine="", files=rows)
+
+
+def _told(folder: Path) -> dict[str, OwnFile]:
+    path = folder / OWN
+    rows = read_model(OwnFolder, path).file if path.exists() else []
+    unique([row.file for row in rows], where=path)
+    return {row.file: row for row in rows}
+
+
+def _own_row(path: Path, told: OwnFile | None) -> FieldFile:
+    return FieldFile(
+        id=f"own-{_UNSAFE.sub('_', path.name)}",
+        file=path.name,
+        runtime=(told and told.runtime) or _RUNTIMES[path.suffix],
+        engine=told.engine if told else None,
+        least_sqnr_db=told.least_sqnr_db if told else _LEAST_SQNR,
+        bytes=path.stat().st_size,
+        sha256=sha256_of(path),
+    )
+
+
+def seen(item: FieldItem) -> Seen:
+    """Return inputs and logits of one file; UsageError where they cannot be read."""
+    folder = Path(item.folder)
+    if not (folder / MANIFEST).exists():
+        return _own_seen(folder, _told(folder).get(item.row.file) or OwnFile(file=item.row.file))
+    arrays = _arrays(folder / SEEN)
+    row = item.row
+    x = arrays.get(f"x/{row.id}", arrays.get(f"x/{row.case}"))
+    if x is None:
+        raise UsageError(f"no inputs for {row.id}", where=folder / SEEN, do="export the files again")
+    own = {} if row.case else {"least_sqnr_db": row.least_sqnr_db, "bound": f"{OWN}: least_sqnr_db"}
+    return Seen(x, arrays.get(f"logits/{row.id}"), arrays.get(f"original/{row.case}"), **own)
+
+
+def _own_seen(folder: Path, told: OwnFile) -> Seen:
+    x = _array(folder, told.x) if told.x else np.random.default_rng(_SEED).standard_normal(told.input, np.float32)
+    logits = _array(folder, told.logits) if told.logits else None
+    return Seen(x, logits, None, told.least_sqnr_db, f"{OWN}: least_sqnr_db")
+
+
+def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:
+    path = _inside(folder, name)
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"not a readable array: {error}", where=path, do="save it with numpy.save") from None
+
+
+def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise UsageError(f"not a readable archive of arrays: {error}", where=path, do="export them again") from None
+
+
+def located(item: FieldItem, session: Path) -> Path:
+    """Return the path of the file, unpacked into the session's folder where it lies in an archive.
+
+    UsageError where its content is not what the manifest says.
+    """
+    folder = Path(item.folder)
+    manifest = _manifest(folder) if (folder / MANIFEST).exists() else None
+    if manifest is not None and manifest.archive:
+        folder = _unpacked(folder, manifest.archive, session)
+    path = _inside(folder, item.row.file)
+    if not path.is_file() or sha256_of(path) != item.row.sha256:
+        raise UsageError(f"{item.row.file} is not the file of the manifest", where=item.folder, do="export it again")
+    return path
+
+
+def _unpacked(folder: Path, archive: str, session: Path) -> Path:
+    source = _inside(folder, archive)
+    target = session / "field" / hashlib.sha256(str(source.absolute()).encode()).hexdigest()[:16]
+    done = target / "unpacked"
+    with locked(target):
+        if not done.exists():
+            target.mkdir(parents=True, exist_ok=True)
+            _unpack(source, target)
+            done.touch()
+    return target
+
+
+def _unpack(source: Path, target: Path) -> None:
+    """Unpack plain files with plain names; anything else in the archive is an error."""
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.isreg() else None
+                if stream is None or Path(member.name).name != member.name:
+                    raise UsageError(f"{member.name!r} is no plain file", where=source, do="export the files again")
+                (target / member.name).write_bytes(stream.read())
+    except (OSError, tarfile.TarError, EOFError, ValueError) as error:
+        raise UsageError(f"not a readable archive: {error}", where=source, do="export the files again") from None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the path of a plain file name; UsageError for one that leads elsewhere."""
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise UsageError(f"{name!r} is no plain file name", where=folder, do="keep the files beside the manifest")
+    return folder / name
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hex, read in pieces of 4 MiB."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 22):
+            total.update(piece)
+    return total.hexdigest()
+
+
+def selected(items: list[FieldItem], cases: tuple[str, ...], engines: tuple[Engine, ...]) -> Iterator[FieldItem]:
+    """Yield those that a run of these cases and engines checks; a file of no known case or engine always."""
+    for item in items:
+        row = item.row
+        if (not row.case or row.case in cases) and (row.engine is None or row.engine in engines):
+            yield item

@@ -1,0 +1,279 @@
+"""The gate: two PyTorch versions on one machine, four runs, one verdict.
+
+    OLD runs the suite and exports its files  ──▶ NEW runs the suite, and OLD's files ──▶ OLD runs NEW's files
+    both files of each variant, in pairs of fresh processes  ──▶ latency
+
+Each step leaves its result in the gate's folder under a marker written last. A gate that was killed leaves them there,
+and the same command goes on from them; a gate that ends takes its folder away.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from vitgate.judge.acceptance import Acceptances
+from vitgate.judge.consistency import read_consistent
+from vitgate.judge.crossing import MatrixRow, PairedLatency
+from vitgate.judge.pairs import Paired
+from vitgate.judge.verdict import compare, Verdict
+from vitgate.upgrade.disk import Tally, usage
+from vitgate.upgrade.environments import Environment, in_use, make
+from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.requirements import Side
+from vitgate.upgrade.suite import suite_folder, suite_variables
+
+from vitgate.build.cache import key_of
+from vitgate.errors import MachineError
+from vitgate.evidence import replacing
+from vitgate.field import FieldItem, read_field, seen
+from vitgate.judge.record import ClaimRow, Record
+from vitgate.session import SETTINGS
+from vitgate.upgrade import locks, pairs
+from vitgate.upgrade.runs import Request, Run, run_suite
+
+_SLOTS = 16  # gates that may ask the same question at once
+_STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a gate is asked: the two sides, the suite's options, a user's own folders of files.
+
+    `uv_args` and `python` decide how environments are made; `keep` is a folder for records and exports.
+    """
+
+    old: Side
+    new: Side
+    request: Request
+    cache: Path
+    field: tuple[Path, ...] = ()
+    uv_args: tuple[str, ...] = ()
+    python: str | None = None
+    latency: bool = True
+    keep: Path | None = None
+
+
+def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
+    """Run everything and judge it; UsageError and MachineError as the steps raise them."""
+    old, new = (
+        make(side, cache=order.cache, uv_args=order.uv_args, python=order.python, echo=echo)
+        for side in (order.old, order.new)
+    )
+    echo(disk_line([old, new]))
+    suite = suite_folder(order.cache)
+    with in_use(old), in_use(new), _slot(order, old, new, suite) as folder:
+        steps = Gate(order, old, new, suite, folder, Steps(echo))
+        verdict = steps.verdict(accepted)
+        if order.keep is not None:
+            steps.hand_out(order.keep)
+    return verdict
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The steps of one gate, in its folder."""
+
+    order: Order
+    old: Environment
+    new: Environment
+    suite: Path
+    folder: Path
+    steps: Steps
+
+    def verdict(self, accepted: Acceptances) -> Verdict:
+        """Go through the steps; what an earlier, killed gate has done is not done again."""
+        run = Run(**self._paths("old"), export=self._files("old"), field=self.order.field)
+        old = self._record("old", self.old, run)
+        run = Run(**self._paths("new"), export=self._files("new"), field=(self._files("old"),))
+        new = self._record("new", self.new, run)
+        matrix = [*_matrix(new, self._items("old")), *self._crossing()]
+        latency = self._latency() if self.order.latency else ()
+        return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
+
+    def _paths(self, name: str) -> dict[str, Path]:
+        return {"record": self.folder / f"{name}.json", "log": self.folder / f"{name}.log"}
+
+    def _files(self, name: str) -> Path:
+        return self.folder / name
+
+    def _items(self, name: str) -> list[FieldItem]:
+        return read_field(self._files(name))
+
+    def _record(self, name: str, environment: Environment, run: Run) -> Record:
+        def make() -> None:
+            with self.steps.step(f"{name}: the conformance suite on PyTorch {environment.torch}") as show:
+                progress = _time_left(show)
+                run_suite(environment, self.suite, self.order.request, run, progress)
+
+        self._once(name, make)
+        return read_consistent(run.record)
+
+    def _once(self, name: str, make: Callable[[], None]) -> None:
+        done = self.folder / f"{name}.done"
+        if not done.exists():
+            make()
+            done.touch()
+
+    def _crossing(self) -> Iterator[MatrixRow]:
+        """Let the old version run what the new one made: the devices that are updated late."""
+        items = self._items("new")
+        if not items:
+            return
+        run = Run(
+            **self._paths("crossing"),
+            field=(self._files("new"),),
+            only="test_field.py",
+            arguments=("-k", "test_artifacts"),
+        )
+        yield from _matrix(self._record("crossing", self.old, run), items)
+
+    def _latency(self) -> list[PairedLatency]:
+        path = self.folder / "latency.json"
+
+        def make() -> None:
+            rows = [row.model_dump() for row in self._paired()]
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(rows), encoding="utf-8")
+
+        self._once("latency", make)
+        return [PairedLatency(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+
+    def _paired(self) -> Iterator[PairedLatency]:
+        sides = {name: self._items(name) for name in ("old", "new")}
+        groups = dict.fromkeys((item.row.case, item.row.engine) for item in sides["old"] if item.cell)
+        for case, engine in groups:
+            with self.steps.step(f"latency: {case} on {engine}, pairs of processes") as show:
+                models = {name: _models(items, case, engine) for name, items in sides.items()}
+                x = self.folder / f"x-{case}.npy"
+                np.save(x, seen(next(item for item in sides["old"] if item.row.case == case)).x[:1])
+                found = pairs.compare_latency(
+                    self._side(self.old, models["old"]),
+                    self._side(self.new, models["new"]),
+                    x,
+                    str(engine),
+                    echo=lambda text, left, show=show: show(f"{text}, about {left:.0f} s left"),  # type: ignore[misc]
+                )
+            yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
+
+    def _side(self, environment: Environment, models: dict[str, tuple[str, str]]) -> pairs.Side:
+        env = {**SETTINGS, **suite_variables(self.suite)}
+        return pairs.Side(str(environment.python), models, env)  # type: ignore[arg-type]  # runtimes are of the manifest
+
+    def hand_out(self, target: Path) -> None:
+        """Copy records and logs to a folder of the user's."""
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+                shutil.copyfile(path, target / path.name)
+        except OSError as error:
+            raise MachineError(f"cannot keep the records: {error}", where=target, do="name another --keep") from None
+
+
+def _models(items: Sequence[FieldItem], case: str, engine: str | None) -> dict[str, tuple[str, str]]:
+    return {
+        str(item.row.variant): (str(Path(item.folder) / item.row.file), item.row.runtime)
+        for item in items
+        if (item.row.case, item.row.engine) == (case, engine)
+    }
+
+
+def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
+    """Yield one row for each file of the other side that the record's version was given."""
+    rows = {row.subject: row for row in record.claims if row.claim == "artifacts"}
+    for item in items:
+        row, cell = rows.get(item.row.id), item.cell
+        if row is not None and cell is not None:
+            yield MatrixRow(
+                maker=item.maker,
+                runner=record.environment.torch.partition("+")[0],
+                case=cell.case,
+                engine=cell.engine,
+                variant=cell.variant,
+                status=row.status,
+                outcome=row.outcome,
+                deviation=row.deviation,
+                message=row.message,
+                sqnr_db=_sqnr(row),
+                size_bytes=item.row.bytes,
+            )
+
+
+def _sqnr(row: ClaimRow) -> float | None:
+    found = [each.value for each in row.findings if (each.statistic, each.against) == ("sqnr", "maker")]
+    return found[0] if found else None
+
+
+def _paired_row(case: str, engine: str, variant: str, row: Paired) -> PairedLatency:
+    """What could not be measured has no numbers: it stands for itself, with a note."""
+    numbers = {name: getattr(row, name) for name in ("ratio", "low", "high", "old_ms", "new_ms")}
+    finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+    return PairedLatency(
+        case=case, engine=engine, variant=variant, pairs=row.pairs, verdict=row.word, note=row.note, **finite
+    )
+
+
+def disk_line(environments: Sequence[Environment]) -> str:
+    """Say how much of the disk the environments take together, what they share counted once."""
+    tally = Tally(usage(environment.folder) for environment in environments if environment.lock is not None)
+    return f"environments: {tally.bytes / 1e9:.1f} GB on disk, shared files counted once"
+
+
+@contextmanager
+def _slot(order: Order, old: Environment, new: Environment, suite: Path) -> Iterator[Path]:
+    """Give the folder of this question: the one that a killed gate left, or a new one; it goes when the gate ends.
+
+    Gates that ask the same question at once have a folder each.
+    """
+    home = order.cache / "gates"
+    for number in range(_SLOTS):
+        folder = home / f"{_key(order, old, new, suite)}-{number}"
+        with locks.if_free(home / "locks" / folder.name) as ours:
+            if ours:
+                _clear_stale(home, folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                yield folder
+                shutil.rmtree(folder, ignore_errors=True)
+                return
+    raise MachineError("too many gates ask the same question at once", where=home, do="wait for one to end")
+
+
+def _key(order: Order, old: Environment, new: Environment, suite: Path) -> str:
+    """Return what changes with everything that decides the steps' results."""
+    request = order.request
+    files = [Path(name) for name in (request.weights, f"{request.assets or ''}/image.png") if Path(name).is_file()]
+    files += [path for folder in order.field for path in sorted(folder.glob("*"))]
+    parts = {
+        "sides": [[str(side.python), sorted(side.versions.items())] for side in (old, new)],
+        "request": request.arguments(),
+        "field": [str(folder) for folder in order.field],
+        "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
+        "suite": suite.name,
+    }
+    return key_of(parts)
+
+
+def _clear_stale(home: Path, own: Path) -> None:
+    """Drop the folder if it is too old to go on from, and what other gates left long ago."""
+    for folder in home.glob("*-*"):
+        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+            with locks.if_free(home / "locks" / folder.name) as free:
+                if free or folder == own:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _time_left(show: Callable[[str], None]) -> Callable[[float], None]:
+    start = time.monotonic()
+
+    def progress(part: float) -> None:
+        left = (time.monotonic() - start) * (1 - part) / part if part > 0 else 0.0
+        show(f"{part:.0%}, about {left:.0f} s left")
+
+    return progress
