@@ -15,7 +15,15 @@ from vitgate.evidence import Evidence, Store
 from vitgate.judge.claims import read_claims
 from vitgate.judge.compare import margins, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
-from vitgate.judge.record import CellRow, ClaimRow, Environment, InputRow, Record
+from vitgate.judge.record import (
+    cell_deviation,
+    cell_outcome,
+    CellRow,
+    ClaimRow,
+    Environment,
+    InputRow,
+    Record,
+)
 from vitgate.plan import Plan
 from vitgate.variants import VARIANTS
 
@@ -83,8 +91,8 @@ def cell_row(cell: Cell, store: Store, rows: list[ClaimRow]) -> CellRow:
         case=cell.case,
         engine=cell.engine,
         variant=cell.variant,
-        outcome=_summary(own),
-        deviation=", ".join(sorted({row.deviation for row in own if row.status == "declared"})),
+        outcome=cell_outcome(own),
+        deviation=cell_deviation(own),
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
         build_seconds=built.get("seconds"),
@@ -120,17 +128,6 @@ def _latency(cell: Cell, store: Store) -> dict[str, Any]:
         "profiler_ms": own["profiled_ms"],
     }
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def _summary(rows: list[ClaimRow]) -> str:
-    """Say in a few words what the claims of one cell came to: the worst of them."""
-    if not rows:
-        return "not checked"
-    failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
-    if failed:
-        return f"FAILED: {', '.join(failed)}"
-    stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
-    return stopped[0] if stopped else "passed"
 
 
 def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:
