@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", where=path)
         known(row.cases, read_cases(), f"claim {row.id}: case", where=path)
     return {row.id: row for row in rows.claim}
+
+
+def expected_claims(cases: Collection[str], engines: Collection[str]) -> list[str]:
+    """Return the names of all claims about cells and engines that a whole run of these checks."""
+    names = []
+    for claim in read_claims().values():
+        cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
+        if claim.per == "cell":
+            names += [f"{claim.id}[{cell}]" for cell in cells]
+        elif claim.per == "engine":
+            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
+    return names
 
 
 def read_sentences(path: Path | None = None) -> dict[str, Sentence]:

@@ -43,7 +43,7 @@ class MatrixRow(Strict):
 
 
 class PairedLatency(Strict):
-    """Latency of one cell under both versions, taken in turns; `ratio` is new over old, `low` to `high` its interval."""
+    """Latency of one cell under both versions, taken in turns; `ratio` is new over old, `low` to `high` about it."""
 
     case: str
     engine: str

@@ -21,7 +21,7 @@ WORDS: tuple[Word, ...] = (
 """The words in the order in which a reader wants to see their rows."""
 
 CROSSING = "artifacts"
-"""The claim that holds cross-loading results: they are handed in as a matrix, and compared where both records have one."""
+"""The claim that holds cross-loading results: handed in as a matrix, and compared where both records have it."""
 
 
 class Side(Strict):

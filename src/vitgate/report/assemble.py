@@ -12,6 +12,7 @@ import numpy as np
 from vitgate import __version__
 from vitgate.cases import Cell
 from vitgate.evidence import Evidence, Store
+from vitgate.judge.claims import expected_claims as expected_names
 from vitgate.judge.claims import read_claims
 from vitgate.judge.compare import margins, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
@@ -56,14 +57,7 @@ def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
 
 def expected_claims(plan: Plan) -> list[str]:
     """Return the names of all claims about cells and engines that a whole run of this plan checks."""
-    names = []
-    for claim in read_claims().values():
-        cells = [cell for cell in claim.cells() if plan.selects(cell)]
-        if claim.per == "cell":
-            names += [f"{claim.id}[{cell}]" for cell in cells]
-        elif claim.per == "engine":
-            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
-    return names
+    return expected_names(plan.cases, plan.engines)
 
 
 def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
