@@ -1,0 +1,57 @@
+"""Text that came from a record is anybody's: what makes it harmless in a terminal, in XML and in Markdown.
+
+HTML needs nothing of its own here: its template escapes everything.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote, urlsplit
+
+_LONGEST = 300
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
+_NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectional overrides), surrogate, unassigned
+_OPENING = re.compile(r"(?<![\w])([@#])(?=\w)|(?<=\w)(#)(?=\d)")
+
+
+def clean(text: object) -> str:
+    """Return the text in one line without any character that a terminal, or XML, would take for something else."""
+    kept = (" " if char.isspace() else char for char in str(text))
+    return " ".join("".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT).split())
+
+
+def short(text: object) -> str:
+    """Return the text in one clean line of bounded length."""
+    line = clean(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def link(url: str) -> str:
+    """Return the address if it is a plain http or https one, otherwise nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    harmless = (
+        parts.scheme in ("http", "https") and parts.netloc and clean(url) == url and not set(url) & set("\"'<>` \\")
+    )
+    return url if harmless else ""
+
+
+def markdown(text: object) -> str:
+    """Escape the text for Markdown, also within a table: no markup, no HTML, nobody mentioned, no issue referred to."""
+    line = clean(text).replace("&", "&amp;").replace("<", "&lt;")
+    line = _MARKDOWN.sub(r"\\\1", line.replace(">", "\0")).replace("\0", "&gt;")
+    return re.sub(r"(\\#|@)(?=\w)", r"\1&#8203;", line).replace("://", "&#58;//")
+
+
+def code(text: object) -> str:
+    """Show the text as code in Markdown, escaped; unlike backticks, this cannot be closed from within."""
+    return f"<code>{markdown(text)}</code>"
+
+
+def markdown_link(title: str, url: str) -> str:
+    """Return a Markdown link, or the title alone where the address is not a plain one."""
+    target = link(url)
+    return f"[{markdown(title)}](<{quote(target, safe=':/?#&=%@+,;~!$*-._')}>)" if target else markdown(title)
