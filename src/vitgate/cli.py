@@ -25,6 +25,42 @@ Exit status:
   6  the environment stood in the way: in a run that was recorded, or of writing a file
 """
 
+_COMPARE = """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade.
+
+OLD and NEW are records that `pytest tests/conformance --record FILE` wrote, of the same cases, engines, weights
+and pictures. What a deviation declares for the new version is a regression all the same, until it is accepted.
+
+\b
+Examples:
+  vitgate compare 2.12.1.json 2.15.0.json
+  vitgate compare old.json new.json --accept xnnpack-gone --html verdict.html
+  vitgate compare old.json new.json --accept-file accepted.toml --markdown summary.md
+
+An entry of an accept file has four keys, all of them required:
+
+\b
+  [[accept]]
+  id = "xnnpack-gone"
+  reason = "we ship the frozen lite file"
+  owner = "ml-platform"
+  expires = 2027-01-31
+"""
+
+_MERGE = """Merge the records of the shards of one run into one, in any order.
+
+The shards must be of one PyTorch build, with the same packages, weights and pictures.
+
+\b
+Example:
+  vitgate merge shard-*.json -o 2.15.0.json
+
+\b
+Exit status:
+  0  written
+  4  usage: a record cannot be read, or the records are not of one run
+  6  the file cannot be written
+"""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)
 
@@ -72,31 +108,12 @@ def cli() -> None:
     """May I upgrade PyTorch without breaking the Vision Transformer that I deploy?"""
 
 
-@cli.command(epilog=EXIT_STATUSES)
+@cli.command(help=_COMPARE, epilog=EXIT_STATUSES)
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
 @report_options
 def compare(old: str, new: str, **values: Any) -> int:
-    """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade.
-
-    OLD and NEW are records that `pytest tests/conformance --record FILE` wrote, of the same cases, engines, weights
-    and pictures. What a deviation declares for the new version is a regression all the same, until it is accepted.
-
-    \b
-    Examples:
-      vitgate compare 2.12.1.json 2.15.0.json
-      vitgate compare old.json new.json --accept xnnpack-gone --html verdict.html
-      vitgate compare old.json new.json --accept-file accepted.toml --markdown summary.md
-
-    An entry of an accept file has four keys, all of them required:
-
-    \b
-      [[accept]]
-      id = "xnnpack-gone"
-      reason = "we ship the frozen lite file"
-      owner = "ml-platform"
-      expires = 2027-01-31
-    """
+    """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade."""
     from vitgate.judge.consistency import read_consistent
     from vitgate.judge.verdict import compare as compared
     from vitgate.report.verdict.emit import emit
@@ -107,24 +124,11 @@ def compare(old: str, new: str, **values: Any) -> int:
     return verdict.exit_status
 
 
-@cli.command()
+@cli.command(help=_MERGE)
 @click.argument("records", type=_FILE, nargs=-1, required=True)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write the merged record.")
 def merge(records: tuple[str, ...], output: str) -> int:
-    """Merge the records of the shards of one run into one, in any order.
-
-    The shards must be of one PyTorch build, with the same packages, weights and pictures.
-
-    \b
-    Example:
-      vitgate merge shard-*.json -o 2.15.0.json
-
-    \b
-    Exit status:
-      0  written
-      4  usage: a record cannot be read, or the records are not of one run
-      6  the file cannot be written
-    """
+    """Merge the records of the shards of one run into one, in any order."""
     from vitgate.judge.consistency import check_consistent, read_consistent
     from vitgate.judge.merge import merge as merged
 

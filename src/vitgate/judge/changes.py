@@ -74,7 +74,9 @@ def changes(old: Record, new: Record, rows: Iterable[VerdictRow]) -> Changes:
         calls=_outcomes(pairs, "calls"),
         warnings=(*_outcomes(pairs, "warnings"), *_listed(old.warnings, new.warnings, "warning")),
         operators=(*_outcomes(pairs, "lite_operators"), *_listed(old.new_operators, new.new_operators, "operators")),
-        bytecode=_differences(_bytecodes(old), _bytecodes(new)),
+        bytecode=tuple(
+            change for change in _differences(_bytecodes(old), _bytecodes(new)) if change.old and change.new
+        ),
         sizes=tuple(_sizes(old, new)),
         drift=tuple(_drift(old, new)),
     )
@@ -95,10 +97,16 @@ def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change
 
 def _outcomes(rows: list[VerdictRow], claim: str) -> tuple[Change, ...]:
     """Return the rows of a claim whose outcome or message is another one than before."""
-    own = [row for row in rows if row.claim == claim]
+    own = [row for row in rows if row.claim == claim and _has_both(row)]
     return _differences(
         {row.name: _in_words(row, old=True) for row in own}, {row.name: _in_words(row, old=False) for row in own}
     )
+
+
+def _has_both(row: VerdictRow) -> bool:
+    """Whether there was something to look at on both sides: a file that was never made has no operators."""
+    sides = [side for side in (row.old, row.new) if side is not None]
+    return len(sides) == 2 and not any(side.outcome.startswith(("failed at", "blocked by")) for side in sides)
 
 
 def _in_words(row: VerdictRow, *, old: bool) -> str:
@@ -106,7 +114,8 @@ def _in_words(row: VerdictRow, *, old: bool) -> str:
     if side is None:
         return ""
     error = f" with {side.error}" if side.error else ""
-    return f"{side.outcome}{error}" + (f": {side.message}" if side.message else "")
+    message = side.message.removeprefix(f"{side.outcome}: ")
+    return f"{side.outcome}{error}" + (f": {message}" if message else "")
 
 
 def _listed(old: tuple[str, ...], new: tuple[str, ...], what: str) -> tuple[Change, ...]:

@@ -12,6 +12,8 @@ from vitgate.judge.crossing import public
 from vitgate.judge.paired import Judged, VerdictRow
 from vitgate.judge.record import Record
 
+_CAUSES = 8  # that the sentence names
+_LONGEST = 100  # characters of a name in it
 MAY_UPGRADE, REGRESSED, ENVIRONMENT = 0, 1, 6
 
 
@@ -62,8 +64,9 @@ class Conclusion:
     def _red(self) -> str:
         old, new = self._versions()
         red = [cause for cause in self.causes if cause.red]
-        parts = [f"{_named(cause)}: {_advised(cause)}" for cause in red]
-        mend = f" Mend the acceptances: {'; '.join(self.problems)}." if self.problems else ""
+        parts = [f"{_named(cause)}: {_advised(cause)}" for cause in red[:_CAUSES]]
+        parts += [f"And {len(red) - _CAUSES} more."] if len(red) > _CAUSES else []
+        mend = f" Mend the acceptances: {'; '.join(self.problems[:_CAUSES])}." if self.problems else ""
         if not self._compared():
             return f"No answer for PyTorch {old} → {new}: no claim could be compared.{mend}"
         if not red:
@@ -108,7 +111,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _named(cause: Cause) -> str:
-    return f"{cause.id} ({cause.rows[0] if len(cause.rows) == 1 else _count(len(cause.rows), 'row')})"
+    rows = cause.rows[0][:_LONGEST] if len(cause.rows) == 1 else _count(len(cause.rows), "row")
+    return f"{cause.id[:_LONGEST]} ({rows})"
 
 
 def _advised(cause: Cause) -> str:

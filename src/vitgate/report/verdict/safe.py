@@ -10,9 +10,8 @@ import unicodedata
 from urllib.parse import quote, urlsplit
 
 _LONGEST = 300
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~])")
 _NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectional overrides), surrogate, unassigned
-_OPENING = re.compile(r"(?<![\w])([@#])(?=\w)|(?<=\w)(#)(?=\d)")
 
 
 def clean(text: object) -> str:
@@ -21,10 +20,10 @@ def clean(text: object) -> str:
     return " ".join("".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT).split())
 
 
-def short(text: object) -> str:
+def short(text: object, longest: int = _LONGEST) -> str:
     """Return the text in one clean line of bounded length."""
     line = clean(text)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def link(url: str) -> str:
@@ -41,8 +40,7 @@ def link(url: str) -> str:
 
 def markdown(text: object) -> str:
     """Escape the text for Markdown, also within a table: no markup, no HTML, nobody mentioned, no issue referred to."""
-    line = clean(text).replace("&", "&amp;").replace("<", "&lt;")
-    line = _MARKDOWN.sub(r"\\\1", line.replace(">", "\0")).replace("\0", "&gt;")
+    line = _MARKDOWN.sub(r"\\\1", clean(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"(\\#|@)(?=\w)", r"\1&#8203;", line).replace("://", "&#58;//")
 
 

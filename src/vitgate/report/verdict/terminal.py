@@ -74,7 +74,11 @@ def _line(console: Console, text: str, style: str = "") -> None:
 def _cause(console: Console, cause: Cause) -> None:
     style = "bold red" if cause.red else "yellow"
     _line(console, "")
-    _line(console, f"{cause.id}: {views.standing(cause)}, {len(cause.rows)} of them", style)
+    _line(
+        console,
+        f"{cause.id}: {views.standing(cause)} ({len(cause.rows)} {'row' if len(cause.rows) == 1 else 'rows'})",
+        style,
+    )
     console.print(Text(f"  {clean(cause.says)}"), soft_wrap=True)
     if cause.advice:
         console.print(Text(f"  instead: {clean(cause.advice)}"), soft_wrap=True)
@@ -112,7 +116,9 @@ def _section(console: Console, section: views.Section, shown: int) -> None:
 
 def _table(console: Console, title: str, headings: tuple[str, ...]) -> Table:
     frame = box.ROUNDED if console.is_terminal else box.ASCII
-    table = Table(title=Text(f"\n{title}"), title_justify="left", box=frame)
+    _line(console, "")
+    _line(console, title, "bold")
+    table = Table(box=frame)
     for heading in headings:
         table.add_column(Text(clean(heading)), overflow="fold")
     return table
