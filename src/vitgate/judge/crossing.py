@@ -91,6 +91,8 @@ def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[
             raise UsageError(what, where="the matrix", do="hand in the crossings of these two")
         rows.append(_judge(row, _own(old if pair == versions else new, row)))
     cells = dict.fromkeys((row.case, row.engine, row.variant) for row in matrix)
+    if versions[0] == versions[1]:  # a version against itself: the crossings are the diagonal
+        return rows
     return [*(own for cell in cells for own in _diagonals(old, new, cell)), *rows]
 
 
