@@ -33,6 +33,7 @@ def merge(records: Sequence[Record]) -> Record:
     if not records:
         raise UsageError("there is nothing to merge", do="name at least one record")
     _one("versions of vitgate", [record.vitgate for record in records])
+    environment = _environment([record.environment for record in records])
     claims = sorted(_rows("row", [row for record in records for row in record.claims], _claim_name), key=_place)
     cases = sorted({name for record in records for name in record.cases}, key=_case_place)
     engines = sorted({name for record in records for name in record.engines}, key=_engine_place)
@@ -45,7 +46,7 @@ def merge(records: Sequence[Record]) -> Record:
         engines=tuple(engines),
         complete=False,
         missing=missing,
-        environment=_environment([record.environment for record in records]),
+        environment=environment,
         inputs=tuple(_inputs(records)),
         cells=tuple(_cells(records, claims)),
         claims=tuple(claims),

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vitgate.judge.verdict import Verdict
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import clean, link
+from vitgate.report.verdict.safe import link, printable
 
 
 def render(verdict: Verdict) -> str:
@@ -36,4 +36,4 @@ def render(verdict: Verdict) -> str:
 
 def _shown(value: object) -> object:
     """Clean what an expression gives before it is escaped; what is safe HTML already is not text."""
-    return clean(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -14,10 +14,15 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~])")
 _NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectional overrides), surrogate, unassigned
 
 
+def printable(text: str) -> str:
+    """Return the text without any character that a terminal, or XML, would take for something else than text."""
+    kept = (" " if char.isspace() else char for char in text)
+    return "".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT)
+
+
 def clean(text: object) -> str:
-    """Return the text in one line without any character that a terminal, or XML, would take for something else."""
-    kept = (" " if char.isspace() else char for char in str(text))
-    return " ".join("".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT).split())
+    """Return the printable text in one line, without needless space."""
+    return " ".join(printable(str(text)).split())
 
 
 def short(text: object, longest: int = _LONGEST) -> str:
