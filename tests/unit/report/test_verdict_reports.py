@@ -13,7 +13,7 @@ from vitgate.errors import MachineError
 from vitgate.judge.acceptance import Acceptance, Acceptances
 from vitgate.judge.record import read_record
 from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
-from vitgate.report.verdict import html, junit, markdown, terminal
+from vitgate.report.verdict import html, junit, markdown, terminal, views
 from vitgate.report.verdict.emit import emit, ReportOptions
 from vitgate.report.verdict.safe import clean, link, markdown_link
 from vitgate.report.verdict.safe import markdown as escaped
@@ -238,6 +238,10 @@ def test_the_page_answers_first_and_is_whole(real):
     assert "prefers-color-scheme: dark" in text and ("meta", "name", "viewport") in page.attributes
     for row in real.rows:
         assert row.name in texts
+    red = [cause for cause in real.causes if cause.red]
+    assert page.attributes.count(("section", "class", "cause red")) == len(red) < len(real.causes)
+    words = [f"{count} {word}" for word, count in views.counts(real).items()]
+    assert f"{', '.join(words)}." in texts
 
 
 def test_the_page_needs_nothing_from_elsewhere(real):
