@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,8 +194,8 @@ def seen(item: FieldItem) -> Seen:
     x = arrays.get(f"x/{row.id}", arrays.get(f"x/{row.case}"))
     if x is None:
         raise UsageError(f"no inputs for {row.id}", where=folder / SEEN, do="export the files again")
-    own = {} if row.case else {"least_sqnr_db": row.least_sqnr_db, "bound": f"{OWN}: least_sqnr_db"}
-    return Seen(x, arrays.get(f"logits/{row.id}"), arrays.get(f"original/{row.case}"), **own)
+    logits, bound = arrays.get(f"logits/{row.id}"), None if row.case else row.least_sqnr_db
+    return Seen(x, logits, arrays.get(f"original/{row.case}"), bound, f"{OWN}: least_sqnr_db")
 
 
 def _own_seen(folder: Path, told: OwnFile) -> Seen:
@@ -276,7 +276,7 @@ def sha256_of(path: Path) -> str:
     return total.hexdigest()
 
 
-def selected(items: list[FieldItem], cases: tuple[str, ...], engines: tuple[Engine, ...]) -> Iterator[FieldItem]:
+def selected(items: list[FieldItem], cases: Collection[str], engines: Collection[str]) -> Iterator[FieldItem]:
     """Yield those that a run of these cases and engines checks; a file of no known case or engine always."""
     for item in items:
         row = item.row

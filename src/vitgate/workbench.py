@@ -18,7 +18,7 @@ import numpy as np
 
 from vitgate.build.cache import ArtifactCache, digest, key_of
 from vitgate.cases import Cell, read_cases
-from vitgate.engines import Engine
+from vitgate.engines import Engine, engine_named
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
@@ -395,7 +395,7 @@ class Workbench(Observations):
 
         self.environment()
         item = next(item for item in read_field(Path(folder)) if item.row.id == name)
-        with engine_set(item.row.engine or torch.backends.quantized.engine):
+        with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
             run = runtimes.load(item.row.runtime, str(located(item, Path(self.plan.session))))
             pictures = [torch.from_numpy(picture[None]) for picture in seen(item).x]
             logits = np.concatenate([run(picture).numpy() for picture in pictures])

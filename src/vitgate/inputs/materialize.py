@@ -46,7 +46,7 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
     row = read_standin(case)
 
     def make(path: Path) -> None:
-        state = standin.generate(standin.vit_shapes(**row.shapes), fixtures_folder() / row.head)
+        state = standin.generate(standin.vit_shapes(**row.shapes.model_dump()), fixtures_folder() / row.head)
         if (digest := standin.digest(state)) != row.sha256:
             raise MachineError(
                 f"the generated weights have sha256 {digest[:16]}…, not the pinned {row.sha256[:16]}…",

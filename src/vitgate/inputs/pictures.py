@@ -24,17 +24,24 @@ class PictureRow(Strict):
     margin: float
 
 
-class StandinFile(Strict):
-    """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures.
+class Sizes(Strict):
+    """What `vitgate.inputs.standin.vit_shapes` needs to know of the model."""
 
-    `shapes` are the arguments of `vitgate.inputs.standin.vit_shapes`.
-    """
+    embed_dim: int
+    depth: int
+    patch: int
+    image: int
+    classes: int
+
+
+class StandinFile(Strict):
+    """The whole of a stand-in's TOML file: generator version, pinned digest, head file, embedded pictures."""
 
     model: str
     generator: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     head: str
-    shapes: dict[str, int]
+    shapes: Sizes
     fallback_reference: str
     picture: list[PictureRow]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique
 from vitgate.engines import Engine, ENGINES
+from vitgate.field import committed, given, selected
 from vitgate.variants import VariantName, VARIANTS
 
 
@@ -23,7 +25,7 @@ class Claim(Strict):
     """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
 
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
-    test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, the session.
+    test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
     """
 
     id: str
@@ -67,6 +69,22 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
         known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", where=path)
         known(row.cases, read_cases(), f"claim {row.id}: case", where=path)
     return {row.id: row for row in rows.claim}
+
+
+def expected_claims(cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of all claims about cells, engines and files that a whole run of these checks.
+
+    `field` are the folders of files that the user named.
+    """
+    names = [f"field[{item.row.id}]" for item in selected(committed(), cases, engines)]
+    names += [f"artifacts[{item.row.id}]" for item in selected(given(field), cases, engines)]
+    for claim in read_claims().values():
+        cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
+        if claim.per == "cell":
+            names += [f"{claim.id}[{cell}]" for cell in cells]
+        elif claim.per == "engine":
+            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
+    return names
 
 
 def read_sentences(path: Path | None = None) -> dict[str, Sentence]:

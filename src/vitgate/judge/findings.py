@@ -145,9 +145,8 @@ def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
     """Return how far a file's logits are from what its maker saw, and from its float original as the maker saw it.
 
     Of a file about which nothing was recorded it is judged that the numbers are numbers, and come out the same again.
-    A file's own error, its SQNR against the float original, is the measure for both: `distance` is how much further than
-    that the numbers have moved, `sqnr_change` how much the error itself has grown. What a user recorded beside a file
-    has the user's own bound.
+    A file's own error, its SQNR against the float original, is the measure: `distance` is how much further than that
+    the numbers have moved, `sqnr_change` how much the error has grown. What a user recorded has the user's own bound.
     """
     logits = outputs.arrays["logits"]
     finite = float(logits.size > 0 and bool(np.isfinite(logits).all()))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +111,10 @@ class Environment(Strict):
 
 
 class Record(Strict):
-    """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing."""
+    """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
+
+    `shard` says which parts of a run that was split up are in it: `2/5`, after merging `2+3/5`; a whole run has none.
+    """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
     created: str
@@ -125,22 +129,23 @@ class Record(Strict):
     claims: tuple[ClaimRow, ...]
     warnings: tuple[str, ...] = ()
     new_operators: tuple[str, ...] = ()
+    shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
 
-    def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all; MachineError where that is not possible."""
+    def write(self, path: Path, *, option: str = "--record") -> None:
+        """Write it as JSON, whole or not at all; MachineError, naming the option, where that is not possible."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             what = f"cannot write the record: {error.strerror}"
-            raise MachineError(what, where=path, do="name another file with --record") from None
+            raise MachineError(what, where=path, do=f"name another file with {option}") from None
 
 
 def read_record(path: Path) -> Record:
     """Read a record; UsageError for one that is truncated, of no known schema, or with rows of the same name."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"not a readable record: {error}", where=path, do="make it again") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
@@ -153,6 +158,30 @@ def read_record(path: Path) -> Record:
     unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
     return record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON; a key that stands twice would hide its first value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def cell_outcome(rows: Sequence[ClaimRow]) -> str:
+    """Say in a few words what the claims of one cell came to: the worst of them."""
+    if not rows:
+        return "not checked"
+    failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
+    if failed:
+        return f"FAILED: {', '.join(failed)}"
+    stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
+    return stopped[0] if stopped else "passed"
+
+
+def cell_deviation(rows: Sequence[ClaimRow]) -> str:
+    """Name the deviations by which claims of one cell are declared."""
+    return ", ".join(sorted({row.deviation for row in rows if row.status == "declared"}))
 
 
 def json_schema() -> dict[str, Any]:

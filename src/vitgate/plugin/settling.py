@@ -54,7 +54,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
         message=settled.message,
         case=cell.case if cell else "",
         engine=cell.engine if cell else "",
-        variant=cell.variant if cell and claim.per in ("cell", "file") else "",
+        variant=cell.variant if cell and claim.per == "cell" else "",
     )
 
 

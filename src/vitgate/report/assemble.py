@@ -12,11 +12,19 @@ import numpy as np
 from vitgate import __version__
 from vitgate.cases import Cell
 from vitgate.evidence import Evidence, Store
-from vitgate.field import committed, given, selected
+from vitgate.judge.claims import expected_claims as expected_names
 from vitgate.judge.claims import read_claims
 from vitgate.judge.compare import margins, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
-from vitgate.judge.record import CellRow, ClaimRow, Environment, InputRow, Record
+from vitgate.judge.record import (
+    cell_deviation,
+    cell_outcome,
+    CellRow,
+    ClaimRow,
+    Environment,
+    InputRow,
+    Record,
+)
 from vitgate.plan import Plan
 from vitgate.variants import VARIANTS
 
@@ -49,16 +57,7 @@ def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
 
 def expected_claims(plan: Plan) -> list[str]:
     """Return the names of all claims about cells and engines that a whole run of this plan checks."""
-    names: list[str] = []
-    for claim, items in (("field", committed()), ("artifacts", given(plan.field))):
-        names += [f"{claim}[{item.row.id}]" for item in selected(items, plan.cases, plan.engines)]
-    for claim in read_claims().values():
-        cells = [cell for cell in claim.cells() if plan.selects(cell)]
-        if claim.per == "cell":
-            names += [f"{claim.id}[{cell}]" for cell in cells]
-        elif claim.per == "engine":
-            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
-    return names
+    return expected_names(plan.cases, plan.engines, plan.field)
 
 
 def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
@@ -86,8 +85,8 @@ def cell_row(cell: Cell, store: Store, rows: list[ClaimRow]) -> CellRow:
         case=cell.case,
         engine=cell.engine,
         variant=cell.variant,
-        outcome=_summary(own),
-        deviation=", ".join(sorted({row.deviation for row in own if row.status == "declared"})),
+        outcome=cell_outcome(own),
+        deviation=cell_deviation(own),
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
         build_seconds=built.get("seconds"),
@@ -123,17 +122,6 @@ def _latency(cell: Cell, store: Store) -> dict[str, Any]:
         "profiler_ms": own["profiled_ms"],
     }
     return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
-
-
-def _summary(rows: list[ClaimRow]) -> str:
-    """Say in a few words what the claims of one cell came to: the worst of them."""
-    if not rows:
-        return "not checked"
-    failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
-    if failed:
-        return f"FAILED: {', '.join(failed)}"
-    stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
-    return stopped[0] if stopped else "passed"
 
 
 def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:

@@ -83,8 +83,9 @@ def _write_standins(folder: Path) -> None:
     while waiting and time.monotonic() < deadline and not is_abandoned(folder):
         for case in [name for name in waiting if store.has("source", name)]:
             waiting.remove(case)
-            if store.find("source", case).values["kind"] == "standin":
-                Workbench(_plan(folder)).weights(case)
+            bench = Workbench(_plan(folder))
+            if bench.source(case).values["kind"] == "standin":
+                bench.weights(case)
         time.sleep(0.05)
 
 

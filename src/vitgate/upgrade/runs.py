@@ -91,6 +91,7 @@ def run_suite(
             errors="replace",
             env=_variables(suite),
             pass_fds=keep,
+            cwd=suite,
             start_new_session=True,  # the leash's own; see there
         )
         with process:

@@ -1,0 +1,60 @@
+"""Text that came from a record is anybody's: what makes it harmless in a terminal, in XML and in Markdown.
+
+HTML needs nothing of its own here: its template escapes everything.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote, urlsplit
+
+_LONGEST = 300
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~])")
+_NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectional overrides), surrogate, unassigned
+
+
+def printable(text: str) -> str:
+    """Return the text without any character that a terminal, or XML, would take for something else than text."""
+    kept = (" " if char.isspace() else char for char in text)
+    return "".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT)
+
+
+def clean(text: object) -> str:
+    """Return the printable text in one line, without needless space."""
+    return " ".join(printable(str(text)).split())
+
+
+def short(text: object, longest: int = _LONGEST) -> str:
+    """Return the text in one clean line of bounded length."""
+    line = clean(text)
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def link(url: str) -> str:
+    """Return the address if it is a plain http or https one, otherwise nothing."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    harmless = (
+        parts.scheme in ("http", "https") and parts.netloc and clean(url) == url and not set(url) & set("\"'<>` \\")
+    )
+    return url if harmless else ""
+
+
+def markdown(text: object) -> str:
+    """Escape the text for Markdown, also within a table: no markup, no HTML, nobody mentioned, no issue referred to."""
+    line = _MARKDOWN.sub(r"\\\1", clean(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"(\\#|@)(?=\w)", r"\1&#8203;", line).replace("://", "&#58;//")
+
+
+def code(text: object) -> str:
+    """Show the text as code in Markdown, escaped; unlike backticks, this cannot be closed from within."""
+    return f"<code>{markdown(text)}</code>"
+
+
+def markdown_link(title: str, url: str) -> str:
+    """Return a Markdown link, or the title alone where the address is not a plain one."""
+    target = link(url)
+    return f"[{markdown(title)}](<{quote(target, safe=':/?#&=%@+,;~!$*-._')}>)" if target else markdown(title)

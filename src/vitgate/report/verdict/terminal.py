@@ -1,0 +1,124 @@
+"""A verdict on the terminal: the causes first, what differs, and the answer as the last line."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vitgate.judge.causes import Cause
+from vitgate.judge.paired import Word
+from vitgate.judge.verdict import Verdict
+from vitgate.report.verdict import views
+from vitgate.report.verdict.safe import clean, short
+
+Color = Literal["auto", "always", "never"]
+_SHOWN = 6  # names of a cause, lines of a list of differences: the other reports have all of them
+_PLAIN_WIDTH = 160
+_STYLES: dict[Word, str] = {
+    "same": "green",
+    "fixed": "green",
+    "regressed": "bold red",
+    "missing": "bold red",
+    "environment error": "bold red",
+    "broken in both": "yellow",
+    "not comparable": "dim",
+}
+
+
+def write(verdict: Verdict, file: TextIO, color: Color) -> None:
+    """Write the report; colours, frames and the terminal's width only where somebody looks at it."""
+    console = _console(file, color)
+    _line(console, f"vitgate: {views.title(verdict)}", "bold")
+    words = views.counts(verdict)
+    _line(console, ", ".join(f"{count} {word}" for word, count in words.items()) or "no rows")
+    for cause in verdict.causes:
+        _cause(console, cause)
+    for row in (row for row in verdict.rows if row.word == "missing" and not row.red):
+        _line(console, f"only in the new record: {row.name}", "dim")
+    _tables(console, verdict)
+    for entry in verdict.accepted:
+        who = f" by {entry.owner} until {entry.expires}: {entry.reason}" if entry.owner else ""
+        _line(console, f"accepted ({entry.where}): {entry.id}{who}")
+    for problem in verdict.problems:
+        _line(console, f"acceptance: {problem}", "bold red")
+    _line(console, "")
+    _line(console, verdict.answer, {0: "bold green", 1: "bold red"}.get(verdict.exit_status, "bold yellow"))
+
+
+def _console(file: TextIO, color: Color) -> Console:
+    """Return a console; NO_COLOR turns colours off unless they are asked for by name."""
+    coloured = color == "always" or (color == "auto" and file.isatty() and not os.environ.get("NO_COLOR"))
+    return Console(
+        file=file,
+        force_terminal=coloured,
+        no_color=not coloured,
+        color_system="standard" if coloured else None,
+        width=None if file.isatty() else _PLAIN_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    """Write one line, however long: whoever reads the last one by a program gets all of it."""
+    console.print(Text(clean(text), style=style), soft_wrap=True)
+
+
+def _cause(console: Console, cause: Cause) -> None:
+    style = "bold red" if cause.red else "yellow"
+    _line(console, "")
+    _line(
+        console,
+        f"{cause.id}: {views.standing(cause)} ({len(cause.rows)} {'row' if len(cause.rows) == 1 else 'rows'})",
+        style,
+    )
+    console.print(Text(f"  {clean(cause.says)}"), soft_wrap=True)
+    if cause.advice:
+        console.print(Text(f"  instead: {clean(cause.advice)}"), soft_wrap=True)
+    if cause.link:
+        console.print(Text(f"  {clean(cause.link)}"), soft_wrap=True)
+    more = f" and {len(cause.rows) - _SHOWN} more" if len(cause.rows) > _SHOWN else ""
+    names = ", ".join(map(clean, cause.rows[:_SHOWN]))
+    console.print(Text(f"  {names}{more}", style="dim"), soft_wrap=True)
+
+
+def _tables(console: Console, verdict: Verdict) -> None:
+    found = views.grid(verdict)
+    if found.lines:
+        table = _table(console, "Files of one version under the other", ("Cell", *found.headings))
+        for cell, crossings in found.lines:
+            table.add_row(
+                Text(clean(cell)), *(Text(clean(text), _STYLES[word] if word else "") for text, word in crossings)
+            )
+        console.print(table)
+    if verdict.latency:
+        lines = tuple(views.latency_cells(item.row) for item in verdict.latency)
+        _section(console, views.Section("Latency, measured in pairs", views.LATENCY_HEADINGS, lines), len(lines))
+    for section in views.sections(verdict):
+        _section(console, section, _SHOWN)
+
+
+def _section(console: Console, section: views.Section, shown: int) -> None:
+    table = _table(console, f"{section.title} ({len(section.lines)})", section.headings)
+    for line in section.lines[:shown]:
+        table.add_row(*(Text(short(text)) for text in line))
+    console.print(table)
+    if len(section.lines) > shown:
+        _line(console, f"  and {len(section.lines) - shown} more: see --html or --json", "dim")
+
+
+def _table(console: Console, title: str, headings: tuple[str, ...]) -> Table:
+    frame = box.ROUNDED if console.is_terminal else box.ASCII
+    _line(console, "")
+    _line(console, title, "bold")
+    table = Table(box=frame)
+    for heading in headings:
+        table.add_column(Text(clean(heading)), overflow="fold")
+    return table

@@ -1,0 +1,188 @@
+"""Shards: whatever the order and the grouping, the record is the one that a whole run would have written."""
+
+import string
+
+import pytest
+
+from vitgate.data import fixtures_folder
+from vitgate.errors import UsageError
+from vitgate.judge.consistency import check_consistent
+from vitgate.judge.merge import merge
+from vitgate.judge.record import read_record, Record
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
+
+few = settings(max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+texts = st.lists(st.sampled_from(string.ascii_lowercase[:4]), max_size=3).map(tuple)
+
+
+def release(version: str) -> Record:
+    return read_record(fixtures_folder() / "records" / f"{version}.json")
+
+
+def part(whole: Record, index: int, of: int) -> Record:
+    """Return the shard of a whole record that holds every `of`-th case and engine, and as many of the other rows."""
+    groups = [(case, engine) for case in whole.cases for engine in whole.engines]
+    own = groups[index::of]
+    others = [row for row in whole.claims if not row.engine]
+    claims = [row for row in whole.claims if (row.case, row.engine) in own] + others[index::of]
+    cells = [row for row in whole.cells if (row.case, row.engine) in own]
+    fields = {"claims": tuple(claims), "cells": tuple(cells), "complete": False, "shard": f"{index + 1}/{of}"}
+    return whole.model_copy(update=fields)
+
+
+@pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_shards_of_a_run_make_the_run(version, count):
+    whole = release(version)
+    shards = [part(whole, index, count) for index in range(count)]
+
+    merged = merge(shards[::-1])
+
+    assert merged.complete
+    assert merged.model_copy(update={"shard": ""}) == whole
+    check_consistent(merged, where="the merged record")
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_without_one_of_its_shards_a_run_is_not_complete(lost):
+    shards = [part(release("2.12.1"), index, 3) for index in range(3) if index != lost]
+
+    merged = merge(shards)
+
+    assert not merged.complete
+    assert merged.shard == "+".join(str(n) for n in (1, 2, 3) if n != lost + 1) + "/3"
+
+
+def test_a_run_whose_shards_left_a_claim_out_is_not_complete():
+    shards = [part(release("2.12.1"), index, 2) for index in range(2)]
+    shards[0] = shards[0].model_copy(update={"claims": shards[0].claims[1:]})
+
+    assert not merge(shards).complete
+
+
+def test_a_whole_record_is_left_as_it_is():
+    whole = release("2.15.0")
+
+    assert merge([whole]) == merge([whole, whole]) == whole
+
+
+@few
+@given(data=st.data())
+def test_order_grouping_and_repetition_do_not_matter(record, claim_row, cell_row, data):
+    rows = [claim_row(name, variant) for name in ("label", "size", "unknown") for variant in ("lite", "optimized")]
+    lines = [cell_row(variant, case="digits", build_seconds=None) for variant in ("lite", "optimized")]
+
+    def draw() -> Record:
+        claims = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.name))
+        cells = data.draw(st.lists(st.sampled_from(lines), unique_by=lambda row: row.variant))
+        seconds = data.draw(st.none() | st.floats(0.125, 8.0))
+        present = {row.name for row in claims}
+        names = data.draw(st.sets(st.sampled_from([*(row.name for row in rows), "calls"])))
+        return record(
+            created=data.draw(st.sampled_from(["2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"])),
+            cases=data.draw(st.permutations(["digits", "deit_base"]).map(tuple)),
+            claims=tuple(claims),
+            cells=tuple(row.model_copy(update={"build_seconds": seconds}) for row in cells),
+            missing=tuple(sorted(names - present)),
+            complete=False,
+            warnings=data.draw(texts),
+            shard=data.draw(st.sampled_from(["", "1/3", "2/3", "1+3/3"])),
+        )
+
+    a, b, c = draw(), draw(), draw()
+    whole = merge([a, b, c])
+
+    assert merge([c, a, b]) == merge([b, merge([c, a])]) == merge([merge([a, b]), c]) == whole
+    assert merge([whole, whole]) == merge([whole, b]) == whole
+    assert {row.name for row in whole.claims} == {row.name for each in (a, b, c) for row in each.claims}
+    assert not {row.name for row in whole.claims} & set(whole.missing)
+
+
+def test_what_one_shard_misses_and_another_has_is_not_missing(record, claim_row):
+    one = record(missing=("size[digits-qnnpack-lite]", "calls", "weights[x]"), complete=False)
+    two = record(claims=(claim_row("size"), claim_row("calls", "", subject="load")))
+
+    assert merge([one, two]).missing == ("weights[x]",)
+
+
+def test_the_earliest_start_counts(record):
+    made = [record(created=f"2026-01-0{day}T00:00:00+00:00") for day in (3, 1, 2)]
+
+    assert merge(made).created == made[1].created
+
+
+def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(record, claim_row, cell_row):
+    fields = {"case": "digits", "outcome": "passed", "latency_ratio": None}
+    one = record(claims=(claim_row(),), cells=(cell_row(build_seconds=3.0, **fields),))
+    gone = {"status": "declared", "outcome": "failed at run", "deviation": "d"}
+    two = record(
+        claims=(claim_row("size", **gone),), cells=(cell_row(build_seconds=2.0, **{**fields, "latency_ratio": 0.4}),)
+    )
+
+    cell = merge([one, two]).cells[0]
+
+    assert (cell.outcome, cell.deviation) == ("failed at run", "d")
+    assert (cell.build_seconds, cell.latency_ratio) == (2.0, 0.4)
+
+
+def test_a_row_of_which_two_records_say_different_things_is_refused(record, claim_row, refuses):
+    other = record(claims=(claim_row(message="else"),))
+
+    refuses(lambda: merge([record(), other]), "label[digits-qnnpack-lite]", "different things")
+
+
+def test_a_cell_of_two_sizes_is_refused(record, cell_row, refuses):
+    one, two = (record(cells=(cell_row(case="digits", size_bytes=size),)) for size in (1, 2))
+
+    refuses(lambda: merge([one, two]), "size_bytes", "digits-qnnpack-lite")
+
+
+@pytest.mark.parametrize(
+    "field", ["torch", "commit", "configuration_digest", "packages", "python", "machine", "cpu_capability", "xnnpack"]
+)
+def test_records_of_different_environments_are_refused(record, environment, refuses, field):
+    value = {"packages": {"torch": "0"}, "xnnpack": True}.get(field, "other")
+    other = record(environment=environment.model_copy(update={field: value}))
+
+    refuses(lambda: merge([record(), other]), "different", field)
+
+
+def test_machines_of_one_kind_may_have_different_names(record, environment):
+    other = record(environment=environment.model_copy(update={"cpu": "Another", "cores": 4}))
+
+    merged = merge([record(), other])
+
+    assert (merged.environment.cpu, merged.environment.cores) == ("Another | Some Xeon", 2)
+
+
+def test_records_of_different_inputs_suites_or_splits_are_refused(record, refuses):
+    inputs = (record().inputs[0].model_copy(update={"weights_digest": "ff"}),)
+
+    refuses(lambda: merge([record(), record(inputs=inputs)]), "inputs of digits")
+    refuses(lambda: merge([record(), record(vitgate="9")]), "versions of vitgate", "9")
+    refuses(lambda: merge([record(shard="1/2"), record(shard="1/3")]), "numbers of shards")
+    refuses(lambda: merge([record(shard="3/2")]), "no shard 3 of 2")
+    refuses(lambda: merge([]), "nothing to merge")
+
+
+@pytest.mark.parametrize("shard", ["0/2", "1", "a/b", "1/2/3", "1+/2", "-1/2"])
+def test_a_shard_that_is_none_is_refused(record, shard, data_file, refuses):
+    path = data_file("record.json", record().model_dump_json().replace('"shard":""', f'"shard":"{shard}"'))
+
+    refuses(lambda: read_record(path), "shard")
+
+
+def test_a_record_from_before_shards_is_read(record, data_file):
+    path = data_file("record.json", record().model_dump_json().replace(',"shard":""', ""))
+
+    assert read_record(path) == record()
+
+
+def test_refusals_do_not_depend_on_the_order(record, claim_row):
+    records = [record(), record(claims=(claim_row(message="else"),)), record(claims=(claim_row("size"),))]
+    for shift in range(3):
+        with pytest.raises(UsageError):
+            merge(records[shift:] + records[:shift])

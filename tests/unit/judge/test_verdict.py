@@ -1,0 +1,432 @@
+"""Two records, one verdict: the words, the causes, what is red, and what cannot be compared."""
+
+import datetime as dt
+from collections import Counter
+
+import pytest
+from pydantic import ValidationError
+
+from vitgate.data import fixtures_folder
+from vitgate.judge.acceptance import Acceptance, Acceptances
+from vitgate.judge.paired import rank, word
+from vitgate.judge.record import ClaimRow, read_record, Record
+from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
+
+TODAY = dt.date(2026, 12, 1)
+PASSED = {"status": "passed", "outcome": "passed"}
+NUMBER_OUT = {"status": "declared", "outcome": "failed", "deviation": "lite-stored-twice"}
+FAILED = {"status": "failed", "outcome": "failed", "message": "two labels are wrong"}
+GONE = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": "xnnpack-gone"}
+BLOCKED = {"status": "declared", "outcome": "blocked by optimized", "deviation": "xnnpack-gone"}
+BROKEN = {"status": "failed", "outcome": "failed at script", "error": "RuntimeError", "message": "no such operator"}
+BLOCKED_NEW = {"status": "failed", "outcome": "blocked by scripted", "message": "no such operator"}
+UNEXPECTED = {"status": "failed", "outcome": "passed", "deviation": "xnnpack-gone", "message": "but the claim holds"}
+LACKING = {"status": "unsupported", "outcome": "unsupported"}
+OFFLINE = {"status": "environment error", "outcome": "environment error", "message": "no network"}
+STATES = (PASSED, NUMBER_OUT, FAILED, GONE, BLOCKED, BROKEN, BLOCKED_NEW, UNEXPECTED, LACKING, OFFLINE)
+
+SWAPPED = {"regressed": "fixed", "fixed": "regressed"}
+
+
+def release(version: str) -> Record:
+    return read_record(fixtures_folder() / "records" / f"{version}.json")
+
+
+def words(verdict: Verdict) -> Counter:
+    return Counter(row.word for row in verdict.rows)
+
+
+def accepting(*ids: str) -> Acceptances:
+    return Acceptances(tuple(Acceptance(name, "--accept") for name in ids), TODAY)
+
+
+@pytest.fixture
+def pair(record, claim_row):
+    """Return a helper that compares two records of the claim `label` about one cell, in these two states."""
+
+    def make(old, new, **options):
+        rows = [claim_row(**state) for state in (old, new)]
+        return compare(*(record(claims=(row, claim_row("size"))) for row in rows), **options)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "status"),
+    [
+        (PASSED, PASSED, "same", 0),
+        (PASSED, NUMBER_OUT, "regressed", 1),
+        (PASSED, GONE, "regressed", 1),
+        (PASSED, FAILED, "regressed", 1),
+        (PASSED, BROKEN, "regressed", 1),
+        (PASSED, UNEXPECTED, "regressed", 1),
+        (PASSED, LACKING, "regressed", 1),
+        (NUMBER_OUT, GONE, "regressed", 1),
+        (NUMBER_OUT, FAILED, "regressed", 1),
+        (NUMBER_OUT, LACKING, "regressed", 1),
+        (FAILED, BLOCKED, "regressed", 1),
+        (GONE, BROKEN, "regressed", 1),
+        (GONE, PASSED, "fixed", 0),
+        (BROKEN, GONE, "fixed", 0),
+        (LACKING, PASSED, "fixed", 0),
+        (BROKEN, FAILED, "fixed", 1),  # better, and still a failure that nobody declared
+        (NUMBER_OUT, NUMBER_OUT, "broken in both", 0),
+        (GONE, BLOCKED, "broken in both", 0),
+        (FAILED, FAILED, "broken in both", 1),  # a baseline can certify a broken model
+        (BROKEN, BLOCKED_NEW, "broken in both", 1),
+        (LACKING, LACKING, "not comparable", 0),
+        (PASSED, OFFLINE, "environment error", 6),
+        (OFFLINE, PASSED, "environment error", 6),
+        (OFFLINE, BROKEN, "environment error", 6),
+    ],
+    ids=lambda value: f"{value['status']} {value['outcome']}" if isinstance(value, dict) else str(value),
+)
+def test_each_pair_of_states_has_its_word_and_exit_status(pair, old, new, expected, status):
+    verdict = pair(old, new)
+
+    assert (verdict.rows[0].name, verdict.rows[0].word) == ("label[digits-qnnpack-lite]", expected)
+    assert verdict.exit_status == status
+
+
+def test_the_absolute_floor_says_why(pair):
+    assert "it failed before too, which excuses nothing" in pair(FAILED, FAILED).answer
+
+
+@given(st.sampled_from(STATES), st.sampled_from(STATES))
+def test_swapping_two_states_swaps_regressed_and_fixed(old, new):
+    rows = [ClaimRow(claim="label", subject="s", test="t", **state) for state in (old, new)]
+
+    there, back = word(*rows), word(*reversed(rows))
+
+    assert back == SWAPPED.get(there, there)
+    assert (there == "regressed") == (rank(rows[1]) > rank(rows[0]) and "environment error" not in there)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(record, claim_row, data):
+    states = st.dictionaries(st.sampled_from(("label", "size", "build", "weights")), st.sampled_from(STATES))
+    old, new = (
+        record(claims=tuple(claim_row(claim, **state) for claim, state in data.draw(states).items())) for _ in range(2)
+    )
+
+    there, back = compare(old, new), compare(new, old)
+
+    found = {row.name: row.word for row in back.rows}
+    assert {row.name: SWAPPED.get(row.word, row.word) for row in there.rows} == found
+    assert len(there.rows) == len(found) == len({row.name for row in (*old.claims, *new.claims)})
+
+
+def test_the_last_release_against_the_newest_is_red_with_three_causes():
+    verdict = compare(release("2.12.1"), release("2.15.0"))
+
+    assert [cause.id for cause in verdict.causes] == ["xnnpack-gone", "xnnpack-gone-call", "profiler-use-cuda"]
+    assert all(cause.red and cause.kind == "deviation" and cause.link and cause.advice for cause in verdict.causes)
+    assert verdict.exit_status == 1
+    assert verdict.answer.startswith("Do not upgrade from PyTorch 2.12.1 to 2.15.0: 3 things break: ")
+    red = {row.name for row in verdict.rows if row.red}
+    assert red == {name for cause in verdict.causes for name in cause.rows}
+    assert red == {row.name for row in verdict.rows if row.word == "regressed"}
+    gone = {row.variant for row in verdict.rows if row.cause == "xnnpack-gone"}
+    assert gone == {"optimized", "lite"}
+
+
+def test_a_release_against_itself_may_upgrade():
+    verdict = compare(release("2.12.1"), release("2.12.1"))
+
+    declared = {row.deviation for row in release("2.12.1").claims if row.status == "declared"}
+    assert set(words(verdict)) == {"same", "broken in both"}
+    assert {row.new.deviation for row in verdict.rows if row.word == "broken in both"} == declared
+    assert (verdict.exit_status, verdict.causes) == (0, ())
+    assert verdict.answer.startswith("PyTorch 2.12.1 → 2.12.1: may upgrade; every claim holds as before")
+    assert not any(getattr(verdict.changes, kind) for kind in type(verdict.changes).model_fields)
+
+
+def test_the_way_back_is_fixed():
+    there, back = compare(release("2.12.1"), release("2.15.0")), compare(release("2.15.0"), release("2.12.1"))
+
+    assert (back.exit_status, words(back)["regressed"]) == (0, 0)
+    assert words(back)["fixed"] == words(there)["regressed"] > 0
+
+
+def test_changes_beside_the_outcomes_are_listed():
+    changes = compare(release("2.12.1"), release("2.15.0")).changes
+
+    assert {change.what for change in changes.calls} == {"calls[optimize_for_mobile]", "calls[profile]"}
+    environment = {change.what: (change.old, change.new) for change in changes.environment}
+    assert environment["torch"] == ("2.12.1+cu130", "2.15.0+cu132")
+    assert environment["xnnpack"] == ("True", "False")
+    assert "cpu" not in environment and "python" not in environment
+    assert changes.operators == changes.bytecode == ()  # of files that both have
+    sizes = {row.cell: row for row in changes.sizes}
+    row = sizes["deit_base-fbgemm-scripted_quantized"]
+    assert row.change_percent == pytest.approx(100 * (row.new_bytes - row.old_bytes) / row.old_bytes)
+    assert all(row.change_db == row.new_sqnr_db - row.old_sqnr_db != 0 for row in changes.drift) and changes.drift
+
+
+def test_another_processor_and_another_message_of_a_warning_are_changes(record, claim_row, environment):
+    old, new = (
+        record(
+            environment=environment.model_copy(update={"cpu": cpu}),
+            claims=(
+                claim_row(),
+                claim_row("warnings", variant="", message=text, subject="load", status="failed", outcome="failed"),
+            ),
+            warnings=(text,),
+        )
+        for cpu, text in (("A", "one"), ("B", "two"))
+    )
+
+    changes = compare(old, new).changes
+
+    assert [(change.what, change.old, change.new) for change in changes.environment] == [("cpu", "A", "B")]
+    assert [(change.old, change.new) for change in changes.warnings] == [
+        ("failed: one", "failed: two"),
+        ("one", ""),
+        ("", "two"),
+    ]
+
+
+def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_not(record, claim_row):
+    both, one = record(claims=(claim_row(), claim_row("size"))), record()
+
+    gone, come = compare(both, one), compare(one, both)
+
+    assert (words(gone), gone.exit_status) == (words(come), 1)
+    assert words(come)["missing"] == 1 and come.exit_status == 0
+    assert gone.causes[0].kind == "missing" and gone.causes[0].rows == ("size[digits-qnnpack-lite]",)
+
+
+def test_a_new_row_that_fails_undeclared_is_red(record, claim_row):
+    verdict = compare(record(), record(claims=(claim_row(), claim_row("size", **FAILED))))
+
+    assert (verdict.rows[1].word, verdict.exit_status) == ("missing", 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"), [((), ("calls",), 1), (("calls",), (), 0), (("calls",), ("calls",), 1)]
+)
+def test_what_a_record_itself_names_as_missing_is_missing(record, old, new, status):
+    verdict = compare(*(record(missing=names, complete=not names) for names in (old, new)))
+
+    assert [(row.name, row.word) for row in verdict.rows if row.claim == "calls"] == [("calls", "missing")]
+    assert verdict.exit_status == status
+    assert "not of a whole run" in verdict.answer or "Neither record" in verdict.answer
+
+
+def test_a_verdict_about_nothing_is_no_pass(record):
+    verdict = compare(record(claims=()), record(claims=()))
+
+    assert verdict.exit_status == 1 and verdict.answer.startswith("No answer")
+
+
+def test_an_environment_error_leaves_no_answer_even_beside_a_regression(record, claim_row):
+    old = record(claims=(claim_row(), claim_row("size")))
+    new = record(claims=(claim_row(**BROKEN), claim_row("size", **OFFLINE)))
+
+    verdict = compare(old, new, accepted=accepting("size[digits-qnnpack-lite]"))
+
+    assert verdict.exit_status == 6
+    assert verdict.answer.startswith("No answer for PyTorch") and "no network" in verdict.answer
+
+
+def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(record, claim_row):
+    names = ("build", "label", "weights")
+    lite = {"status": "failed", "outcome": "blocked by optimized"}
+    other = {"status": "failed", "outcome": "blocked by scripted"}
+    old = [claim_row(name, variant) for name in names for variant in ("optimized", "lite")]
+    new = [claim_row(name, "optimized", **BROKEN) for name in names]
+    new += [
+        claim_row("build", "lite", **lite),
+        claim_row("label", "lite", **other),
+        claim_row("weights", "lite", **FAILED),
+    ]
+
+    verdict = compare(record(claims=tuple(old)), record(claims=tuple(new)))
+
+    causes = {row.name: row.cause for row in verdict.rows}
+    assert {causes[f"{name}[digits-qnnpack-optimized]"] for name in names} == {"failed at script"}
+    assert causes["build[digits-qnnpack-lite]"] == "failed at script"  # that of the build which blocks it
+    assert causes["label[digits-qnnpack-lite]"] == "blocked by scripted"  # about which the record says nothing
+    assert causes["weights[digits-qnnpack-lite]"] == "weights"
+    assert {cause.kind for cause in verdict.causes} == {"undeclared"}
+
+
+def test_a_deviation_that_is_declared_no_longer_speaks_through_the_row(pair):
+    verdict = pair(PASSED, {**GONE, "deviation": "old-one", "message": "it\nis gone"})
+
+    assert [(cause.id, cause.says, cause.link) for cause in verdict.causes] == [("old-one", "it is gone", "")]
+
+
+def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else():
+    verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting("xnnpack-gone"))
+
+    assert {row.accepted for row in verdict.rows if row.cause == "xnnpack-gone"} == {"xnnpack-gone"}
+    assert {cause.id for cause in verdict.causes if cause.red} == {"xnnpack-gone-call", "profiler-use-cuda"}
+    assert verdict.exit_status == 1
+    assert [(entry.id, entry.causes) for entry in verdict.accepted] == [("xnnpack-gone", ("xnnpack-gone",))]
+
+
+def test_when_every_cause_is_accepted_the_upgrade_may_happen():
+    ids = ("xnnpack-gone", "xnnpack-gone-call", "calls[profile]")
+
+    verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting(*ids))
+
+    assert (verdict.exit_status, verdict.problems) == (0, ())
+    assert "may upgrade; what breaks is accepted (xnnpack-gone, xnnpack-gone-call, calls[profile])" in verdict.answer
+    assert {row.word for row in verdict.rows if row.accepted} == {"regressed"}
+
+
+def test_an_undeclared_failure_is_accepted_row_by_row_only(pair):
+    assert pair(PASSED, FAILED, accepted=accepting("label[digits-qnnpack-lite]")).exit_status == 0
+    by_claim = pair(PASSED, FAILED, accepted=accepting("label"))
+    assert by_claim.exit_status == 1 and by_claim.problems
+
+
+def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair):
+    verdict = pair(PASSED, UNEXPECTED, accepted=accepting("xnnpack-gone"))
+
+    assert verdict.exit_status == 1 and verdict.rows[0].red
+
+
+@pytest.mark.parametrize("name", ["xnnpack-gone", "label[digits-qnnpack-lite]", "digits-qnnpack-lite"])
+def test_an_acceptance_of_nothing_is_red(pair, name):
+    verdict = pair(PASSED, PASSED, accepted=accepting(name))
+
+    assert verdict.exit_status == 1
+    assert verdict.problems == (f"--accept: the acceptance of {name} covers nothing: delete it",)
+    assert name in verdict.answer
+
+
+def test_an_expired_acceptance_covers_nothing_and_is_named_with_its_line(pair):
+    entry = Acceptance("xnnpack-gone", "accepted.toml:3", "why", "me", TODAY - dt.timedelta(days=1))
+    lasting = Acceptance("xnnpack-gone", "accepted.toml:3", "why", "me", TODAY)
+
+    assert pair(PASSED, GONE, accepted=Acceptances((lasting,), TODAY)).exit_status == 0
+    verdict = pair(PASSED, GONE, accepted=Acceptances((entry,), TODAY))
+    assert verdict.exit_status == 1 and verdict.rows[0].red
+    assert verdict.problems[0].startswith("accepted.toml:3: ") and "expired" in verdict.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "word"),
+    [("cases", ("deit_base",), "deit_base"), ("engines", ("x86", "qnnpack"), "x86, qnnpack")],
+)
+def test_records_of_different_selections_are_refused(record, refuses, field, value, word):
+    refuses(lambda: compare(record(), record(**{field: value})), f"different {field}", word, "run both")
+
+
+@pytest.mark.parametrize(("field", "what"), [("weights_digest", "weights"), ("pictures_sha256", "pictures")])
+def test_records_of_different_inputs_are_refused(record, refuses, field, what):
+    other = record(inputs=(record().inputs[0].model_copy(update={field: "ffff"}),))
+
+    refuses(lambda: compare(record(), other), f"different {what} of digits", "ffff", getattr(record().inputs[0], field))
+
+
+def test_the_order_of_cases_and_engines_does_not_matter(record):
+    old, new = record(engines=("x86", "qnnpack")), record(engines=("qnnpack", "x86"))
+
+    assert compare(old, new).exit_status == 0
+
+
+def _crossing(maker="2.12.1", runner="2.15.0", variant="lite_frozen", **fields):
+    state = {"status": "passed", "outcome": "passed", **fields}
+    return MatrixRow(maker=maker, runner=runner, case="digits", engine="x86", variant=variant, **state)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected", "red"),
+    [
+        (_crossing(), "same", False),
+        (_crossing(status="failed", outcome="failed at load"), "regressed", True),
+        (_crossing(status="declared", outcome="failed at load", deviation="xnnpack-gone"), "regressed", True),
+        (_crossing(status="environment error", outcome="environment error"), "environment error", True),
+        (_crossing("2.15.0", "2.12.1", status="failed", outcome="failed"), "regressed", True),
+        (_crossing("2.15.0", "2.12.1", "lite"), "fixed", False),  # what 2.15.0 itself cannot make
+        (_crossing("2.15.0+cu132", "2.12.1+cu130", "lite", **BLOCKED), "broken in both", False),
+        (_crossing(variant="unknown"), "missing", False),
+        (_crossing(variant="unknown", status="declared", outcome="failed at load", deviation="x"), "missing", True),
+    ],
+    ids=lambda value: value.name if isinstance(value, MatrixRow) else str(value),
+)
+def test_a_crossing_is_held_against_its_makers_own_run(row, expected, red):
+    old, new = release("2.12.1"), release("2.15.0")
+    known = accepting("xnnpack-gone-call", "profiler-use-cuda")
+
+    verdict = compare(old, new, matrix=[row], accepted=known)
+
+    found = next(item for item in verdict.matrix if item.name == row.name)
+    assert (found.word, found.red) == (expected, red)
+    diagonal = {item.row.maker for item in verdict.matrix if item.row.maker == item.row.runner}
+    assert diagonal == (set() if row.variant == "unknown" else {old.environment.torch, new.environment.torch})
+
+
+def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted():
+    row = _crossing(status="failed", outcome="failed at load", message="unknown builtin op")
+    same = release("2.12.1")
+    new = same.model_copy(update={"environment": same.environment.model_copy(update={"torch": "2.15.0"})})
+
+    verdict = compare(same, new, matrix=[row])
+
+    assert [(cause.kind, cause.rows) for cause in verdict.causes] == [("crossing", (row.name,))]
+    assert verdict.exit_status == 1 and "unknown builtin op" in verdict.answer
+    assert compare(same, new, matrix=[row], accepted=accepting(row.name)).exit_status == 0
+
+
+@pytest.mark.parametrize("pair", [("2.12.1", "2.12.1"), ("2.6.0", "2.15.0")])
+def test_crossings_of_other_versions_are_refused(pair, refuses):
+    refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing(*pair)]), "the matrix", pair[0])
+
+
+def test_a_crossing_that_comes_twice_is_refused(refuses):
+    refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing()] * 2), "duplicate name")
+
+
+def test_claims_of_crossings_are_compared_only_where_both_records_have_them(record, claim_row):
+    crossing = claim_row("artifacts")
+    old, new = record(claims=(claim_row(), crossing)), record(missing=("artifacts",), complete=False)
+
+    assert compare(old, new).exit_status == compare(new, old).exit_status == 0
+    assert [row.claim for row in compare(old, new).rows] == ["label"]
+    assert [row.claim for row in compare(old, old).rows] == ["label", "artifacts"]
+
+
+def _latency(verdict, **fields):
+    row = {"ratio": 1.3, "low": 1.2, "high": 1.4, "pairs": 20, "old_ms": 10.0, "new_ms": 13.0, **fields}
+    return PairedLatency(case="digits", engine="x86", variant="lite", verdict=verdict, **row)
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected", "status"),
+    [("same", "same", 0), ("fixed", "fixed", 0), ("undecided", "not comparable", 0), ("regressed", "regressed", 1)],
+)
+def test_a_paired_latency_is_red_only_where_it_regressed(record, given_, expected, status):
+    verdict = compare(record(), record(), latency=[_latency(given_)])
+
+    assert (verdict.latency[0].word, verdict.exit_status) == (expected, status)
+    assert ("1.30 times the latency" in verdict.answer) is (status == 1)
+
+
+def test_a_slower_cell_can_be_accepted(record):
+    verdict = compare(
+        record(), record(), latency=[_latency("regressed")], accepted=accepting("paired_latency[digits-x86-lite]")
+    )
+
+    assert verdict.exit_status == 0
+
+
+@pytest.mark.parametrize("fields", [{"pairs": 0}, {"ratio": 0.0}, {"ratio": float("nan")}, {"unit": "s"}], ids=str)
+def test_a_latency_that_is_none_is_refused(fields):
+    with pytest.raises(ValidationError):
+        _latency("same", **fields)
+
+
+def test_a_verdict_comes_back_from_json():
+    row = _crossing(status="declared", outcome="failed at load", deviation="xnnpack-gone", sqnr_db=20.0)
+    verdict = compare(release("2.12.1"), release("2.15.0"), matrix=[row], latency=[_latency("undecided")])
+
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict

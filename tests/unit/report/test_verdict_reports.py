@@ -1,0 +1,321 @@
+"""The reports of a verdict: they say the same, end with the answer, and whatever a record says stays text."""
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+
+from vitgate.data import fixtures_folder
+from vitgate.errors import MachineError
+from vitgate.judge.acceptance import Acceptance, Acceptances
+from vitgate.judge.record import read_record
+from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
+from vitgate.report.verdict import html, junit, markdown, terminal, views
+from vitgate.report.verdict.emit import emit, ReportOptions
+from vitgate.report.verdict.safe import clean, link, markdown_link
+from vitgate.report.verdict.safe import markdown as escaped
+
+HOSTILE = (
+    "<script>alert(1)</script> | a `b` **c** [d](javascript:e) ![f](http://g/h.png) </details> @everyone #1 "
+    "\x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c ]]> -->\r\n## heading\n- item"
+)
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def release(version):
+    return read_record(fixtures_folder() / "records" / f"{version}.json")
+
+
+@pytest.fixture(scope="module")
+def real() -> Verdict:
+    """Return a red verdict with a matrix, latencies and an acceptance."""
+    cell = {"case": "digits", "engine": "x86", "variant": "lite_frozen"}
+    crossing = MatrixRow(
+        maker="2.12.1", runner="2.15.0", status="failed", outcome="failed at load", sqnr_db=12.5, **cell
+    )
+    numbers = {"ratio": 1.25, "low": 1.2, "high": 1.3, "pairs": 30, "old_ms": 8.0, "new_ms": 10.0}
+    latency = PairedLatency(**cell, **numbers, verdict="regressed")
+    entries = (Acceptance("profiler-use-cuda", "--accept"), Acceptance("no-such", "accepted.toml:7"))
+    old, new = release("2.12.1"), release("2.15.0")
+    return compare(old, new, matrix=[crossing], latency=[latency], accepted=Acceptances(entries))
+
+
+@pytest.fixture
+def hostile(record, claim_row, cell_row, environment) -> Verdict:
+    """Return a verdict of records in which every free text is hostile."""
+    texts = {"message": HOSTILE, "error": HOSTILE}
+    bad = [
+        claim_row("label", status="failed", outcome="failed", **texts),
+        claim_row("size", status="declared", outcome="failed", deviation=HOSTILE, **texts),
+        claim_row("calls", "", subject=HOSTILE, status="failed", outcome="failed", **texts),
+        claim_row(HOSTILE, "", subject=HOSTILE, status="failed", outcome=f"failed at {HOSTILE}", **texts),
+    ]
+    good = [row.model_copy(update={"status": "passed", "outcome": "passed", "message": ""}) for row in bad]
+    other = environment.model_copy(update={"cpu": HOSTILE, "packages": {HOSTILE: HOSTILE}, "torch": "2.15.0" + HOSTILE})
+    inputs = (record().inputs[0].model_copy(update={"weights_note": HOSTILE}),)
+    old = record(claims=tuple(good), inputs=inputs)
+    new = record(claims=tuple(bad), environment=other, inputs=inputs, warnings=(HOSTILE,), new_operators=(HOSTILE,))
+    crossing = MatrixRow(
+        maker=environment.torch,
+        runner=other.torch,
+        case=HOSTILE,
+        engine=HOSTILE,
+        variant=HOSTILE,
+        status="failed",
+        outcome=HOSTILE,
+        message=HOSTILE,
+    )
+    entries = (Acceptance(HOSTILE, HOSTILE, HOSTILE, HOSTILE), Acceptance("x" + HOSTILE, HOSTILE))
+    return compare(old, new, matrix=[crossing], accepted=Acceptances(entries))
+
+
+def parsed(text):
+    return ElementTree.fromstring(text)  # noqa: S314  # of our own writing
+
+
+def on_terminal(verdict, color="auto"):
+    file = io.StringIO()
+    terminal.write(verdict, file, color)
+    return file.getvalue()
+
+
+class Page(HTMLParser):
+    """Collects what a page holds: tags in order, attributes, texts by tag."""
+
+    VOID = ("meta", "br", "link", "img", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open, self.texts = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+
+def test_the_terminal_ends_with_the_answer_in_one_line(real):
+    lines = on_terminal(real).splitlines()
+
+    assert lines[-1] == real.answer
+    for cause in real.causes:
+        assert any(line.startswith(f"{cause.id}: ") for line in lines), cause.id
+        assert any(cause.advice in line for line in lines)
+    assert any("accepted.toml:7" in line for line in lines)
+    assert any("1.250" in line for line in lines) and any("failed at load" in line for line in lines)
+
+
+def test_the_terminal_is_plain_unless_colours_are_asked_for(real, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b" not in on_terminal(real) + on_terminal(real, "never")
+    assert "\x1b[" in on_terminal(real, "always")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_gets_colours_unless_no_color_is_set(real, monkeypatch, no_color, coloured):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    file = io.StringIO()
+    file.isatty = lambda: True
+
+    terminal.write(real, file, "auto")
+
+    assert ("\x1b[" in file.getvalue()) is coloured
+
+
+def test_hostile_text_reaches_the_terminal_without_control_characters(hostile):
+    text = on_terminal(hostile)
+
+    assert "alert(1)" in text
+    assert not CONTROL.search(text.replace("\n", ""))
+
+
+def test_junit_has_a_case_for_each_row_and_failures_where_it_is_red(real):
+    root = parsed(junit.render(real))
+
+    suite = root.find("testsuite")
+    cases = suite.findall("testcase")
+    items = [*real.rows, *real.matrix, *real.latency]
+    red = {item.name for item in items if item.red}
+    failed = {case.get("name") for case in cases if case.find("failure") is not None}
+    assert root.tag == "testsuites"
+    assert len(cases) == len(items) + len(real.problems) == int(suite.get("tests"))
+    assert failed == red | set(real.problems)
+    assert int(suite.get("failures")) == len(failed) and int(suite.get("errors")) == 0
+    profile = next(case for case in cases if case.get("name") == "calls[profile]")
+    properties = {each.get("name"): each.get("value") for each in profile.find("properties")}
+    assert properties["verdict"] == "regressed" and properties["accepted"] == "profiler-use-cuda"
+    assert profile.find("skipped") is not None
+
+
+def test_junit_counts_an_environment_error_as_an_error(record, claim_row):
+    offline = record(claims=(claim_row(status="environment error", outcome="environment error"),))
+
+    suite = parsed(junit.render(compare(record(), offline))).find("testsuite")
+
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
+
+
+def test_junit_of_hostile_text_is_well_formed(hostile):
+    text = junit.render(hostile)
+
+    root = parsed(text)
+    assert not CONTROL.search(text.replace("\n", ""))
+    assert {each.tag for each in root.iter()} == {
+        *("testsuites", "testsuite", "testcase", "properties", "property", "failure", "skipped")
+    }
+
+
+def test_markdown_begins_with_the_verdict_and_ends_with_the_answer(real):
+    text = markdown.render(real)
+
+    lines = text.splitlines()
+    assert lines[0] == "## ❌ Do not upgrade: PyTorch 2.12.1 → 2.15.0"
+    assert lines[-1] == escaped(real.answer)
+    for cause in real.causes:
+        assert f"**{escaped(cause.id)}**" in text
+        assert not cause.link or f"](<{cause.link}>)" in text
+    assert "made by 2.12.1, run by 2.15.0" in text and "1.200 to 1.300" in text
+    assert text.count("<details>") == text.count("</details>") > 0
+    assert len(text) < 65_536
+
+
+def test_markdown_tables_have_as_many_cells_as_headings(real, hostile):
+    for text in (markdown.render(real), markdown.render(hostile)):
+        tables = re.findall(r"(?:^\|.*\n)+", text, re.M)
+        assert tables
+        for table in tables:
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+
+def test_hostile_text_stays_text_in_markdown(hostile):
+    text = markdown.render(hostile)
+
+    assert set(re.findall(r"</?(\w+)", text)) == {"details", "summary", "code", "br"}
+    assert text.count("<details>") == text.count("</details>")
+    assert not re.search(r"@\w", text) and not re.search(r"(?<!&)#\d", text)
+    assert not re.search(r"(?<!\\)[`*_](?=[bc])", text.replace("**", ""))
+    assert "](javascript" not in text and "](http" not in text
+    assert [line for line in text.splitlines() if line.startswith("#")] == text.splitlines()[:1]
+    assert not CONTROL.search(text.replace("\n", ""))
+
+
+def test_markdown_stays_within_a_comment_whatever_a_record_holds(record, claim_row):
+    names = [f"{number}{'@<#|' * 500}" for number in range(300)]
+    good = [claim_row(name, "", subject=name) for name in names]
+    bad = [row.model_copy(update={"status": "failed", "outcome": "failed", "message": "<@#" * 5000}) for row in good]
+
+    text = markdown.render(compare(record(claims=tuple(good)), record(claims=tuple(bad))))
+
+    assert len(text) < 65_536
+    assert "the rest is in the other reports" in text and "300 things break" in text
+
+
+def test_the_page_answers_first_and_is_whole(real):
+    text = html.render(real)
+
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.count("h1") == page.tags.count("title") == page.tags.count("main") == 1
+    texts = [data.strip() for _, data in page.texts if data.strip()]
+    assert texts.index(real.answer) < texts.index("Causes") < texts.index("All claims")
+    assert page.tags.count("table") == page.tags.count("caption") > 4
+    headings = sum(tag == "th" for tag in page.tags)
+    assert headings == sum(attribute[:2] == ("th", "scope") for attribute in page.attributes)
+    assert ("html", "lang", "en") in page.attributes
+    assert "prefers-color-scheme: dark" in text and ("meta", "name", "viewport") in page.attributes
+    for row in real.rows:
+        assert row.name in texts
+    red = [cause for cause in real.causes if cause.red]
+    assert page.attributes.count(("section", "class", "cause red")) == len(red) < len(real.causes)
+    words = [f"{count} {word}" for word, count in views.counts(real).items()]
+    assert f"{', '.join(words)}." in texts
+
+
+def test_the_page_needs_nothing_from_elsewhere(real):
+    page = Page(html.render(real))
+
+    assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
+    assert {name for tag, name, _ in page.attributes if tag != "a"}.isdisjoint({"src", "href", "srcset", "style"})
+    targets = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    assert sorted(targets) == sorted(cause.link for cause in real.causes if cause.link)
+    assert "url(" not in html.render(real) and "@import" not in html.render(real)
+
+
+def test_hostile_text_stays_text_in_the_page(hostile):
+    text = html.render(hostile)
+
+    page = Page(text)
+    assert page.open == []
+    assert not {"script", "img", "a"} & set(page.tags)
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert "&lt;script&gt;" in text
+    assert not CONTROL.search(text.replace("\n", ""))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//evil",
+        "http://",
+        'https://a/"onclick="x',
+        "https://a/\n",
+        "http://[",
+        "",
+    ],
+)
+def test_only_plain_http_addresses_are_links(url):
+    assert link(url) == ""
+    assert "](" not in markdown_link("t", url)
+
+
+def test_a_plain_address_is_a_link():
+    url = "https://github.com/pytorch/pytorch/issues/1?a=b&c=(d)#e"
+
+    assert link(url) == url
+    assert markdown_link("t", url).startswith("[t](<https://github.com/")
+
+
+@pytest.mark.parametrize("text", ["plain", "2.12.1 → 2.15.0", "é × 中"])
+def test_cleaning_leaves_plain_text_alone(text):
+    assert clean(text) == text
+
+
+def test_all_files_are_written_whole(real, tmp_path, capsys):
+    names = {name: str(tmp_path / "new" / f"verdict.{name}") for name in ("json", "junit", "markdown", "html")}
+
+    emit(real, ReportOptions(**names))
+
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {f"verdict.{name}" for name in names}
+    assert Verdict.model_validate_json((tmp_path / "new" / "verdict.json").read_text(encoding="utf-8")) == real
+    assert capsys.readouterr().out.splitlines()[-1] == real.answer
+
+
+def test_json_on_standard_output_is_alone_there(real, capsys):
+    emit(real, ReportOptions(json="-"))
+
+    out, err = capsys.readouterr()
+    assert json.loads(out)["exit_status"] == real.exit_status
+    assert err.splitlines()[-1] == real.answer
+
+
+@pytest.mark.parametrize("name", ["json", "junit", "markdown", "html"])
+def test_a_report_that_cannot_be_written_is_one_line(real, tmp_path, name):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(MachineError, match=f"cannot write the report.*--{name}"):
+        emit(real, ReportOptions(**{name: str(tmp_path / "file" / "report")}))

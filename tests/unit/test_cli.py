@@ -1,0 +1,186 @@
+"""The command line: exit statuses, one line for each error, and a start without anything heavy."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from vitgate import __version__
+from vitgate.cli import main
+from vitgate.data import fixtures_folder
+
+RECORDS = fixtures_folder() / "records"
+OLD, NEW = str(RECORDS / "2.12.1.json"), str(RECORDS / "2.15.0.json")
+ACCEPTED = ("--accept", "xnnpack-gone", "--accept", "xnnpack-gone-call", "--accept", "profiler-use-cuda")
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a helper that runs the command line and returns its exit status, output and error output."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ((OLD, NEW), 1, "Do not upgrade from PyTorch 2.12.1 to 2.15.0: 3 things break"),
+        ((OLD, OLD), 0, "may upgrade; every claim holds as before"),
+        ((NEW, OLD), 0, "are fixed"),
+        ((OLD, NEW, *ACCEPTED), 0, "what breaks is accepted"),
+        ((OLD, NEW, *ACCEPTED[:4]), 1, "1 thing breaks"),
+        ((OLD, OLD, *ACCEPTED[:2]), 1, "covers nothing"),
+    ],
+)
+def test_a_comparison_ends_with_its_answer_and_status(run, arguments, status, words):
+    code, out, err = run("compare", *arguments)
+
+    assert (code, err) == (status, "")
+    assert words in out.splitlines()[-1]
+
+
+def test_an_accept_file_is_named_with_its_line_once_it_has_expired(run, data_file):
+    entry = '\n[[accept]]\nid = "xnnpack-gone"\nreason = "r"\nowner = "o"\nexpires = 2020-01-01\n'
+    path = data_file("accepted.toml", entry)
+
+    code, out, _ = run("compare", OLD, NEW, "--accept-file", path)
+
+    assert code == 1
+    assert f"{path}:3: the acceptance of xnnpack-gone expired on 2020-01-01" in out.splitlines()[-1]
+
+
+def test_all_reports_are_written(run, tmp_path):
+    options = [text for name in ("json", "junit", "markdown", "html") for text in (f"--{name}", tmp_path / name)]
+
+    code, _, _ = run("compare", OLD, NEW, *options)
+
+    assert code == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"json", "junit", "markdown", "html"}
+    assert json.loads((tmp_path / "json").read_text(encoding="utf-8"))["exit_status"] == 1
+
+
+def test_json_goes_to_standard_output_alone(run):
+    code, out, err = run("compare", OLD, NEW, "--json", "-")
+
+    assert json.loads(out)["answer"] == err.splitlines()[-1]
+    assert code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", OLD),
+        ("compare", OLD, NEW, OLD),
+        ("compare", OLD, NEW, "--color", "sometimes"),
+        ("compare", OLD, NEW, "--unknown"),
+        ("compare", OLD, str(RECORDS)),
+        ("merge", OLD),
+        ("merge", "-o", "x"),
+        ("frobnicate",),
+    ],
+    ids=lambda arguments: " ".join(argument.rpartition("/")[2] for argument in arguments),
+)
+def test_wrong_usage_is_status_4(run, arguments):
+    code, out, err = run(*arguments)
+
+    assert (code, out) == (4, "")
+    assert "Error: " in err
+
+
+def test_an_error_is_one_line_without_control_characters(run, data_file):
+    data = json.loads((RECORDS / "2.15.0.json").read_text(encoding="utf-8"))
+    data["claims"][0].update(subject="\x1b[31mx\n\x9b", outcome="nonsense")
+    path = data_file("record.json", json.dumps(data))
+
+    code, out, err = run("compare", OLD, path)
+
+    assert (code, out) == (4, "")
+    assert err.startswith("ERROR: ") and err.count("\n") == 1 and err.endswith("make the record again\n")
+    assert "\x1b" not in err and "\x9b" not in err
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
+def test_what_is_no_record_is_status_4(run, data_file, text):
+    path = data_file("record.json", text)
+
+    code, _, err = run("compare", path, NEW)
+
+    assert code == 4
+    assert err.startswith("ERROR: ") and str(path) in err and err.count("\n") == 1
+
+
+def test_a_missing_record_is_status_4(run, tmp_path):
+    assert run("compare", OLD, tmp_path / "no.json")[0] == 4
+
+
+def test_a_report_that_cannot_be_written_is_status_6(run, data_file):
+    path = data_file("file", "")
+
+    code, _, err = run("compare", OLD, NEW, "--html", path / "page.html")
+
+    assert code == 6
+    assert err.startswith("ERROR: cannot write the report") and err.count("\n") == 1
+
+
+def test_records_merge_into_one(run, tmp_path):
+    code, out, err = run("merge", OLD, OLD, "-o", tmp_path / "merged.json")
+
+    assert (code, err) == (0, "")
+    assert json.loads((tmp_path / "merged.json").read_text()) == {**json.loads(open(OLD).read()), "shard": ""}
+    assert "complete" in out
+
+
+def test_records_of_two_releases_do_not_merge(run, tmp_path):
+    code, _, err = run("merge", OLD, NEW, "-o", tmp_path / "merged.json")
+
+    assert code == 4 and err.startswith("ERROR: the records are of different environments")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("compare", "--help"), ("merge", "--help"), ("--version",)], ids=str
+)
+def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
+    code, out, _ = run(*arguments)
+
+    assert code == 0
+    assert "Exit status:\n" in out or __version__ in out
+    assert "\b" not in out and "\\b" not in out
+
+
+def test_starting_imports_nothing_heavy():
+    script = (
+        "import sys, vitgate.cli as cli\n"
+        "try: cli.main(['compare', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'pydantic', 'rich', 'jinja2', 'pytest', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_comparing_needs_no_torch_and_survives_a_narrow_encoding(tmp_path):
+    script = (
+        "import sys\nfrom vitgate.cli import main\n"
+        f"try: main(['compare', {OLD!r}, {OLD!r}])\n"
+        "except SystemExit as ended: print('torch' in sys.modules, ended.code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, env={"PYTHONIOENCODING": "ascii", **_path()}
+    )
+
+    assert done.stdout.splitlines()[-1] == b"False 0"
+    assert b"PyTorch 2.12.1 ? 2.12.1: may upgrade" in done.stdout
+
+
+def _path():
+    return {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": str(shutil.which("env"))}
