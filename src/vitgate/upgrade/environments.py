@@ -264,12 +264,13 @@ def _install(order: _Order, place: _Place, lock: int, steps: Steps) -> None:
     python = order.python or sys.executable
     version = order.python or platform.python_version()
     with steps.step(f"{order.name}: making an environment for Python {version}") as show:
-        run_uv(["venv", "--no-project", "--python", python, str(place.folder)], folder=home, lock=lock, show=show)
+        arguments = ["venv", "--no-project", "--python", python, str(place.folder)]
+        run_uv(arguments, name=order.name, folder=home, lock=lock, show=show)
     listed = place.folder / "requirements.txt"
     listed.write_text("".join(f"{text}\n" for text in order.requirements), encoding="utf-8")
     with steps.step(f"{order.name}: installing {', '.join(order.imports)} and what the suite needs") as show:
         arguments = ["pip", "install", "--python", str(place.python), "-r", str(listed), *order.uv_args]
-        run_uv(arguments, folder=home, lock=lock, show=show)
+        run_uv(arguments, name=order.name, folder=home, lock=lock, show=show)
 
 
 def _mark(order: _Order, place: _Place, versions: dict[str, str]) -> None:

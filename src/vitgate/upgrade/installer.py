@@ -41,7 +41,7 @@ def clean_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
-def run_uv(arguments: Sequence[str], *, folder: Path, lock: int, show: Callable[[str], None]) -> None:
+def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int, show: Callable[[str], None]) -> None:
     """Run uv to its end; UsageError or MachineError in one line where it fails.
 
     A `uv.toml` or `pyproject.toml` of the folder that the user happens to be in decides nothing: `--project` lets uv
@@ -60,7 +60,7 @@ def run_uv(arguments: Sequence[str], *, folder: Path, lock: int, show: Callable[
             process.kill()
             raise
     if process.returncode:
-        raise explain("".join(lines), status=process.returncode)
+        raise explain("".join(lines), name=name, status=process.returncode)
 
 
 def _start(command: list[str], lock: int) -> subprocess.Popen[str]:
@@ -112,8 +112,13 @@ _FAULTS = (
         error=UsageError,
     ),
     _Fault(
+        r"valid authentication credentials|returned a 40[137]",
+        "the package index refuses access",
+        "mend the credentials in --uv-arg=--index-url=URL, or name another index",
+    ),
+    _Fault(
         r"error sending request|dns error|tcp connect|Connection (refused|reset)|timed out|network was disabled"
-        r"|HTTP status|status code|invalid peer certificate",
+        r"|HTTP status|invalid peer certificate",
         "the package index or a download cannot be reached",
         "check network and proxy, or name a reachable index with --uv-arg=--index-url=URL",
         quote=r"Failed to (fetch|download)|not found in the cache",
@@ -123,7 +128,7 @@ _FAULTS = (
         "there is no such Python",
         "install it, or give the path of an interpreter with --python",
     ),
-    _Fault(r"no (usable )?wheels|no source distribution|wheels are not available", "", ""),  # see _no_wheel
+    _Fault(r"no (usable )?wheels|no source distribution|does not satisfy Python", "", ""),  # see _no_wheel
     _Fault(
         r"\A(?!.*depends on).*(there (is|are) no versions? of|Because only .* available|not found in the package reg)",
         "there is no such release",
@@ -139,15 +144,17 @@ _FAULTS = (
 _OTHER = _Fault("", "uv failed", "see uv's message")
 
 
-def explain(output: str, *, status: int) -> VitgateError:
-    """Return the error that uv's output tells of, with uv's decisive line."""
+def explain(output: str, *, name: str, status: int) -> VitgateError:
+    """Return the error of the side `name` that uv's output tells of, with uv's decisive line."""
     causes = causes_of(output) or [f"exit status {status}"]
     text = " ".join(output.split())
     fault = next((fault for fault in _FAULTS if re.search(fault.sign, text)), _OTHER)
     chosen = next((cause for cause in causes if fault.quote and re.search(fault.quote, cause)), causes[0])
     last = f"; {causes[-1]}" if "network" in fault.do and causes[-1] != chosen else ""
     quoted = f"uv: {chosen}{last}"
-    return fault.error(fault.what, where=quoted, do=fault.do) if fault.what else _no_wheel(chosen, text)
+    if not fault.what:
+        return _no_wheel(name, chosen, text)
+    return fault.error(f"{name}: {fault.what}", where=quoted, do=fault.do)
 
 
 def causes_of(output: str) -> list[str]:
@@ -165,9 +172,9 @@ def causes_of(output: str) -> list[str]:
     return [line for line in safe if not line.startswith(headlines)] or safe
 
 
-def _no_wheel(cause: str, text: str) -> MachineError:
-    package = re.search(r"([\w.\-]+==[\w.+!*]+) has no", cause)
-    what = f"{package[1] if package else 'a requirement'} has no wheel for this Python or machine"
+def _no_wheel(name: str, cause: str, text: str) -> MachineError:
+    package = re.search(r"([\w.\-]+==[\w.+!*]+) (?:has no|depends on Python)", cause)
+    what = f"{name}: {package[1] if package else 'a requirement'} does not exist for this Python or machine"
     return MachineError(what, where=f"uv: {cause}", do=_which_python(text))
 
 
@@ -177,11 +184,14 @@ def _which_python(text: str) -> str:
     The oldest of them that runs the suite is advised: what goes with an old torch often stops one Python earlier.
     """
     tags = re.search(r"following Python (?:ABI |version |implementation )?tags?: ((?:`\w+`(?:, | and )?)+)", text)
+    if "platform tag" in text:
+        return "ask for a version that has a wheel for this machine"
     if tags is None:
-        return "another Python may have one, such as --python 3.10"
+        least = re.search(r"does not satisfy Python>=(3\.\d+)", text)
+        return f"another Python may have it: try --python {least[1] if least else '3.10'}"
     found = {(int(major), int(minor)) for major, minor in re.findall(r"`cp(\d)(\d+)", tags[1])}
     fit = sorted(version for version in found if version >= OLDEST_PYTHON)
     if not fit:
-        return "it has none for a Python that vitgate runs on (3.10 or newer)"
+        return "it has no wheel for a Python that vitgate runs on (3.10 or newer)"
     names = [f"{major}.{minor}" for major, minor in fit]
-    return f"it has some for Python {', '.join(names)}: try --python {names[0]}"
+    return f"it has wheels for Python {', '.join(names)}: try --python {names[0]}"
