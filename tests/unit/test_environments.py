@@ -114,6 +114,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         ("2.12", ("torch==2.12.*",)),
         ("2.13.0rc1", ("torch==2.13.0rc1",)),
         ("2.12.1+cpu", ("torch==2.12.1+cpu",)),
+        ("2.12.post1", ("torch==2.12.post1",)),
         ("torch==2.12.1 timm==1.0.20", ("torch==2.12.1", "timm==1.0.20")),
         ("torch >= 2.0, <3   timm", ("torch<3,>=2.0", "timm")),
         ("torch @ https://index.invalid/torch.whl timm", ("torch@ https://index.invalid/torch.whl", "timm")),
@@ -437,7 +438,7 @@ def test_a_crash_at_the_import_is_one_line(world: World) -> None:
     ("text", "error", "word"),
     [
         ("9.9.9", UsageError, "no such release"),
-        ("torch==2.12.1 torchvision==0.26.0", MachineError, "torchvision==0.26.0 depends on torch==2.11.0"),
+        ("torch==2.12.1 torchvision==0.26.0", MachineError, "depends on torch==2.11.0 and you require torch==2.12.1"),
     ],
 )
 def test_uv_fails_and_nothing_is_left(text: str, error: type[VitgateError], word: str, world: World) -> None:

@@ -120,7 +120,7 @@ def _version(text: str) -> Version | None:
 
 
 def _pin(version: Version) -> str:
-    whole = len(version.release) > _SERIES or version.is_prerelease or version.local
+    whole = len(version.release) > _SERIES or str(version) != version.base_version  # 2.13rc1 and 2.13+cpu are exact too
     return f"torch=={version}" if whole else f"torch=={version}.*"
 
 
