@@ -240,7 +240,7 @@ def _build(order: _Order, place: _Place, lock: int, steps: Steps) -> Environment
         remove(place.folder)
         _install(order, place, lock, steps)
         with steps.step(f"{order.name}: importing {', '.join(order.imports)}"):
-            versions = _imported(place.python, order.imports, order.requirements, order.name)
+            versions = _imported(place.python, order.imports, order.requirements, order.name, own=True)
         _mark(order, place, versions)
         finished = True
     finally:
@@ -304,7 +304,7 @@ def _touch(marker: Path) -> None:
 def _existing(side: Side, python: Path, needs: Needs, steps: Steps) -> Environment:
     """Look at an interpreter of the user's own. Nothing is ever installed into it or removed from it."""
     with steps.step(f"{side.name}: importing {', '.join(needs.imports)}"):
-        versions = _imported(python, needs.imports, needs.requirements, side.name)
+        versions = _imported(python, needs.imports, needs.requirements, side.name, own=False)
     if lacking := _lacking(versions, needs):
         do = f"run: {python} -m pip install {' '.join(repr(text) for text in lacking)}"
         raise MachineError(f"{side.name} lacks what the suite needs", where=", ".join(lacking), do=do)
@@ -324,8 +324,17 @@ def _lacking(versions: Mapping[str, str], needs: Needs) -> list[str]:
     ]
 
 
-def _imported(python: Path, imports: Sequence[str], requirements: Sequence[str], name: str) -> dict[str, str]:
-    """Return the versions that this interpreter finds; MachineError where the modules do not import together."""
+def _imported(
+    python: Path, imports: Sequence[str], requirements: Sequence[str], name: str, *, own: bool
+) -> dict[str, str]:
+    """Return the versions that this interpreter finds; MachineError where the modules do not import together.
+
+    An environment of our `own` keeps the bytecode even where the user's setting forbids it elsewhere: without it each
+    import of torch compiles thousands of files again.
+    """
+    variables = clean_variables()
+    if own:
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
     names = sorted({name_of(text) for text in requirements} | {*imports})
     command = [str(python), "-c", _PROBE, " ".join(imports), " ".join(names)]
     try:
@@ -337,7 +346,7 @@ def _imported(python: Path, imports: Sequence[str], requirements: Sequence[str],
             timeout=_IMPORT_SECONDS,
             check=False,
             stdin=subprocess.DEVNULL,
-            env=clean_variables(),
+            env=variables,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MachineError(f"{name} cannot be looked at: {error}", where=python, do="start again") from None

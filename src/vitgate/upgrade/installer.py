@@ -19,6 +19,7 @@ from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.upgrade.requirements import OLDEST_PYTHON
 
 _QUOTED = 300  # characters of uv's line; the reason stands at its beginning
+_TOLD = re.compile(r"(Resolved|Downloading|Building|Prepared|Installed) .{1,60}")  # what of uv's output is progress
 # Settings that would make uv write elsewhere than into the folder that it is told.
 _MISLEADING = ("UV_SYSTEM_PYTHON", "UV_BREAK_SYSTEM_PACKAGES", "UV_PYTHON", "UV_PROJECT", "UV_WORKING_DIRECTORY")
 _ELSEWHERE = re.compile(
@@ -55,7 +56,8 @@ def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int, show
         try:
             for line in process.stdout:
                 lines.append(line)
-                show(line.strip())
+                if told := _TOLD.match(line.strip()):
+                    show(told[0])
         except BaseException:  # Ctrl-C too: the folder is cleared next, and uv must not write any more
             process.kill()
             raise
@@ -115,6 +117,11 @@ _FAULTS = (
         r"valid authentication credentials|returned a 40[137]",
         "the package index refuses access",
         "mend the credentials in --uv-arg=--index-url=URL, or name another index",
+    ),
+    _Fault(
+        r"Failed to download `\S*/cpython-",
+        "this Python is not here and cannot be downloaded",
+        "check network and proxy, or give the path of an interpreter with --python",
     ),
     _Fault(
         r"error sending request|dns error|tcp connect|Connection (refused|reset)|timed out|network was disabled"
