@@ -282,6 +282,11 @@ def test_an_environment_is_made_and_used_again(world: World) -> None:
     assert (second, len(steps)) == (replace(first, reused=True), 3)
 
 
+def test_it_keeps_bytecode_where_the_user_forbids_it_elsewhere(world: World, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert list(world.make().folder.glob("lib/python3*/site-packages/torch/__pycache__/*.pyc"))
+
+
 def test_it_holds_nothing_of_this_one(world: World, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     code = "import importlib.util; print(importlib.util.find_spec('vitgate'), importlib.util.find_spec('pytest'))"
