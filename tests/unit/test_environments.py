@@ -90,6 +90,16 @@ class World:
         return ["env", f"SLOW={slow}", sys.executable, "-c", code]
 
 
+def _quickest(call: Callable[[], object]) -> float:
+    """Return the seconds that the call takes, of several so that a busy neighbour does not count."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv cache"))
@@ -276,9 +286,8 @@ def test_an_environment_is_made_and_used_again(world: World) -> None:
     assert (first.torch, first.reused, len(steps)) == ("2.12.1", False, 3)
     assert first.versions["torchvision"] == "0.27.1"
     assert {"python", "timm", "helper"} <= set(first.versions)
-    start = time.perf_counter()
+    assert _quickest(lambda: world.make(echo=steps.append)) < 0.3
     second = world.make(echo=steps.append)
-    assert time.perf_counter() - start < 0.3
     assert (second, len(steps)) == (replace(first, reused=True), 3)
 
 
@@ -491,8 +500,8 @@ def test_an_existing_interpreter_is_looked_at_and_never_removed(world: World) ->
 
 def test_an_interpreter_that_lacks_something_is_told_what(world: World) -> None:
     side = parse_interpreter(str(world.make().python), where="--old-python")
-    lacking = Needs((*NEEDS.requirements, "helper>=2", "pytest>=8.0", "tomli>=2; python_version < '3'"))
-    with pytest.raises(MachineError, match="helper>=2, pytest>=8.0") as caught:
+    lacking = Needs((*NEEDS.requirements, "helper>=2", "pytest>=8.0", "absent", "tomli>=2; python_version < '3'"))
+    with pytest.raises(MachineError, match="helper>=2, pytest>=8.0, absent") as caught:
         make(side, cache=world.cache, echo=lambda _: None, needs=lacking)
     assert "-m pip install 'helper>=2' 'pytest>=8.0'" in str(caught.value)
 
@@ -711,9 +720,8 @@ def test_passwords_are_not_shown() -> None:
 
 def test_the_suite_runs_from_its_copy(world: World) -> None:
     suite = suite_folder(world.cache)
-    start = time.perf_counter()
     assert suite_folder(world.cache) == suite
-    assert time.perf_counter() - start < 0.3
+    assert _quickest(lambda: suite_folder(world.cache)) < 0.3
     tests = suite / "tests" / "conformance"
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", str(tests), "--case", "digits"]
     done = subprocess.run(

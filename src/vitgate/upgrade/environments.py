@@ -27,6 +27,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
 from pydantic import ValidationError
 
 from vitgate.build.cache import digest, key_of
@@ -318,10 +319,16 @@ def _lacking(versions: Mapping[str, str], needs: Needs) -> list[str]:
     wanted = [Requirement(text) for text in needs.requirements]
     wanted = [each for each in wanted if each.marker is None or each.marker.evaluate(target)]
     return [
-        f"{each.name}{each.specifier}"
-        for each in wanted
-        if not each.specifier.contains(versions.get(canonicalize_name(each.name)) or "0", prereleases=True)
+        f"{each.name}{each.specifier}" for each in wanted if not _fits(each, versions.get(canonicalize_name(each.name)))
     ]
+
+
+def _fits(wanted: Requirement, version: str | None) -> bool:
+    """Whether it is there and new enough; a build of one's own may have a version that says nothing, and counts."""
+    try:
+        return version is not None and wanted.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        return True
 
 
 def _imported(
