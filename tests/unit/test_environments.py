@@ -142,7 +142,7 @@ def test_side(text: str, expected: tuple[str, ...]) -> None:
         "", "  ", "2.x", "torch>=", "torch== timm", "timm==1.0.20", "newest", "torch==2.12.1; rm -rf /", "torch\0==2",
         "torch==2.12.1 --index-url=https://evil.invalid", "--index-url=https://evil.invalid", "-r requirements.txt",
         "torch==2.12.1\n--index-url https://evil.invalid", "$(touch evil)", "torch==`id`", "./missing.txt", "a/b", "..",
-        "missing.txt", "torch, timm", "torch==2.12.1 -e .", "[torch]", "torch==2.12.1 && true",
+        "missing.txt", "torch, timm", "torch==2.12.1 -e .", "[torch]", "torch==2.12.1 && true", "ħ" * 300,
     ],
 )  # fmt: skip
 def test_nonsense_is_a_usage_error(text: str, refuses, tmp_path, monkeypatch) -> None:
@@ -215,6 +215,7 @@ def test_interpreter_that_cannot_be_used(tmp_path, refuses) -> None:
     for path in (
         str(tmp_path / "missing"), str(tmp_path), script("mute", "#!/bin/sh\n"), script("fails", "#!/bin/sh\nexit 3\n"),
         script("text", "no program"), script("plain", "#!/bin/sh\necho 3 12\n", 0o644), "a\0b",
+        "~nobody-here/python", "x" * 5000,
     ):  # fmt: skip
         refuses(lambda path=path: parse_interpreter(path, where="--new-python"), "--new-python")
 

@@ -58,7 +58,7 @@ def parse_side(text: str, *, where: str) -> Side:
     version = _version(text)
     if version is not None:
         return Side(text, (_pin(version),))
-    if Path(text).is_file():
+    if os.path.isfile(text):  # unlike Path's own, it takes a name that is too long for a file as one that is none
         return Side(text, _with_torch(_file_lines(Path(text)), where=text))
     if _looks_like_path(text):
         raise UsageError(f"there is no file {text}", where=where, do=_FORMS)
@@ -68,8 +68,8 @@ def parse_side(text: str, *, where: str) -> Side:
 
 def parse_interpreter(path: str, *, where: str) -> Side:
     """Understand an interpreter, or the folder of a virtual environment; UsageError where it cannot run the suite."""
-    given = Path(path).expanduser().absolute() if path.isprintable() else Path()  # symlinks lead out of a venv: kept
-    python = given / "bin" / "python" if given.is_dir() else given
+    given = Path(os.path.expanduser(path)).absolute()  # and not resolved: symlinks lead out of a virtual environment
+    python = given / "bin" / "python" if os.path.isdir(given) else given
     found = _python_version(python, where=where)
     if found < OLDEST_PYTHON:
         shown = ".".join(map(str, found))
@@ -79,7 +79,7 @@ def parse_interpreter(path: str, *, where: str) -> Side:
 
 def check_python(request: str | None) -> None:
     """UsageError unless `--python` names a Python version that the suite runs on, or an interpreter."""
-    if request is None or Path(request).is_file():
+    if request is None or os.path.isfile(request):
         return
     numbers = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", request)
     if not numbers or (int(numbers[1]), int(numbers[2])) < OLDEST_PYTHON:
