@@ -1,0 +1,220 @@
+"""What a user may write for one side of an upgrade, and what that side's environment must hold besides.
+
+A side is a version, a set of requirements, a requirements file or an interpreter that exists. Whatever is written is
+taken apart here and put together anew, so that nothing of it can reach uv as an option.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import Specifier
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+import vitgate
+from vitgate.data import read_toml
+from vitgate.errors import UsageError
+
+OLDEST_PYTHON = (3, 10)
+_FORMS = "give a version (2.12.1), requirements ('torch==2.12.1 timm==1.0.20') or a requirements file"
+_AROUND_OPERATORS = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*|\s+(@)\s+")
+_HASH = re.compile(r"\s--hash=\w+:[0-9a-fA-F]+")
+_SERIES = 2  # `2.12` has two parts and means its newest patch release, as in tox.ini; `2.12.0` means itself
+_NUMPY_2 = (2, 3)  # the first torch built against NumPy 2
+_FOR_THE_GATE = frozenset({"uv", "click"})  # make and compare environments, and are not needed inside them
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: what must be installed, or the interpreter that has it already; `name` is what the user wrote."""
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    interpreter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the suite needs beside a side's own requirements, and the modules that must import together."""
+
+    requirements: tuple[str, ...]
+    imports: tuple[str, ...] = ("torch", "torchvision", "timm")
+
+
+def parse_side(text: str, *, where: str) -> Side:
+    """Understand a version, a requirement set or a requirements file; UsageError names the argument `where`."""
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise UsageError(f"this names no PyTorch: {text!r}", where=where, do=_FORMS)
+    version = _version(text)
+    if version is not None:
+        return Side(text, (_pin(version),))
+    if os.path.isfile(text):  # unlike Path's own, it takes a name that is too long for a file as one that is none
+        return Side(text, _with_torch(_file_lines(Path(text)), where=text))
+    if _looks_like_path(text):
+        raise UsageError(f"there is no file {text}", where=where, do=_FORMS)
+    pieces = _AROUND_OPERATORS.sub(r"\1\2", text).split()
+    return Side(text, _with_torch((_requirement(piece, where=where) for piece in pieces), where=where))
+
+
+def parse_interpreter(path: str, *, where: str) -> Side:
+    """Understand an interpreter, or the folder of a virtual environment; UsageError where it cannot run the suite."""
+    given = Path(os.path.expanduser(path)).absolute()  # and not resolved: symlinks lead out of a virtual environment
+    python = given / "bin" / "python" if os.path.isdir(given) else given
+    found = _python_version(python, where=where)
+    if found < OLDEST_PYTHON:
+        shown = ".".join(map(str, found))
+        raise UsageError(f"{path} is Python {shown}", where=where, do="vitgate needs Python 3.10 or newer")
+    return Side(path, interpreter=python)
+
+
+def check_python(request: str | None) -> None:
+    """UsageError unless `--python` names a Python version that the suite runs on, or an interpreter."""
+    if request is None or os.path.isfile(request):
+        return
+    numbers = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", request)
+    if not numbers or (int(numbers[1]), int(numbers[2])) < OLDEST_PYTHON:
+        raise UsageError(f"cannot use Python {request!r}", where="--python", do="give 3.10 or newer, or a path")
+
+
+def own_needs() -> Needs:
+    """Return what the running vitgate declares, without extras and without what only the gate itself uses."""
+    return Needs(tuple(text for text in _declared() if name_of(text) not in _FOR_THE_GATE))
+
+
+def whole_set(side: Side, needs: Needs) -> tuple[str, ...]:
+    """Return all requirements of the side's environment, the user's first.
+
+    torch before 2.3 was built against NumPy 1 and cannot exchange arrays with NumPy 2, which its metadata does not say.
+    """
+    asked = [_parsed(text) for text in side.requirements]
+    numpy = ("numpy<2",) if _before_numpy_2(asked) and "numpy" not in map(_name, asked) else ()
+    return (*side.requirements, *needs.requirements, *numpy)
+
+
+def name_of(requirement: str) -> str:
+    """Return the normalised name of the package."""
+    return _name(_parsed(requirement))
+
+
+def is_pinned(side: Side) -> bool:
+    """Whether the side means one release of torch, today and later."""
+    torch = [_parsed(text) for text in side.requirements if name_of(text) == "torch"]
+    return all(each.url or any(map(_is_exact, each.specifier)) for each in torch)
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _pin(version: Version) -> str:
+    whole = len(version.release) > _SERIES or str(version) != version.base_version  # 2.13rc1 and 2.13+cpu are exact too
+    return f"torch=={version}" if whole else f"torch=={version}.*"
+
+
+def _looks_like_path(text: str) -> bool:
+    return "://" not in text and (os.sep in text or text.endswith((".txt", ".in", ".toml", ".lock")))
+
+
+def _requirement(text: str, *, where: object) -> str:
+    if text.startswith("-"):
+        do = f"options for uv are given apart, as --uv-arg={text}"
+        raise UsageError(f"an option among the requirements: {text}", where=where, do=do)
+    bare = _HASH.sub("", text)
+    try:
+        return " ".join([str(Requirement(bare)), *(found.strip() for found in _HASH.findall(text))])
+    except InvalidRequirement:
+        raise UsageError(f"{text!r} is no requirement", where=where, do=_FORMS) from None
+
+
+def _with_torch(requirements: Iterable[str], *, where: str) -> tuple[str, ...]:
+    found = tuple(requirements)
+    if "torch" not in (name_of(text) for text in found):
+        raise UsageError(f"{' '.join(found) or 'nothing'!r} does not name torch", where=where, do=_FORMS)
+    return found
+
+
+def _file_lines(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read this file: {error}", where=path, do="give a requirements file") from None
+    joined = re.sub(r"\\\r?\n", " ", text)  # a requirement goes on in the next line after a backslash
+    for number, line in enumerate(joined.splitlines(), 1):
+        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
+            if not bare.replace("\t", " ").isprintable():
+                raise UsageError("an unprintable character", where=f"{path}, line {number}", do="mend the file")
+            yield _requirement(bare, where=f"{path}, line {number}")
+
+
+def _python_version(python: Path, *, where: str) -> tuple[int, int]:
+    command = [str(python), "-I", "-c", "import sys; print(*sys.version_info[:2])"]
+    try:
+        done = subprocess.run(  # noqa: S603  # the interpreter that the user named; no shell
+            command, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL
+        )
+        major, minor = map(int, done.stdout.split())
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        do = "give the path of a Python interpreter that runs"
+        raise UsageError(f"cannot run {python}: {reason}", where=where, do=do) from None
+    return major, minor
+
+
+def _declared() -> list[str]:
+    """Return vitgate's dependencies: in a checkout as the file says, which installed metadata may be older than."""
+    project = _checkout_project()
+    found = project.get("dependencies") if project else _installed_requirements()
+    return [text for text in found or [] if "extra" not in str(Requirement(text).marker or "")]
+
+
+def _checkout_project() -> dict[str, Any]:
+    path = Path(vitgate.__file__).parents[2] / "pyproject.toml"
+    project: dict[str, Any] = read_toml(path).get("project", {}) if path.is_file() else {}
+    return project if project.get("name") == "vitgate" else {}
+
+
+def _installed_requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires("vitgate") or []
+    except importlib.metadata.PackageNotFoundError:
+        do = "install vitgate, or run it from its checkout"
+        raise UsageError("vitgate's own requirements are unknown", where=vitgate.__file__, do=do) from None
+
+
+def _parsed(text: str) -> Requirement:
+    return Requirement(_HASH.sub("", text))
+
+
+def _name(requirement: Requirement) -> str:
+    return canonicalize_name(requirement.name)
+
+
+def _is_exact(specifier: Specifier) -> bool:
+    return specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
+
+
+def _before_numpy_2(requirements: Iterable[Requirement]) -> bool:
+    return any(_excludes_numpy_2(each) for found in requirements if _name(found) == "torch" for each in found.specifier)
+
+
+def _excludes_numpy_2(specifier: Specifier) -> bool:
+    """Whether this condition on torch leaves only releases before 2.3."""
+    release = Version(specifier.version.removesuffix(".*")).release
+    if specifier.operator in ("==", "===", "<="):
+        return release < _NUMPY_2
+    if specifier.operator == "~=":
+        return len(release) > _SERIES and release < _NUMPY_2
+    return specifier.operator == "<" and release[:3] <= (*_NUMPY_2, 0)
