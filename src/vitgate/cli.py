@@ -1,4 +1,4 @@
-"""The command line: `vitgate compare`, `vitgate merge`. Nothing heavy is imported before a command needs it."""
+"""The command line. Nothing heavy is imported before a command needs it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import click
 
 from vitgate import __version__
 from vitgate.errors import UsageError, VitgateError
+from vitgate.upgrade.commands import environments
 
 if TYPE_CHECKING:
     from vitgate.judge.acceptance import Acceptances
     from vitgate.report.verdict.emit import ReportOptions
+    from vitgate.upgrade.runs import Request
 
 EXIT_STATUSES = """\b
 Exit status:
@@ -59,6 +61,22 @@ Exit status:
   0  written
   4  usage: a record cannot be read, or the records are not of one run
   6  the file cannot be written
+"""
+
+_UPGRADE = """Say whether upgrading PyTorch from OLD to NEW breaks the deployment, on this machine.
+
+A side is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20"), a requirements file, or, with
+--old-python and --new-python, an interpreter that has its PyTorch already. vitgate makes an environment for each side
+with uv, or takes the one that it made before; runs the conformance suite in both; lets each side run the files that
+the other made; compares latencies in pairs of fresh processes; and judges claim by claim.
+
+\b
+Examples:
+  vitgate upgrade 2.12.1 2.15.0
+  vitgate upgrade 2.12.1 2.15.0 --engine qnnpack --weights standin
+  vitgate upgrade requirements-old.txt requirements-new.txt --accept-file accepted.toml --markdown summary.md
+  vitgate upgrade 2.15.0 torch --uv-arg=--prerelease=allow
+  vitgate upgrade --old-python old/bin/python 2.15.0 --field models/
 """
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -124,6 +142,73 @@ def compare(old: str, new: str, **values: Any) -> int:
     return verdict.exit_status
 
 
+def suite_options(command: Command) -> Command:
+    """Add the options that narrow a run exactly as they do in pytest, and those by which environments are made."""
+    options = (
+        click.option("--case", "cases", multiple=True, metavar="ID", help="This case only; repeatable."),
+        click.option("--engine", "engines", multiple=True, metavar="NAME", help="This engine only; repeatable."),
+        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|standin|FILE"),
+        click.option("--assets", envvar="VITGATE_ASSETS", metavar="DIR", help="Folder with the reference picture."),
+        click.option("--python", metavar="VERSION", help="Python of the environments; default: the one running."),
+        click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
+        click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def request_from(values: dict[str, Any]) -> Request:
+    """Return the suite's options among a command's parameters; UsageError as pytest would, before anything is made."""
+    from vitgate.plan import make_plan
+    from vitgate.upgrade.runs import Request
+
+    names = {name: values[name] for name in ("weights", "assets")}
+    chosen = {"cases": list(values["cases"]), "engines": list(values["engines"])}
+    make_plan(**names, **chosen, session=Path(), artifact_cache=None, field=values.get("field", ()))
+    return Request(cases=values["cases"], engines=values["engines"], **names)
+
+
+def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:
+    """Return what uv is to be told."""
+    backend = (f"--torch-backend={values['torch_backend']}",) if values["torch_backend"] else ()
+    return (*values["uv_args"], *backend)
+
+
+@cli.command(help=_UPGRADE, epilog=EXIT_STATUSES)
+@click.argument("versions", nargs=-1, metavar="OLD NEW")
+@click.option("--old-python", metavar="PATH", help="Interpreter, or environment, of the old side, instead of OLD.")
+@click.option("--new-python", metavar="PATH", help="Interpreter, or environment, of the new side, instead of NEW.")
+@suite_options
+@click.option("--field", multiple=True, metavar="DIR", help="A folder of your own artifacts: both sides run them.")
+@click.option("--latency/--no-latency", default=True, help="Compare latencies in pairs of processes.  [default: yes]")
+@click.option("--keep", metavar="DIR", help="Keep the sides' records and logs in this folder.")
+@report_options
+def upgrade(versions: tuple[str, ...], **values: Any) -> int:
+    """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
+    from vitgate.report.verdict.emit import emit
+    from vitgate.upgrade.commands import default_cache
+    from vitgate.upgrade.gate import gate, Order
+    from vitgate.upgrade.requirements import sides_from
+
+    accepted = acceptances_from(values)
+    old, new = sides_from(versions, values["old_python"], values["new_python"])
+    order = Order(
+        old=old,
+        new=new,
+        request=request_from(values),
+        cache=default_cache(),
+        field=tuple(Path(folder).absolute() for folder in values["field"]),
+        uv_args=uv_args_from(values),
+        python=values["python"],
+        latency=values["latency"],
+        keep=Path(values["keep"]) if values["keep"] else None,
+    )
+    verdict = gate(order, accepted, lambda line: click.echo(line, err=True))
+    emit(verdict, options_from(values))
+    return verdict.exit_status
+
+
 @cli.command(help=_MERGE)
 @click.argument("records", type=_FILE, nargs=-1, required=True)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write the merged record.")
@@ -139,6 +224,9 @@ def merge(records: tuple[str, ...], output: str) -> int:
     state = "complete" if record.complete else f"not complete{where}, {len(record.missing)} claims named as missing"
     click.echo(f"{output}: {len(record.claims)} claims, {state}")
     return 0
+
+
+cli.add_command(environments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,25 +19,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from vitgate.judge.acceptance import Acceptances
-from vitgate.judge.consistency import read_consistent
-from vitgate.judge.crossing import MatrixRow, PairedLatency
-from vitgate.judge.pairs import Paired
-from vitgate.judge.verdict import compare, Verdict
-from vitgate.upgrade.disk import Tally, usage
-from vitgate.upgrade.environments import Environment, in_use, make
-from vitgate.upgrade.progress import Steps
-from vitgate.upgrade.requirements import Side
-from vitgate.upgrade.suite import suite_folder, suite_variables
 
 from vitgate.build.cache import key_of
 from vitgate.errors import MachineError
 from vitgate.evidence import replacing
 from vitgate.field import FieldItem, read_field, seen
+from vitgate.judge.acceptance import Acceptances
+from vitgate.judge.consistency import read_consistent
+from vitgate.judge.crossing import MatrixRow, PairedLatency
+from vitgate.judge.pairs import Paired
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.judge.verdict import compare, Verdict
 from vitgate.session import SETTINGS
 from vitgate.upgrade import locks, pairs
+from vitgate.upgrade.disk import Tally, usage
+from vitgate.upgrade.environments import Environment, in_use, make
+from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite
+from vitgate.upgrade.suite import suite_folder, suite_variables
 
 _SLOTS = 16  # gates that may ask the same question at once
 _STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day

@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,22 @@ def parse_interpreter(path: str, *, where: str) -> Side:
         shown = ".".join(map(str, found))
         raise UsageError(f"{path} is Python {shown}", where=where, do="vitgate needs Python 3.10 or newer")
     return Side(path, interpreter=python)
+
+
+def sides_from(texts: Sequence[str], old_python: str | None, new_python: str | None) -> tuple[Side, Side]:
+    """Return both sides of an upgrade; UsageError unless each is named once, by its text or by its interpreter."""
+    left = list(texts)
+    sides = []
+    for where, python in (("OLD", old_python), ("NEW", new_python)):
+        if python:
+            sides.append(parse_interpreter(python, where=f"--{where.lower()}-python"))
+        elif left:
+            sides.append(parse_side(left.pop(0), where=where))
+        else:
+            raise UsageError(f"{where} is missing", where="vitgate upgrade", do=_FORMS)
+    if left:
+        raise UsageError(f"one version too many: {left[0]!r}", where="vitgate upgrade", do="name OLD and NEW only")
+    return sides[0], sides[1]
 
 
 def check_python(request: str | None) -> None:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vitgate.errors import MachineError, UsageError
 from vitgate.judge.consistency import read_consistent
+from vitgate.judge.record import Record
 from vitgate.upgrade.environments import Environment, in_use
 from vitgate.upgrade.suite import suite_variables
-
-from vitgate.errors import MachineError, UsageError
-from vitgate.judge.record import Record
 
 Progress = Callable[[float], None]
 """Is told which part of a run is done, from 0 to 1."""
