@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import math
 import os
 import signal
 import sys
@@ -94,7 +95,7 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what the request asks; whatever goes wrong is an answer too."""
         do = {"load": self._load, "pin": self._pin, "time": self._time}
-        signal.alarm(int(request.get("limit", _LIMIT)))  # its default action ends even a call that hangs inside torch
+        signal.alarm(math.ceil(request.get("limit", _LIMIT)))  # its default action ends even a call that hangs inside torch
         try:
             with _stage("request"):
                 return do[next(iter(request))](request)
