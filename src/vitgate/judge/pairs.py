@@ -72,7 +72,8 @@ class Paired:
     """The verdict on one variant.
 
     `ratio` is the geometric mean of the pairs' ratios NEW/OLD, `low` and `high` its 95% interval (see `interval`);
-    NaN where nothing was measured. `word` decides; `note` says what a reader should know besides, or why.
+    NaN where nothing was measured. `word` decides; `note` says what a reader should know besides, or why. The times are
+    the medians over the pairs, and `ratios` is what each pair gave.
     """
 
     ratio: float
@@ -83,6 +84,7 @@ class Paired:
     note: str = ""
     old_ms: float = math.nan
     new_ms: float = math.nan
+    ratios: tuple[float, ...] = ()
 
 
 def unmeasured(word: PairWord, note: str) -> Paired:
@@ -96,7 +98,8 @@ def pair_ratio(old: Timed, new: Timed) -> PairRatio:
     ValueError where a side has no calls or times that are not positive: such a pair must not count as agreement.
     """
     for side in (old, new):
-        if not side.thread or not all(0.0 < seconds < math.inf for seconds in (*side.thread, *side.process, *side.wall)):
+        every = (*side.thread, *side.process, *side.wall)
+        if not side.thread or not all(0.0 < seconds < math.inf for seconds in every):
             raise ValueError("a pair needs positive times of both sides")
     slow, fast = fastest_quartile(old.thread), fastest_quartile(new.thread)
     return PairRatio(
@@ -155,7 +158,8 @@ def judged(pairs: Sequence[PairRatio], note: str = "") -> Paired:
     mean, low, high = interval(pairs)
     word, why = _word(pairs, mean, high)
     old, new = (statistics.median(of) for of in ([pair.old_ms for pair in pairs], [pair.new_ms for pair in pairs]))
-    return Paired(mean, low, high, len(pairs), word, "; ".join(part for part in (why, note) if part), old, new)
+    notes = "; ".join(part for part in (why, note) if part)
+    return Paired(mean, low, high, len(pairs), word, notes, old, new, tuple(pair.ratio for pair in pairs))
 
 
 def _word(pairs: Sequence[PairRatio], mean: float, high: float) -> tuple[PairWord, str]:
@@ -174,7 +178,7 @@ def _tripped(pairs: Sequence[PairRatio]) -> str:
     """Return what a guard that grew in every pair says; nothing where none did."""
     guards: tuple[tuple[str, Callable[[PairRatio], float], float], ...] = (
         ("wall time per CPU time (sleeps, locks, I/O)", lambda pair: pair.wall, WALL_GROWTH),
-        ("CPU time of the process per that of its main thread (more threads)", lambda pair: pair.process, PROCESS_GROWTH),
+        ("CPU time of the process per that of one thread (more threads)", lambda pair: pair.process, PROCESS_GROWTH),
     )
     for what, of, limit in guards:
         if (least := min(of(pair) for pair in pairs)) > limit:

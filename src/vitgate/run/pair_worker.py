@@ -1,9 +1,9 @@
-"""One side of a latency comparison: a fresh process that loads saved models under one PyTorch and times calls on request.
+"""One side of a latency comparison: a fresh process that loads saved models and times calls of them on request.
 
     python -m vitgate.run.pair_worker
 
-It reads one JSON object a line from stdin and answers each with one on stdout; `vitgate.upgrade.pairs` is the other end.
-Many such processes are started, so nothing heavier than torch is imported, and it runs under any PyTorch from 1.13 on.
+It reads one JSON object a line from stdin and answers each with one on stdout; `vitgate.upgrade.pairs` is the other
+end. Many such processes are started, so nothing heavier than torch is imported; any PyTorch from 1.13 on will do.
 
     {"load": {NAME: [PATH, RUNTIME]}, "engine": ENGINE, "input": PATH.npy, "limit": S}
         -> {"torch": VERSION, "seconds": {NAME: wall seconds of a warm call}, "failed": {NAME: ERROR}}
@@ -32,6 +32,8 @@ from typing import Any, TextIO
 WARM_UP_CALLS = 4
 _LIMIT = 600  # seconds, where a request names none
 
+_TORCHSCRIPT = "The following operation failed in"  # how TorchScript begins; it ends with what the operation said
+
 Times = dict[str, list[float]]
 
 
@@ -39,9 +41,10 @@ class StageError(Exception):
     """A stage of a request failed: its name and, as `__cause__`, why."""
 
     def answer(self) -> dict[str, str]:
-        """Return it as plain values; the message is the first line of what was said."""
+        """Return it as plain values; the message is one line of what was said."""
         cause = self.__cause__ or self
-        message = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        lines = (str(cause).strip() or type(cause).__name__).splitlines()
+        message = lines[-1 if lines[0].startswith(_TORCHSCRIPT) else 0]
         return {"stage": str(self), "type": type(cause).__name__, "message": message}
 
 
@@ -95,7 +98,7 @@ class Worker:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what the request asks; whatever goes wrong is an answer too."""
         do = {"load": self._load, "pin": self._pin, "time": self._time}
-        signal.alarm(math.ceil(request.get("limit", _LIMIT)))  # its default action ends even a call that hangs inside torch
+        signal.alarm(math.ceil(request.get("limit", _LIMIT)))  # ends even a call that hangs in torch
         try:
             with _stage("request"):
                 return do[next(iter(request))](request)

@@ -71,7 +71,7 @@ class Pace:
     """
 
     rounds_at_least: int = 4
-    rounds_at_most: int = 16
+    rounds_at_most: int = 40
     seconds: float = 3.0
     request_seconds: float = 0.012
     patience: float = 180.0
@@ -315,7 +315,8 @@ class _Comparison:
 
     def _give_up(self, name: str, why: str) -> None:
         """Leave a variant out from now on: what cannot be loaded or run once, cannot be in another pair either."""
-        self._unmeasured[name] = unmeasured("not comparable", why)
+        before = self._unmeasured.get(name)
+        self._unmeasured[name] = unmeasured("not comparable", f"{before.note}; {why}" if before else why)
 
     def _pin(self, workers: Mapping[SideName, _Worker]) -> None:
         core = quietest_core()
