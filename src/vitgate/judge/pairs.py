@@ -1,0 +1,186 @@
+"""Whether a newer PyTorch is slower: from pairs of fresh processes to one word. Needs no torch.
+
+Two processes that run the same code on the same file differ in CPU time by a constant of their own, which comes from
+where their memory happens to lie and which more calls do not remove. So a pair of fresh processes, one of each side,
+counts as one observation, the logarithm of its ratio is what is averaged, and more certainty takes more pairs.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vitgate.judge.ratios import fastest_quartile
+
+PairWord = Literal["same", "regressed", "fixed", "not comparable", "environment error"]
+
+PAIRS_AT_LEAST = 3
+PAIRS_AT_MOST = 8
+
+# A mean ratio below PASS ends the comparison at once; one above FAIL after the last pair is a regression. By simulation
+# from normal offsets of the SD measured beside a busy neighbour (`docs/measuring.md`).
+PASS = 1.025
+FAIL = 1.05
+FASTER = 1 / FAIL
+
+# The least SD that is assumed of the log-ratios of pairs. Three pairs agree by chance far more often than their
+# processes do: without a floor, their interval would be too narrow just when it ends the comparison.
+OFFSET_SD = 0.02
+
+# Quantiles 0.975 of Student's t by degrees of freedom (any table of it).
+_T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365}
+
+# CPU time of one thread sees neither sleeps, locks and I/O, nor other threads. These are growths from OLD to NEW of
+# the least wall time per CPU time, and of the least CPU time of the process per that of the thread. They are loose,
+# since a neighbour on the same core stretches wall time at will, and count only if every pair shows them.
+WALL_GROWTH = 1.5
+PROCESS_GROWTH = 1.25
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of each timed call of one side of a pair: CPU of the calling thread, CPU of the process, wall."""
+
+    thread: tuple[float, ...] = ()
+    process: tuple[float, ...] = ()
+    wall: tuple[float, ...] = ()
+
+    def __add__(self, later: Timed) -> Timed:
+        """Append the calls of a later round."""
+        return Timed(self.thread + later.thread, self.process + later.process, self.wall + later.wall)
+
+
+@dataclass(frozen=True)
+class PairRatio:
+    """What one pair of processes says of NEW against OLD, as factors; times in milliseconds of CPU.
+
+    `wall` is the growth of wall time per CPU time, `process` that of the process's CPU time per the thread's.
+    """
+
+    ratio: float
+    old_ms: float
+    new_ms: float
+    wall: float = 1.0
+    process: float = 1.0
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The verdict on one variant.
+
+    `ratio` is the geometric mean of the pairs' ratios NEW/OLD, `low` and `high` its 95% interval (see `interval`);
+    NaN where nothing was measured. `word` decides; `note` says what a reader should know besides, or why. The times are
+    the medians over the pairs, and `ratios` is what each pair gave.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+    word: PairWord
+    note: str = ""
+    old_ms: float = math.nan
+    new_ms: float = math.nan
+    ratios: tuple[float, ...] = ()
+
+
+def unmeasured(word: PairWord, note: str) -> Paired:
+    """Return the verdict on a variant that could not be measured."""
+    return Paired(math.nan, math.nan, math.nan, 0, word, note)
+
+
+def pair_ratio(old: Timed, new: Timed) -> PairRatio:
+    """Return what one pair says: ratio of the means of the fastest quarters, and the growths of the guards.
+
+    ValueError where a side has no calls or times that are not positive: such a pair must not count as agreement.
+    """
+    for side in (old, new):
+        every = (*side.thread, *side.process, *side.wall)
+        if not side.thread or not all(0.0 < seconds < math.inf for seconds in every):
+            raise ValueError("a pair needs positive times of both sides")
+    slow, fast = fastest_quartile(old.thread), fastest_quartile(new.thread)
+    return PairRatio(
+        ratio=fast / slow,
+        old_ms=1000.0 * slow,
+        new_ms=1000.0 * fast,
+        wall=_least(new.wall, new.thread) / _least(old.wall, old.thread),
+        process=_least(new.process, new.thread) / _least(old.process, old.thread),
+    )
+
+
+def _least(of: Sequence[float], per: Sequence[float]) -> float:
+    """Return the least ratio of all calls: one that nothing disturbed is enough."""
+    return min(mine / base for mine, base in zip(of, per, strict=True))
+
+
+def interval(pairs: Sequence[PairRatio]) -> tuple[float, float, float]:
+    """Return the geometric mean of the ratios and its 95% interval.
+
+    It is Student's t interval of the mean log-ratio over the pairs, except that an SD below OFFSET_SD counts as
+    OFFSET_SD. Where that floor binds, the interval is wider than the pairs ask for, and no longer exact. One pair alone
+    says nothing of its spread: its interval is everything.
+    """
+    logs = [math.log(pair.ratio) for pair in pairs]
+    mean = statistics.fmean(logs)
+    if len(logs) < 2:
+        return math.exp(mean), 0.0, math.inf
+    degrees = min(len(logs) - 1, max(_T_975))
+    half = _T_975[degrees] * max(OFFSET_SD, statistics.stdev(logs)) / math.sqrt(len(logs))
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+
+
+def more_needed(pairs: Sequence[PairRatio]) -> bool:
+    """Whether another pair is to be measured.
+
+    From the third pair on, a mean below PASS ends it, and so does an interval that lies wholly above FAIL. A guard that
+    every pair so far has tripped is a heavy charge: it is heard to the last pair.
+    """
+    if len(pairs) < PAIRS_AT_LEAST:
+        return True
+    if len(pairs) >= PAIRS_AT_MOST:
+        return False
+    mean, low, _ = interval(pairs)
+    return low <= FAIL and (mean >= PASS or bool(_tripped(pairs)))
+
+
+def judged(pairs: Sequence[PairRatio], note: str = "") -> Paired:
+    """Return the verdict on the pairs; one that `more_needed` would continue is judged as it stands.
+
+    regressed: the mean is above FAIL (or a guard grew in every pair). fixed: the mean is below FASTER and the whole
+    interval below 1. same: all else; a mean between PASS and FAIL passes with a note, since a slowdown that small
+    cannot be told from the processes' own offsets.
+    """
+    if len(pairs) < PAIRS_AT_LEAST:
+        return unmeasured("environment error", note or f"only {len(pairs)} of {PAIRS_AT_LEAST} pairs were measured")
+    mean, low, high = interval(pairs)
+    word, why = _word(pairs, mean, high)
+    old, new = (statistics.median(of) for of in ([pair.old_ms for pair in pairs], [pair.new_ms for pair in pairs]))
+    notes = "; ".join(part for part in (why, note) if part)
+    return Paired(mean, low, high, len(pairs), word, notes, old, new, tuple(pair.ratio for pair in pairs))
+
+
+def _word(pairs: Sequence[PairRatio], mean: float, high: float) -> tuple[PairWord, str]:
+    if mean > FAIL:
+        return "regressed", ""
+    if guard := _tripped(pairs):
+        return "regressed", guard
+    if mean < FASTER and high < 1.0:
+        return "fixed", "faster"
+    if mean >= PASS:
+        return "same", f"{mean - 1:.1%} slower: more than noise usually is, less than the {FAIL - 1:.0%} that fail"
+    return "same", ""
+
+
+def _tripped(pairs: Sequence[PairRatio]) -> str:
+    """Return what a guard that grew in every pair says; nothing where none did."""
+    guards: tuple[tuple[str, Callable[[PairRatio], float], float], ...] = (
+        ("wall time per CPU time (sleeps, locks, I/O)", lambda pair: pair.wall, WALL_GROWTH),
+        ("CPU time of the process per that of one thread (more threads)", lambda pair: pair.process, PROCESS_GROWTH),
+    )
+    for what, of, limit in guards:
+        if (least := min(of(pair) for pair in pairs)) > limit:
+            return f"{what} grew at least {least:.2f} times in every pair, more than {limit:.2f}"
+    return ""
