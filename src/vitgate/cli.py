@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -12,7 +13,6 @@ import click
 
 from vitgate import __version__
 from vitgate.errors import UsageError, VitgateError
-from vitgate.upgrade.commands import environments
 
 if TYPE_CHECKING:
     from vitgate.judge.acceptance import Acceptances
@@ -79,6 +79,8 @@ Examples:
   vitgate upgrade --old-python old/bin/python 2.15.0 --field models/
 """
 
+_ELSEWHERE = {"environments": "vitgate.upgrade.commands"}
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)
 
@@ -120,7 +122,24 @@ def acceptances_from(values: dict[str, Any]) -> Acceptances:
     return read_acceptances(values["accept"], Path(file) if file else None)
 
 
-@click.group(epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Late(click.Group):
+    """A group whose subgroups are imported once they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command of that name."""
+        if name in _ELSEWHERE:
+            found: click.Command = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+            return found
+        return super().get_command(ctx, name)
+
+
+@click.group(
+    cls=_Late, epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="vitgate")
 def cli() -> None:
     """May I upgrade PyTorch without breaking the Vision Transformer that I deploy?"""
@@ -163,10 +182,11 @@ def request_from(values: dict[str, Any]) -> Request:
     from vitgate.plan import make_plan
     from vitgate.upgrade.runs import Request
 
-    names = {name: values[name] for name in ("weights", "assets")}
-    chosen = {"cases": list(values["cases"]), "engines": list(values["engines"])}
-    make_plan(**names, **chosen, session=Path(), artifact_cache=None, field=values.get("field", ()))
-    return Request(cases=values["cases"], engines=values["engines"], **names)
+    cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
+    make_plan(
+        cases=list(cases), engines=list(engines), weights=weights, assets=assets, session=Path(), artifact_cache=None
+    )
+    return Request(cases=cases, engines=engines, weights=weights, assets=assets)
 
 
 def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:
@@ -224,9 +244,6 @@ def merge(records: tuple[str, ...], output: str) -> int:
     state = "complete" if record.complete else f"not complete{where}, {len(record.missing)} claims named as missing"
     click.echo(f"{output}: {len(record.claims)} claims, {state}")
     return 0
-
-
-cli.add_command(environments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -200,8 +200,17 @@ class MadeUp(Observations):
         }  # fmt: skip
         return Evidence(
             {
-                "layers": [layer], "surplus_layers": 0, "wrong_form": [], "unmatched": [], "out_of_order": [],
-                "extra": 0, "extra_what": [], "strays": [], "copies": [1, 1], "unreadable": [], "count": 1,
+                "layers": [layer],
+                "surplus_layers": 0,
+                "wrong_form": [],
+                "unmatched": [],
+                "out_of_order": [],
+                "extra": 0,
+                "extra_what": [],
+                "strays": [],
+                "copies": [1, 1],
+                "unreadable": [],
+                "count": 1,
             }  # fmt: skip
         )
 

@@ -65,9 +65,7 @@ def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
 def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower, upper):
     hypothesis.assume((lower, upper) != (None, None))
     hypothesis.assume(lower is None or upper is None or lower <= upper)
-    row = Tolerance(
-        id="t", claim="c", statistic="s", unit="1", lower=lower, upper=upper, reason="r", measured="m"
-    )
+    row = Tolerance(id="t", claim="c", statistic="s", unit="1", lower=lower, upper=upper, reason="r", measured="m")
 
     found = Tolerances([row], "here").bounded("c", Finding("s", value, "1"), None, "standin", "x86_64")
 

@@ -118,8 +118,9 @@ def _says(key: Key, rows: list[Judged]) -> str:
 
 def _slowest(rows: list[Judged]) -> str:
     ratios = [row.row for row in rows if isinstance(row, JudgedLatency)]
-    worst = max(ratios, key=lambda row: row.ratio)
-    return f"{worst.ratio:.2f} times the latency (from {worst.old_ms:.1f} to {worst.new_ms:.1f} ms) at worst"
+    worst = max(ratios, key=lambda row: row.ratio or 0.0)
+    note = f"; {worst.note}" if worst.note else ""
+    return f"{worst.ratio:.2f} times the latency (from {worst.old_ms:.1f} to {worst.new_ms:.1f} ms) at worst{note}"
 
 
 def _message(item: Judged) -> str:

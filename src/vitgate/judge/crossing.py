@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vitgate.data import Strict, unique
 from vitgate.errors import UsageError
-from vitgate.judge.paired import CROSSING, Judged, rank, Word, word
+from vitgate.judge.paired import CROSSING, Judged, rank, word
+from vitgate.judge.pairs import PairWord
 from vitgate.judge.record import ClaimRow, Record, Status
 
 OWN = ("build", "label", "logits_original", "logits_parent", "repeatable")
@@ -43,18 +43,30 @@ class MatrixRow(Strict):
 
 
 class PairedLatency(Strict):
-    """Latency of one cell under both versions, taken in turns; `ratio` is new over old, `low` to `high` about it."""
+    """Latency of one cell under both versions, taken in turns; `ratio` is new over old, `low` to `high` about it.
+
+    What could not be measured has no numbers; `note` says why, or what a reader should know besides.
+    """
 
     case: str
     engine: str
     variant: str
-    ratio: float = Field(gt=0)
-    low: float
-    high: float
-    pairs: int = Field(ge=1)
-    verdict: Literal["same", "regressed", "fixed", "undecided"]
-    old_ms: float
-    new_ms: float
+    verdict: PairWord
+    ratio: float | None = Field(default=None, gt=0)
+    low: float | None = None
+    high: float | None = None
+    old_ms: float | None = None
+    new_ms: float | None = None
+    pairs: int = Field(ge=0)
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _has_its_numbers(self) -> PairedLatency:
+        numbers = (self.ratio, self.low, self.high, self.old_ms, self.new_ms)
+        judged = self.verdict in ("same", "regressed", "fixed")
+        if judged and (None in numbers or self.pairs == 0):
+            raise ValueError(f"{self.verdict} without the numbers that say so")
+        return self
 
     @property
     def name(self) -> str:
@@ -69,7 +81,7 @@ class JudgedMatrixRow(Judged):
 
 
 class JudgedLatency(Judged):
-    """A paired latency with its word; what is undecided is not comparable."""
+    """A paired latency with its word."""
 
     row: PairedLatency
 
@@ -138,13 +150,7 @@ def _diagonals(old: Record, new: Record, cell: tuple[str, str, str]) -> Iterable
 
 
 def judge_latency(latency: Sequence[PairedLatency]) -> list[JudgedLatency]:
-    """Put each paired latency into the verdict's words."""
+    """Put each paired latency beside the rows of the verdict; one that could not be taken is no answer."""
     unique([row.name for row in latency], where="the paired latencies")
-    return [
-        JudgedLatency(name=row.name, word=_latency_word(row), red=row.verdict == "regressed", row=row)
-        for row in latency
-    ]
-
-
-def _latency_word(row: PairedLatency) -> Word:
-    return "not comparable" if row.verdict == "undecided" else row.verdict
+    red = ("regressed", "environment error")
+    return [JudgedLatency(name=row.name, word=row.verdict, red=row.verdict in red, row=row) for row in latency]

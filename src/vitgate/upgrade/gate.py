@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,16 +90,14 @@ class Gate:
 
     def verdict(self, accepted: Acceptances) -> Verdict:
         """Go through the steps; what an earlier, killed gate has done is not done again."""
-        run = Run(**self._paths("old"), export=self._files("old"), field=self.order.field)
-        old = self._record("old", self.old, run)
-        run = Run(**self._paths("new"), export=self._files("new"), field=(self._files("old"),))
-        new = self._record("new", self.new, run)
+        old = self._record("old", self.old, replace(self._run("old"), field=self.order.field))
+        new = self._record("new", self.new, replace(self._run("new"), field=(self._files("old"),)))
         matrix = [*_matrix(new, self._items("old")), *self._crossing()]
         latency = self._latency() if self.order.latency else ()
         return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
 
-    def _paths(self, name: str) -> dict[str, Path]:
-        return {"record": self.folder / f"{name}.json", "log": self.folder / f"{name}.log"}
+    def _run(self, name: str) -> Run:
+        return Run(self.folder / f"{name}.json", self.folder / f"{name}.log", export=self._files(name))
 
     def _files(self, name: str) -> Path:
         return self.folder / name
@@ -127,12 +125,8 @@ class Gate:
         items = self._items("new")
         if not items:
             return
-        run = Run(
-            **self._paths("crossing"),
-            field=(self._files("new"),),
-            only="test_field.py",
-            arguments=("-k", "test_artifacts"),
-        )
+        run = replace(self._run("crossing"), export=None, field=(self._files("new"),), only="test_field.py")
+        run = replace(run, arguments=("-k", "test_artifacts"))
         yield from _matrix(self._record("crossing", self.old, run), items)
 
     def _latency(self) -> list[PairedLatency]:

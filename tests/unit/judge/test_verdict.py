@@ -402,7 +402,13 @@ def _latency(verdict, **fields):
 
 @pytest.mark.parametrize(
     ("given_", "expected", "status"),
-    [("same", "same", 0), ("fixed", "fixed", 0), ("undecided", "not comparable", 0), ("regressed", "regressed", 1)],
+    [
+        ("same", "same", 0),
+        ("fixed", "fixed", 0),
+        ("not comparable", "not comparable", 0),
+        ("regressed", "regressed", 1),
+        ("environment error", "environment error", 6),
+    ],
 )
 def test_a_paired_latency_is_red_only_where_it_regressed(record, given_, expected, status):
     verdict = compare(record(), record(), latency=[_latency(given_)])
@@ -427,6 +433,11 @@ def test_a_latency_that_is_none_is_refused(fields):
 
 def test_a_verdict_comes_back_from_json():
     row = _crossing(status="declared", outcome="failed at load", deviation="xnnpack-gone", sqnr_db=20.0)
-    verdict = compare(release("2.12.1"), release("2.15.0"), matrix=[row], latency=[_latency("undecided")])
+    verdict = compare(
+        release("2.12.1"),
+        release("2.15.0"),
+        matrix=[row],
+        latency=[_latency("not comparable", ratio=None, note="one side lacks it")],
+    )
 
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict

@@ -48,7 +48,8 @@ def _sides(item: Judged) -> dict[str, str]:
     if isinstance(item, JudgedMatrixRow):
         return {"maker": item.row.maker, "runner": item.row.runner, "outcome": item.row.outcome}
     assert isinstance(item, JudgedLatency)
-    return {"ratio": f"{item.row.ratio:.4f}", "interval": f"{item.row.low:.4f} to {item.row.high:.4f}"}
+    ratio = "-" if item.row.ratio is None else f"{item.row.ratio:.4f}"
+    return {"ratio": ratio, "interval": views.interval(item.row), "note": item.row.note}
 
 
 def _detail(item: Judged) -> str:

@@ -102,16 +102,24 @@ def megabytes(size_bytes: int) -> str:
 def latency_cells(row: PairedLatency) -> tuple[str, ...]:
     """Return the columns of one paired latency; see `LATENCY_HEADINGS`."""
     cell = f"{row.case}-{row.engine}-{row.variant}"
-    interval = f"{row.low:.3f} to {row.high:.3f}"
     return (
         cell,
-        f"{row.old_ms:.2f} ms",
-        f"{row.new_ms:.2f} ms",
-        f"{row.ratio:.3f}",
-        interval,
+        _number(row.old_ms, "{:.2f} ms"),
+        _number(row.new_ms, "{:.2f} ms"),
+        _number(row.ratio, "{:.3f}"),
+        interval(row),
         str(row.pairs),
-        row.verdict,
+        f"{row.verdict} ({row.note})" if row.note else row.verdict,
     )
+
+
+def interval(row: PairedLatency) -> str:
+    """Show the interval of a ratio, where one was measured."""
+    return "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
 
 
 LATENCY_HEADINGS = ("Cell", "Old", "New", "Ratio", "Interval", "Pairs", "Verdict")
