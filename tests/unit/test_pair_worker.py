@@ -1,4 +1,7 @@
-"""The worker, and the controller with this interpreter on both sides: a tiny model, real processes."""
+"""The worker, and the controller with this interpreter on both sides: a tiny model, real processes.
+
+Where a test is about the processes alone, their torch is a stand-in that is imported at once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,10 +32,28 @@ from vitgate.upgrade.pairs import compare_latency, Pace, quietest_core, Side, Tu
 ENGINE = torch.backends.quantized.supported_engines[-1]
 SOURCE = str(Path(vitgate.__file__).parents[1])
 QUICK = Pace(rounds_at_least=4, rounds_at_most=8, seconds=0.5, patience=60.0)
-HANGS_SOON = replace(QUICK, patience=12.0)  # long enough to import torch on a busy machine
+HANGS_SOON = replace(QUICK, patience=4.0)
 DEADLINE = 20.0  # seconds after which a process that should have ended counts as left over
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers by /proc")
+
+
+_STANDIN = """
+from types import SimpleNamespace
+
+__version__ = "stand-in"
+backends = SimpleNamespace(quantized=SimpleNamespace(engine=""))
+set_num_threads = set_grad_enabled = lambda value: None
+from_numpy = lambda array: array
+
+def _fail(x):
+    raise RuntimeError("wants two")
+
+def _load(path):
+    return _fail if "fails" in path else lambda x: sum(range(30_000))
+
+jit = SimpleNamespace(load=_load)
+"""
 
 
 class Block(torch.nn.Module):
@@ -56,23 +78,33 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an input and saved models: one for each runtime, and one that fails when it is called."""
     path = tmp_path_factory.mktemp("pairs")
     torch.manual_seed(0)
-    module = torch.jit.script(Block().eval())
-    module.save(str(path / "scripted.pt"))
-    module._save_for_lite_interpreter(str(path / "lite.ptl"))
-    torch.jit.script(Fails()).save(str(path / "fails.pt"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all of this is deprecated, and what this package is about
+        module = torch.jit.script(Block().eval())
+        module.save(str(path / "scripted.pt"))
+        module._save_for_lite_interpreter(str(path / "lite.ptl"))
+        torch.jit.script(Fails()).save(str(path / "fails.pt"))
     (path / "broken.pt").write_bytes(b"no model")
     np.save(path / "x.npy", np.ones((64, 192), dtype=np.float32))
     return path
 
 
 @pytest.fixture
-def side(folder: Path):
-    """A factory of sides that run this interpreter; without models named, both runtimes."""
-    both = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
+def real(folder: Path):
+    """A factory of sides that run this interpreter and its torch on both runtimes."""
+    models = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
+    files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
+    return lambda *arguments: Side(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
 
-    def make(*arguments: str, **models: tuple[str, str]) -> Side:
-        files = {name: (str(folder / file), runtime) for name, (file, runtime) in (models or both).items()}
-        return Side(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
+
+@pytest.fixture
+def side(tmp_path: Path):
+    """A factory of sides with a stand-in for torch; of one model unless told otherwise, which need not be there."""
+    (tmp_path / "torch.py").write_text(_STANDIN)
+
+    def make(*arguments: str, **models: str) -> Side:
+        files = {name: (file, "torchscript") for name, file in (models or {"one": "fine.pt"}).items()}
+        return Side(sys.executable, files, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}, arguments)
 
     return make
 
@@ -218,10 +250,10 @@ def test_a_request_beyond_its_limit_ends_the_worker(folder: Path):
 # The controller
 
 
-def test_equal_sides_are_the_same(side, compare):
+def test_equal_sides_are_the_same(real, compare):
     told: list[tuple[str, float]] = []
 
-    found = compare(side(), side(), lambda text, left: told.append((text, left)))
+    found = compare(real(), real(), lambda text, left: told.append((text, left)))
 
     assert list(found) == ["scripted", "lite"]
     for each in found.values():
@@ -230,29 +262,36 @@ def test_equal_sides_are_the_same(side, compare):
     assert told[0][0] == "pair 1 of 3: loading 2 variants" and all(math.isfinite(left) for _, left in told)
 
 
-def test_a_slower_side_is_found(side, compare):
-    found = compare(side(), side("--inject", "cpu:0.3"))
+def test_a_slower_side_is_found(real, compare):
+    found = compare(real(), real("--inject", "cpu:0.3"))
 
     assert {each.word for each in found.values()} == {"regressed"}
     assert all(1.2 < each.ratio < 1.4 for each in found.values())
 
 
 def test_a_faster_side_is_found(side, compare):
-    found = compare(side("--inject", "cpu:0.3"), side(lite=("lite.ptl", "lite_interpreter")))
+    found = compare(side("--inject", "cpu:0.3"), side())["one"]
 
-    assert found["lite"].word == "fixed" and found["lite"].note == "faster"
+    assert (found.word, found.note) == ("fixed", "faster")
+
+
+@pytest.mark.parametrize("injection, word", [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
+def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(side, compare, injection, word):
+    found = compare(side(), side("--inject", injection))["one"]
+
+    assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
 
 
 def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(side, compare):
     told: list[str] = []
-    old = side(lite=("lite.ptl", "lite_interpreter"), other=("scripted.pt", "torchscript"), gone=("lite.ptl", "eager"))
-    new = side(lite=("lite.ptl", "lite_interpreter"), other=("fails.pt", "torchscript"))
+    old = side(one="fine.pt", other="fine.pt", gone="fine.pt")
+    new = side(one="fine.pt", other="fails.pt")
 
     found = compare(old, new, lambda text, left: told.append(text))
 
     assert told[0] == "left out, since one side alone has it: gone"
-    assert {name: each.word for name, each in found.items()} == {"lite": "same", "other": "not comparable"}
-    assert found["other"].note.startswith("NEW failed at run: ") and "wants two" in found["other"].note
+    assert {name: each.word for name, each in found.items()} == {"one": "same", "other": "not comparable"}
+    assert found["other"].note == "NEW failed at run: RuntimeError: wants two"
 
 
 @needs_proc
@@ -269,7 +308,7 @@ def test_a_pair_whose_worker_was_killed_is_measured_again(side, compare):
     assert [each for each in told if "thrown away" in each] == [
         "pair 1 of 3: thrown away: the worker of OLD was ended by SIGKILL"
     ]
-    assert {each.word for each in found.values()} == {"same"}
+    assert found["one"].word == "same"
     assert children() == []
 
 
@@ -282,7 +321,7 @@ def test_what_is_undecided_when_workers_hang_is_an_environment_error(side, compa
     found = compare(side(), side(), stop, HANGS_SOON)
 
     assert {each.word for each in found.values()} == {"environment error"}
-    assert {each.note for each in found.values()} == {"the worker of NEW did not answer within 12 s"}
+    assert {each.note for each in found.values()} == {"the worker of NEW did not answer within 4 s"}
     assert children() == []
 
 
@@ -347,12 +386,14 @@ def test_an_interpreter_that_is_not_there_is_the_machines_fault(side, compare):
 
 
 def test_an_interpreter_that_cannot_run_the_worker_says_why(side, compare, tmp_path):
-    (tmp_path / "vitgate").mkdir()
-    (tmp_path / "vitgate" / "__init__.py").write_text("raise ImportError('of another time')\n")
+    package = tmp_path / "other" / "vitgate"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('of another time')\n")
 
-    (note,) = {each.note for each in compare(side(), replace(side(), env={"PYTHONPATH": str(tmp_path)})).values()}
+    found = compare(side(), replace(side(), env={"PYTHONPATH": str(package.parent)}))["one"]
 
-    assert note == "the worker of NEW ended with status 1: ImportError: of another time"
+    assert found.word == "environment error"
+    assert found.note == "the worker of NEW ended with status 1: ImportError: of another time"
 
 
 # Turns
