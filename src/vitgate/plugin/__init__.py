@@ -21,7 +21,6 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.plan import Plan
 from vitgate.plugin import options, scheduling, settling
 from vitgate.plugin.check import Check, FieldCheck
-from vitgate.plugin.controller import Controller
 from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.run.environment import machine
@@ -62,13 +61,14 @@ def _own_plan(config: pytest.Config) -> Plan:
     apply_settings()
     folder = config.stash[_FOLDER] = SessionFolder()
     config.add_cleanup(folder.remove)
-    if wanted := _wants_conformance(config):
-        start_server(folder.path)  # the imports take longest: first of all
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-    if wanted:
+    if _wants_conformance(config):
+        start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
+    from vitgate.plugin.controller import Controller  # whose report a worker never makes
+
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
 
