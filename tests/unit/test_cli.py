@@ -184,3 +184,15 @@ def test_comparing_needs_no_torch_and_survives_a_narrow_encoding(tmp_path):
 
 def _path():
     return {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": str(shutil.which("env"))}
+
+
+def test_the_module_is_the_command(tmp_path):
+    record = str(RECORDS / "2.12.1.json")
+    block = "import sys; [sys.modules.__setitem__(name, None) for name in ('torch', 'torchvision', 'timm')]; "
+    run = "import runpy; runpy.run_module('vitgate', run_name='__main__')"
+    code = f"{block}sys.argv[1:] = ['compare', {record!r}, {record!r}]; {run}"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "may upgrade" in done.stdout.splitlines()[-1]
