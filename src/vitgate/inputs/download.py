@@ -47,13 +47,15 @@ class Patience:
 
     `connect` bounds the whole first contact (name resolution, all addresses, one repetition), so that a machine without
     a network knows it soon; `read` bounds the silence between two pieces; `pause` stands before the second attempt and
-    doubles before each further one.
+    doubles before each further one. `total`, where it is set, bounds all of it, the wait for another process's download
+    included.
     """
 
     connect: float = 5.0
     read: float = 30.0
     attempts: int = 4
     pause: float = 1.0
+    total: float | None = None
 
 
 PATIENT = Patience()
@@ -81,6 +83,8 @@ class _Job:
     destination: Path
     sha256: str
     size_hint: int | None
+    limit: int | None
+    replace: bool
     patience: Patience
 
     @property
@@ -97,26 +101,73 @@ class _Job:
 
 
 def fetch(
-    url: str, destination: Path, *, sha256: str, size_hint: int | None = None, patience: Patience = PATIENT
+    url: str,
+    destination: Path,
+    *,
+    sha256: str,
+    size_hint: int | None = None,
+    limit: int | None = None,
+    replace: bool = False,
+    patience: Patience = PATIENT,
 ) -> Path:
     """Return `destination`, downloaded from `url` (http or https) unless it is there already.
 
     `sha256` is the whole digest or its first digits, at least 8, in lower case; a file that does not match never
-    appears at `destination`. `size_hint` is in bytes and serves the progress bar where the server does not tell.
+    appears at `destination`. `size_hint` is in bytes and serves the progress bar where the server does not tell; a
+    body of more than `limit` bytes is given up. `replace` overwrites a file of another sha256 at `destination`.
     Concurrent calls for one destination download once; an interrupted download is resumed by the next call.
 
-    Errors: UsageError if `destination` exists with another sha256; DownloadError (a MachineError) for everything that
-    network, server or disk do.
+    Errors: UsageError if `destination` exists with another sha256, unless `replace`; DownloadError (a MachineError) for
+    everything that network, server or disk do.
     """
-    if verified(destination, sha256):
+    job = _Job(url, destination, sha256, size_hint, limit, replace, patience)
+    if _is_there(job):
         return destination
-    job = _Job(url, destination, sha256, size_hint, patience)
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise job.error("not an http or https address", "correct the address")
-    with _locked(job):
-        if not verified(destination, sha256):  # nobody fetched it while this process waited
-            _download(job)
+    _within(job)
     return destination
+
+
+def _is_there(job: _Job) -> bool:
+    try:
+        return verified(job.destination, job.sha256)
+    except UsageError:
+        if not job.replace:
+            raise
+        return False
+
+
+def _within(job: _Job) -> None:
+    """Fetch under the lock, in a thread that is given up after `total` seconds where those are set.
+
+    Timeouts of requests bound neither the name lookup nor the number of addresses tried nor a body that drips. A thread
+    that was given up can do no harm: only a file with the right digest ever reaches its destination.
+    """
+    if job.patience.total is None:
+        return _fetch(job)
+    errors: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            _fetch(job)
+            errors.put(None)
+        except Exception as error:  # noqa: BLE001  # not handled here: raised again in the caller's thread
+            errors.put(error)
+
+    threading.Thread(target=work, name=f"download {job.url}", daemon=True).start()  # never awaited at exit
+    try:
+        error = errors.get(timeout=job.patience.total)
+    except queue.Empty:
+        raise job.error(f"it took longer than {job.patience.total:g} s") from None
+    if error is not None:
+        raise error
+
+
+def _fetch(job: _Job) -> None:
+    with _locked(job):
+        if not _is_there(job):  # nobody fetched it while this process waited
+            _download(job)
 
 
 def verified(path: Path, sha256: str) -> bool:
@@ -193,6 +244,9 @@ def _attempt(job: _Job, *, first: bool) -> None:
     try:
         resumed = _transfer(job)
         _settle(job, resumed)
+    except DownloadError:
+        job.part.unlink(missing_ok=True)  # nothing in it can be gone on from
+        raise
     except _HOPELESS as error:
         raise job.error(_in_short(error)) from None
     except (requests.RequestException, ConnectionError, TimeoutError) as error:
@@ -252,6 +306,8 @@ def _receive(job: _Job, answer: requests.Response, start: int) -> None:
         for piece in answer.iter_content(_CHUNK):
             file.write(piece)
             bar.update(len(piece))
+            if job.limit is not None and file.tell() > job.limit:
+                raise job.error(f"the server gave more than {job.limit} bytes")
     size = job.part.stat().st_size
     if total is not None and size != total:
         raise _Broken(f"the connection was cut off after {size} of {total} bytes")

@@ -8,27 +8,20 @@ Never imports torch.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import socket
 import stat
 import struct
-import tempfile
-import threading
-import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TYPE_CHECKING
 
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError, UsageError
+from vitgate.inputs.download import fetch, Patience
 
 if TYPE_CHECKING:
-    import requests
     from PIL.Image import Image
 
 MINIMUM_SIDE = 16
@@ -45,7 +38,10 @@ REFERENCE_URL = (
 REFERENCE_SHA256 = "7acc08d4569cf8a03fd37a0acca6634c133c8b88185d9dafb2249a052dbe8762"
 """Of the 142,559 bytes at `REFERENCE_URL`."""
 
-_BODY_LIMIT = 4_000_000  # bytes; a captive portal's page may be anything, and is kept in memory until it is checked
+_BODY_LIMIT = 4_000_000  # bytes; a captive portal may answer with anything
+
+PATIENCE = Patience(connect=3.0, read=3.0, attempts=3, pause=0.5, total=9.0)
+"""For a picture of 143 kB, in whose place another can stand."""
 
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)  # Pillow's ways
 
@@ -58,17 +54,6 @@ class ReferencePicture:
     source: Literal["assets", "cache", "download", "embedded"]
     sha256: str
     note: str
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a download may take, in seconds; `total` bounds all of it, name lookup, pauses and locks included."""
-
-    tries: int = 3
-    connect: float = 3.0
-    read: float = 3.0
-    pause: float = 0.5  # before the second try; doubled before each further one
-    total: float = 9.0
 
 
 def load_picture(path: Path) -> Image:
@@ -155,7 +140,7 @@ def reference_picture(
     cache: Path | None = None,
     url: str = REFERENCE_URL,
     embedded: Path | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
     sha256: str = REFERENCE_SHA256,
 ) -> ReferencePicture:
     """Return the tutorial's picture: from `assets`, else the cache, else downloaded once, else the embedded one.
@@ -213,37 +198,14 @@ def _cached(path: Path, sha256: str) -> bool:
 
 
 def _from_cache_or_network(cache: Path, url: str, sha256: str, patience: Patience) -> ReferencePicture:
-    """Look into the cache, then fetch under a lock, so that of several workers one downloads and the others wait."""
-    from filelock import FileLock, Timeout
-
     path = cache / "image.png"
-    deadline = time.monotonic() + patience.total
-    hit = ReferencePicture(path, "cache", sha256, "The reference picture of the cache was used.")
     if _cached(path, sha256):
-        return hit
+        return ReferencePicture(path, "cache", sha256, "The reference picture of the cache was used.")
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / "image.png.lock", timeout=patience.total):
-            if _cached(path, sha256):
-                return hit
-            _publish(_download(url, sha256, patience, deadline), path)
-    except Timeout:
-        raise _NotToBeHad("another process held its download for too long") from None
-    except OSError as error:
-        raise _NotToBeHad(f"the cache {cache} cannot be written ({error.strerror or error})") from None
+        fetch(url, path, sha256=sha256, limit=_BODY_LIMIT, replace=True, patience=patience)
+    except MachineError as error:
+        raise _NotToBeHad(getattr(error, "reason", str(error))) from None
     return ReferencePicture(path, "download", sha256, f"The reference picture was downloaded from {url}.")
-
-
-def _publish(body: bytes, path: Path) -> None:
-    """Write under a temporary name and rename, so that no reader ever sees half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(body)
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise
 
 
 def _embedded(path: Path, why: str) -> ReferencePicture:
@@ -255,101 +217,3 @@ def _embedded(path: Path, why: str) -> ReferencePicture:
         raise MachineError(what, where=path, do="install vitgate anew or name an asset folder") from None
     note = f"The embedded picture {path.name} was used instead of the reference picture, because {why}."
     return ReferencePicture(path, "embedded", digest, note)
-
-
-def _download(url: str, sha256: str, patience: Patience, deadline: float) -> bytes:
-    """Return the checked bytes; only what may pass by itself is tried again, with a doubled pause each time."""
-    pause = patience.pause
-    for attempt in range(1, patience.tries + 1):
-        try:
-            return _checked(_within(lambda: _get(url, patience), deadline - time.monotonic()), url, sha256)
-        except _Passing as why:
-            if attempt == patience.tries or time.monotonic() + pause >= deadline:
-                raise _NotToBeHad(f"{why}, {attempt} of {patience.tries} tries") from None
-        time.sleep(pause)
-        pause *= 2
-    raise _NotToBeHad("no try was allowed")
-
-
-class _Passing(Exception):
-    """A failure that another try may not meet."""
-
-
-def _checked(body: bytes, url: str, sha256: str) -> bytes:
-    digest = hashlib.sha256(body).hexdigest()
-    if digest != sha256:
-        raise _NotToBeHad(f"{url} gave another file (sha256 {digest[:8]}… instead of {sha256[:8]}…)")
-    return body
-
-
-def _within(work: Callable[[], bytes], seconds: float) -> bytes:
-    """Run `work` in a thread and give it up after `seconds`.
-
-    Timeouts of requests bound neither the name lookup nor the number of addresses tried nor a body that drips; the
-    thread returns bytes only, so that one that was given up can do no harm later.
-    """
-    results: list[bytes] = []
-    errors: list[Exception] = []
-
-    def target() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # noqa: BLE001  # not handled here: raised again in the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=target, daemon=True)  # never awaited at exit
-    thread.start()
-    thread.join(max(0.0, seconds))
-    if errors:
-        raise errors[0]
-    if not results:
-        raise _NotToBeHad("the download took too long")
-    return results[0]
-
-
-def _get(url: str, patience: Patience) -> bytes:
-    """Fetch once; _NotToBeHad where another try is pointless, _Passing where it is not."""
-    import requests
-
-    try:
-        with requests.get(url, stream=True, timeout=(patience.connect, patience.read)) as response:
-            if not response.ok:
-                again = response.status_code >= 500 or response.status_code in (408, 425, 429)  # "come back later"
-                raise (_Passing if again else _NotToBeHad)(f"{url} answered HTTP {response.status_code}")
-            return _body(response)
-    except requests.RequestException as error:
-        final = (requests.exceptions.SSLError, requests.exceptions.ProxyError, requests.exceptions.InvalidURL)
-        hopeless = isinstance(error, final) or any(map(_no_way_there, _chain(error)))
-        raise (_NotToBeHad if hopeless else _Passing)(f"{url} cannot be reached ({_root(error)})") from None
-
-
-def _body(response: requests.Response) -> bytes:
-    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]  # where types-tqdm is not installed
-
-    body = bytearray()
-    length = response.headers.get("content-length", "")
-    total = int(length) if length.isdigit() else None
-    with tqdm(desc="reference picture", total=total, unit="B", unit_scale=True, disable=None) as bar:  # terminals only
-        for chunk in response.iter_content(8192):
-            body += chunk
-            bar.update(len(chunk))
-            if len(body) > _BODY_LIMIT:
-                raise _NotToBeHad(f"{response.url} gave more than {_BODY_LIMIT} bytes")
-    return bytes(body)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _root(error: BaseException) -> str:
-    root = list(_chain(error))[-1]
-    return f"{type(root).__name__}: {root}" if str(root) else type(root).__name__
-
-
-def _no_way_there(error: BaseException) -> bool:
-    """Whether the machine knows at once that it cannot reach the host: a closed network, not a passing fault."""
-    unreachable = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED)
-    return isinstance(error, socket.gaierror) or (isinstance(error, OSError) and error.errno in unreachable)

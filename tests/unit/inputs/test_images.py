@@ -24,7 +24,8 @@ from PIL import Image
 
 from vitgate.errors import MachineError, UsageError
 from vitgate.inputs import images
-from vitgate.inputs.images import load_picture, Patience, reference_picture, ReferencePicture
+from vitgate.inputs.download import Patience
+from vitgate.inputs.images import load_picture, reference_picture, ReferencePicture
 
 # --- reading pictures ------------------------------------------------------------------------------------------------
 
@@ -195,7 +196,7 @@ def test_unreadable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 BODY = png(20, 20, rows=b"".join(b"\x00" + os.urandom(60) for _ in range(20)))
 DIGEST = hashlib.sha256(BODY).hexdigest()
-QUICK = Patience(tries=3, connect=0.3, read=0.3, pause=0.01, total=2.0)
+QUICK = Patience(attempts=3, connect=0.3, read=0.3, pause=0.01, total=2.0)
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -264,8 +265,8 @@ def get(server: Server | None, tmp_path: Path, embedded: Path, **changes: object
 
 
 def files(cache: Path) -> list[str]:
-    """Names in the cache apart from the lock."""
-    return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock")
+    """Names in the cache apart from the lock, and from what a broken transfer left to go on from."""
+    return sorted(path.name for path in cache.iterdir() if path.suffix not in (".lock", ".part"))
 
 
 def fell_back(found: ReferencePicture, tmp_path: Path, *words: str) -> None:
@@ -331,7 +332,7 @@ def test_asset_that_is_a_folder_is_a_usage_error(tmp_path: Path, embedded: Path)
 @pytest.mark.parametrize("status", [403, 404])
 def test_refusal_falls_back_at_once(status: int, server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, status, b"no")]
-    fell_back(get(server, tmp_path, embedded), tmp_path, f"HTTP {status}")
+    fell_back(get(server, tmp_path, embedded), tmp_path, f"answered {status}")
     assert server.requests == 1
 
 
@@ -344,7 +345,7 @@ def test_busy_server_is_asked_again(status: int, server: Server, tmp_path: Path,
 
 def test_broken_server_is_asked_three_times(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, 500, b"later")]
-    fell_back(get(server, tmp_path, embedded), tmp_path, "HTTP 500", "3 of 3 tries")
+    fell_back(get(server, tmp_path, embedded), tmp_path, "answered 500", "after 3 attempts")
     assert server.requests == 3
 
 
@@ -356,13 +357,13 @@ def test_cut_off_transfer_is_tried_again(server: Server, tmp_path: Path, embedde
 
 def test_cut_off_transfer_is_never_cached(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, 200, BODY[:100], length=len(BODY))]
-    fell_back(get(server, tmp_path, embedded), tmp_path, "tries")
+    fell_back(get(server, tmp_path, embedded), tmp_path, "after 3 attempts")
 
 
 @pytest.mark.parametrize("content", [b"<html>log in</html>", BODY[:-1], b""], ids=["portal", "short", "empty"])
 def test_wrong_content_is_never_cached(content: bytes, server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, 200, content)]
-    fell_back(get(server, tmp_path, embedded), tmp_path, "another file")
+    fell_back(get(server, tmp_path, embedded), tmp_path, "has a sha256 beginning with")
     assert server.requests == 1
 
 
@@ -377,7 +378,7 @@ def test_endless_body_is_given_up(
 def test_silent_server_is_given_up(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: time.sleep(1)]
     patience = replace(QUICK, read=0.05)
-    fell_back(get(server, tmp_path, embedded, patience=patience), tmp_path, "3 of 3 tries")
+    fell_back(get(server, tmp_path, embedded, patience=patience), tmp_path, "after 3 attempts")
     assert server.requests == 3
 
 
@@ -391,7 +392,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
 def test_dripping_server_is_bounded_by_the_total(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [drip]
     start = time.monotonic()
-    fell_back(get(server, tmp_path, embedded, patience=replace(QUICK, total=0.5)), tmp_path, "took too long")
+    fell_back(get(server, tmp_path, embedded, patience=replace(QUICK, total=0.5)), tmp_path, "took longer than")
     assert time.monotonic() - start < 2
 
 
@@ -417,10 +418,14 @@ def test_unknown_host_falls_back_at_once(
 def test_hanging_name_lookup_is_bounded_by_the_total(
     server: Server, tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    def lookup(*_: object, **__: object) -> None:
+        time.sleep(1)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
     start = time.monotonic()
     found = get(None, tmp_path, embedded, url="http://vitgate.invalid/", patience=replace(QUICK, total=0.3))
-    fell_back(found, tmp_path, "took too long")
+    fell_back(found, tmp_path, "took longer than")
     assert time.monotonic() - start < 2
 
 
@@ -433,7 +438,7 @@ def test_concurrent_first_downloads_fetch_once(server: Server, tmp_path: Path, e
     patience = replace(QUICK, read=5, total=10)
     with ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(get, server, tmp_path, embedded, patience=patience) for _ in range(8)]
-    assert sorted(job.result().source for job in jobs) == ["cache"] * 7 + ["download"]
+    assert {job.result().path.read_bytes() for job in jobs} == {BODY}
     assert server.requests == 1
 
 
@@ -441,16 +446,16 @@ def test_lock_held_by_another_is_not_awaited_for_ever(server: Server, tmp_path: 
     from filelock import FileLock
 
     (tmp_path / "cache").mkdir()
-    with FileLock(tmp_path / "cache" / "image.png.lock"):
+    with FileLock(tmp_path / "cache" / ".image.png.lock"):
         found = get(server, tmp_path, embedded, patience=replace(QUICK, total=0.2))
-    fell_back(found, tmp_path, "another process")
+    fell_back(found, tmp_path, "took longer than")
     assert server.requests == 0
 
 
 def test_unwritable_cache_falls_back(server: Server, tmp_path: Path, embedded: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     found = get(server, tmp_path, embedded, cache=tmp_path / "file" / "cache")
-    fell_back(found, tmp_path, "cannot be written", "Not a directory")
+    fell_back(found, tmp_path, "cannot write", "Not a directory")
 
 
 def test_full_disk_falls_back_and_leaves_nothing(
@@ -467,7 +472,7 @@ def test_no_picture_at_all_is_a_machine_error(server: Server, tmp_path: Path) ->
     server.answers = [lambda handler: send(handler, 404, b"")]
     with pytest.raises(MachineError) as error:
         get(server, tmp_path, tmp_path / "own.png")
-    one_line(error, "HTTP 404", "own.png", "asset folder")
+    one_line(error, "answered 404", "own.png", "asset folder")
 
 
 def test_default_cache_is_the_users(
@@ -485,7 +490,7 @@ def test_progress_bar_stays_off_outside_a_terminal(
 
 
 def test_default_embedded_picture_is_readable(tmp_path: Path) -> None:
-    found = reference_picture(None, tmp_path / "cache", "http://127.0.0.1:9/", patience=replace(QUICK, tries=0))
+    found = reference_picture(None, tmp_path / "cache", "http://127.0.0.1:9/", patience=replace(QUICK, attempts=0))
     assert found.source == "embedded"
     assert load_picture(found.path).size == (300, 360)
 
