@@ -17,6 +17,7 @@ from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder
 from vitgate.engines import Engine, ENGINES
 from vitgate.evidence import Evidence, Store
+from vitgate.field import committed
 from vitgate.judge.claims import read_claims, read_sentences
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.table import render
@@ -76,6 +77,8 @@ def _expected_ids() -> Iterator[str]:
         if test.claim.per in ("cell", "engine"):
             places = [place for case in read_cases() for engine in ENGINES for place in test.at(engine, case)]
             yield from (f"{name}[{subject}]" for subject, _ in places if _is_made(test, subject))
+        elif test.claim.per == "file":
+            yield from (f"{name}[{item.row.id}]" for item in committed() if test.claim.id == "field")
         else:
             yield from ([f"{name}[{subject}]" for subject in test.subjects] or [name])
 
@@ -225,6 +228,9 @@ class MadeUp(Observations):
 
     def _diagnosis(self, name: str) -> Evidence:
         return Evidence({"text": "made up"})
+
+    def _field(self, name: str) -> Evidence:
+        return self._outputs(name)
 
 
 def accept_own_table(bench: Observations, cell: Cell, folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ class Pace:
     to the other does not outweigh the calls of a quick model. `patience` is for one answer, in seconds.
     """
 
-    rounds_at_least: int = 4
+    rounds_at_least: int = 2
     rounds_at_most: int = 40
     seconds: float = 3.0
     request_seconds: float = 0.012
