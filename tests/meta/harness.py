@@ -103,7 +103,8 @@ def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations)
     file = next((item for item in committed() if item.row.id == subject), None)
     kind = Check if file is None else partial(FieldCheck, file=file)
     check = kind(test.claim, cell, bench, read_tolerances(), machine())
-    item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, cell)
+    about = {"item": file} if file else {"cell": cell} if cell else {"call": subject}
+    item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, about)
     settling.attach(cast(pytest.Item, item), check)
     arguments = {
         "check": check,
@@ -123,9 +124,9 @@ def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations)
 class _Item:
     """As much of a pytest item as settling looks at."""
 
-    def __init__(self, subject: str, nodeid: str, name: str, cell: Cell | None) -> None:
+    def __init__(self, subject: str, nodeid: str, name: str, params: Mapping[str, object]) -> None:
         self.nodeid, self.name, self.stash = nodeid, name, pytest.Stash()
-        self.callspec = SimpleNamespace(id=subject, params={"cell": cell} if cell else {"call": subject})
+        self.callspec = SimpleNamespace(id=subject, params=params)
 
 
 class _Snapshot:

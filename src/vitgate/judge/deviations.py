@@ -41,6 +41,8 @@ class ExpectedNumber(Strict):
 class Deviation(Strict):
     """One known difference. Selectors that are left out mean all; `torch` is a version specifier such as `>=2.13`.
 
+    `makers` is one too, for claims about files from the field: the torch that made the file.
+
     `outcome` is the exact expected outcome: `failed`, `failed at STAGE`. For a stage, `error` is the exception's type
     name and `message` a part of its first line, both required; for `failed`, `number` is the statistic that is out, or
     `error` and `message` say what was raised.
@@ -54,6 +56,7 @@ class Deviation(Strict):
     variants: tuple[VariantName, ...] | None = None
     machines: tuple[str, ...] | None = None
     torch: VersionRange
+    makers: VersionRange | None = None
     outcome: str
     error: str = ""
     message: str = ""
@@ -71,9 +74,11 @@ class Deviation(Strict):
             raise ValueError("it names no exact outcome: state error and message, or the number that is out")
         return self
 
-    def applies(self, claim: str, subject: str, cell: Cell | None, torch: str, machine: str) -> bool:
-        """Whether the deviation is about this claim, cell (or other subject), torch version and machine."""
+    def applies(self, claim: str, subject: str, cell: Cell | None, torch: str, machine: str, maker: str = "") -> bool:
+        """Whether the deviation is about this claim, cell (or other subject), torch version, machine and maker."""
         if claim not in self.claims or not within(self.torch, torch):
+            return False
+        if self.makers is not None and not (maker and within(self.makers, maker)):
             return False
         pairs: list[tuple[tuple[str, ...] | None, str | None]] = [
             (self.subjects, subject),
@@ -131,6 +136,7 @@ class Place:
     cell: Cell | None
     torch: str
     machine: str
+    maker: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ class Deviations:
             claim, subject, cell = "build", str(unbuilt), unbuilt
         elif outcome.kind == "blocked by":
             return []
-        return [row for row in self.rows if row.applies(claim, subject, cell, place.torch, place.machine)]
+        return [row for row in self.rows if row.applies(claim, subject, cell, place.torch, place.machine, place.maker)]
 
     def _settle_declared(self, row: Deviation, outcome: Outcome) -> Settled:
         if row.review < self._today:

@@ -41,7 +41,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     outcome = _outcome(item, call)
     cell = _cell(item)
     subject = item.callspec.id if hasattr(item, "callspec") else item.name
-    place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine())
+    place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine(), _maker(item))
     settled, status = _settled(place, outcome)
     _write(report, status, settled, _message(claim, place, outcome, settled))
     return claim_row(
@@ -64,6 +64,12 @@ def _cell(item: pytest.Item) -> Cell | None:
         return None
     item = callspec.params.get("item")
     return item.cell if isinstance(item, FieldItem) else callspec.params.get("cell")
+
+
+def _maker(item: pytest.Item) -> str:
+    """Return the torch that made the file which the test is about, if it is about one and that is known."""
+    file = item.callspec.params.get("item") if hasattr(item, "callspec") else None
+    return file.maker if isinstance(file, FieldItem) else ""
 
 
 def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
