@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from vitgate.cases import read_cases
 from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
-from vitgate.judge.record import CellRow, Record
+from vitgate.judge.record import CellRow, Record, Status
 from vitgate.report.answer import answer
 from vitgate.report.verdict.safe import markdown
 from vitgate.variants import VARIANTS
@@ -40,10 +40,9 @@ def page(records: Mapping[str, Record], *, maker: str, errors: Mapping[str, str]
 
 def _head(records: Mapping[str, Record], maker: str) -> str:
     found = [record.environment for record in records.values()]
-    machines = dict.fromkeys(
-        markdown(f"{each.cpu}, {each.cores} cores, {each.platform.split('-with')[0]}") for each in found
-    )
-    machine = f"one machine ({next(iter(machines))})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
+    texts = (f"{each.cpu}, {each.cores} cores, {each.platform.split('-with')[0]}" for each in found)
+    machines = [markdown(text) for text in dict.fromkeys(texts)]
+    machine = f"one machine ({machines[0]})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
     inputs = (row for record in records.values() for row in record.inputs if row.weights != "trained")
     weights = dict.fromkeys(f"the {_WEIGHTS.get(row.weights, row.weights)} weights for {row.case}" for row in inputs)
     return _HEAD.format(maker=maker, machine=machine, weights=", ".join(weights) or "committed weights")
@@ -83,7 +82,7 @@ def claim_counts(record: Record) -> dict[str, str]:
     return {claim: _count(count) for claim, count in counts.items() if count}
 
 
-def _count(count: Counter[str]) -> str:
+def _count(count: Counter[Status]) -> str:
     red = count["failed"] + count["environment error"]
     failed = f", **{red} failed**" if red else ""
     lacking = f", {count['unsupported']} unsupported" if count["unsupported"] else ""

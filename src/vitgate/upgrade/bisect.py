@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -25,6 +24,7 @@ Outcomes = Mapping[str, str]
 """The outcome words of each row of the claim, by the row's name."""
 
 _NO_ROW = "not checked"
+_CHEAPEST = "digits"  # the case that takes seconds
 _NAMED = 3  # rows that the sentence names after the first
 
 
@@ -81,67 +81,59 @@ def _last(order: Sequence[Item], item: Item) -> int:
 def bisect(asked: Bisection, echo: Callable[[str], None]) -> str:
     """Return the sentence that names the release; UsageError where both ends say the same of the claim."""
     steps = Steps(echo)
-    releases = _Releases(asked, suite_folder(asked.means.cache), open_folder(asked.records), steps)
-    ends = parse_release(asked.good, where="GOOD"), parse_release(asked.bad, where="BAD")
+    runs = _Runs(asked, suite_folder(asked.means.cache), open_folder(asked.records), steps)
+    ends = [parse_release(text, where=where) for text, where in ((asked.good, "GOOD"), (asked.bad, "BAD"))]
     if ends[0] >= ends[1]:
         raise UsageError(f"{asked.good} is not older than {asked.bad}", where="vitgate bisect", do="name GOOD first")
-    good, bad = releases.outcomes(asked.good), releases.outcomes(asked.bad)
-    if good == bad:
-        what = f"there is nothing to find: {asked.claim} comes out the same on {asked.good} and {asked.bad}"
-        raise UsageError(what, where=words(good), do="name another claim, or releases further apart")
-    found = _search(asked, releases, ends, good, steps)
-    names = [_name(each, ends, asked) for each in (found.before, found.after)]
-    return sentence(asked.claim, *names, [str(each) for each in found.skipped], releases.known)
+    (good, before), (bad, after) = runs.look(asked.good), runs.look(asked.bad)
+    if before == after:
+        what = f"nothing to find: {asked.claim} comes out the same on {asked.good} and {asked.bad}, {words(before)}"
+        raise UsageError(what, where="vitgate bisect", do="name another claim, or releases further apart")
+    steps.say(f"{good}: {words(before)}; {bad}: {words(after)}")
+    between = _between(asked, good, bad, steps)
+    seen = {good: before, bad: after}
+
+    def changed(release: Version, more: int) -> bool | None:
+        try:
+            _, seen[release] = runs.look(str(release))
+        except NotMade as error:
+            steps.say(f"{release}: skipped, it cannot be installed: {error}")
+            return None
+        left = f"at most {more} more to run" if more else "nothing more to run"
+        steps.say(f"{release}: {words(seen[release])}{', as before' if seen[release] == before else ''}; {left}")
+        return seen[release] != before
+
+    found = first_change(good, bad, between, changed)
+    return sentence(asked.claim, found, seen)
 
 
 @dataclass(frozen=True)
-class _Releases:
-    """Runs the claim on a release, once; `known` are the outcomes so far, by the name of the release."""
+class _Runs:
+    """Runs of the one claim on single releases; what was run before, in this bisection or another, is kept."""
 
     asked: Bisection
     suite: Path
     folder: Path
     steps: Steps
 
-    def outcomes(self, name: str) -> Outcomes:
-        """Return what the rows of the claim came to; NotMade where the release cannot be installed."""
+    def look(self, name: str) -> tuple[Version, Outcomes]:
+        """Return the release, and what the claim came to on it; NotMade where it cannot be installed."""
         asked = self.asked
         place = Place(self.folder, file_name(f"bisect-{asked.claim}-{name}"))
         side = parse_side(name, where="vitgate bisect")
         record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
-        return outcomes(record, asked.claim)
-
-    def known(self, name: str) -> Outcomes:
-        """Return the outcomes of a release that was looked at before: its record is kept."""
-        return self.outcomes(name)
+        return Version(Version(record.environment.torch).public), outcomes(record, asked.claim)
 
 
-def _search(
-    asked: Bisection, releases: _Releases, ends: tuple[Version, Version], good: Outcomes, steps: Steps
-) -> Found[Version]:
-    if asked.releases is None:
-        with steps.step(f"asking for the releases between {asked.good} and {asked.bad}"):
-            between = releases_between(*ends, uv_args=asked.means.uv_args, python=asked.means.python)
+def _between(asked: Bisection, good: Version, bad: Version, steps: Steps) -> list[Version]:
+    if asked.releases is not None:
+        found = [each for each in asked.releases if good < each < bad]
     else:
-        between = [each for each in asked.releases if ends[0] < each < ends[1]]
-    steps.say(f"{len(between)} releases between {asked.good} and {asked.bad}: {', '.join(map(str, between))}")
-
-    def changed(release: Version, more: int) -> bool | None:
-        try:
-            seen = releases.outcomes(str(release))
-        except NotMade as error:
-            steps.say(f"{release}: skipped, it cannot be installed: {error}")
-            return None
-        left = f"at most {more} more to run" if more else "none left to run"
-        steps.say(f"{release}: {words(seen)}{'' if seen != good else ', as before'}; {left}")
-        return seen != good
-
-    return first_change(*ends, between, changed)
-
-
-def _name(release: Version, ends: tuple[Version, Version], asked: Bisection) -> str:
-    """Return the release as it was asked for, so that its kept record is found."""
-    return {ends[0]: asked.good, ends[1]: asked.bad}.get(release, str(release))
+        with steps.step(f"asking for the releases between {good} and {bad}"):
+            found = releases_between(good, bad, uv_args=asked.means.uv_args, python=asked.means.python)
+    most = math.ceil(math.log2(len(found) + 1))
+    steps.say(f"{len(found)} releases between them, at most {most} to run: {', '.join(map(str, found)) or 'none'}")
+    return found
 
 
 def outcomes(record: Record, claim: str) -> Outcomes:
@@ -157,29 +149,27 @@ def words(found: Outcomes) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
 
 
-def sentence(claim: str, before: str, after: str, skipped: Sequence[str], known: Callable[[str], Outcomes]) -> str:
+def sentence(claim: str, found: Found[Version], seen: Mapping[Version, Outcomes]) -> str:
     """Say which release it is, and what changed there."""
-    old, new = known(before), known(after)
+    before, after = found.before, found.after
+    old, new = seen[before], seen[after]
     rows = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    first = rows[0] if rows else claim
+    first, *others = rows or [claim]
+    more = f"; likewise {', '.join(others[:_NAMED])}" if others else ""
+    more += f" and {len(others) - _NAMED} more" if others[_NAMED:] else ""
+    skipped = ", ".join(map(str, found.skipped))
+    unsure = f" (or one that could not be installed: {skipped})" if skipped else ""
     was, became = old.get(first, _NO_ROW), new.get(first, _NO_ROW)
-    others = f"; likewise {', '.join(rows[1 : _NAMED + 1])}" if rows[1:] else ""
-    others += f" and {len(rows) - _NAMED - 1} more" if len(rows) > _NAMED + 1 else ""
-    unsure = f" (or one that could not be installed: {', '.join(skipped)})" if skipped else ""
     return (
         f"{after} is the first release{unsure} on which {first} came out otherwise: "
-        f"{was} on {before}, {became} on {after}{others}"
+        f"{was} on {before}, {became} on {after}{more}"
     )
 
 
 def narrowed(request: Request, claim: str) -> Request:
-    """Return the request for this claim alone; the cheapest case stands for all, unless the user or the row names one."""
-    cases = request.cases or (() if re.search(r"\[.*\]$", claim) else ("digits",))
-    return Request(
-        cases=cases,
-        engines=request.engines,
-        weights=request.weights,
-        assets=request.assets,
-        workers=request.workers,
-        claims=(claim,),
-    )
+    """Return the request for this claim alone; of a claim without a row the cheapest case, unless one is named.
+
+    The suite itself narrows its run to the case and engine of a row.
+    """
+    cases = request.cases or (() if "[" in claim else (_CHEAPEST,))
+    return replace(request, cases=cases, claims=(claim,))

@@ -1,6 +1,6 @@
 """A sweep on the workers of a dask cluster: one task for each version, case and engine.
 
-    client: suite and inputs as bytes ──▶ worker: environment and suite copy in its own cache, one run ──▶ record as text
+    client: suite and inputs as bytes ──▶ worker: environment and suite copy in its own cache, a run ──▶ record as text
 
 A task is one shard of the suite so finely split that each holds one case and engine, or the claims about no cell. So
 what the parts check, and that they are all of it, is decided where it always is, and `merge` makes the version's record
@@ -158,7 +158,7 @@ def _client(address: str) -> Client:
         do = "install it: pip install 'vitgate[dask]'"
         raise UsageError("dask's package distributed is not installed", where="--dask", do=do) from None
     try:
-        return Client(address, timeout=_SECONDS, set_as_default=False)
+        return Client(address, timeout=_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]  # as all of dask
     except (OSError, ValueError) as error:
         what = f"no dask scheduler answers: {error}"
         raise MachineError(what, where=address, do="start `dask scheduler`, or mend the address") from None
@@ -180,7 +180,7 @@ def _read(path: Path) -> tuple[str, bytes]:
         raise UsageError(f"cannot read this file: {error.strerror}", where=path, do="name a readable one") from None
 
 
-def _submitted(client: Client, order: Sweep, payload: Future, priority: int) -> list[Future]:
+def _submitted(client: Client, order: Sweep, payload: Future[Payload], priority: int) -> list[Future[Part]]:
     """Hand out the tasks of one version, the dearest first; earlier versions go before later ones."""
     (side,) = order.sides
     request = replace(order.request, assets=None)  # the picture travels, and the worker names its own folder
@@ -204,12 +204,12 @@ def _chosen(request: Request) -> Iterator[str]:
     yield OTHERS
 
 
-def _gathered(job: Sequence[Future], side: Side, place: Place, asked: str, shard: str, steps: Steps) -> Swept:
+def _gathered(job: Sequence[Future[Part]], side: Side, place: Place, asked: str, shard: str, steps: Steps) -> Swept:
     """Wait for the tasks of one version and put their records together."""
     from distributed import as_completed
 
     parts: list[Part] = []
-    for future in as_completed(job):
+    for future in as_completed(job):  # type: ignore[no-untyped-call]  # likewise
         part = _part(future)
         if part.usage:
             raise UsageError.from_line(part.error)
@@ -237,9 +237,9 @@ def _part(future: Any) -> Part:
     return Part(error=f"a task ended with {kind}: {error}")
 
 
-def _not_made(job: Sequence[Future], side: Side, place: Place, error: str, steps: Steps) -> Swept:
+def _not_made(job: Sequence[Future[Part]], side: Side, place: Place, error: str, steps: Steps) -> Swept:
     for future in job:
-        future.cancel()
+        future.cancel()  # type: ignore[no-untyped-call]  # likewise
     line = " ".join(error.split())
     steps.say(f"{side.name}: {NOT_MADE}: {line}")
     return Swept(place.name, error=line)

@@ -3,6 +3,8 @@
 DIR/NAME.json  the record
 DIR/NAME.key   digests of the question (suite, options, what is to be installed) and of that record; written last
 DIR/NAME.log   what the suite printed
+
+A run that is killed leaves no record there, and an edited record answers nothing.
 """
 
 from __future__ import annotations

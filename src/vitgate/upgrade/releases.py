@@ -1,7 +1,7 @@
 """Which releases of torch the package index has between two, as uv sees it with the user's own arguments.
 
-uv lists no releases. But asked for the newest below a bound it names one, which is the next bound; so whatever index,
-credentials or backend the user's arguments choose, and whichever Python, the releases found are those that it can install.
+uv lists no releases. But asked for the newest below a bound it names one, which is the next bound. So whatever index,
+credentials or backend the user's arguments choose, and whichever Python, what is found is what uv can install.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -127,7 +128,7 @@ def exit_status(found: Iterable[Swept]) -> int:
 
 def table(found: Sequence[Swept]) -> Table:
     """Return the table for the terminal: a column a version, a row a claim."""
-    shown = Table("", *(Text(each.name) for each in found), box=None)
+    shown = Table("", *(escape(each.name) for each in found), box=None)
     shown.add_row("run", *(state(each.record) if each.record else NOT_MADE for each in found))
     for name, cells in _rows(found):
         shown.add_row(name, *(Text(cell.replace("*", "")) for cell in cells))
