@@ -60,7 +60,7 @@ def first_change(
     """
     left, skipped = list(between), []
     while left:
-        middle = len(left) // 2
+        middle = (len(left) - 1) // 2
         item = left[middle]
         answer = changed(item, math.ceil(math.log2(len(left) + 1)) - 1)
         if answer is None:
