@@ -140,7 +140,7 @@ def sweep_on(address: str, order: Sweep, echo: Echo) -> list[Swept]:
                 steps.say(f"{side.name}: kept from before")
                 found.append(Swept(place.name, record))
                 continue
-            found.append(_gathered(job, side, place, text, order.request.shard, steps))
+            found.append(_gathered(client, job, side, place, text, order.request.shard, steps))
             if order.means.prune:
                 client.run(forget, side, order.means, on_error="ignore")
     return found
@@ -204,12 +204,14 @@ def _chosen(request: Request) -> Iterator[str]:
     yield OTHERS
 
 
-def _gathered(job: Sequence[Future[Part]], side: Side, place: Place, asked: str, shard: str, steps: Steps) -> Swept:
+def _gathered(
+    client: Client, job: Sequence[Future[Part]], side: Side, place: Place, asked: str, shard: str, steps: Steps
+) -> Swept:
     """Wait for the tasks of one version and put their records together."""
     from distributed import as_completed
 
     parts: list[Part] = []
-    for future in as_completed(job):  # type: ignore[no-untyped-call]  # likewise
+    for future in as_completed(job, loop=client.loop):  # type: ignore[no-untyped-call]  # likewise
         part = _part(future)
         if part.usage:
             raise UsageError.from_line(part.error)
