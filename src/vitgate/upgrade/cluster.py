@@ -127,7 +127,10 @@ def sweep_on(address: str, order: Sweep, echo: Echo) -> list[Swept]:
     order = replace(order, means=replace(order.means, needs=order.means.needs or own_needs()))
     steps = Steps(echo)
     asked = [question(side, order.request, order.means, suite) for side in order.sides]
-    kept = [place.find(text) for place, text in zip(places, asked, strict=True)]
+    kept = [
+        None if side.interpreter else place.find(text)  # what a worker has in that place is not known here
+        for side, place, text in zip(order.sides, places, asked, strict=True)
+    ]
     with _client(address) as client:
         payload = client.submit(_same, _payload(order.request, suite), pure=False)
         jobs = [

@@ -110,9 +110,10 @@ class Place:
 
 
 def file_name(text: str) -> str:
-    """Return the name for a side's files: its own, or of a file or interpreter its last parts."""
-    parts = [part for part in text.split("/") if part not in ("", ".", "..")]
-    short = "-".join(parts[-3:]) if "/" in text else text
+    """Return the name for a side's files: its own, or the last parts of a file's path or an interpreter's folder."""
+    path = re.sub(r"/bin/python[^/]*$", "", text)
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    short = "-".join(parts[-2:]) if "/" in text else text
     return _UNSAFE.sub("_", short.strip()).strip("._")[:_LONGEST] or "side"
 
 

@@ -31,6 +31,7 @@ from vitgate.upgrade.runs import Request
 from vitgate.upgrade.suite import suite_folder
 
 _FAILED = ("failed", "environment error")
+_WIDE = 400  # characters of a line in a file, where a table need not be folded
 Echo = Callable[[str], None]
 
 
@@ -151,7 +152,8 @@ def show(found: Sequence[Swept], *, markdown: str | None, json_file: str | None)
         records = {each.name: each.record for each in found if each.record}
         errors = {each.name: each.error for each in found if not each.record}
         _write(markdown, page(records, maker="`vitgate sweep`", errors=errors), "--markdown")
-    Console().print(table(found))
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(table(found))
 
 
 def _write(target: str, text: str, option: str) -> None:

@@ -236,14 +236,14 @@ def _made_up(claim: Claim) -> str:
 
 
 def test_the_parts_in_any_order_make_the_run_in_one_piece(suite):
-    parts = [suite("--shard", f"{k}/3", name=f"part{k}") for k in (3, 1, 2)]
+    parts = [suite("--shard", f"{k}/2", name=f"part{k}") for k in (2, 1)]
     whole = suite().record
     records = [done.record for done in parts]
     merged = merge(records)
 
-    assert [done.status for done in parts] == [0, 0, 0], parts[0].text
+    assert [done.status for done in parts] == [0, 0], parts[0].text
     assert [(record.shard, record.complete, record.missing) for record in records] == [
-        (f"{k}/3", False, ()) for k in (3, 1, 2)
+        (f"{k}/2", False, ()) for k in (2, 1)
     ]
     assert sum(len(record.claims) for record in records) == len(whole.claims)
     assert (merged.complete, merged.claims) == (True, whole.claims)

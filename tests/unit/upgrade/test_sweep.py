@@ -167,7 +167,7 @@ def test_no_version_or_one_twice_is_refused(world):
         ("2.12.1", "2.12.1"),
         ("torch==2.12.1 timm>=1", "torch_2.12.1_timm_1"),
         ("requirements/old.txt", "requirements-old.txt"),
-        ("/home/me/venv/bin/python", "venv-bin-python"),
+        ("/home/me/venv/bin/python3.11", "me-venv"),
         ("../..", "side"),
         ("x" * 300, "x" * 100),
     ],
