@@ -140,6 +140,13 @@ def test_where_no_scheduler_is_it_is_the_machines_error(world, monkeypatch):
         sweep_on("tcp://127.0.0.1:9", world.order("2.12.1"), quiet)
 
 
+def test_without_dask_installed_the_line_says_how_to_install_it(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    with pytest.raises(UsageError, match=r"vitgate\[dask\]"):
+        sweep_on("tcp://127.0.0.1:9", world.order("2.12.1"), quiet)
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [({}, 9), (DIGITS, 3), ({"cases": ("digits",), "shard": "1/1"}, 5), ({"engines": ("x86",)}, 3)],
