@@ -140,7 +140,9 @@ def test_a_killed_sweep_goes_on_where_it_stopped(world):
         f"sweep(World(pathlib.Path({str(world.folder)!r})).order(*{VERSIONS!r}), lambda line: None)"
     )
     path = os.pathsep.join([str(p) for p in sys.path if p] + [os.getcwd()])
-    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "SLOW": "2", "PYTHONPATH": path})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "SLOW": "2", "PYTHONPATH": path, "TMPDIR": str(world.folder)}
+    )
     deadline = time.monotonic() + 60
     while len(world.runs) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
