@@ -17,6 +17,7 @@ from vitgate.errors import UsageError, VitgateError
 if TYPE_CHECKING:
     from vitgate.judge.acceptance import Acceptances
     from vitgate.report.verdict.emit import ReportOptions
+    from vitgate.upgrade.kept import Means
     from vitgate.upgrade.runs import Request
 
 EXIT_STATUSES = """\b
@@ -77,6 +78,51 @@ Examples:
   vitgate upgrade requirements-old.txt requirements-new.txt --accept-file accepted.toml --markdown summary.md
   vitgate upgrade 2.15.0 torch --uv-arg=--prerelease=allow
   vitgate upgrade --old-python old/bin/python 2.15.0 --field models/
+"""
+
+_SWEEP = """Run the suite on each PyTorch VERSION, one after another, and show the versions side by side.
+
+A VERSION is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20") or a requirements file, as in
+`vitgate upgrade`. Each leaves its record in the folder of the records. A sweep that was interrupted goes on where it
+stopped: a record there that answers the same question is not made again.
+
+With --dask the runs are spread over a cluster, one task for each version, case and engine. Its workers need vitgate and
+a folder of their own for environments; start them with one thread each, since latency is measured: a machine must not
+run two tasks at once.
+
+\b
+Examples:
+  vitgate sweep 2.9.1 2.12.1 2.15.0
+  vitgate sweep 2.12.1 2.15.0 --case digits --engine qnnpack --markdown compatibility.md
+  vitgate sweep 2.9.1 2.12.1 2.15.0 --records nightly/ --prune --json sweep.json
+  vitgate sweep 2.12.1 2.15.0 --shard 1/4
+  vitgate sweep 2.9.1 2.12.1 2.15.0 --dask tcp://scheduler:8786
+
+\b
+Exit status:
+  0  on each version every claim holds, or deviates exactly as declared
+  1  on one of them a claim failed
+  4  usage: an option or a version is wrong
+  6  a version could not be checked (the others were), or a file cannot be written
+"""
+
+_BISECT = """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD.
+
+GOOD is the older release, BAD the newer. Only the tests of the claim are run, on as few releases as halving takes; of a
+claim without a row the `digits` case is checked, unless --case names another. The releases between are those that the
+package index has for this Python, or those that --releases lists; one that cannot be installed is passed over.
+
+\b
+Examples:
+  vitgate bisect 2.9.1 2.15.0 --claim "build[digits-qnnpack-optimized]"
+  vitgate bisect 2.9.1 2.15.0 --claim label --engine qnnpack --prune
+  vitgate bisect 2.9.1 2.15.0 --claim build --releases 2.10.0,2.11.0,2.12.1,2.13.0,2.14.1
+
+\b
+Exit status:
+  0  the release is found, and named in the last line
+  4  usage: an option is wrong, or the claim comes out the same on both
+  6  the environment stood in the way
 """
 
 _ELSEWHERE = {"environments": "vitgate.upgrade.commands"}
@@ -184,7 +230,13 @@ def request_from(values: dict[str, Any]) -> Request:
 
     cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
     make_plan(
-        cases=list(cases), engines=list(engines), weights=weights, assets=assets, session=Path(), artifact_cache=None
+        cases=list(cases),
+        engines=list(engines),
+        weights=weights,
+        assets=assets,
+        session=Path(),
+        artifact_cache=None,
+        claims=values.get("claims", ()),
     )
     return Request(cases=cases, engines=engines, weights=weights, assets=assets)
 
@@ -227,6 +279,86 @@ def upgrade(versions: tuple[str, ...], **values: Any) -> int:
     verdict = gate(order, accepted, lambda line: click.echo(line, err=True))
     emit(verdict, options_from(values))
     return verdict.exit_status
+
+
+def records_options(command: Command) -> Command:
+    """Add the options of commands that keep a record of each version; `means_from` reads the second."""
+    options = (
+        click.option(
+            "--records", default="vitgate-records", show_default=True, metavar="DIR", help="Keep records here."
+        ),
+        click.option("--prune", is_flag=True, help="Remove each environment after its run, to save disk space."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def means_from(values: dict[str, Any]) -> Means:
+    """Return by what means environments are made, from a command's parameters."""
+    from vitgate.upgrade.commands import default_cache
+    from vitgate.upgrade.kept import Means
+
+    return Means(default_cache(), uv_args_from(values), values["python"], prune=values["prune"])
+
+
+@cli.command(help=_SWEEP)
+@click.argument("versions", nargs=-1, metavar="VERSION...")
+@click.option("--interpreter", "interpreters", multiple=True, metavar="PATH", help="One that has its PyTorch already.")
+@suite_options
+@click.option("--shard", metavar="K/N", help="Check part K of N of the suite on each version.")
+@records_options
+@click.option("--dask", metavar="ADDRESS", help="Run on the workers of this dask scheduler, such as tcp://host:8786.")
+@click.option("--markdown", type=_FILE, metavar="FILE", help="Write the compatibility page of all versions.")
+@click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Write the table as JSON.")
+def sweep(versions: tuple[str, ...], **values: Any) -> int:
+    """Run the suite on each PyTorch VERSION, and show the versions side by side."""
+    from dataclasses import replace
+
+    from vitgate.shards import parse_shard
+    from vitgate.upgrade.requirements import parse_interpreter, parse_side
+    from vitgate.upgrade.sweep import exit_status, show, Sweep
+    from vitgate.upgrade.sweep import sweep as swept
+
+    shard = str(parse_shard(values["shard"])) if values["shard"] is not None else ""
+    sides = [parse_side(text, where="VERSION") for text in versions]
+    sides += [parse_interpreter(path, where="--interpreter") for path in values["interpreters"]]
+    request = replace(request_from(values), shard=shard)
+    order = Sweep(tuple(sides), request, means_from(values), Path(values["records"]))
+    if values["dask"]:
+        from vitgate.upgrade.cluster import sweep_on
+
+        found = sweep_on(values["dask"], order, _to_stderr)
+    else:
+        found = swept(order, _to_stderr)
+    show(found, markdown=values["markdown"], json_file=values["json_file"])
+    return exit_status(found)
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@cli.command(help=_BISECT)
+@click.argument("good", metavar="GOOD")
+@click.argument("bad", metavar="BAD")
+@click.option(
+    "--claim", required=True, metavar="ID", help="A claim (build) or a row (build[digits-qnnpack-optimized])."
+)
+@click.option("--releases", metavar="LIST", help="Look at these only: versions with commas between.")
+@suite_options
+@records_options
+def bisect(good: str, bad: str, claim: str, **values: Any) -> int:
+    """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
+    from vitgate.upgrade.bisect import bisect as found
+    from vitgate.upgrade.bisect import Bisection, narrowed
+    from vitgate.upgrade.releases import parse_releases
+
+    request = narrowed(request_from({**values, "claims": (claim,)}), claim)
+    releases = tuple(parse_releases(values["releases"])) if values["releases"] is not None else None
+    asked = Bisection(good, bad, claim, request, means_from(values), Path(values["records"]), releases)
+    click.echo(found(asked, _to_stderr))
+    return 0
 
 
 @cli.command(help=_MERGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from vitgate.cases import case_named, Cell, read_cases
 from vitgate.engines import Engine, engine_named, ENGINES
 from vitgate.errors import UsageError
+from vitgate.judge.claims import claims_named, read_claims
+from vitgate.shards import group_of, parse_shard, Shard
 
 WEIGHTS_WORDS = ("auto", "pretrained", "standin")
 
@@ -20,7 +22,8 @@ class Plan:
     """The run's options. `explicit_engines`: the user named the engines, so that a missing one is an error.
 
     `session` is the folder that all workers share; `artifacts` the cache of built files, inside it unless kept.
-    `field` names folders of files that were made elsewhere.
+    `field` names folders of files that were made elsewhere. `claims` are ids and rows' names to which the run is
+    narrowed; `shard` is the part of the run that this one checks, `2/5`.
     """
 
     cases: tuple[str, ...]
@@ -31,10 +34,35 @@ class Plan:
     session: str
     artifacts: str
     field: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    shard: str = ""
 
     def selects(self, cell: Cell) -> bool:
         """Whether the cell is part of this run."""
         return cell.case in self.cases and cell.engine in self.engines
+
+    def checks(self, claim: str, subject: str) -> bool:
+        """Whether the claim about that subject is part of this run, as far as `claims` and `shard` decide it."""
+        name = f"{claim}[{subject}]"
+        return (not self.claims or claim in self.claims or name in self.claims) and self.in_shard(name)
+
+    def in_shard(self, name: str) -> bool:
+        """Whether this part of the run checks the test of that id, or the row of that name."""
+        return not self.shard or self._shard.has(name)
+
+    def has_group(self, group: str) -> bool:
+        """Whether this part of the run checks that group of tests, `case-engine` or `vitgate.shards.OTHERS`."""
+        return not self.shard or self._shard.has_group(group)
+
+    @property
+    def _shard(self) -> Shard:
+        return parse_shard(self.shard)
+
+    def own_cases(self) -> tuple[str, ...]:
+        """Return the cases about whose cells this run checks anything: those whose inputs it needs."""
+        about_cells = not self.claims or any(_is_about_cells(name) for name in self.claims)
+        engines = {case: [self.has_group(f"{case}-{engine}") for engine in self.engines] for case in self.cases}
+        return tuple(case for case, found in engines.items() if about_cells and any(found))
 
     def request_for(self, case: str) -> str:
         """Return the weights asked for this case.
@@ -53,7 +81,7 @@ class Plan:
     def from_json(text: str) -> Plan:
         """Rebuild what `to_json` gave."""
         data: dict[str, Any] = json.loads(text)
-        return Plan(**{**data, **{name: tuple(data[name]) for name in ("cases", "engines", "field")}})
+        return Plan(**{**data, **{name: tuple(data[name]) for name in ("cases", "engines", "field", "claims")}})
 
 
 def make_plan(
@@ -65,22 +93,54 @@ def make_plan(
     session: Path,
     artifact_cache: str | None,
     field: Iterable[str] = (),
+    claims: Sequence[str] = (),
+    shard: str | None = None,
 ) -> Plan:
-    """Check the options; UsageError for the first that cannot be."""
+    """Check the options; UsageError for the first that cannot be.
+
+    Claims that are rows about cells narrow the run to their cases and engines, where the user names none.
+    """
     if assets is not None and not Path(assets).is_dir():
         do = "name an existing folder with --assets or VITGATE_ASSETS"
         raise UsageError("no such asset directory", where=assets, do=do)
     if weights not in WEIGHTS_WORDS and not Path(weights).is_file():
         words = ", ".join(WEIGHTS_WORDS)
         raise UsageError(f"--weights {weights!r} is neither one of {words} nor a file", do="name one of them")
+    folders = tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field))
+    names = claims_named(claims, folders)
+    _check_left(names, cases, engines)
+    alone = _alone(names)
     artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
     return Plan(
-        cases=tuple(case_named(name).id for name in dict.fromkeys(cases)) or tuple(read_cases()),
-        engines=tuple(engine_named(name) for name in dict.fromkeys(engines)) or ENGINES,
+        cases=tuple(case_named(name).id for name in dict.fromkeys(cases or alone[0])) or tuple(read_cases()),
+        engines=tuple(engine_named(name) for name in dict.fromkeys(engines or alone[1])) or ENGINES,
         explicit_engines=bool(engines),
         weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),
         assets=str(Path(assets).absolute()) if assets else None,
         session=str(session),
         artifacts=str(artifacts),
-        field=tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field)),
+        field=folders,
+        claims=names,
+        shard=str(parse_shard(shard)) if shard is not None else "",
     )
+
+
+def _is_about_cells(name: str) -> bool:
+    return read_claims()[name.partition("[")[0]].per in ("cell", "engine", "file")
+
+
+def _check_left(names: Iterable[str], cases: list[str], engines: list[str]) -> None:
+    """UsageError for a row that `--case` or `--engine` leaves out: nothing would be run."""
+    for name in names:
+        case, _, engine = group_of(name).partition("-")
+        if engine and ((cases and case not in cases) or (engines and engine not in engines)):
+            do = "name its case and engine, or none"
+            raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
+
+
+def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the cases and engines that the names are about; none where one of them is about more."""
+    groups = [group_of(name).partition("-") for name in names]
+    if not all(engine for _, _, engine in groups):
+        return [], []
+    return [case for case, _, _ in groups], [engine for _, _, engine in groups]

@@ -85,14 +85,25 @@ def test_json_goes_to_standard_output_alone(run):
         ("merge", OLD),
         ("merge", "-o", "x"),
         ("frobnicate",),
+        ("sweep",),
+        ("sweep", "2.12.1", "--shard", "3/2"),
+        ("sweep", "no/such/file.txt"),
+        ("sweep", "2.12.1", "--case", "nothing"),
+        ("bisect", "2.9.1"),
+        ("bisect", "2.9.1", "2.15.0"),
+        ("bisect", "2.9.1", "2.15.0", "--claim", "nothing"),
+        ("bisect", "2.15.0", "2.9.1", "--claim", "build"),
+        ("bisect", "2.9.1", "2.15.0", "--claim", "build", "--releases", "newest"),
     ],
     ids=lambda arguments: " ".join(argument.rpartition("/")[2] for argument in arguments),
 )
-def test_wrong_usage_is_status_4(run, arguments):
+def test_wrong_usage_is_status_4(run, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a folder of records is made where the command is given
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code, out, err = run(*arguments)
 
     assert (code, out) == (4, "")
-    assert "Error: " in err
+    assert "Error: " in err or err.startswith("ERROR: ")
 
 
 def test_an_error_is_one_line_without_control_characters(run, data_file):
@@ -146,7 +157,9 @@ def test_records_of_two_releases_do_not_merge(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("compare", "--help"), ("merge", "--help"), ("--version",)], ids=str
+    "arguments",
+    [("--help",), *((name, "--help") for name in ("compare", "merge", "sweep", "bisect")), ("--version",)],
+    ids=str,
 )
 def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
     code, out, _ = run(*arguments)

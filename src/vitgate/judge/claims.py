@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import difflib
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique
 from vitgate.engines import Engine, ENGINES
+from vitgate.errors import UsageError
 from vitgate.field import committed, given, selected
+from vitgate.judge.calls import read_calls
 from vitgate.variants import VariantName, VARIANTS
 
 
@@ -85,6 +88,32 @@ def expected_claims(cases: Collection[str], engines: Collection[str], field: tup
         elif claim.per == "engine":
             names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
     return names
+
+
+def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of all rows that a claim can have, whatever a run is narrowed to."""
+    if claim.per == "cell":
+        subjects = [str(cell) for cell in claim.cells()]
+    elif claim.per == "engine":
+        subjects = [f"{case}-{engine}" for case, engine in claim.groups()]
+    elif claim.per == "file":
+        subjects = [item.row.id for item in (committed() if claim.id == "field" else given(field))]
+    else:
+        subjects = list(read_calls()) if claim.per == "call" else [f"test_{claim.id}"]
+    return [f"{claim.id}[{subject}]" for subject in subjects]
+
+
+def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the given ids and names of rows, each once; UsageError for one that does not exist names those that do."""
+    claims = read_claims()
+    for name in names:
+        claim = claims.get(name.partition("[")[0])
+        if claim is None or (name != claim.id and name not in rows_of(claim, field)):
+            rows = rows_of(claim, field) if claim else []
+            near = [*difflib.get_close_matches(name, rows, n=1), *rows][:1]
+            do = f"choose from {', '.join(claims)}" + (f", or a row such as {near[0]}" if near else "")
+            raise UsageError(f"unknown claim {name!r}", where="--claim", do=do)
+    return tuple(dict.fromkeys(names))
 
 
 def read_sentences(path: Path | None = None) -> dict[str, Sentence]:

@@ -77,7 +77,8 @@ def look_for_inputs(plan: Plan) -> list[str]:
     """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
     bench = Workbench(plan)
     return [
-        f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}" for case in plan.cases
+        f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}"
+        for case in plan.own_cases()
     ]
 
 
@@ -137,14 +138,21 @@ def claim_of(marker: pytest.Mark) -> Claim:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells that the options exclude, and put the rest into the order of the scopes."""
+    """Leave out what the options exclude, and put the rest into the order of the scopes."""
     plan = config.stash[_PLAN]
-    cells = [(item, scheduling.cell_of(item)) for item in items]
-    left_out = [item for item, cell in cells if cell is not None and not plan.selects(cell)]
+    chosen = [item for item in items if _is_chosen(item, plan)]
+    left_out = [item for item in items if not _is_chosen(item, plan)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    chosen = [item for item, cell in cells if cell is None or plan.selects(cell)]
     items[:] = scheduling.ordered(item for item in chosen if not _is_about_no_file(item))
+
+
+def _is_chosen(item: pytest.Item, plan: Plan) -> bool:
+    """Whether the run includes this test. One without a claim is in every part of a run, and in none of some claims."""
+    cell, marker = scheduling.cell_of(item), item.get_closest_marker("claim")
+    if cell is not None and not plan.selects(cell):
+        return False
+    return plan.checks(marker.args[0], settling.subject_of(item)) if marker else not plan.claims
 
 
 def _is_about_no_file(item: pytest.Item) -> bool:

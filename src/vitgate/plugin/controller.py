@@ -12,6 +12,8 @@ from vitgate.evidence import Store
 from vitgate.judge.claims import read_claims
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
+from vitgate.plugin.remote import RemoteBench
+from vitgate.plugin.turnstile import Turnstile
 from vitgate.report.assemble import assemble
 from vitgate.report.export import export
 from vitgate.report.terminal import render
@@ -65,8 +67,10 @@ class Controller:
 
         Last of all plugins: syrupy adds its own bits to the exit status.
         """
-        if not self._rows:
+        if not self._rows and not self._is_empty_part(session):
             return
+        if self._plan.shard and not self._stopped_by:
+            self._see_environment()
         if self._stopped_by:
             session.exitstatus = _STATUS.get(self._stopped_by, 1)
             return
@@ -80,9 +84,27 @@ class Controller:
             self._stopped, self._stopped_by = str(error), "MachineError"
             session.exitstatus = error.exit_status
             return
+        if not self._rows:
+            session.exitstatus = pytest.ExitCode.OK
         red = self._record.missing or any(row.status == "failed" for row in self._rows)
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _is_empty_part(self, session: pytest.Session) -> bool:
+        """Whether nothing was left to this part of a run that was split up: no mistake, and its record says so."""
+        ended = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+        return bool(self._plan.shard) and ended and not self._config.option.collectonly and not self._narrowed()
+
+    def _see_environment(self) -> None:
+        """Observe the environment even if no test has: parts are merged only where theirs are the same."""
+        folder = Path(self._plan.session)
+        bench = RemoteBench(self._plan, Turnstile(folder))
+        try:
+            bench.environment()
+        except (UsageError, MachineError) as error:
+            self._stopped, self._stopped_by = str(error), type(error).__name__
+        finally:
+            bench.close()
 
     def _export(self, store: Store) -> None:
         option = self._config.getoption
@@ -92,7 +114,8 @@ class Controller:
     def _narrowed(self) -> bool:
         option = self._config.getoption
         paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
-        return bool(option("keyword") or option("markexpr") or option("deselect") or option("lf", False) or paths)
+        chosen = option("keyword") or option("markexpr") or option("deselect") or option("lf", False)
+        return bool(chosen or option("--claim") or paths)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""

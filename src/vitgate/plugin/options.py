@@ -29,6 +29,10 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME",
         help=f"check this engine only: {', '.join(ENGINES)}; may be repeated (default: all that the build supports)",
     )
+    claim = "run only the tests of this claim (build) or row (build[digits-qnnpack-optimized]); repeatable"
+    add("--claim", action="append", default=[], metavar="ID", help=claim)
+    shard = "check part K of N of the conformance tests; `vitgate merge` puts the parts' records together"
+    add("--shard", default=None, metavar="K/N", help=shard)
     add(
         "--weights",
         default="auto",
@@ -68,4 +72,6 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         session=session,
         artifact_cache=option("--artifact-cache"),
         field=option("--field"),
+        claims=option("--claim"),
+        shard=option("--shard"),
     )

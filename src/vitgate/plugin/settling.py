@@ -40,7 +40,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     """Decide the test's report by its outcome and the deviations that apply; return its row."""
     outcome = _outcome(item, call)
     cell = _cell(item)
-    subject = item.callspec.id if hasattr(item, "callspec") else item.name
+    subject = subject_of(item)
     place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine(), _maker(item))
     settled, status = _settled(place, outcome)
     _write(report, status, settled, _message(claim, place, outcome, settled))
@@ -56,6 +56,11 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
         engine=cell.engine if cell else "",
         variant=cell.variant if cell and claim.per == "cell" else "",
     )
+
+
+def subject_of(item: pytest.Item) -> str:
+    """Return what the test is about, as its row will name it: the exact id of its parameters, or its own name."""
+    return str(item.callspec.id) if hasattr(item, "callspec") else item.name
 
 
 def _cell(item: pytest.Item) -> Cell | None:

@@ -26,6 +26,7 @@ from vitgate.judge.record import (
     Record,
 )
 from vitgate.plan import Plan
+from vitgate.shards import OTHERS
 from vitgate.variants import VARIANTS
 
 
@@ -38,7 +39,7 @@ def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) 
         vitgate=__version__,
         cases=plan.cases,
         engines=plan.engines,
-        complete=not narrowed and not missing,
+        complete=not narrowed and not missing and not plan.shard,
         missing=missing,
         environment=Environment(**environment.values) if environment else _unknown_environment(),
         inputs=tuple(_inputs(plan, store)),
@@ -46,13 +47,20 @@ def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) 
         claims=tuple(rows),
         warnings=_news(rows, "warnings"),
         new_operators=_news(rows, "lite_operators"),
+        shard=plan.shard,
     )
 
 
 def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
-    """Return the names of expected claims without a row, and the ids of the other claims that have none at all."""
+    """Return the names of expected claims without a row, and the ids of the other claims that have none at all.
+
+    Of a run that is split up, those of its own part.
+    """
     others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
-    return (set(expected_claims(plan)) - {row.name for row in rows}) | (others - {row.claim for row in rows})
+    expected = {name for name in expected_claims(plan) if plan.in_shard(name)}
+    return (expected - {row.name for row in rows}) | (
+        others - {row.claim for row in rows} if plan.has_group(OTHERS) else set()
+    )
 
 
 def expected_claims(plan: Plan) -> list[str]:
@@ -72,7 +80,7 @@ def _cells(plan: Plan, rows: list[ClaimRow]) -> Iterable[Cell]:
         for case in plan.cases
         for engine in plan.engines
         for variant in VARIANTS
-        if (case, engine) in seen
+        if (case, engine) in seen and plan.has_group(f"{case}-{engine}")
     )
 
 

@@ -172,6 +172,13 @@ def make(
         raise MachineError(f"cannot make an environment: {error}", where=folder.parent, do=do) from None
 
 
+def environment_folder(
+    side: Side, *, cache: Path, uv_args: Sequence[str] = (), python: str | None = None, needs: Needs
+) -> Path:
+    """Return the folder in which `make` keeps the side's environment, whether it is there or not."""
+    return environments_folder(cache) / _order(side, needs, uv_args, python).key()
+
+
 @contextmanager
 def in_use(environment: Environment) -> Iterator[tuple[int, ...]]:
     """Keep the environment from being removed meanwhile; MachineError if it has been since it was made.

@@ -34,7 +34,7 @@ from vitgate.session import SETTINGS
 from vitgate.upgrade import locks, pairs
 from vitgate.upgrade.disk import Tally, usage
 from vitgate.upgrade.environments import Environment, in_use, make
-from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite
 from vitgate.upgrade.suite import suite_folder, suite_variables
@@ -108,7 +108,7 @@ class Gate:
     def _record(self, name: str, environment: Environment, run: Run) -> Record:
         def make() -> None:
             with self.steps.step(f"{name}: the conformance suite on PyTorch {environment.torch}") as show:
-                progress = _time_left(show)
+                progress = time_left(show)
                 run_suite(environment, self.suite, self.order.request, run, progress)
 
         self._once(name, make)
@@ -261,13 +261,3 @@ def _clear_stale(home: Path, own: Path) -> None:
             with locks.if_free(home / "locks" / folder.name) as free:
                 if free or folder == own:
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _time_left(show: Callable[[str], None]) -> Callable[[float], None]:
-    start = time.monotonic()
-
-    def progress(part: float) -> None:
-        left = (time.monotonic() - start) * (1 - part) / part if part > 0 else 0.0
-        show(f"{part:.0%}, about {left:.0f} s left")
-
-    return progress

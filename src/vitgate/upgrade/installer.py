@@ -42,11 +42,11 @@ def clean_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
-def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int, show: Callable[[str], None]) -> None:
-    """Run uv to its end; UsageError or MachineError in one line where it fails.
+def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int | None, show: Callable[[str], None]) -> str:
+    """Run uv to its end and return what it said; UsageError or MachineError in one line where it fails.
 
     A `uv.toml` or `pyproject.toml` of the folder that the user happens to be in decides nothing: `--project` lets uv
-    look for one in `folder`. The user's own configuration counts. The child inherits `lock` (see
+    look for one in `folder`. The user's own configuration counts. The child inherits `lock`, if there is one (see
     `vitgate.upgrade.locks`).
     """
     settings = ["--no-progress", "--color", "never", "--project", str(folder)]
@@ -63,9 +63,10 @@ def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int, show
             raise
     if process.returncode:
         raise explain("".join(lines), name=name, status=process.returncode)
+    return "".join(lines)
 
 
-def _start(command: list[str], lock: int) -> subprocess.Popen[str]:
+def _start(command: list[str], lock: int | None) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(  # noqa: S603  # uv itself; no shell, and requirements reach it in a file
             command,
@@ -75,7 +76,7 @@ def _start(command: list[str], lock: int) -> subprocess.Popen[str]:
             encoding="utf-8",
             errors="replace",
             env=clean_variables(),
-            pass_fds=(lock,),
+            pass_fds=() if lock is None else (lock,),
         )
     except OSError as error:
         raise MachineError(f"uv does not start: {error}", do="install it again: pip install uv") from None

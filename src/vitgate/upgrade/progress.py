@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,6 +31,17 @@ class Steps:
     def say(self, text: str) -> None:
         """Show one line."""
         self._echo(text)
+
+
+def time_left(show: Callable[[str], None]) -> Callable[[float], None]:
+    """Return a function that is told which part is done, from 0 to 1, and shows how long the rest will take."""
+    start = time.monotonic()
+
+    def progress(part: float) -> None:
+        left = (time.monotonic() - start) * (1 - part) / part if part > 0 else 0.0
+        show(f"{part:.0%}, about {left:.0f} s left")
+
+    return progress
 
 
 def _nothing(detail: str) -> None:

@@ -26,20 +26,24 @@ _RECORDED = (0, 1)  # pytest's exit statuses after which the record says all: pa
 
 @dataclass(frozen=True)
 class Request:
-    """What every run of one gate has in common: the options of the same names in pytest."""
+    """What every run of one gate or sweep has in common: the options of the same names in pytest."""
 
     cases: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     weights: str = "auto"
     assets: str | None = None
     workers: str = "auto"
+    claims: tuple[str, ...] = ()
+    shard: str = ""
 
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
         chosen = [f"--case={name}" for name in self.cases] + [f"--engine={name}" for name in self.engines]
         weights = self.weights if self.weights in ("auto", "pretrained", "standin") else os.path.abspath(self.weights)
         assets = [f"--assets={os.path.abspath(self.assets)}"] if self.assets else []
-        return ["-n", self.workers, *chosen, f"--weights={weights}", *assets]
+        claims = [f"--claim={name}" for name in self.claims]
+        shard = [f"--shard={self.shard}"] if self.shard else []
+        return ["-n", self.workers, *chosen, *claims, *shard, f"--weights={weights}", *assets]
 
 
 @dataclass(frozen=True)

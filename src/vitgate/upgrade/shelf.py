@@ -81,6 +81,17 @@ def prune(
     return Pruned(tuple(removed), gone.usage().own)
 
 
+def discard(folder: Path) -> bool:
+    """Remove this one environment unless somebody works with it; MachineError where the folder cannot be removed."""
+    try:
+        with locks.if_free(lock_of(folder)) as free:
+            if free:
+                remove(folder)
+            return free
+    except OSError as error:
+        raise MachineError(f"cannot remove an environment: {error}", where=folder, do="remove it by hand") from None
+
+
 def _is_old(row: Row, older_than: datetime.timedelta | None) -> bool:
     return older_than is not None and datetime.datetime.now(datetime.timezone.utc) - row.last_use > older_than
 

@@ -38,7 +38,20 @@ _ROOT_FILES = {
 def suite_folder(cache: Path) -> Path:
     """Return the copy of the running suite, made if it is not there; MachineError where it cannot be written."""
     contents = _contents()
-    folder = cache / "suites" / _digest(contents)
+    return unpacked_suite(cache, _digest(contents), contents)
+
+
+def suite_contents(folder: Path) -> dict[str, bytes]:
+    """Return the files of a copy by name, to be unpacked on another machine; MachineError where it is not whole."""
+    contents = {name: path.read_bytes() for name, path in _files(folder)}
+    if _digest(contents) != folder.name:
+        raise MachineError("the copy of the suite was changed", where=folder, do="delete that folder")
+    return contents
+
+
+def unpacked_suite(cache: Path, name: str, contents: Mapping[str, bytes]) -> Path:
+    """Return the copy of these files, made if it is not there; MachineError where it cannot be written."""
+    folder = cache / "suites" / name
     try:
         with locked(folder.parent / "locks" / folder.name):
             if not folder.is_dir():

@@ -1,0 +1,128 @@
+"""The compatibility page: what the suite says of each PyTorch, version beside version, made from records.
+
+`docs/compatibility.md` is such a page, and `vitgate sweep --markdown` writes one of its own records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from vitgate.cases import read_cases
+from vitgate.judge.claims import read_claims
+from vitgate.judge.deviations import read_deviations
+from vitgate.judge.record import CellRow, Record, Status
+from vitgate.report.answer import answer
+from vitgate.report.verdict.safe import markdown
+from vitgate.variants import VARIANTS
+
+NOT_MADE = "environment error"
+_ABSENT = "-"
+_HEAD = """# What the suite says of each release
+
+Made by {maker}; each is one run of the conformance suite
+on {machine}, with {weights}.
+"""
+_WEIGHTS = {"standin": "stand-in", "file": "user's"}
+
+
+def page(records: Mapping[str, Record], *, maker: str, errors: Mapping[str, str] | None = None) -> str:
+    """Return the whole page as Markdown, one column for each record, in the order given.
+
+    `maker` says from where the records come; `errors` what stood in the way of versions that have none.
+    """
+    parts = [_head(records, maker)] if records else ["# What the suite says of each release\n"]
+    parts.append("## The answer\n\n" + "\n".join(_answers(records, errors or {})))
+    if records:
+        parts += _tables(records)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _head(records: Mapping[str, Record], maker: str) -> str:
+    found = [record.environment for record in records.values()]
+    texts = (f"{each.cpu}, {each.cores} cores, {each.platform.split('-with')[0]}" for each in found)
+    machines = [markdown(text) for text in dict.fromkeys(texts)]
+    machine = f"one machine ({machines[0]})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
+    inputs = (row for record in records.values() for row in record.inputs if row.weights != "trained")
+    weights = dict.fromkeys(f"the {_WEIGHTS.get(row.weights, row.weights)} weights for {row.case}" for row in inputs)
+    return _HEAD.format(maker=maker, machine=machine, weights=", ".join(weights) or "committed weights")
+
+
+def _answers(records: Mapping[str, Record], errors: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"- {answer(record)}" for record in records.values())
+    yield from (f"- {markdown(name)}: {NOT_MADE}: {markdown(error)}" for name, error in errors.items())
+
+
+def _tables(records: Mapping[str, Record]) -> Iterator[str]:
+    yield "## Claims\n\nHow many tests of each claim passed; in brackets how many deviated exactly as declared."
+    yield _table({name: claim_counts(record) for name, record in records.items()})
+    if any(map(_files, records.values())):
+        yield "## Files that earlier releases made\n\nHow many of each maker's files load, run, and give its numbers."
+        yield _table({name: _files(record) for name, record in records.items()})
+    yield "## Declared deviations that were met"
+    met = {row.deviation for record in records.values() for row in record.claims if row.status == "declared"}
+    yield _table({name: _deviations(record, met) for name, record in records.items()}) or "None."
+    for case in read_cases():
+        yield from _case(case, records)
+
+
+def _case(case: str, records: Mapping[str, Record]) -> Iterator[str]:
+    if not any(row.case == case for record in records.values() for row in record.cells):
+        return
+    yield f"## {case}"
+    units = {"size, MB": _size, "latency, × original": _ratio, "SQNR against the original, dB": _sqnr}
+    for title, show in units.items():
+        yield f"### {title}"
+        yield _table({name: _cells(record, case, show) for name, record in records.items()})
+
+
+def claim_counts(record: Record) -> dict[str, str]:
+    """Return for each claim of the record how many of its tests passed, deviated as declared, and failed."""
+    counts = {claim: Counter(row.status for row in record.claims if row.claim == claim) for claim in read_claims()}
+    return {claim: _count(count) for claim, count in counts.items() if count}
+
+
+def _count(count: Counter[Status]) -> str:
+    red = count["failed"] + count["environment error"]
+    failed = f", **{red} failed**" if red else ""
+    lacking = f", {count['unsupported']} unsupported" if count["unsupported"] else ""
+    return f"{count['passed']}" + (f" ({count['declared']})" if count["declared"] else "") + lacking + failed
+
+
+def _files(record: Record) -> dict[str, str]:
+    """Return the counts of the claim `field` for each release that made such files; its name begins their ids."""
+    rows = [row for row in record.claims if row.claim == "field"]
+    makers = dict.fromkeys(row.subject.partition("-")[0] for row in rows)
+    own = {maker: [row.status for row in rows if row.subject.partition("-")[0] == maker] for maker in makers}
+    return {f"made by {maker}": _count(Counter(statuses)) for maker, statuses in own.items()}
+
+
+def _deviations(record: Record, ids: Collection[str]) -> dict[str, str]:
+    met = Counter(row.deviation for row in record.claims if row.status == "declared")
+    return {row.id: str(met[row.id]) for row in read_deviations().rows if row.id in ids}
+
+
+def _cells(record: Record, case: str, show: Callable[[CellRow], str]) -> dict[str, str]:
+    rows = [row for row in record.cells if row.case == case and row.variant != "original"]
+    rows.sort(key=lambda row: list(VARIANTS).index(row.variant))  # type: ignore[arg-type]  # one of them
+    return {f"{row.variant}, {row.engine}": show(row) for row in rows}
+
+
+def _size(row: CellRow) -> str:
+    return _ABSENT if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f}"
+
+
+def _ratio(row: CellRow) -> str:
+    return _ABSENT if row.latency_ratio is None else f"{row.latency_ratio:.2f}"
+
+
+def _sqnr(row: CellRow) -> str:
+    return _ABSENT if row.sqnr_db is None else f"{row.sqnr_db:.1f}"
+
+
+def _table(columns: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a Markdown table; a row that one of the columns lacks has a dash there."""
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    lines = [["", *map(markdown, columns)], ["---"] * (len(columns) + 1)]
+    lines += [[name, *(column.get(name, _ABSENT) for column in columns.values())] for name in names]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) if names else ""

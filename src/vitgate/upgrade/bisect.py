@@ -1,0 +1,175 @@
+"""The first release on which a claim came out otherwise, found in as few runs as halving takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from packaging.version import Version
+
+from vitgate.errors import UsageError
+from vitgate.judge.record import Record
+from vitgate.upgrade.kept import answered, file_name, Means, NotMade, open_folder, Place
+from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.releases import parse_release, releases_between
+from vitgate.upgrade.requirements import parse_side
+from vitgate.upgrade.runs import Request
+from vitgate.upgrade.suite import suite_folder
+
+Item = TypeVar("Item")
+Outcomes = Mapping[str, str]
+"""The outcome words of each row of the claim, by the row's name."""
+
+_NO_ROW = "not checked"
+_CHEAPEST = "digits"  # the case that takes seconds
+_NAMED = 3  # rows that the sentence names after the first
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """What is asked: the two ends, the claim or row, the suite's options, and, if given, the releases to look at."""
+
+    good: str
+    bad: str
+    claim: str
+    request: Request
+    means: Means
+    records: Path
+    releases: tuple[Version, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Found(Generic[Item]):
+    """`after` is the first that is changed, `before` the last that is not; `skipped` lie between and tell nothing."""
+
+    before: Item
+    after: Item
+    skipped: tuple[Item, ...]
+
+
+def first_change(
+    before: Item, after: Item, between: Sequence[Item], changed: Callable[[Item, int], bool | None]
+) -> Found[Item]:
+    """Return where the change is. `between` are in order; neither end is asked.
+
+    `changed` is given an item and how many more may have to be asked, and returns None for one that tells nothing; its
+    neighbour is asked then. Where all tell something, at most ceil(log2(len(between) + 1)) are asked.
+    """
+    left, skipped = list(between), []
+    while left:
+        middle = (len(left) - 1) // 2
+        item = left[middle]
+        answer = changed(item, math.ceil(math.log2(len(left) + 1)) - 1)
+        if answer is None:
+            skipped.append(left.pop(middle))
+        elif answer:
+            after, left = item, left[:middle]
+        else:
+            before, left = item, left[middle + 1 :]
+    order = [before, *between, after]
+    inside = order[_last(order, before) + 1 : order.index(after)]
+    return Found(before, after, tuple(item for item in inside if item in skipped))
+
+
+def _last(order: Sequence[Item], item: Item) -> int:
+    return len(order) - 1 - order[::-1].index(item)
+
+
+def bisect(asked: Bisection, echo: Callable[[str], None]) -> str:
+    """Return the sentence that names the release; UsageError where both ends say the same of the claim."""
+    steps = Steps(echo)
+    runs = _Runs(asked, suite_folder(asked.means.cache), open_folder(asked.records), steps)
+    ends = [parse_release(text, where=where) for text, where in ((asked.good, "GOOD"), (asked.bad, "BAD"))]
+    if ends[0] >= ends[1]:
+        raise UsageError(f"{asked.good} is not older than {asked.bad}", where="vitgate bisect", do="name GOOD first")
+    (good, before), (bad, after) = runs.look(asked.good), runs.look(asked.bad)
+    if before == after:
+        what = f"nothing to find: {asked.claim} comes out the same on {asked.good} and {asked.bad}, {words(before)}"
+        raise UsageError(what, where="vitgate bisect", do="name another claim, or releases further apart")
+    steps.say(f"{good}: {words(before)}; {bad}: {words(after)}")
+    between = _between(asked, good, bad, steps)
+    seen = {good: before, bad: after}
+
+    def changed(release: Version, more: int) -> bool | None:
+        try:
+            _, seen[release] = runs.look(str(release))
+        except NotMade as error:
+            steps.say(f"{release}: skipped, it cannot be installed: {error}")
+            return None
+        left = f"at most {more} more to run" if more else "nothing more to run"
+        steps.say(f"{release}: {words(seen[release])}{', as before' if seen[release] == before else ''}; {left}")
+        return seen[release] != before
+
+    found = first_change(good, bad, between, changed)
+    return sentence(asked.claim, found, seen)
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of the one claim on single releases; what was run before, in this bisection or another, is kept."""
+
+    asked: Bisection
+    suite: Path
+    folder: Path
+    steps: Steps
+
+    def look(self, name: str) -> tuple[Version, Outcomes]:
+        """Return the release, and what the claim came to on it; NotMade where it cannot be installed."""
+        asked = self.asked
+        place = Place(self.folder, file_name(f"bisect-{asked.claim}-{name}"))
+        side = parse_side(name, where="vitgate bisect")
+        record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
+        return Version(Version(record.environment.torch).public), outcomes(record, asked.claim)
+
+
+def _between(asked: Bisection, good: Version, bad: Version, steps: Steps) -> list[Version]:
+    if asked.releases is not None:
+        found = [each for each in asked.releases if good < each < bad]
+    else:
+        with steps.step(f"asking for the releases between {good} and {bad}"):
+            found = releases_between(good, bad, uv_args=asked.means.uv_args, python=asked.means.python)
+    most = math.ceil(math.log2(len(found) + 1))
+    steps.say(f"{len(found)} releases between them, at most {most} to run: {', '.join(map(str, found)) or 'none'}")
+    return found
+
+
+def outcomes(record: Record, claim: str) -> Outcomes:
+    """Return the outcome words of the claim's rows, or of the one row that is named."""
+    return {row.name: row.outcome for row in record.claims if claim in (row.claim, row.name)}
+
+
+def words(found: Outcomes) -> str:
+    """Say in a few words what the rows came to."""
+    counts = {outcome: list(found.values()).count(outcome) for outcome in found.values()}
+    if len(found) < 2:
+        return next(iter(found.values()), _NO_ROW)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def sentence(claim: str, found: Found[Version], seen: Mapping[Version, Outcomes]) -> str:
+    """Say which release it is, and what changed there."""
+    before, after = found.before, found.after
+    old, new = seen[before], seen[after]
+    rows = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    first, *others = rows or [claim]
+    more = f"; likewise {', '.join(others[:_NAMED])}" if others else ""
+    more += f" and {len(others) - _NAMED} more" if others[_NAMED:] else ""
+    skipped = ", ".join(map(str, found.skipped))
+    unsure = f" (or one that could not be installed: {skipped})" if skipped else ""
+    was, became = old.get(first, _NO_ROW), new.get(first, _NO_ROW)
+    return (
+        f"{after} is the first release{unsure} on which {first} came out otherwise: "
+        f"{was} on {before}, {became} on {after}{more}"
+    )
+
+
+def narrowed(request: Request, claim: str) -> Request:
+    """Return the request for this claim alone; of a claim without a row the cheapest case, unless one is named.
+
+    The suite itself narrows its run to the case and engine of a row.
+    """
+    cases = request.cases or (() if "[" in claim else (_CHEAPEST,))
+    return replace(request, cases=cases, claims=(claim,))

@@ -1,0 +1,300 @@
+"""Parts of a run: disjoint, together everything, decided by a test's id; and runs narrowed to a claim."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vitgate.cases import read_cases
+from vitgate.data import fixtures_folder
+from vitgate.engines import ENGINES
+from vitgate.evidence import Store
+from vitgate.judge.claims import Claim, claims_named, read_claims, rows_of
+from vitgate.judge.consistency import check_consistent
+from vitgate.judge.merge import merge
+from vitgate.judge.record import read_record, Record
+from vitgate.plan import make_plan, Plan
+from vitgate.report.assemble import assemble, expected_claims
+from vitgate.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
+
+ROWS = [name for claim in read_claims().values() for name in rows_of(claim)]
+counts = st.integers(1, 40)
+
+
+# Which test is in which part
+
+
+@given(counts, st.sampled_from([*ROWS, "artifacts[own-a.pt]", "artifacts[own-b_c.ptl]"]))
+def test_every_row_is_in_exactly_one_part(count, name):
+    assert sum(Shard(number, count).has(name) for number in range(1, count + 1)) == 1
+
+
+@given(counts, st.sampled_from(sorted(read_cases())), st.sampled_from(ENGINES))
+def test_all_rows_of_a_case_and_engine_are_in_one_part(count, case, engine):
+    own = [name for name in ROWS if f"{case}-{engine}" in name]
+
+    assert len(own) > 20
+    assert len({shard_of(group_of(name), count) for name in own}) == 1
+
+
+@given(counts)
+def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count):
+    costs = groups()
+    loads = [
+        sum(cost for group, cost in costs.items() if Shard(n, count).has_group(group)) for n in range(1, count + 1)
+    ]
+
+    assert sum(loads) == sum(costs.values())
+    assert max(loads) <= sum(costs.values()) / count + max(costs.values())
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_models_of_full_size_are_spread_evenly(count):
+    full = [shard_of(f"deit_base-{engine}", count) for engine in ENGINES]
+
+    assert {full.count(number) for number in range(1, count + 1)} == {len(ENGINES) // count}
+
+
+def test_with_as_many_parts_as_groups_each_has_its_own():
+    assert len({shard_of(group, len(groups())) for group in groups()}) == len(groups())
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("label[digits-x86-lite]", "digits-x86"),
+        ("table[deit_base-qnnpack]", "deit_base-qnnpack"),
+        ("field[2.12.1-digits-fbgemm-lite]", "digits-fbgemm"),
+        ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-x86"),
+        ("tests/conformance/test_weights.py::test_weights[digits-x86-lite]", "digits-x86"),
+        ("tests/conformance/test_field.py::test_artifacts[own-digits_x86.pt]", "own-digits_x86.pt"),
+        ("tests/conformance/test_api.py::test_call[torch_jit_script]", OTHERS),
+        ("a[b]/test_preprocessing.py::test_preprocessing", OTHERS),
+        ("build", OTHERS),
+    ],
+)
+def test_the_group_is_in_the_id(name, group):
+    assert group_of(name) == group
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "x", "", "1/0", "1", "1/2/3", "-1/2", "1/2 ", "١/٢", "1/10000"])
+def test_what_is_no_shard_is_refused(text, refuses):
+    refuses(lambda: parse_shard(text), "--shard", "K/N")
+
+
+def test_a_shard_is_written_as_it_is_given():
+    assert str(parse_shard("2/5")) == "2/5"
+    assert str(parse_shard("02/5")) == "2/5"
+
+
+# The plan
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Callable[..., Plan]:
+    def make(**options: object) -> Plan:
+        defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
+        return make_plan(session=tmp_path, **{**defaults, **options})  # type: ignore[arg-type]  # of several types
+
+    return make
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(ROWS), st.integers(1, 9))
+def test_narrowing_changes_no_rows_part(name, count):
+    def part(**options: object) -> list[int]:
+        found = []
+        for number in range(1, count + 1):
+            shard = f"{number}/{count}"
+            plan = make_plan(
+                cases=[], weights="auto", assets=None, artifact_cache=None, session=Path(), shard=shard, **options
+            )
+            found += [number] * plan.checks(*name[:-1].split("["))
+        return found
+
+    assert part(engines=[]) == part(engines=["qnnpack"]) != []
+
+
+def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned):
+    plan = planned(claims=["build[digits-qnnpack-lite]", "table[digits-x86]"])
+
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("qnnpack", "x86"), False)
+    assert plan.checks("build", "digits-qnnpack-lite") and not plan.checks("build", "digits-qnnpack-optimized")
+
+
+@pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
+def test_a_claim_about_more_narrows_to_no_case(planned, names):
+    assert planned(claims=names).cases == tuple(read_cases())
+
+
+@pytest.mark.parametrize(
+    "name", ["bild", "build[digits-qnnpack]", "build[x", "[", "calls[nothing]", "preprocessing[x]"]
+)
+def test_an_unknown_claim_is_refused_with_the_known_ones(name, refuses):
+    refuses(lambda: claims_named([name]), "--claim", repr(name), "logits_original")
+
+
+def test_a_row_that_the_options_leave_out_is_refused(planned, refuses):
+    refuses(lambda: planned(claims=["build[digits-qnnpack-lite]"], engines=["x86"]), "build[digits-qnnpack-lite]")
+
+
+def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned):
+    plan = planned(claims=["build"], shard="1/3")
+
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_only_the_inputs_of_the_own_part_are_needed(planned):
+    own = [planned(shard=f"{number}/{len(groups())}").own_cases() for number in range(1, len(groups()) + 1)]
+
+    assert sorted(own) == sorted([()] + [(case,) for case in read_cases() for _ in ENGINES])
+    assert planned(claims=["calls"]).own_cases() == ()
+
+
+# Runs of pytest, of a made-up suite whose tests only carry the claims' markers
+
+
+@dataclass(frozen=True)
+class Done:
+    status: int
+    text: str
+    file: Path
+
+    @property
+    def record(self) -> Record:
+        return read_record(self.file)
+
+
+_NO_TORCH = """
+import json
+import vitgate.run.environment as environment
+environment.check_imports = lambda: None
+environment.describe = lambda: json.loads({about!r})
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
+    """Return a function that runs the made-up suite; what would import torch is told what to say."""
+    folder = tmp_path_factory.mktemp("shards")
+    shutil.copytree(fixtures_folder(), folder / "fixtures")
+    (folder / "fixtures" / "deviations.toml").write_text("deviation = []\n", encoding="utf-8")
+    (folder / "conftest.py").write_text('pytest_plugins = ("vitgate.plugin",)\n', encoding="utf-8")
+    about = read_record(fixtures_folder() / "records" / "2.15.0.json").environment.model_dump_json()
+    (folder / "sitecustomize.py").write_text(_NO_TORCH.format(about=about), encoding="utf-8")
+    (folder / "suite").mkdir()
+    for claim in read_claims().values():
+        (folder / "suite" / f"test_{claim.id}.py").write_text(_made_up(claim), encoding="utf-8")
+
+    def run(*arguments: str, workers: str = "0", name: str = "record") -> Done:
+        record = folder / f"{name}.json"
+        record.unlink(missing_ok=True)
+        options = ["-p", "no:cacheprovider", "-n", workers, f"--record={record}", "--case=digits", *arguments]
+        variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+        path = os.pathsep.join([str(folder), *(text for text in sys.path if text)])
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "suite", *options],
+            cwd=folder,
+            env={**variables, "VITGATE_FIXTURES": str(folder / "fixtures"), "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout + done.stderr, record)
+
+    return run
+
+
+def _made_up(claim: Claim) -> str:
+    fixtures = {"cell": "cell", "engine": "cell", "file": "item"}.get(claim.per, "")
+    values = rows_of(claim)
+    ids = [name[len(claim.id) + 1 : -1] for name in values]
+    every = f"@pytest.mark.parametrize('call', {ids!r})\n" if claim.per == "call" else ""
+    files = (
+        f"from vitgate.field import committed\nitems = [i for i in committed() if {claim.id == 'field'}"
+        " and i.row.case == 'digits']\n"
+        "every = pytest.mark.parametrize('item', items, ids=[i.row.id for i in items])\n@every\n"
+        if claim.per == "file"
+        else ""
+    )
+    argument = "call" if every else fixtures
+    body = f"def test_{claim.id}({argument}):\n    pass\n"
+    mark = f"@pytest.mark.claim({claim.id!r})\n"
+    return f"import pytest\n\n{files}{mark}{every}{body}"
+
+
+def test_the_parts_in_any_order_make_the_run_in_one_piece(suite):
+    parts = [suite("--shard", f"{k}/2", name=f"part{k}") for k in (2, 1)]
+    whole = suite().record
+    records = [done.record for done in parts]
+    merged = merge(records)
+
+    assert [done.status for done in parts] == [0, 0], parts[0].text
+    assert [(record.shard, record.complete, record.missing) for record in records] == [
+        (f"{k}/2", False, ()) for k in (2, 1)
+    ]
+    assert sum(len(record.claims) for record in records) == len(whole.claims)
+    assert (merged.complete, merged.claims) == (True, whole.claims)
+    check_consistent(merged, where="the merged record")
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_part_with_nothing_to_do_is_a_valid_record(suite, workers):
+    done = suite("--engine", "x86", "--shard", "30/40", workers=workers)
+
+    assert (done.status, done.record.claims, done.record.shard) == (0, (), "30/40"), done.text
+    assert done.record.environment.torch.startswith("2.15.0")
+
+
+def test_a_lost_test_is_missing_from_its_own_part_alone(planned, tmp_path):
+    for number in range(1, 10):
+        plan = planned(cases=["digits"], shard=f"{number}/9")
+        record = assemble(plan, Store(tmp_path / "evidence"), [], narrowed=False)
+        own = {name for name in expected_claims(plan) if plan.in_shard(name)}
+        others = {"calls", "warnings", "preprocessing"} if plan.has_group(OTHERS) else set()
+
+        assert set(record.missing) == own | others
+        assert (record.shard, record.complete) == (f"{number}/9", False)
+
+
+def test_a_bad_shard_ends_in_one_line(suite):
+    done = suite("--shard", "3/2")
+
+    assert done.status == 4 and "ERROR" in done.text and "Traceback" not in done.text
+    assert not done.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("claims", "rows"),
+    [
+        (["build[digits-qnnpack-optimized]"], {"build[digits-qnnpack-optimized]"}),
+        (["table", "preprocessing"], {"preprocessing", "table"}),
+    ],
+    ids=["row", "ids"],
+)
+def test_only_the_tests_of_a_claim_are_run(suite, claims, rows):
+    done = suite(*(f"--claim={name}" for name in claims))
+    names = {name for row in done.record.claims for name in (row.name, row.claim) if name in rows}
+
+    assert (done.status, names) == (0, rows), done.text
+    assert all(row.name in rows or row.claim in rows for row in done.record.claims)
+    assert (done.record.complete, done.record.missing) == (False, ())
+
+
+def test_an_unknown_claim_ends_in_one_line_that_names_the_known(suite):
+    done = suite("--claim", "bild")
+
+    assert done.status == 4 and not done.file.exists()
+    assert "unknown claim 'bild'" in done.text and "build, label, repeatable" in done.text

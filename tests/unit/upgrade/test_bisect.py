@@ -1,0 +1,153 @@
+"""The first release that changes a claim, in as few runs as halving takes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from vitgate.errors import MachineError, UsageError
+from vitgate.upgrade.bisect import bisect, Bisection, first_change, narrowed
+from vitgate.upgrade.releases import parse_releases, releases_between
+from vitgate.upgrade.runs import Request
+
+from .world import RELEASES, UNINSTALLABLE
+
+ROW = "build[digits-qnnpack-optimized]"
+
+
+@given(st.integers(0, 60), st.data())
+def test_any_change_is_found_in_as_many_runs_as_halving_takes(count, data):
+    change = data.draw(st.integers(1, count + 1))
+    asked: list[int] = []
+    left: list[int] = []
+
+    def changed(item: int, more: int) -> bool:
+        asked.append(item)
+        left.append(more)
+        return item >= change
+
+    found = first_change(0, count + 1, range(1, count + 1), changed)
+
+    assert (found.before, found.after, found.skipped) == (change - 1, change, ())
+    assert len(asked) + 2 <= math.ceil(math.log2(count + 2)) + 2
+    assert all(more >= len(asked) - number for number, more in enumerate(left, 1))
+
+
+@given(st.integers(0, 40), st.sets(st.integers(1, 40)), st.data())
+def test_what_tells_nothing_is_passed_over_and_named_where_it_matters(count, silent, data):
+    change = data.draw(st.integers(1, count + 1))
+    asked: list[int] = []
+
+    def changed(item: int, more: int) -> bool | None:
+        asked.append(item)
+        return None if item in silent else item >= change
+
+    found = first_change(0, count + 1, range(1, count + 1), changed)
+
+    telling = [item for item in range(count + 2) if item not in silent or item in (0, count + 1)]
+    assert found.before == max(item for item in telling if item < change)
+    assert found.after == min(item for item in telling if item >= change)
+    assert found.skipped == tuple(range(found.before + 1, found.after))
+    assert len(asked) == len(set(asked))
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_of_several_changes_one_is_found(states):
+    order = [False, *states, True]
+
+    found = first_change(0, len(order) - 1, range(1, len(order) - 1), lambda item, more: order[item])
+
+    assert (order[found.before], order[found.after]) == (False, True)
+    assert found.after == found.before + 1
+
+
+@pytest.fixture
+def asked(world):
+    def make(good: str = "2.9.1", bad: str = "2.15.0", claim: str = ROW, **options: object) -> Bisection:
+        request = narrowed(Request(weights="standin", workers="0"), claim)
+        return Bisection(good, bad, claim, request, world.means, world.folder / "records", **options)
+
+    return make
+
+
+def test_the_index_says_which_releases_are_between(world):
+    found = releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=world.means.uv_args)
+
+    assert [str(each) for each in found] == list(RELEASES[1:-1])
+    assert releases_between(Version("2.9.1"), Version("2.10.0"), uv_args=world.means.uv_args) == []
+
+
+def test_prereleases_are_left_out_even_where_uv_is_told_to_take_them(world):
+    options = (*world.means.uv_args, "--prerelease=allow")
+
+    found = releases_between(Version("2.11.0"), Version("2.13.0"), uv_args=options)
+
+    assert [str(each) for each in found] == ["2.12.1"]
+
+
+def test_an_index_that_does_not_answer_is_no_empty_list(world, tmp_path):
+    with pytest.raises((MachineError, UsageError)):
+        releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=("--no-index", f"--find-links={tmp_path / 'no'}"))
+
+
+def test_the_release_is_named_after_few_runs(world, asked):
+    lines: list[str] = []
+
+    text = bisect(asked(), lines.append)
+
+    assert text == (
+        "2.13.0 is the first release on which build[digits-qnnpack-optimized] came out otherwise: "
+        "passed on 2.12.1, failed at optimize_for_mobile on 2.13.0"
+    )
+    assert len(world.runs) <= 2 + math.ceil(math.log2(6))
+    assert all(f"--claim={ROW}" in line for line in world.runs)
+    assert any("at most" in line and "more to run" in line for line in lines)
+    assert bisect(asked(), lines.append) == text
+    assert len(world.runs) <= 5  # the second time from the records
+
+
+def test_a_bare_claim_names_the_rows_that_changed(world, asked):
+    text = bisect(asked(claim="build"), lambda line: None)
+
+    assert text.startswith("2.13.0 is the first release on which build[digits-")
+    assert "; likewise build[digits-" in text and " and 4 more" in text
+    assert all("--case=digits" in line for line in world.runs)
+
+
+def test_a_release_that_cannot_be_installed_is_passed_over(asked):
+    releases = tuple(parse_releases(f"2.12.1,{UNINSTALLABLE},9.0.0,2.10.0"))
+    lines: list[str] = []
+
+    text = bisect(asked(releases=releases), lines.append)
+
+    assert text.startswith(f"2.15.0 is the first release (or one that could not be installed: {UNINSTALLABLE}) on")
+    assert any(line.startswith(f"{UNINSTALLABLE}: skipped") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        ("2.9.1", "2.12.1", "nothing to find"),
+        ("2.15.0", "2.9.1", "not older"),
+        ("2.9.1", "2.9.1", "not older"),
+        ("torch==2.9.1", "2.15.0", "no version"),
+    ],
+)
+def test_ends_between_which_nothing_can_be_found_are_refused(asked, good, bad, words):
+    with pytest.raises(UsageError, match=words):
+        bisect(asked(good, bad), lambda line: None)
+
+
+def test_an_end_that_cannot_be_installed_is_the_machines_error(asked):
+    with pytest.raises(MachineError, match=r"9\.0\.0"):
+        bisect(asked(bad="9.0.0"), lambda line: None)
+
+
+def test_a_list_of_releases_is_ordered_and_has_each_once():
+    assert [str(each) for each in parse_releases("2.10.0, 2.9.1,2.10.0")] == ["2.9.1", "2.10.0"]
+    with pytest.raises(UsageError, match="no version"):
+        parse_releases("2.9.1,new")
