@@ -6,6 +6,8 @@ from vitgate.engines import ENGINES
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
 
+_ABOUT_FILES = ("field", "artifacts")
+
 
 def answer(record: Record) -> str:
     """Return the answer as a few sentences."""
@@ -20,9 +22,10 @@ def answer(record: Record) -> str:
         return f"No answer for {subject}: no claim was checked.{_lacking(record)}"
     breaking = _breaking(record)
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
+    rest = f"{_files(record)}{_lacking(record)}"
     if breaking:
-        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{_lacking(record)}"
-    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record)}.{_lacking(record)}"
+        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{rest}"
+    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record)}.{rest}"
 
 
 def _count(rows: list[ClaimRow]) -> str:
@@ -39,9 +42,21 @@ def _breaking(record: Record) -> list[str]:
 
     A record may name one that is no longer declared; it then speaks for itself.
     """
-    rows = [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
+    rows = [row for row in _stopped(record) if row.claim not in _ABOUT_FILES]
     known = {row.id: f"{row.reason} Instead: {row.advice} ({row.link})" for row in read_deviations().rows}
     return list({row.deviation: known.get(row.deviation, row.message) for row in rows}.values())
+
+
+def _stopped(record: Record) -> list[ClaimRow]:
+    return [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
+
+
+def _files(record: Record) -> str:
+    """Say which files of other releases it cannot run: that is about devices in the field, not about this pipeline."""
+    rows = [row for row in _stopped(record) if row.claim in _ABOUT_FILES]
+    count = "one file" if len(rows) == 1 else f"{len(rows)} files"
+    known = ", ".join(dict.fromkeys(row.deviation for row in rows))
+    return f" Of the files that other releases made it cannot run {count} ({known})." if rows else ""
 
 
 def _lacking(record: Record) -> str:
@@ -52,5 +67,6 @@ def _lacking(record: Record) -> str:
 
 
 def _declared(record: Record) -> str:
-    known = sorted({row.deviation for row in record.claims if row.status == "declared"})
+    rows = [row for row in record.claims if row.status == "declared" and row.claim not in _ABOUT_FILES]
+    known = sorted({row.deviation for row in rows})
     return f", apart from what is declared ({', '.join(known)})" if known else ""

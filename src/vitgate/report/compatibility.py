@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from packaging.version import Version
+
 from vitgate.cases import read_cases
 from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
@@ -92,7 +94,7 @@ def _count(count: Counter[Status]) -> str:
 def _files(record: Record) -> dict[str, str]:
     """Return the counts of the claim `field` for each release that made such files; its name begins their ids."""
     rows = [row for row in record.claims if row.claim == "field"]
-    makers = dict.fromkeys(row.subject.partition("-")[0] for row in rows)
+    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=Version)
     own = {maker: [row.status for row in rows if row.subject.partition("-")[0] == maker] for maker in makers}
     return {f"made by {maker}": _count(Counter(statuses)) for maker, statuses in own.items()}
 
