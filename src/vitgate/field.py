@@ -241,7 +241,10 @@ def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
+            found = {name: stored[name] for name in stored.files}
+            if strangers := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+                raise ValueError(f"{strangers[0]} is no array")  # NumPy gives the bytes of what is none
+            return found
     except (*_NO_ARRAY, AttributeError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"not a readable archive of arrays: {error}", where=path, do="export them again") from None
 
