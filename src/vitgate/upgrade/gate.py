@@ -9,8 +9,10 @@ and the same command goes on from them; a gate that ends takes its folder away.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +65,8 @@ class Order:
 
 def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
     """Run everything and judge it; UsageError and MachineError as the steps raise them."""
+    if order.keep is not None:
+        _make_writable(order.keep)  # now, and not after half an hour
     try:
         return _gate(order, accepted, echo)
     except OSError as error:
@@ -172,12 +176,24 @@ class Gate:
 
     def hand_out(self, target: Path) -> None:
         """Copy records and logs to a folder of the user's."""
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+        for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+            try:
                 shutil.copyfile(path, target / path.name)
-        except OSError as error:
-            raise MachineError(f"cannot keep the records: {error}", where=target, do="name another --keep") from None
+            except OSError as error:
+                raise _not_kept(target, error) from None
+
+
+def _make_writable(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _not_kept(target, error) from None
+
+
+def _not_kept(target: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot keep the records: {error.strerror}", where=target, do="name another --keep")
 
 
 def _models(items: Sequence[FieldItem], case: str, engine: str | None) -> dict[str, tuple[str, str]]:

@@ -22,7 +22,7 @@ PYTEST = """
 import json, os, shutil, signal, sys, time
 told = json.loads(os.environ["TOLD"])
 with open(os.environ["SAW"], "w") as file:
-    json.dump({"arguments": sys.argv[1:], "variables": dict(os.environ), "folder": os.getcwd(), "pid": os.getpid()}, file)
+    json.dump({"variables": dict(os.environ), "folder": os.getcwd(), "pid": os.getpid()}, file)
 print(told["says"], flush=True)
 time.sleep(told["sleep"])
 record = next(text.partition("=")[2] for text in sys.argv if text.startswith("--record="))
