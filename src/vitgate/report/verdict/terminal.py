@@ -101,8 +101,7 @@ def _paragraph(console: Console, text: str, style: str = "") -> None:
 def _tables(console: Console, verdict: Verdict) -> None:
     found = views.grid(verdict)
     if found.lines:
-        widest = max(len(cell) for cell, _ in found.lines)
-        table = _table(console, "Files, made by one version on another", ("File", *found.short), widest)
+        table = _table(console, "Files, made by one version on another", ("File", *found.short))
         for cell, crossings in found.lines:
             table.add_row(
                 Text(clean(cell)), *(Text(clean(text), _STYLES[word] if word else "") for text, word in crossings)
@@ -116,8 +115,7 @@ def _tables(console: Console, verdict: Verdict) -> None:
 
 
 def _section(console: Console, section: views.Section, shown: int) -> None:
-    widest = max((len(line[0]) for line in section.lines[:shown]), default=0)
-    table = _table(console, f"{section.title} ({len(section.lines)})", section.headings, widest)
+    table = _table(console, f"{section.title} ({len(section.lines)})", section.headings)
     for line in section.lines[:shown]:
         table.add_row(*(Text(short(text)) for text in line))
     console.print(table)
@@ -125,12 +123,10 @@ def _section(console: Console, section: views.Section, shown: int) -> None:
         _line(console, f"  and {len(section.lines) - shown} more: see --html or --json", "dim")
 
 
-def _table(console: Console, title: str, headings: tuple[str, ...], widest: int) -> Table:
-    """Return an empty table; `widest` is what its first column holds, a name that is read better in one piece."""
+def _table(console: Console, title: str, headings: tuple[str, ...]) -> Table:
     _line(console, "")
     _line(console, title, "bold")
     table = Table(box=box.SIMPLE_HEAD if console.file.isatty() else _PLAIN, show_edge=False, pad_edge=False)
-    for number, heading in enumerate(headings):
-        least = min(widest, console.width // 4) if number == 0 else None
-        table.add_column(Text(clean(heading)), overflow="fold", min_width=least)
+    for heading in headings:
+        table.add_column(Text(clean(heading)), overflow="fold")
     return table
