@@ -258,26 +258,30 @@ def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:
 @report_options
 def upgrade(versions: tuple[str, ...], **values: Any) -> int:
     """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
-    from vitgate.report.verdict.emit import emit
+    from vitgate.field import given
+    from vitgate.report.verdict.emit import check_targets, emit
     from vitgate.upgrade.commands import default_cache
     from vitgate.upgrade.gate import gate, Order
     from vitgate.upgrade.requirements import sides_from
 
-    accepted = acceptances_from(values)
+    accepted, reports = acceptances_from(values), options_from(values)
+    field = tuple(Path(folder).absolute() for folder in dict.fromkeys(values["field"]))
+    given(tuple(map(str, field)))
+    check_targets(reports)
     old, new = sides_from(versions, values["old_python"], values["new_python"])
     order = Order(
         old=old,
         new=new,
         request=request_from(values),
         cache=default_cache(),
-        field=tuple(Path(folder).absolute() for folder in values["field"]),
+        field=field,
         uv_args=uv_args_from(values),
         python=values["python"],
         latency=values["latency"],
         keep=Path(values["keep"]) if values["keep"] else None,
     )
     verdict = gate(order, accepted, lambda line: click.echo(line, err=True))
-    emit(verdict, options_from(values))
+    emit(verdict, reports)
     return verdict.exit_status
 
 

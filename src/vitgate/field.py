@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
+import math
 import re
+import shutil
 import tarfile
-from collections.abc import Collection, Iterator
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder, read_model, Strict, unique, validate
+from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder, known, read_model, Strict, unique, validate
 from vitgate.engines import Engine
-from vitgate.errors import UsageError
+from vitgate.errors import NO_ROOM, UsageError
 from vitgate.evidence import locked
 from vitgate.variants import Runtime, VariantName
 
@@ -33,8 +38,12 @@ MANIFEST, SEEN, OWN = "field.json", "seen.npz", "field.toml"
 _RUNTIMES: dict[str, Runtime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
 _DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
 _LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
 _SEED = 269  # of the input that a user's own file gets where no other is given
+_MOST_NUMBERS = 1 << 28  # of such an input: 1 GiB
+_MOST_BYTES = 16 << 30  # of all files of one archive: those of DeiT-Base under four engines take 2 GiB
+# What NumPy raises for a file that is cut off, damaged, no array, or larger than the memory.
+_NO_ARRAY = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile)
 
 
 class FieldFile(Strict):
@@ -76,6 +85,13 @@ class OwnFile(Strict):
     engine: Engine | None = None
     runtime: Runtime | None = None
     least_sqnr_db: float = _LEAST_SQNR
+
+    @field_validator("input")
+    @classmethod
+    def _is_shape(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if not shape or min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
+            raise ValueError("it is no shape of a picture, such as [1, 3, 224, 224]")
+        return shape
 
 
 class OwnFolder(Strict):
@@ -132,7 +148,11 @@ def given(folders: tuple[str, ...]) -> list[FieldItem]:
 
 def read_field(folder: Path) -> list[FieldItem]:
     """Return the files of one folder; UsageError where it holds none, or a manifest that cannot be."""
-    manifest = _manifest(folder) if (folder / MANIFEST).exists() else _own_manifest(folder)
+    try:
+        manifest = _manifest(folder) if (folder / MANIFEST).exists() else _own_manifest(folder)
+    except OSError as error:
+        what = f"cannot read this folder: {error.strerror}"
+        raise UsageError(what, where=error.filename or folder, do="make it readable, or name another") from None
     unique([row.id for row in manifest.files], where=folder)
     for row in manifest.files:
         _inside(folder, row.file)
@@ -148,13 +168,16 @@ def _manifest(folder: Path) -> FieldManifest:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > SCHEMA:
         raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
-    return validate(FieldManifest, data, where=path)
+    manifest = validate(FieldManifest, data, where=path)
+    cases = [row.case for row in manifest.files if row.case]
+    known(cases, read_cases(), "case", where=path)  # a file of an unknown case would never be checked
+    return manifest
 
 
 def _own_manifest(folder: Path) -> FieldManifest:
     if not folder.is_dir():
         raise UsageError("no such folder of artifacts", where=folder, do="name an existing one with --field")
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _RUNTIMES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix in _RUNTIMES and path.is_file())
     if not paths:
         raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
     told = _told(folder)
@@ -207,16 +230,22 @@ def _own_seen(folder: Path, told: OwnFile) -> Seen:
 def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:
     path = _inside(folder, name)
     try:
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except _NO_ARRAY as error:
         raise UsageError(f"not a readable array: {error}", where=path, do="save it with numpy.save") from None
+    if array.ndim < 2 or array.size == 0:  # the first dimension counts the pictures
+        raise UsageError(f"an array of shape {array.shape}", where=path, do="save one row for each picture")
+    return array
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+            found = {name: stored[name] for name in stored.files}
+            if strangers := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+                raise ValueError(f"{strangers[0]} is no array")  # NumPy gives the bytes of what is none
+            return found
+    except (*_NO_ARRAY, AttributeError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"not a readable archive of arrays: {error}", where=path, do="export them again") from None
 
 
@@ -228,35 +257,45 @@ def located(item: FieldItem, session: Path) -> Path:
     folder = Path(item.folder)
     manifest = _manifest(folder) if (folder / MANIFEST).exists() else None
     if manifest is not None and manifest.archive:
-        folder = _unpacked(folder, manifest.archive, session)
+        folder = _unpacked(folder, manifest, session)
     path = _inside(folder, item.row.file)
     if not path.is_file() or sha256_of(path) != item.row.sha256:
         raise UsageError(f"{item.row.file} is not the file of the manifest", where=item.folder, do="export it again")
     return path
 
 
-def _unpacked(folder: Path, archive: str, session: Path) -> Path:
-    source = _inside(folder, archive)
+def _unpacked(folder: Path, manifest: FieldManifest, session: Path) -> Path:
+    source = _inside(folder, manifest.archive)
     target = session / "field" / hashlib.sha256(str(source.absolute()).encode()).hexdigest()[:16]
-    done = target / "unpacked"
+    done = target.with_suffix(".unpacked")  # beside the folder, where no member's name can reach
     with locked(target):
         if not done.exists():
             target.mkdir(parents=True, exist_ok=True)
-            _unpack(source, target)
+            _unpack(source, target, manifest.files)
             done.touch()
     return target
 
 
-def _unpack(source: Path, target: Path) -> None:
-    """Unpack plain files with plain names; anything else in the archive is an error."""
+def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
+    """Unpack the files of the manifest; anything else in the archive, or another size, is an error.
+
+    The sizes are known beforehand, so that an archive cannot fill the disk with what a few kB of it unfold to.
+    """
+    sizes = {row.file: row.bytes for row in rows}
+    if sum(sizes.values()) > _MOST_BYTES:
+        raise UsageError(f"more than {_MOST_BYTES >> 30} GiB of files", where=source, do="export fewer engines at once")
     try:
         with tarfile.open(source) as archive:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
-                if stream is None or Path(member.name).name != member.name:
-                    raise UsageError(f"{member.name!r} is no plain file", where=source, do="export the files again")
-                (target / member.name).write_bytes(stream.read())
-    except (OSError, tarfile.TarError, EOFError, ValueError) as error:
+                if stream is None or sizes.get(member.name) != member.size:
+                    what = f"{member.name!r} is no file of the manifest"
+                    raise UsageError(what, where=source, do="export the files again")
+                with stream, (target / member.name).open("wb") as file:
+                    shutil.copyfileobj(stream, file)
+    except (OSError, tarfile.TarError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise
         raise UsageError(f"not a readable archive: {error}", where=source, do="export the files again") from None
 
 

@@ -4,12 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from vitgate import __version__
 from vitgate.cli import main
 from vitgate.data import fixtures_folder
+from vitgate.judge.record import read_record
+from vitgate.judge.verdict import compare as compared
 
 RECORDS = fixtures_folder() / "records"
 OLD, NEW = str(RECORDS / "2.12.1.json"), str(RECORDS / "2.15.0.json")
@@ -135,10 +138,11 @@ def test_a_missing_record_is_status_4(run, tmp_path):
 def test_a_report_that_cannot_be_written_is_status_6(run, data_file):
     path = data_file("file", "")
 
-    code, _, err = run("compare", OLD, NEW, "--html", path / "page.html")
+    code, out, err = run("compare", OLD, NEW, "--html", path / "page.html")
 
     assert code == 6
     assert err.startswith("ERROR: cannot write the report") and err.count("\n") == 1
+    assert out.splitlines()[-1].startswith("Do not upgrade")  # which may have taken half an hour to find
 
 
 def test_records_merge_into_one(run, tmp_path):
@@ -158,7 +162,7 @@ def test_records_of_two_releases_do_not_merge(run, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), *((name, "--help") for name in ("compare", "merge", "sweep", "bisect")), ("--version",)],
+    [("--help",), *((name, "--help") for name in ("compare", "merge", "upgrade", "sweep", "bisect")), ("--version",)],
     ids=str,
 )
 def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
@@ -167,6 +171,110 @@ def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
     assert code == 0
     assert "Exit status:\n" in out or __version__ in out
     assert "\b" not in out and "\\b" not in out
+
+
+@pytest.fixture
+def no_environment(monkeypatch, tmp_path):
+    """Fail whoever makes, or looks into, an environment."""
+
+    def made(*arguments, **options):
+        raise AssertionError("an environment was made")
+
+    monkeypatch.setattr("vitgate.upgrade.gate.make", made)
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "twice"):
+        (tmp_path / name).mkdir()
+    for name in ("a b.pt", "a_b.pt"):
+        (tmp_path / "twice" / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("OLD is missing",)),
+        (("2.12.1",), ("NEW is missing",)),
+        (("2.12.1", "2.13.0", "2.15.0"), ("one version too many: '2.15.0'",)),
+        (("2.12.1", "newest"), ("NEW", "newest")),
+        (("2.12.1", "2.15.0", "--engine", "cuda"), ("unknown engine 'cuda'", "qnnpack")),
+        (("2.12.1", "2.15.0", "--case", "digit"), ("unknown case 'digit'", "digits")),
+        (("2.12.1", "2.15.0", "--weights", "nonsense.pth"), ("--weights 'nonsense.pth'",)),
+        (("2.12.1", "2.15.0", "--assets", "nowhere"), ("no such asset directory", "nowhere")),
+        (("2.12.1", "2.15.0", "--field", "nowhere"), ("no such folder of artifacts", "nowhere", "--field")),
+        (("2.12.1", "2.15.0", "--field", "empty"), ("no .pt or .ptl file here", "empty")),
+        (("2.12.1", "2.15.0", "--field", "twice"), ("duplicate name 'own-a_b.pt'",)),
+        (("--old-python", "nowhere/python", "2.15.0"), ("--old-python", "nowhere/python")),
+        (("2.12.1", "2.15.0", "--accept-file", "nowhere.toml"), ("nowhere.toml",)),
+        (("2.12.1", "2.15.0", "--accept", " "), ("--accept",)),
+    ],
+    ids=str,
+)
+def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(run, no_environment, arguments, words):
+    code, out, err = run("upgrade", *arguments)
+
+    assert (code, out) == (4, ""), err
+    assert err.startswith("ERROR: ") and err.count("\n") == 1
+    assert [word for word in words if word not in err] == []
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--markdown", "--html"])
+def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_made(run, no_environment, option):
+    code, _, err = run("upgrade", "2.12.1", "2.15.0", option, "twice/a_b.pt/report")
+
+    assert code == 6 and "cannot write the report" in err and option in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("--latency=yes",), ("--unknown",), ("--engine",)])
+def test_options_that_do_not_exist_are_status_4(run, no_environment, arguments):
+    code, out, err = run("upgrade", "2.12.1", "2.15.0", *arguments)
+
+    assert (code, out) == (4, "") and "Error: " in err
+
+
+def test_an_upgrade_ends_with_its_answer_status_and_reports(run, monkeypatch, tmp_path):
+    asked = []
+
+    def gate(order, accepted, echo):
+        asked.append(order)
+        echo("a step")
+        return compared(read_record(Path(OLD)), read_record(Path(NEW)), accepted=accepted)
+
+    monkeypatch.setattr("vitgate.upgrade.gate.gate", gate)
+    (tmp_path / "phone.ptl").touch()
+    options = (
+        "--engine",
+        "qnnpack",
+        "--field",
+        tmp_path,
+        "--field",
+        tmp_path,
+        "--no-latency",
+        "--torch-backend",
+        "cpu",
+    )
+
+    code, out, err = run("upgrade", "2.12.1", "2.15.0", *options, *ACCEPTED, "--json", tmp_path / "verdict.json")
+
+    (order,) = asked
+    assert (code, err) == (0, "a step\n") and "what breaks is accepted" in out.splitlines()[-1]
+    assert (order.old.name, order.new.name, order.request.engines, order.latency) == (
+        "2.12.1",
+        "2.15.0",
+        ("qnnpack",),
+        False,
+    )
+    assert (order.field, order.uv_args) == ((tmp_path,), ("--torch-backend=cpu",))
+    assert json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))["exit_status"] == 0
+
+
+def test_ctrl_c_is_one_line_and_status_130(run, monkeypatch):
+    def gate(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vitgate.upgrade.gate.gate", gate)
+
+    code, out, err = run("upgrade", "2.12.1", "2.15.0")
+
+    assert (code, out) == (130, "") and err.strip() == "ERROR: interrupted"
 
 
 def test_starting_imports_nothing_heavy():

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from packaging.version import InvalidVersion
+
 from vitgate.data import Strict
 from vitgate.judge.crossing import JudgedLatency, JudgedMatrixRow
 from vitgate.judge.deviations import Deviation
 from vitgate.judge.paired import Judged, Side, VerdictRow
 from vitgate.judge.record import ClaimRow
+from vitgate.judge.versions import within
 
 Kind = Literal["deviation", "undeclared", "engine", "missing", "crossing", "latency", "environment error"]
 _LONGEST = 240  # characters of a message that are shown as what a cause says
 
 
 class Cause(Strict):
-    """One reason for red rows. `reason`, `link` and `advice` are a declared deviation's; `says` is never empty.
+    """One reason for red rows. `says` is never empty.
+
+    `reason`, `link` and `advice` are a declared deviation's: the rows' own, or another's that shows in the same way.
 
     `red` is false once every row of it is accepted.
     """
@@ -38,8 +43,9 @@ Key = tuple[Kind, str]
 class Causes:
     """Names the cause of each red row of one comparison, from what the new record holds."""
 
-    def __init__(self, claims: Iterable[ClaimRow], declared: Sequence[Deviation]) -> None:
-        """Look up builds in `claims`, reasons in `declared`."""
+    def __init__(self, claims: Iterable[ClaimRow], declared: Sequence[Deviation], torch: str) -> None:
+        """Look up builds in `claims`, reasons in `declared`; `torch` is the new version."""
+        self._here = [row for row in declared if row.message and _within(row, torch)]
         self._builds = {row.subject: row for row in claims if row.claim == "build"}
         self._declared: Mapping[str, Deviation] = {row.id: row for row in declared}
 
@@ -62,7 +68,21 @@ class Causes:
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
         place = f"{row.case}-{row.engine}"
-        return self._of_outcome(row.claim, place, row.new.status, row.new.outcome, row.new.deviation)
+        kind, name = self._of_outcome(row.claim, place, row.new.status, row.new.outcome, row.new.deviation)
+        alike = self._alike(row) if kind == "undeclared" else None
+        return kind, f"{name}, as {alike.id}" if alike else name
+
+    def _alike(self, item: Judged) -> Deviation | None:
+        """Return what is declared elsewhere and shows in the same way.
+
+        Deviations select by variant, which a user's own file has none of; what its users can do is the same.
+        """
+        new = item.new if isinstance(item, VerdictRow) else None
+        if not isinstance(item, VerdictRow) or new is None or new.status != "failed" or new.deviation:
+            return None
+        shown = (new.outcome, new.error)
+        rows = [row for row in self._here if item.claim in row.claims and (row.outcome, row.error) == shown]
+        return next((row for row in rows if row.message in new.message), None)
 
     def _of_outcome(self, claim: str, place: str, status: str, outcome: str, deviation: str) -> Key:
         """Follow a blocked row to the build that stopped; it is the cause, whatever was claimed."""
@@ -86,11 +106,14 @@ class Causes:
 
     def _cause(self, key: Key, rows: list[Judged]) -> Cause:
         kind, name = key
-        declared = self._declared.get(name) if kind == "deviation" else None
+        declared = self._declared.get(name) if kind == "deviation" else self._alike(rows[0])
+        own = declared.reason if declared and kind == "deviation" else _says(key, rows)
         return Cause(
             id=name,
             kind=kind,
-            says=declared.reason if declared else _says(key, rows),
+            says=f"{own}. So it is with {declared.id}: {declared.reason}"
+            if declared and own != declared.reason
+            else own,
             reason=declared.reason if declared else "",
             link=declared.link if declared else "",
             advice=declared.advice if declared else "",
@@ -98,6 +121,14 @@ class Causes:
             regressed=any(row.word == "regressed" for row in rows),
             red=any(row.red for row in rows),
         )
+
+
+def _within(row: Deviation, torch: str) -> bool:
+    """Whether the deviation is about this version; a record's may be no version at all."""
+    try:
+        return within(row.torch, torch)
+    except InvalidVersion:
+        return False
 
 
 def _says(key: Key, rows: list[Judged]) -> str:

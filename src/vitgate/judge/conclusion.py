@@ -64,8 +64,9 @@ class Conclusion:
     def _red(self) -> str:
         old, new = self._versions()
         red = [cause for cause in self.causes if cause.red]
-        parts = [f"{_named(cause)}: {_advised(cause)}" for cause in red[:_CAUSES]]
-        parts += [f"And {len(red) - _CAUSES} more."] if len(red) > _CAUSES else []
+        names = ", ".join(map(_named, red[:_CAUSES]))
+        more = f" and {len(red) - _CAUSES} more" if len(red) > _CAUSES else ""
+        advice = " The report says what to do instead." if any(cause.advice for cause in red) else ""
         mend = f" Mend the acceptances: {'; '.join(self.problems[:_CAUSES])}." if self.problems else ""
         if not self._compared():
             return f"No answer for PyTorch {old} → {new}: no claim could be compared.{mend}"
@@ -74,7 +75,7 @@ class Conclusion:
         verb = "break" if any(cause.regressed for cause in red) else "stand in the way"
         verb = verb if len(red) > 1 else verb.replace("break", "breaks").replace("stand ", "stands ")
         things = _count(len(red), "thing")
-        return f"Do not upgrade from PyTorch {old} to {new}: {things} {verb}: {' '.join(parts)}{mend}"
+        return f"Do not upgrade from PyTorch {old} to {new}: {things} {verb}: {names}{more}.{advice}{mend}"
 
     def _green(self) -> str:
         old, new = self._versions()
@@ -113,12 +114,6 @@ def _count(number: int, noun: str) -> str:
 def _named(cause: Cause) -> str:
     rows = cause.rows[0][:_LONGEST] if len(cause.rows) == 1 else _count(len(cause.rows), "row")
     return f"{cause.id[:_LONGEST]} ({rows})"
-
-
-def _advised(cause: Cause) -> str:
-    text = _ended(cause.says)
-    instead = f" Instead: {_ended(cause.advice)}" if cause.advice else ""
-    return f"{text}{instead}" + (f" ({cause.link})" if cause.link else "")
 
 
 def _ended(text: str) -> str:

@@ -113,7 +113,7 @@ def compare(
     """Compare two records; UsageError where they are not about the same cases, engines, weights and pictures."""
     _check_comparable(old, new)
     acceptances = accepted or Acceptances()
-    causes = Causes(new.claims, read_deviations().rows)
+    causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
     before: list[Judged] = [*paired(old, new), *judge_matrix(old, new, matrix), *judge_latency(latency)]
     keys = {item.name: causes.key(item) for item in before if item.red}
     items = [_settled(item, keys.get(item.name), acceptances) for item in before]

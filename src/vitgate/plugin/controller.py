@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.engines import ENGINES
-from vitgate.errors import MachineError, UsageError
+from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.evidence import Store
 from vitgate.judge.claims import read_claims
 from vitgate.judge.record import ClaimRow, Record
@@ -80,8 +80,8 @@ class Controller:
         try:
             self._record.write(path)
             self._export(store)
-        except MachineError as error:
-            self._stopped, self._stopped_by = str(error), "MachineError"
+        except VitgateError as error:
+            self._stopped, self._stopped_by = str(error), type(error).__name__
             session.exitstatus = error.exit_status
             return
         if not self._rows:

@@ -51,12 +51,22 @@ def export(plan: Plan, store: Store, folder: Path, *, packed: bool) -> None:
             files=tuple(rows),
         )
         (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        _replace(folder, temporary)
     except OSError as error:
         raise MachineError(f"cannot export: {error.strerror}", where=folder, do="name another --export") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Put the new folder in the place of the old one, which is renamed first: half deleted, it would be neither."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = new.with_suffix(".old")
+    folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _version(torch: str) -> str:
@@ -110,13 +120,20 @@ def _add(cell: Cell, store: Store, target: Path, maker: str, arrays: dict[str, n
 def _carry(
     item: FieldItem, store: Store, target: Path, session: Path, arrays: dict[str, npt.NDArray[Any]]
 ) -> list[FieldFile]:
-    """Hand on a user's own file with what this PyTorch saw of it, so that the next one has something to compare."""
+    """Hand on a user's own file with what this PyTorch saw of it, so that the next one has something to compare.
+
+    A file that this PyTorch cannot run goes along too: the next one may, or not, and both are worth a row.
+    """
     found = store.find("field", f"artifacts-{item.row.id}")
-    if item.maker or found is None or found.outcome is not None:
+    if item.maker or found is None:
         return []
-    name = f"{item.row.id}{Path(item.row.file).suffix}"
-    _link(located(item, session), target / name)
-    arrays |= {f"x/{item.row.id}": seen(item).x, f"logits/{item.row.id}": found.arrays["logits"]}
+    name, own = item.row.id, seen(item)  # the id of a user's file is its name, made harmless
+    shutil.copyfile(located(item, session), target / name)  # no link: the user may go on writing to it
+    arrays[f"x/{item.row.id}"] = own.x
+    if own.logits is not None:  # what the user recorded stays the measure
+        arrays[f"logits/{item.row.id}"] = own.logits
+    elif found.outcome is None:
+        arrays[f"logits/{item.row.id}"] = found.arrays["logits"]
     return [item.row.model_copy(update={"file": name})]
 
 

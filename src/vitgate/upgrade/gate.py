@@ -9,24 +9,26 @@ and the same command goes on from them; a gate that ends takes its folder away.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from vitgate.build.cache import key_of
-from vitgate.errors import MachineError
+from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import replacing
 from vitgate.field import FieldItem, read_field, seen
 from vitgate.judge.acceptance import Acceptances
 from vitgate.judge.consistency import read_consistent
-from vitgate.judge.crossing import MatrixRow, PairedLatency
+from vitgate.judge.crossing import MatrixRow, PairedLatency, public
 from vitgate.judge.pairs import Paired
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.judge.verdict import compare, Verdict
@@ -47,7 +49,7 @@ _STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day
 class Order:
     """What a gate is asked: the two sides, the suite's options, a user's own folders of files.
 
-    `uv_args` and `python` decide how environments are made; `keep` is a folder for records and exports.
+    `uv_args` and `python` decide how environments are made; `keep` is a folder for records and logs.
     """
 
     old: Side
@@ -63,11 +65,22 @@ class Order:
 
 def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
     """Run everything and judge it; UsageError and MachineError as the steps raise them."""
+    if order.keep is not None:
+        _make_writable(order.keep)  # now, and not after half an hour
+    try:
+        return _gate(order, accepted, echo)
+    except OSError as error:
+        do = "free disk space, or choose another cache" if error.errno in NO_ROOM else "look at that folder"
+        raise MachineError(f"the gate cannot go on: {error}", where=order.cache, do=do) from None
+
+
+def _gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
     old, new = (
         make(side, cache=order.cache, uv_args=order.uv_args, python=order.python, echo=echo)
         for side in (order.old, order.new)
     )
-    echo(disk_line([old, new]))
+    if line := disk_line([old, new]):
+        echo(line)
     suite = suite_folder(order.cache)
     with in_use(old), in_use(new), _slot(order, old, new, suite) as folder:
         steps = Gate(order, old, new, suite, folder, Steps(echo))
@@ -123,7 +136,7 @@ class Gate:
     def _crossing(self) -> Iterator[MatrixRow]:
         """Let the old version run what the new one made: the devices that are updated late."""
         items = self._items("new")
-        if not items:
+        if not items or public(self.old.torch) == public(self.new.torch):  # the same files, and the same answer
             return
         run = replace(self._run("crossing"), export=None, field=(self._files("new"),), only="test_field.py")
         run = replace(run, arguments=("-k", "test_artifacts"))
@@ -163,12 +176,24 @@ class Gate:
 
     def hand_out(self, target: Path) -> None:
         """Copy records and logs to a folder of the user's."""
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+        for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+            try:
                 shutil.copyfile(path, target / path.name)
-        except OSError as error:
-            raise MachineError(f"cannot keep the records: {error}", where=target, do="name another --keep") from None
+            except OSError as error:
+                raise _not_kept(target, error) from None
+
+
+def _make_writable(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _not_kept(target, error) from None
+
+
+def _not_kept(target: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot keep the records: {error.strerror}", where=target, do="name another --keep")
 
 
 def _models(items: Sequence[FieldItem], case: str, engine: str | None) -> dict[str, tuple[str, str]]:
@@ -187,7 +212,7 @@ def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
         if row is not None and cell is not None:
             yield MatrixRow(
                 maker=item.maker,
-                runner=record.environment.torch.partition("+")[0],
+                runner=public(record.environment.torch),
                 case=cell.case,
                 engine=cell.engine,
                 variant=cell.variant,
@@ -215,8 +240,11 @@ def _paired_row(case: str, engine: str, variant: str, row: Paired) -> PairedLate
 
 
 def disk_line(environments: Sequence[Environment]) -> str:
-    """Say how much of the disk the environments take together, what they share counted once."""
-    tally = Tally(usage(environment.folder) for environment in environments if environment.lock is not None)
+    """Say how much of the disk our own environments take together, what they share counted once."""
+    own = [environment.folder for environment in environments if environment.lock is not None]
+    if not own:
+        return ""
+    tally = Tally(usage(folder) for folder in dict.fromkeys(own))
     return f"environments: {tally.bytes / 1e9:.1f} GB on disk, shared files counted once"
 
 
@@ -242,13 +270,13 @@ def _slot(order: Order, old: Environment, new: Environment, suite: Path) -> Iter
 def _key(order: Order, old: Environment, new: Environment, suite: Path) -> str:
     """Return what changes with everything that decides the steps' results."""
     request = order.request
-    files = [Path(name) for name in (request.weights, f"{request.assets or ''}/image.png") if Path(name).is_file()]
+    files = [Path(request.weights), Path(request.assets or "") / "image.png"]
     files += [path for folder in order.field for path in sorted(folder.glob("*"))]
     parts = {
         "sides": [[str(side.python), sorted(side.versions.items())] for side in (old, new)],
         "request": request.arguments(),
         "field": [str(folder) for folder in order.field],
-        "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
+        "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()],
         "suite": suite.name,
     }
     return key_of(parts)
@@ -257,7 +285,8 @@ def _key(order: Order, old: Environment, new: Environment, suite: Path) -> str:
 def _clear_stale(home: Path, own: Path) -> None:
     """Drop the folder if it is too old to go on from, and what other gates left long ago."""
     for folder in home.glob("*-*"):
-        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-            with locks.if_free(home / "locks" / folder.name) as free:
-                if free or folder == own:
-                    shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its own gate has just ended
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                with locks.if_free(home / "locks" / folder.name) as free:
+                    if free or folder == own:
+                        shutil.rmtree(folder, ignore_errors=True)

@@ -20,16 +20,25 @@ _GRACE = 3.0  # seconds between asking the group to end and ending it
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit status, as a shell would give it."""
+    # The group's SIGTERM reaches the leash too, which must outlive it. A handler, since the command would inherit
+    # that a signal is ignored, but not that it is handled.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # the gate's own command
-    threading.Thread(target=_watch, daemon=True).start()
+    ending = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(ending,), daemon=True)
+    watcher.start()
     status = process.wait()
+    if ending.is_set():
+        watcher.join()  # it ends this process too
+    if os.getpgrp() == os.getpid():  # what the command left behind would keep its output open
+        os.killpg(0, signal.SIGTERM)
     return status if status >= 0 else 128 - status
 
 
-def _watch() -> None:
+def _watch(ending: threading.Event) -> None:
     while os.read(0, 1 << 10):
         pass
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    ending.set()
     os.killpg(0, signal.SIGTERM)
     time.sleep(_GRACE)
     os.killpg(0, signal.SIGKILL)

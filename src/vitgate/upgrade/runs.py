@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from vitgate.errors import MachineError, UsageError
@@ -20,7 +21,17 @@ Progress = Callable[[float], None]
 """Is told which part of a run is done, from 0 to 1."""
 
 _PERCENT = re.compile(r"\[\s*(\d+)%\]\s*$")
-_ERROR = re.compile(r"^ERROR: (?P<text>.+)$", re.MULTILINE)
+_ERRORS = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^(?:Exit: )?ERROR: (?!usage: )(.+)$",  # vitgate's own
+        r"^\S+: error: (.+)$",  # pytest's about its options; the line before only says how it is used
+        r"^E {3,}(\S.*)$",  # of a test file that cannot be imported
+        r"^(?:INTERNALERROR> )?(\S.*)$",
+    )
+)
+_QUOTED = 300  # characters of a line that is not our own
+_SIGNALLED = 128  # what a shell, and the leash, add to the number of the signal that ended a command
 _RECORDED = (0, 1)  # pytest's exit statuses after which the record says all: passed, and tests failed
 
 
@@ -119,19 +130,20 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def _explained(environment: Environment, status: int, log: Path) -> UsageError | MachineError:
-    found = _ERROR.findall(log.read_text(encoding="utf-8", errors="replace"))
+    """Say in one line which side stopped, how, and why: by its own error, or whatever it said last."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    said = next((found[-1] for pattern in _ERRORS if (found := pattern.findall(text))), "")
     where = f"PyTorch {environment.torch}, {log}"
-    if not found:
-        return MachineError(f"the suite ended with status {status} and no record", where=where, do="read its output")
-    kind = UsageError if status == UsageError.exit_status else MachineError
-    return kind(found[-1].rpartition(": ")[0] or found[-1], where=where, do=found[-1].rpartition(": ")[2])
+    if said and status in (UsageError.exit_status, MachineError.exit_status):
+        kind = UsageError if status == UsageError.exit_status else MachineError
+        return kind(f"the suite cannot run on {environment.name}", where=where, do=said)
+    what = f"the suite on {environment.name} {_ended(status)} and left no record"
+    return MachineError(what, where=where, do=f"it said last: {said[:_QUOTED]}" if said else "it said nothing")
 
 
-def narrowed(request: Request, case: str, engine: str) -> Request:
-    """Return the same request for one case and engine."""
-    return replace(request, cases=(case,), engines=(engine,))
-
-
-def of_engines(record: Record) -> Sequence[tuple[str, str]]:
-    """Return the pairs of case and engine of which the record has cells."""
-    return list(dict.fromkeys((row.case, row.engine) for row in record.cells))
+def _ended(status: int) -> str:
+    number = -status if status < 0 else status - _SIGNALLED
+    try:
+        return f"was ended by {signal.Signals(number).name}"
+    except ValueError:
+        return f"ended with status {status}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vitgate.evidence import Evidence
+from vitgate.field import Seen
 from vitgate.judge import findings
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
@@ -257,3 +258,78 @@ def test_parameters_in_another_order_and_stray_records_are_counted():
 def test_nothing_compared_is_nan():
     found = by_name(findings.weights({**readback([layer()], []), "count": 0}, quantized=True))
     assert math.isnan(found["surplus_linears"].value)
+
+
+# ---- files from the field
+
+X = np.zeros((2, 1, 2, 2), dtype=np.float32)
+
+
+def noisy(logits, decibels, seed=0):
+    """Return the logits with noise of that many decibels below them."""
+    noise = np.random.default_rng(seed).standard_normal(logits.shape)
+    scale = np.sqrt((logits**2).sum() / (noise**2).sum()) * 10 ** (-decibels / 20)
+    return (logits + scale * noise).astype(np.float32)
+
+
+def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice():
+    found = findings.field(outputs(LOGITS), Seen(X, None, None))
+
+    assert [(finding.statistic, finding.value) for finding in found] == [("finite", 1.0), ("difference_on_repeat", 0.0)]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_none_is_not_finite(value):
+    logits = LOGITS.copy()
+    logits[1, 2] = value
+
+    assert by_name(findings.field(outputs(logits), Seen(X, None, None)))["finite"].value == 0.0
+    assert by_name(findings.field(outputs(LOGITS[:0]), Seen(X, None, None)))["finite"].value == 0.0
+
+
+def test_a_users_file_is_held_against_the_users_bound():
+    found = by_name(findings.field(outputs(noisy(LOGITS, 30)), Seen(X, LOGITS, None, 25.0, "field.toml: bound")))
+
+    sqnr = found["sqnr"]
+    assert (sqnr.lower, sqnr.against, sqnr.tolerance, sqnr.judged, sqnr.ok) == (
+        25.0,
+        "maker",
+        "field.toml: bound",
+        True,
+        True,
+    )
+    assert sqnr.value == pytest.approx(30, abs=0.1) and found["same_labels"].value == 1.0
+    assert not by_name(findings.field(outputs(noisy(LOGITS, 20)), Seen(X, LOGITS, None, 25.0, "b")))["sqnr"].ok
+
+
+def test_another_label_is_seen_whatever_the_bound():
+    found = by_name(findings.field(outputs(LOGITS[:, ::-1]), Seen(X, LOGITS, None, -99.0, "b")))
+
+    assert found["same_labels"].value == 0.5  # the first picture keeps its own, in the middle
+
+
+def test_a_built_file_is_held_against_its_makers_own_error():
+    seen = Seen(X, noisy(LOGITS, 28), LOGITS)
+
+    found = by_name(findings.field(outputs(noisy(LOGITS, 28, seed=1)), seen))
+
+    assert not found["sqnr"].judged
+    assert found["distance"].value == pytest.approx(-3, abs=2) and "28.0 dB" in found["distance"].note
+    assert found["sqnr_change"].value == pytest.approx(0, abs=0.2)
+    exact = by_name(findings.field(outputs(seen.logits), seen))
+    assert exact["distance"].value > 50 and exact["sqnr_change"].value == 0.0
+
+
+def test_a_makers_error_below_rounding_counts_as_rounding():
+    found = by_name(findings.field(outputs(LOGITS), Seen(X, LOGITS, LOGITS)))
+
+    assert found["sqnr_change"].value == 0.0 and found["distance"].value >= 0.0
+
+
+@pytest.mark.parametrize("logits", [LOGITS[:1], LOGITS[:, :2], LOGITS.ravel(), LOGITS[:0]])
+@pytest.mark.parametrize("original", [None, LOGITS])
+def test_logits_of_another_shape_are_no_match(logits, original):
+    found = by_name(findings.field(outputs(logits), Seen(X, LOGITS, original, 20.0, "b")))
+
+    judged = [finding for finding in found.values() if finding.against == "maker" and finding.judged]
+    assert judged and all(math.isnan(finding.value) and not finding.ok for finding in judged)

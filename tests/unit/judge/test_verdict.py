@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from vitgate.data import fixtures_folder
 from vitgate.judge.acceptance import Acceptance, Acceptances
+from vitgate.judge.deviations import read_deviations
 from vitgate.judge.paired import rank, word
 from vitgate.judge.record import ClaimRow, read_record, Record
 from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
@@ -93,7 +94,7 @@ def test_each_pair_of_states_has_its_word_and_exit_status(pair, old, new, expect
 
 
 def test_the_absolute_floor_says_why(pair):
-    assert "it failed before too, which excuses nothing" in pair(FAILED, FAILED).answer
+    assert "it failed before too, which excuses nothing" in pair(FAILED, FAILED).causes[0].says
 
 
 @given(st.sampled_from(STATES), st.sampled_from(STATES))
@@ -281,6 +282,66 @@ def test_when_every_cause_is_accepted_the_upgrade_may_happen():
     assert {row.word for row in verdict.rows if row.accepted} == {"regressed"}
 
 
+def _own_file(**state):
+    fields = {"claim": "artifacts", "subject": "own-phone.ptl", "test": "t", **state}
+    return ClaimRow(**fields)
+
+
+def _gone_file(**fields):
+    declared = next(row for row in read_deviations().rows if row.id == "xnnpack-gone-lite-files")
+    shown = {"outcome": declared.outcome, "error": declared.error, "message": f"got: {declared.message} at a line"}
+    return _own_file(status="failed", **{**shown, **fields})
+
+
+def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(record, environment):
+    newest = environment.model_copy(update={"torch": "2.15.0"})
+    old, new = record(claims=(_own_file(**PASSED),)), record(claims=(_gone_file(),), environment=newest)
+
+    (cause,) = compare(old, new).causes
+
+    assert (cause.kind, cause.id) == ("undeclared", "failed at load, as xnnpack-gone-lite-files")
+    assert cause.says.startswith("declared nowhere: got: isGenericDict") and "So it is with xnnpack-gone" in cause.says
+    assert "lite_frozen" in cause.advice and cause.link
+    assert "failed at load, as xnnpack-gone-lite-files (artifacts[own-phone.ptl])" in compare(old, new).answer
+    by_row = compare(old, new, accepted=accepting("artifacts[own-phone.ptl]"))
+    assert (by_row.exit_status, compare(old, new, accepted=accepting("xnnpack-gone-lite-files")).exit_status) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "fields"),
+    [
+        ("2.12.1", {}),  # where nothing of the kind is declared
+        ("2.15.0", {"message": "something else"}),
+        ("2.15.0", {"error": "OSError"}),
+        ("2.15.0", {"outcome": "failed at run"}),
+        ("2.15.0", {"deviation": "xnnpack-gone"}),  # did not go as declared, which the row itself says
+        ("no version", {}),
+    ],
+)
+def test_what_fails_in_another_way_gets_no_advice(record, environment, version, fields):
+    other = environment.model_copy(update={"torch": version})
+    old, new = record(claims=(_own_file(**PASSED),)), record(claims=(_gone_file(**fields),), environment=other)
+
+    (cause,) = compare(old, new).causes
+
+    assert (cause.advice, cause.link) == ("", "") and "as xnnpack" not in cause.id
+
+
+def test_the_answer_is_short_and_names_what_breaks(record):
+    answer = compare(release("2.12.1"), release("2.15.0")).answer
+
+    assert answer == (
+        "Do not upgrade from PyTorch 2.12.1 to 2.15.0: 3 things break: xnnpack-gone (152 rows), "
+        "xnnpack-gone-call (calls[optimize_for_mobile]), profiler-use-cuda (calls[profile]). "
+        "The report says what to do instead."
+    )
+
+
+def test_every_deviation_reads_well_on_its_own():
+    for row in read_deviations().rows:
+        assert not row.reason.startswith("As ") and not row.advice.startswith("As "), row.id
+
+
 def test_an_undeclared_failure_is_accepted_row_by_row_only(pair):
     assert pair(PASSED, FAILED, accepted=accepting("label[digits-qnnpack-lite]")).exit_status == 0
     by_claim = pair(PASSED, FAILED, accepted=accepting("label"))
@@ -373,7 +434,8 @@ def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted():
     verdict = compare(same, new, matrix=[row])
 
     assert [(cause.kind, cause.rows) for cause in verdict.causes] == [("crossing", (row.name,))]
-    assert verdict.exit_status == 1 and "unknown builtin op" in verdict.answer
+    assert verdict.exit_status == 1 and "unknown builtin op" in verdict.causes[0].says
+    assert row.name in verdict.answer
     assert compare(same, new, matrix=[row], accepted=accepting(row.name)).exit_status == 0
 
 
@@ -414,7 +476,7 @@ def test_a_paired_latency_is_red_only_where_it_regressed(record, given_, expecte
     verdict = compare(record(), record(), latency=[_latency(given_)])
 
     assert (verdict.latency[0].word, verdict.exit_status) == (expected, status)
-    assert ("1.30 times the latency" in verdict.answer) is (status == 1)
+    assert any("1.30 times the latency" in cause.says for cause in verdict.causes) is (status == 1)
 
 
 def test_a_slower_cell_can_be_accepted(record):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,16 +30,36 @@ class ReportOptions:
 
 
 def emit(verdict: Verdict, options: ReportOptions) -> None:
-    """Write all reports; where JSON goes to standard output, the report for people goes to standard error."""
+    """Write all reports; where JSON goes to standard output, the report for people goes to standard error.
+
+    The terminal gets its report even where a file cannot be written: the verdict may have taken half an hour.
+    """
     text = f"{verdict.model_dump_json(indent=1)}\n"
-    if options.json not in (None, STDOUT):
-        _write(options.json, lambda: text, "--json")
-    _write(options.junit, lambda: junit.render(verdict), "--junit")
-    _write(options.markdown, lambda: markdown.render(verdict), "--markdown")
-    _write(options.html, lambda: html.render(verdict), "--html")
-    if options.json == STDOUT:
-        sys.stdout.write(text)
-    terminal.write(verdict, sys.stderr if options.json == STDOUT else sys.stdout, options.color)
+    try:
+        if options.json not in (None, STDOUT):
+            _write(options.json, lambda: text, "--json")
+        _write(options.junit, lambda: junit.render(verdict), "--junit")
+        _write(options.markdown, lambda: markdown.render(verdict), "--markdown")
+        _write(options.html, lambda: html.render(verdict), "--html")
+    finally:
+        if options.json == STDOUT:
+            sys.stdout.write(text)
+        terminal.write(verdict, sys.stderr if options.json == STDOUT else sys.stdout, options.color)
+
+
+def check_targets(options: ReportOptions) -> None:
+    """MachineError for a report that could not be written: better known before the runs than after them."""
+    for name in ("json", "junit", "markdown", "html"):
+        target = getattr(options, name)
+        if target in (None, STDOUT):
+            continue
+        path = Path(target)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise _unwritable(path, error, f"--{name}") from None
 
 
 def _write(target: str | None, make: Callable[[], str], option: str) -> None:
@@ -50,5 +72,9 @@ def _write(target: str | None, make: Callable[[], str], option: str) -> None:
         with replacing(path) as temporary:
             temporary.write_text(make(), encoding="utf-8")
     except OSError as error:
-        what = f"cannot write the report: {error.strerror}"
-        raise MachineError(what, where=path, do=f"name another file with {option}") from None
+        raise _unwritable(path, error, option) from None
+
+
+def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
+    what = f"cannot write the report: {error.strerror}"
+    return MachineError(what, where=path, do=f"name another file with {option}")

@@ -7,6 +7,7 @@ from typing import Literal, TextIO
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,10 @@ from vitgate.report.verdict.safe import clean, short
 
 Color = Literal["auto", "always", "never"]
 _SHOWN = 6  # names of a cause, lines of a list of differences: the other reports have all of them
-_PLAIN_WIDTH = 160
+_PLAIN_WIDTH = 100  # of tables in a file or a CI's log; lines of text are as long as they are, for programs
+_INDENT = "  "
+# Lines of ASCII alone: a log may be shown in any encoding, and in a font that draws no boxes.
+_PLAIN = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 _STYLES: dict[Word, str] = {
     "same": "green",
     "fixed": "green",
@@ -74,25 +78,30 @@ def _line(console: Console, text: str, style: str = "") -> None:
 def _cause(console: Console, cause: Cause) -> None:
     style = "bold red" if cause.red else "yellow"
     _line(console, "")
-    _line(
-        console,
-        f"{cause.id}: {views.standing(cause)} ({len(cause.rows)} {'row' if len(cause.rows) == 1 else 'rows'})",
-        style,
-    )
-    console.print(Text(f"  {clean(cause.says)}"), soft_wrap=True)
+    rows = f"{len(cause.rows)} {'row' if len(cause.rows) == 1 else 'rows'}"
+    _line(console, f"{cause.id}: {views.standing(cause)} ({rows})", style)
+    _paragraph(console, cause.says)
     if cause.advice:
-        console.print(Text(f"  instead: {clean(cause.advice)}"), soft_wrap=True)
+        _paragraph(console, f"instead: {cause.advice}")
     if cause.link:
-        console.print(Text(f"  {clean(cause.link)}"), soft_wrap=True)
+        console.print(Text(f"{_INDENT}{clean(cause.link)}"), soft_wrap=True)  # whole, to be clicked on
     more = f" and {len(cause.rows) - _SHOWN} more" if len(cause.rows) > _SHOWN else ""
-    names = ", ".join(map(clean, cause.rows[:_SHOWN]))
-    console.print(Text(f"  {names}{more}", style="dim"), soft_wrap=True)
+    _paragraph(console, f"{', '.join(map(clean, cause.rows[:_SHOWN]))}{more}", "dim")
+
+
+def _paragraph(console: Console, text: str, style: str = "") -> None:
+    """Write indented text: in lines of the terminal's width where somebody looks at one, in one line elsewhere."""
+    shown = Text(clean(text), style=style)
+    if console.file.isatty():
+        console.print(Padding(shown, (0, 0, 0, len(_INDENT))))
+    else:
+        console.print(Text(_INDENT) + shown, soft_wrap=True)
 
 
 def _tables(console: Console, verdict: Verdict) -> None:
     found = views.grid(verdict)
     if found.lines:
-        table = _table(console, "Files of one version under the other", ("Cell", *found.headings))
+        table = _table(console, "Files, made by one version on another", ("File", *found.short))
         for cell, crossings in found.lines:
             table.add_row(
                 Text(clean(cell)), *(Text(clean(text), _STYLES[word] if word else "") for text, word in crossings)
@@ -115,10 +124,9 @@ def _section(console: Console, section: views.Section, shown: int) -> None:
 
 
 def _table(console: Console, title: str, headings: tuple[str, ...]) -> Table:
-    frame = box.ROUNDED if console.is_terminal else box.ASCII
     _line(console, "")
     _line(console, title, "bold")
-    table = Table(box=frame)
+    table = Table(box=box.SIMPLE_HEAD if console.file.isatty() else _PLAIN, show_edge=False, pad_edge=False)
     for heading in headings:
         table.add_column(Text(clean(heading)), overflow="fold")
     return table

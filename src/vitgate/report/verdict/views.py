@@ -15,9 +15,13 @@ from vitgate.judge.verdict import Verdict
 
 @dataclass(frozen=True)
 class Grid:
-    """The matrix maker × runner: a heading for each pair of versions, and a line for each cell."""
+    """The matrix maker × runner: a heading for each pair of versions, and a line for each cell.
+
+    `short` are the headings for where there is little room.
+    """
 
     headings: tuple[str, ...]
+    short: tuple[str, ...]
     lines: tuple[tuple[str, tuple[tuple[str, Word | None], ...]], ...]
 
 
@@ -72,7 +76,8 @@ def grid(verdict: Verdict) -> Grid:
     found = {(_cell(item), public(item.row.maker), public(item.row.runner)): item for item in verdict.matrix}
     cells = dict.fromkeys(_cell(item) for item in verdict.matrix)
     lines = tuple((cell, tuple(_crossing(found.get((cell, *pair))) for pair in pairs)) for cell in cells)
-    return Grid(tuple(f"made by {maker}, run by {runner}" for maker, runner in pairs), lines)
+    headings = tuple(f"made by {maker}, run by {runner}" for maker, runner in pairs)
+    return Grid(headings, tuple(f"{maker} on {runner}" for maker, runner in pairs), lines)
 
 
 def _cell(item: JudgedMatrixRow) -> str:

@@ -1,0 +1,78 @@
+"""Which files a run checks: those of its cases and engines, a user's always, and no test at all where there is none."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from vitgate import plugin
+from vitgate.field import committed, FieldItem
+from vitgate.judge.claims import expected_claims, read_claims
+
+CLAIMS = {name: read_claims()[name] for name in ("field", "artifacts")}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a user's folder: one file of no known engine, one for x86."""
+    for name in ("any.ptl", "server.pt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "field.toml").write_text('[[file]]\nfile = "server.pt"\nengine = "x86"\n', encoding="utf-8")
+    return str(tmp_path)
+
+
+@pytest.fixture
+def chosen(plan):
+    """Return a helper that gives the ids of the files that a plan checks for a claim, as pytest is handed them."""
+
+    def call(claim, **fields):
+        handed = []
+        metafunc = SimpleNamespace(
+            definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=(claim,))),
+            fixturenames=["field_check", "item"],
+            config=SimpleNamespace(stash={plugin._PLAN: plan(**fields)}),
+            parametrize=lambda name, values, ids, indirect: handed.extend(zip(ids, values, strict=True)),
+        )
+        plugin.pytest_generate_tests(metafunc)
+        assert all(isinstance(item, FieldItem) and item.row.id == name for name, item in handed)
+        return [name for name, _ in handed]
+
+    return call
+
+
+def test_committed_files_are_narrowed_to_cases_and_engines(chosen):
+    every = [item.row for item in committed()]
+
+    found = chosen("field", engines=("qnnpack", "x86"))
+
+    assert found == [row.id for row in every if row.engine in ("qnnpack", "x86")] != []
+    assert chosen("field", cases=("deit_base",)) == []
+
+
+def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen, own):
+    assert chosen("artifacts", field=(own,)) == ["own-any.ptl"]
+    assert chosen("artifacts", field=(own,), engines=("x86",)) == ["own-any.ptl", "own-server.pt"]
+    assert chosen("artifacts", field=(own,), cases=("deit_base",)) == ["own-any.ptl"]
+
+
+def test_without_a_folder_there_is_no_file_of_the_users(chosen):
+    assert chosen("artifacts") == []
+
+
+@pytest.mark.parametrize("claim", ["field", "artifacts"])
+def test_what_is_chosen_is_what_a_record_must_hold(chosen, own, claim):
+    names = [f"{claim}[{name}]" for name in chosen(claim, field=(own,))]
+
+    expected = expected_claims(("digits",), ("qnnpack",), (own,))
+    assert [name for name in expected if name.startswith(f"{claim}[")] == names
+
+
+def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan):
+    def item(**params):
+        return SimpleNamespace(callspec=SimpleNamespace(params=params))
+
+    about_file = committed()[0]
+
+    assert plugin._is_about_no_file(item(item=object()))
+    assert not plugin._is_about_no_file(item(item=about_file))
+    assert not plugin._is_about_no_file(item(cell=None))
+    assert not plugin._is_about_no_file(SimpleNamespace())

@@ -1,0 +1,23 @@
+"""Other processes, looked at from outside: whether one still runs, and waiting for what they should do."""
+
+import time
+from pathlib import Path
+
+PATIENCE = 20.0  # seconds; the leash alone gives three to whoever ignores that it should end
+
+
+def alive(pid):
+    """Whether the process runs; one that has ended and waits for its parent's look does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+def waited(condition):
+    """Return whether the condition comes true in time."""
+    end = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()

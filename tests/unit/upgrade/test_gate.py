@@ -1,0 +1,308 @@
+"""The gate: its steps are done once, whoever was killed meanwhile; what they leave becomes one verdict."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vitgate.errors import MachineError
+from vitgate.upgrade import gate as module
+from vitgate.upgrade import locks
+from vitgate.upgrade.environments import Environment
+from vitgate.upgrade.gate import disk_line
+
+from ..processes import waited
+from .fake_gate import Fake, order, run
+
+STEPS = ["old", "new", "crossing", "latency"]
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Return what stands in the place of environments, runs and latencies; nothing hangs or fails yet."""
+    made = Fake(tmp_path / "cache")
+    made.install(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a user's folder of one lite file."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "phone-lite.ptl").write_bytes(b"phone")
+    return folder
+
+
+def left(cache):
+    """Return the names of the gates' folders."""
+    return sorted(path.name for path in (cache / "gates").iterdir() if path.name != "locks")
+
+
+# ---- the verdict
+
+
+def test_four_steps_make_one_verdict(fake):
+    said = []
+
+    verdict = run(order(fake.cache), said)
+
+    assert fake.steps() == STEPS and verdict.exit_status == 1
+    crossed = {(item.row.maker, item.row.runner, item.row.variant): item for item in verdict.matrix}
+    assert crossed["2.12.1", "2.15.0", "lite"].word == "regressed"
+    assert crossed["2.12.1", "2.15.0", "lite"].cause == "xnnpack-gone-lite-files"
+    assert crossed["2.12.1", "2.15.0", "lite_frozen"].word == crossed["2.15.0", "2.12.1", "lite_frozen"].word == "same"
+    assert crossed["2.15.0", "2.12.1", "lite_frozen"].row.sqnr_db == 120.0
+    assert ("2.15.0", "2.12.1", "lite") not in crossed
+    assert [(item.row.variant, item.word) for item in verdict.latency] == [
+        ("scripted_quantized", "same"),
+        ("lite_frozen", "same"),
+    ]
+    assert said == [
+        "old: the conformance suite on PyTorch 2.12.1",
+        "new: the conformance suite on PyTorch 2.15.0",
+        "crossing: the conformance suite on PyTorch 2.12.1",
+        "latency: digits on qnnpack, pairs of processes",
+    ]
+
+
+def test_latency_can_be_left_out(fake):
+    assert run(order(fake.cache, latency=False)).latency == ()
+    assert fake.steps() == STEPS[:3]
+
+
+def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake):
+    fake.nothing = "2.15.0"
+
+    verdict = run(order(fake.cache))
+
+    assert fake.steps() == ["old", "new", "latency"] and verdict.exit_status == 1
+    assert {(item.row.maker, item.row.runner) for item in verdict.matrix if item.row.sqnr_db} == {("2.12.1", "2.15.0")}
+
+
+def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_same(fake):
+    fake.nothing = "2.12.1"
+
+    verdict = run(order(fake.cache))
+
+    assert verdict.exit_status == 1 and verdict.latency == ()
+
+
+@pytest.mark.parametrize("new", ["2.12.1", "2.12.1+cpu"])
+def test_a_version_against_itself_may_be_upgraded(fake, new):
+    verdict = run(order(fake.cache, new=new))
+
+    assert verdict.exit_status == 0, verdict.answer
+    assert fake.steps() == ["old", "new", "latency"]
+    assert {item.word for item in verdict.matrix} == {"same"}
+
+
+def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own):
+    verdict = run(order(fake.cache, field=(own,)))
+
+    (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
+    assert (row.word, row.red, row.new.outcome) == ("regressed", True, "failed at load")
+    (cause,) = [cause for cause in verdict.causes if row.name in cause.rows]
+    assert cause.id == "failed at load, as xnnpack-gone-lite-files" and cause.advice
+    assert row.name in verdict.answer
+
+
+# ---- once, and again
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake, step):
+    fake.fail = step
+    with pytest.raises(MachineError, match="no network"):
+        run(order(fake.cache))
+    assert len(left(fake.cache)) == 1
+
+    fake.fail = ""
+    verdict = run(order(fake.cache))
+
+    at = STEPS.index(step)
+    assert fake.steps() == [*STEPS[: at + 1], *STEPS[at:]]
+    assert verdict.exit_status == 1 and left(fake.cache) == []
+
+
+def start(cache, *arguments):
+    """Start a gate in a process of its own."""
+    paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])
+    command = [sys.executable, "-m", "unit.upgrade.fake_gate", str(cache), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
+
+
+@pytest.mark.parametrize("step", [*STEPS, "old-written", "new-written", "crossing-written"])
+def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(fake, step, tmp_path, monkeypatch):
+    killed = start(fake.cache, f"hang={step}")
+    assert waited(lambda: list(fake.cache.glob("hangs-*")))
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert len(left(fake.cache)) == 1
+
+    verdict = run(order(fake.cache))
+
+    at = STEPS.index(step.partition("-")[0])
+    assert fake.steps() == [*STEPS[: at + 1], *STEPS[at:]]  # only the step that it was in is done twice
+    assert left(fake.cache) == []
+    undisturbed = Fake(tmp_path / "other")
+    undisturbed.install(monkeypatch)
+    assert verdict == run(order(undisturbed.cache))
+
+
+def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.pairs, "compare_latency", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(order(fake.cache))
+    fake.install(monkeypatch)
+    run(order(fake.cache))
+
+    assert fake.steps() == STEPS
+
+
+def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake):
+    gates = [start(fake.cache, "hang=old") for _ in range(2)]
+    assert waited(lambda: len(list(fake.cache.glob("hangs-*"))) == 2)
+    assert len(left(fake.cache)) == 2 and len({name.rpartition("-")[0] for name in left(fake.cache)}) == 1
+
+    (fake.cache / "go").touch()
+    verdicts = [json.loads(gate.communicate(timeout=60)[0]) for gate in gates]
+
+    assert verdicts[0] == verdicts[1] and [gate.returncode for gate in gates] == [0, 0]
+    assert sorted(fake.steps()) == sorted(STEPS * 2) and left(fake.cache) == []
+
+
+def test_too_many_gates_at_once_are_told_so(fake, monkeypatch):
+    monkeypatch.setattr(module, "_SLOTS", 1)
+    gate = start(fake.cache, "hang=old")
+    assert waited(lambda: list(fake.cache.glob("hangs-*")))
+
+    with pytest.raises(MachineError, match="too many gates"):
+        run(order(fake.cache))
+
+    gate.kill()
+    gate.communicate()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"old": "2.15.0"},
+        {"new": "2.12.1"},
+        {"field": "own"},
+    ],
+)
+def test_another_question_is_another_folder(fake, own, other):
+    fake.fail = "new"
+    fields = {name: (own,) if name == "field" else value for name, value in other.items()}
+    for asked in (order(fake.cache), order(fake.cache, **fields)):
+        with pytest.raises(MachineError):
+            run(asked)
+
+    assert len(left(fake.cache)) == 2
+
+
+def test_a_changed_file_of_the_users_is_another_question(fake, own):
+    fake.fail = "new"
+    (own / "dangling.pt").symlink_to(own / "nowhere")
+    for content in (b"one", b"another"):
+        (own / "phone-lite.ptl").write_bytes(content)
+        with pytest.raises(MachineError):
+            run(order(fake.cache, field=(own,)))
+
+    assert len(left(fake.cache)) == 2
+
+
+# ---- what is left behind
+
+
+def _age(folder, days):
+    then = time.time() - days * 24 * 3600
+    os.utime(folder, (then, then))
+
+
+def test_results_of_yesterday_are_not_used_again(fake):
+    fake.fail = "new"
+    with pytest.raises(MachineError):
+        run(order(fake.cache))
+    _age(fake.cache / "gates" / left(fake.cache)[0], 1.1)
+    fake.fail = ""
+
+    run(order(fake.cache))
+
+    assert fake.steps() == ["old", "new", *STEPS]
+
+
+def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake):
+    home = fake.cache / "gates"
+    for name in ("stale-0", "fresh-0", "used-0"):
+        (home / name).mkdir(parents=True)
+    for name in ("stale-0", "used-0"):
+        _age(home / name, 2)
+
+    with locks.if_free(home / "locks" / "used-0"):
+        run(order(fake.cache))
+
+    assert left(fake.cache) == ["fresh-0", "used-0"]
+
+
+def test_a_folder_that_goes_meanwhile_is_none_of_our_business(fake, monkeypatch):
+    home = fake.cache / "gates"
+    (home / "theirs-0").mkdir(parents=True)
+    _age(home / "theirs-0", 2)
+    real = Path.stat
+
+    def gone(path, **options):
+        if path.name == "theirs-0":
+            shutil.rmtree(path, ignore_errors=True)
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "stat", gone)
+
+    assert run(order(fake.cache)).exit_status == 1
+
+
+def test_records_and_logs_are_kept_where_the_user_says(fake, tmp_path):
+    run(order(fake.cache, keep=tmp_path / "a" / "kept"))
+
+    assert sorted(path.name for path in (tmp_path / "a" / "kept").iterdir()) == [
+        *("crossing.json", "crossing.log", "latency.json", "new.json", "new.log", "old.json", "old.log")
+    ]
+
+
+def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake, tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(MachineError, match="cannot keep the records: .*--keep"):
+        run(order(fake.cache, keep=tmp_path / "file" / "kept"))
+
+    assert fake.steps() == []
+
+
+def test_a_full_disk_is_one_line(fake, monkeypatch):
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device", str(fake.cache / "x"))
+
+    monkeypatch.setattr(module.np, "save", full)
+    with pytest.raises(MachineError, match="No space left on device") as caught:
+        run(order(fake.cache))
+
+    assert "\n" not in str(caught.value) and "free disk space" in str(caught.value)
+
+
+def test_the_disk_line_is_about_our_own_environments_only(tmp_path):
+    theirs = Environment("a", Path("python"), "2.12.1", {}, tmp_path, True, 0, None)
+    ours = Environment("b", Path("python"), "2.12.1", {}, tmp_path, True, 0, tmp_path / "lock")
+
+    assert disk_line([theirs, theirs]) == ""
+    assert "GB on disk" in disk_line([theirs, ours])
