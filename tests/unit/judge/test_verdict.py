@@ -122,13 +122,16 @@ def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(record,
     assert len(there.rows) == len(found) == len({row.name for row in (*old.claims, *new.claims)})
 
 
-def test_the_last_release_against_the_newest_is_red_with_three_causes():
+CAUSES = ("xnnpack-gone", "xnnpack-gone-lite-files", "xnnpack-gone-files", "xnnpack-gone-call", "profiler-use-cuda")
+
+
+def test_the_last_release_against_the_newest_is_red_with_its_causes():
     verdict = compare(release("2.12.1"), release("2.15.0"))
 
-    assert [cause.id for cause in verdict.causes] == ["xnnpack-gone", "xnnpack-gone-call", "profiler-use-cuda"]
+    assert tuple(cause.id for cause in verdict.causes) == CAUSES
     assert all(cause.red and cause.kind == "deviation" and cause.link and cause.advice for cause in verdict.causes)
     assert verdict.exit_status == 1
-    assert verdict.answer.startswith("Do not upgrade from PyTorch 2.12.1 to 2.15.0: 3 things break: ")
+    assert verdict.answer.startswith("Do not upgrade from PyTorch 2.12.1 to 2.15.0: 5 things break: ")
     red = {row.name for row in verdict.rows if row.red}
     assert red == {name for cause in verdict.causes for name in cause.rows}
     assert red == {row.name for row in verdict.rows if row.word == "regressed"}
@@ -267,18 +270,18 @@ def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else():
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting("xnnpack-gone"))
 
     assert {row.accepted for row in verdict.rows if row.cause == "xnnpack-gone"} == {"xnnpack-gone"}
-    assert {cause.id for cause in verdict.causes if cause.red} == {"xnnpack-gone-call", "profiler-use-cuda"}
+    assert {cause.id for cause in verdict.causes if cause.red} == set(CAUSES[1:])
     assert verdict.exit_status == 1
     assert [(entry.id, entry.causes) for entry in verdict.accepted] == [("xnnpack-gone", ("xnnpack-gone",))]
 
 
 def test_when_every_cause_is_accepted_the_upgrade_may_happen():
-    ids = ("xnnpack-gone", "xnnpack-gone-call", "calls[profile]")
+    ids = (*CAUSES[:-1], "calls[profile]")
 
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting(*ids))
 
     assert (verdict.exit_status, verdict.problems) == (0, ())
-    assert "may upgrade; what breaks is accepted (xnnpack-gone, xnnpack-gone-call, calls[profile])" in verdict.answer
+    assert f"may upgrade; what breaks is accepted ({', '.join(ids)})" in verdict.answer
     assert {row.word for row in verdict.rows if row.accepted} == {"regressed"}
 
 
@@ -331,7 +334,8 @@ def test_the_answer_is_short_and_names_what_breaks(record):
     answer = compare(release("2.12.1"), release("2.15.0")).answer
 
     assert answer == (
-        "Do not upgrade from PyTorch 2.12.1 to 2.15.0: 3 things break: xnnpack-gone (152 rows), "
+        "Do not upgrade from PyTorch 2.12.1 to 2.15.0: 5 things break: xnnpack-gone (152 rows), "
+        "xnnpack-gone-lite-files (20 rows), xnnpack-gone-files (20 rows), "
         "xnnpack-gone-call (calls[optimize_for_mobile]), profiler-use-cuda (calls[profile]). "
         "The report says what to do instead."
     )
