@@ -40,8 +40,12 @@ def _is_one_clear_line(done: Done, status: int, *words: str) -> None:
         (("--engine", "fbgem"), ("unknown engine 'fbgem'", "qnnpack")),
         (("--weights", "nonsense"), ("--weights 'nonsense'", "standin")),
         (("--assets", "no/such/folder"), ("no such asset directory", "no/such/folder")),
+        (("--field", "no/such/folder"), ("no such folder of artifacts", "no/such/folder")),
+        (("--field", "docs"), ("no .pt or .ptl file here", "docs")),
+        (("--export", "docs"), ("not an empty folder", "docs", "--export")),
+        (("--export-packed",), ("--export-packed without --export",)),
     ],
-    ids=["case", "engine", "weights", "assets"],
+    ids=["case", "engine", "weights", "assets", "field", "empty field", "export", "export-packed"],
 )
 def test_option_that_cannot_be_is_a_usage_error(
     arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
@@ -54,6 +58,13 @@ def test_unknown_key_in_a_data_file_is_a_usage_error(fixtures: Path, tmp_path: P
     path.write_text(path.read_text(encoding="utf-8").replace("title =", "tittle =", 1), encoding="utf-8")
     done = run_pytest("tests/conformance", folder=tmp_path, VITGATE_FIXTURES=str(fixtures))
     _is_one_clear_line(done, 4, "case.0.t", "cases.toml", "mend that entry")
+
+
+def test_field_manifest_that_cannot_be_is_a_usage_error(fixtures: Path, tmp_path: Path) -> None:
+    path = fixtures / "field" / "2.12.1" / "field.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"maker"', '"made_by"', 1), encoding="utf-8")
+    done = run_pytest("tests/conformance", folder=tmp_path, VITGATE_FIXTURES=str(fixtures))
+    _is_one_clear_line(done, 4, "maker", "field.json", "mend that entry")
 
 
 def test_artifact_cache_that_cannot_be_written_is_the_machines_error(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Causes:
         place = f"{row.case}-{row.engine}"
         kind, name = self._of_outcome(row.claim, place, row.new.status, row.new.outcome, row.new.deviation)
         alike = self._alike(row) if kind == "undeclared" else None
-        return kind, f"{name}, as {alike.id}" if alike else name
+        return kind, f"{name} like {alike.id}" if alike else name
 
     def _alike(self, item: Judged) -> Deviation | None:
         """Return what is declared elsewhere and shows in the same way.

@@ -9,6 +9,7 @@ import pytest
 
 from vitgate.engines import ENGINES
 from vitgate.errors import UsageError
+from vitgate.field import given
 from vitgate.plan import make_plan, Plan
 from vitgate.report.export import check_target
 
@@ -64,7 +65,7 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         check_target(config.rootpath / option("--export"))
     elif option("--export-packed"):
         raise UsageError("--export-packed without --export", do="say where to with --export DIR")
-    return make_plan(
+    plan = make_plan(
         cases=option("--case"),
         engines=option("--engine"),
         weights=option("--weights"),
@@ -75,3 +76,5 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         claims=option("--claim"),
         shard=option("--shard"),
     )
+    given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection
+    return plan

@@ -6,7 +6,7 @@ import pytest
 
 from vitgate.cases import Cell, read_cases
 from vitgate.errors import VitgateError
-from vitgate.field import FieldItem
+from vitgate.field import committed, FieldItem
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.deviations import Place, read_deviations, Settled
 from vitgate.judge.history import history
@@ -29,6 +29,7 @@ def read_data() -> None:
     read_claims()
     read_tolerances()
     read_deviations()
+    committed()
 
 
 def attach(item: pytest.Item, check: Check) -> None:

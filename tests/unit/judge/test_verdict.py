@@ -302,10 +302,10 @@ def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(record, 
 
     (cause,) = compare(old, new).causes
 
-    assert (cause.kind, cause.id) == ("undeclared", "failed at load, as xnnpack-gone-lite-files")
+    assert (cause.kind, cause.id) == ("undeclared", "failed at load like xnnpack-gone-lite-files")
     assert cause.says.startswith("declared nowhere: got: isGenericDict") and "So it is with xnnpack-gone" in cause.says
     assert "lite_frozen" in cause.advice and cause.link
-    assert "failed at load, as xnnpack-gone-lite-files (artifacts[own-phone.ptl])" in compare(old, new).answer
+    assert "failed at load like xnnpack-gone-lite-files (artifacts[own-phone.ptl])" in compare(old, new).answer
     by_row = compare(old, new, accepted=accepting("artifacts[own-phone.ptl]"))
     assert (by_row.exit_status, compare(old, new, accepted=accepting("xnnpack-gone-lite-files")).exit_status) == (0, 1)
 
@@ -327,7 +327,7 @@ def test_what_fails_in_another_way_gets_no_advice(record, environment, version, 
 
     (cause,) = compare(old, new).causes
 
-    assert (cause.advice, cause.link) == ("", "") and "as xnnpack" not in cause.id
+    assert (cause.advice, cause.link) == ("", "") and "like xnnpack" not in cause.id
 
 
 def test_the_answer_is_short_and_names_what_breaks(record):

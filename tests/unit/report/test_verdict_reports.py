@@ -319,3 +319,41 @@ def test_a_report_that_cannot_be_written_is_one_line(real, tmp_path, name):
 
     with pytest.raises(MachineError, match=f"cannot write the report.*--{name}"):
         emit(real, ReportOptions(**{name: str(tmp_path / "file" / "report")}))
+
+
+def _looked_at(verdict, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    file.isatty = lambda: True
+    terminal.write(verdict, file, "auto")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("columns", [80, 60, 160])
+def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(real, monkeypatch, columns):
+    *lines, answer = _looked_at(real, monkeypatch, columns).splitlines()
+
+    assert answer == real.answer
+    whole = {f"  {cause.link}" for cause in real.causes} | {line for line in lines if line.startswith("acceptance: ")}
+    assert [line for line in lines if len(line) > columns and line not in whole] == []
+    shown = "".join("".join(line.split()) for line in lines)
+    assert all("".join(cause.advice.split()) in shown for cause in real.causes)
+
+
+def test_no_column_of_the_matrix_is_lost_at_80_columns(real, monkeypatch):
+    text = _looked_at(real, monkeypatch, 80)
+
+    assert len(real.matrix) == 3  # two diagonals and a crossing
+    heading = next(line for line in text.splitlines() if line.count(" on") == 4)
+    assert [heading.split().count(version) for version in ("2.12.1", "2.15.0")] == [2, 2]
+
+
+def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real):
+    lines = on_terminal(real).splitlines()
+
+    start = next(number for number, line in enumerate(lines) if line.startswith("Files, made by"))
+    tables = [line for line in lines[start:-1] if not line.startswith("acceptance: ")]
+    assert max(map(len, tables)) <= 100 and all(line.isascii() for line in tables)
+    assert any(set(line) == {"-"} for line in tables)

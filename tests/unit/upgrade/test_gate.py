@@ -110,7 +110,7 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
     assert (row.word, row.red, row.new.outcome) == ("regressed", True, "failed at load")
     (cause,) = [cause for cause in verdict.causes if row.name in cause.rows]
-    assert cause.id == "failed at load, as xnnpack-gone-lite-files" and cause.advice
+    assert cause.id == "failed at load like xnnpack-gone-lite-files" and cause.advice
     assert row.name in verdict.answer
 
 
