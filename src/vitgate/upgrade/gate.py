@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from vitgate.build.cache import key_of
-from vitgate.errors import MachineError, NO_ROOM
+from vitgate.errors import MachineError, NO_ROOM, UsageError
 from vitgate.evidence import replacing
 from vitgate.field import FieldItem, read_field, seen
 from vitgate.judge.acceptance import Acceptances
@@ -125,13 +125,19 @@ class Gate:
                 run_suite(environment, self.suite, self.order.request, run, progress)
 
         self._once(name, make)
-        return read_consistent(run.record)
+        try:
+            return read_consistent(run.record)
+        except UsageError:  # cut off when the machine went down: the same command then makes it again
+            self._done(name).unlink()
+            raise
 
     def _once(self, name: str, make: Callable[[], None]) -> None:
-        done = self.folder / f"{name}.done"
-        if not done.exists():
+        if not self._done(name).exists():
             make()
-            done.touch()
+            self._done(name).touch()
+
+    def _done(self, name: str) -> Path:
+        return self.folder / f"{name}.done"
 
     def _crossing(self) -> Iterator[MatrixRow]:
         """Let the old version run what the new one made: the devices that are updated late."""

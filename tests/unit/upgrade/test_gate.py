@@ -157,6 +157,20 @@ def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(fak
     assert verdict == run(order(undisturbed.cache))
 
 
+def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake, refuses):
+    fake.fail = "latency"
+    with pytest.raises(MachineError):
+        run(order(fake.cache))
+    record = fake.cache / "gates" / left(fake.cache)[0] / "new.json"
+    record.write_bytes(record.read_bytes()[:1000])
+    fake.fail = ""
+
+    refuses(lambda: run(order(fake.cache)), "not a readable record", record, "make it again")
+    verdict = run(order(fake.cache))
+
+    assert fake.steps() == [*STEPS, "new", "latency"] and verdict.exit_status == 1
+
+
 def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
