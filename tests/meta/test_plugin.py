@@ -130,8 +130,8 @@ def suite(tmp_path: Path, fixtures: Path) -> Callable[..., Done]:
 
 
 def _made_up_test(claim: Claim, body: str) -> str:
-    cell = "cell" if claim.per in ("cell", "engine") else ""
-    return f"import pytest\n\n@pytest.mark.claim({claim.id!r})\ndef test_{claim.id}({cell}):\n    {body}\n"
+    subject = {"cell": "cell", "engine": "cell", "file": "item"}.get(claim.per, "")
+    return f"import pytest\n\n@pytest.mark.claim({claim.id!r})\ndef test_{claim.id}({subject}):\n    {body}\n"
 
 
 def test_whole_run_is_complete(suite: Callable[..., Done]) -> None:

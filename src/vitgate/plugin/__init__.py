@@ -117,7 +117,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cells = claim.cells() if claim.per == "cell" else groups
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
-    elif "field_check" in metafunc.fixturenames:
+    elif "item" in metafunc.fixturenames:
         plan = metafunc.config.stash[_PLAN]
         items = list(field.selected(field_items(claim, plan), plan.cases, plan.engines))
         metafunc.parametrize("item", items, ids=[item.row.id for item in items], indirect=False)

@@ -218,21 +218,12 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
 
 
 def _made_up(claim: Claim) -> str:
-    fixtures = {"cell": "cell", "engine": "cell", "file": "item"}.get(claim.per, "")
-    values = rows_of(claim)
-    ids = [name[len(claim.id) + 1 : -1] for name in values]
+    ids = [name[len(claim.id) + 1 : -1] for name in rows_of(claim)]
     every = f"@pytest.mark.parametrize('call', {ids!r})\n" if claim.per == "call" else ""
-    files = (
-        f"from vitgate.field import committed\nitems = [i for i in committed() if {claim.id == 'field'}"
-        " and i.row.case == 'digits']\n"
-        "every = pytest.mark.parametrize('item', items, ids=[i.row.id for i in items])\n@every\n"
-        if claim.per == "file"
-        else ""
-    )
-    argument = "call" if every else fixtures
+    argument = {"cell": "cell", "engine": "cell", "file": "item", "call": "call"}.get(claim.per, "")
     body = f"def test_{claim.id}({argument}):\n    pass\n"
     mark = f"@pytest.mark.claim({claim.id!r})\n"
-    return f"import pytest\n\n{files}{mark}{every}{body}"
+    return f"import pytest\n\n{mark}{every}{body}"
 
 
 def test_the_parts_in_any_order_make_the_run_in_one_piece(suite):
