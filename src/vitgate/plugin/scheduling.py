@@ -16,6 +16,9 @@ from vitgate.cases import Cell
 from vitgate.engines import ENGINES
 
 
+FLOAT = ("original", "scripted")
+
+
 def cell_of(item: pytest.Item) -> Cell | None:
     """Return the cell that a test is about; one about a case and an engine stands at its first variant."""
     callspec = getattr(item, "callspec", None)
@@ -28,12 +31,14 @@ def scope_of(nodeid: str) -> str:
     path, _, rest = nodeid.partition("::")
     parts = rest.partition("[")[2].rstrip("]").split("-")
     if path.endswith("test_field.py"):
-        return f"{path}:{parts[2] if len(parts) == 4 else 'own'}"
+        if len(parts) != 4:
+            return f"{path}:own"
+        return f"{path}:{parts[2]}{':float' if parts[3] in FLOAT else ''}"  # a float file costs as much as three others
     if len(parts) < 2 or parts[1] not in ENGINES:
         return path
     if path.endswith("test_weights.py"):
         return f"{parts[0]}-weights"
-    is_float = len(parts) == 3 and parts[2] in ("original", "scripted") and "latency" not in path
+    is_float = len(parts) == 3 and parts[2] in FLOAT and "latency" not in path
     return f"{parts[0]}-{'float' if is_float else parts[1]}"
 
 

@@ -38,6 +38,12 @@ def group(case: str, engine: str) -> Item:
         ("tests/conformance/test_label.py::test_label[digits-x86-lite]", "digits-x86"),
         ("tests/conformance/test_label.py::test_label[digits-x86-lite_frozen]", "digits-x86"),
         ("tests/conformance/test_label.py::test_label[deit_base-qnnpack-scripted_quantized]", "deit_base-qnnpack"),
+        ("tests/conformance/test_field.py::test_field[2.9.1-digits-x86-lite]", "tests/conformance/test_field.py:x86"),
+        (
+            "tests/conformance/test_field.py::test_artifacts[2.9.1-deit_base-x86-scripted]",
+            "tests/conformance/test_field.py:x86:float",
+        ),
+        ("tests/conformance/test_field.py::test_artifacts[own-phone.ptl]", "tests/conformance/test_field.py:own"),
         ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-float"),
         ("tests/conformance/test_label.py::test_label[digits-fbgemm-scripted]", "digits-float"),
         ("tests/conformance/test_latency.py::test_latency[digits-x86-scripted]", "digits-x86"),

@@ -1,0 +1,68 @@
+"""Print the CPU time of every observation of one engine's check of DeiT-Base, and what that bounds from below.
+
+    python benchmarks/floor.py [--engine fbgemm]
+
+One process, one thread, the same code as a run of the suite. With N cores no schedule is faster than the imports, plus
+the observations' sum divided by N, plus what is measured alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from vitgate.cases import Cell
+from vitgate.engines import engine_named
+from vitgate.judge.ratios import Bound
+from vitgate.plan import make_plan
+from vitgate.session import apply_settings
+from vitgate.variants import VARIANTS
+from vitgate.workbench import Workbench
+
+CASE = "deit_base"
+
+
+def main() -> None:
+    """Make all evidence in one process and print the seconds by kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", default="fbgemm")
+    engine = engine_named(parser.parse_args().engine)
+    os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler's remarks on absent GPUs
+    apply_settings()
+    seconds: dict[str, float] = defaultdict(float)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = make_plan(
+            cases=[CASE], engines=[engine], weights="standin", assets=None, session=Path(folder), artifact_cache=None
+        )
+        bench = Workbench(plan)
+        for kind, make in _observations(bench, Cell(CASE, engine, "original")):
+            start = time.process_time()
+            make()
+            seconds[kind] += time.process_time() - start
+    for kind, value in seconds.items():
+        print(f"{kind:10} {value:6.1f} s")
+    cores = os.cpu_count() or 1
+    shared = sum(value for kind, value in seconds.items() if kind not in ("imports", "latency"))
+    print(f"floor on {cores} cores: {seconds['imports'] + shared / cores + seconds['latency']:.1f} s")
+
+
+def _observations(bench, cell):  # type: ignore[no-untyped-def]  # a list of pairs of a name and a call
+    cells = [cell.at(variant) for variant in VARIANTS]
+    files = [each for each in cells if each.form.file]
+    yield "imports", bench.environment
+    yield "weights", lambda: bench.weights(CASE)
+    yield "pictures", lambda: bench.pictures(CASE)
+    for name, group in (("build", files), ("outputs", cells), ("readback", files)):
+        method = {"build": bench.artifact, "outputs": bench.outputs, "readback": bench.readback}[name]
+        yield from ((name, lambda method=method, each=each: method(each)) for each in group)
+    yield "warm-up", lambda: bench.warmed(CASE, cell.engine)
+    bounds = {str(variant): Bound(0.0, 100.0) for variant in VARIANTS if variant != "original"}
+    yield "latency", lambda: bench.latency(CASE, cell.engine, bounds)
+
+
+if __name__ == "__main__":
+    main()
