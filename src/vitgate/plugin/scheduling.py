@@ -15,7 +15,6 @@ from xdist.scheduler import LoadScopeScheduling
 from vitgate.cases import Cell
 from vitgate.engines import ENGINES
 
-
 FLOAT = ("original", "scripted")
 
 
