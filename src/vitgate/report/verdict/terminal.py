@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Literal, TextIO
 
 from rich import box
@@ -20,6 +21,7 @@ from vitgate.report.verdict.safe import clean, short
 Color = Literal["auto", "always", "never"]
 _SHOWN = 6  # names of a cause, lines of a list of differences: the other reports have all of them
 _PLAIN_WIDTH = 100  # of tables in a file or a CI's log; lines of text are as long as they are, for programs
+_LONGEST_NAME = 36  # characters: that of a cell with the longest names
 _INDENT = "  "
 # Lines of ASCII alone: a log may be shown in any encoding, and in a font that draws no boxes.
 _PLAIN = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
@@ -101,7 +103,8 @@ def _paragraph(console: Console, text: str, style: str = "") -> None:
 def _tables(console: Console, verdict: Verdict) -> None:
     found = views.grid(verdict)
     if found.lines:
-        table = _table(console, "Files, made by one version on another", ("File", *found.short))
+        names = [clean(cell) for cell, _ in found.lines]
+        table = _table(console, "Files, made by one version on another", ("File", *found.short), names)
         for cell, crossings in found.lines:
             table.add_row(
                 Text(clean(cell)), *(Text(clean(text), _STYLES[word] if word else "") for text, word in crossings)
@@ -115,7 +118,8 @@ def _tables(console: Console, verdict: Verdict) -> None:
 
 
 def _section(console: Console, section: views.Section, shown: int) -> None:
-    table = _table(console, f"{section.title} ({len(section.lines)})", section.headings)
+    names = [short(line[0]) for line in section.lines[:shown]]
+    table = _table(console, f"{section.title} ({len(section.lines)})", section.headings, names)
     for line in section.lines[:shown]:
         table.add_row(*(Text(short(text)) for text in line))
     console.print(table)
@@ -123,10 +127,12 @@ def _section(console: Console, section: views.Section, shown: int) -> None:
         _line(console, f"  and {len(section.lines) - shown} more: see --html or --json", "dim")
 
 
-def _table(console: Console, title: str, headings: tuple[str, ...]) -> Table:
+def _table(console: Console, title: str, headings: tuple[str, ...], names: Sequence[str]) -> Table:
+    """Start a table; `names` is its first column, which stays in one line unless something strange is in it."""
     _line(console, "")
     _line(console, title, "bold")
     table = Table(box=box.SIMPLE_HEAD if console.file.isatty() else _PLAIN, show_edge=False, pad_edge=False)
-    for heading in headings:
-        table.add_column(Text(clean(heading)), overflow="fold")
+    whole = max(map(len, names), default=0) <= _LONGEST_NAME
+    for number, heading in enumerate(headings):
+        table.add_column(Text(clean(heading)), overflow="fold", no_wrap=whole and number == 0)
     return table
