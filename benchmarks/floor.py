@@ -1,6 +1,6 @@
-"""Print the CPU time of every observation of one engine's check of DeiT-Base, and what that bounds from below.
+"""Print the CPU time of every observation of a check of DeiT-Base, and what that bounds from below.
 
-    python benchmarks/floor.py [--engine fbgemm]
+    python benchmarks/floor.py [--engine fbgemm | --engine all]
 
 One process, one thread, the same code as a run of the suite. With N cores no schedule is faster than the imports, plus
 the observations' sum divided by N, plus what is measured alone.
@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from vitgate.cases import Cell
-from vitgate.engines import engine_named
+from vitgate.engines import engine_named, ENGINES
 from vitgate.judge.ratios import Bound
 from vitgate.plan import make_plan
 from vitgate.session import apply_settings
@@ -30,19 +30,26 @@ def main() -> None:
     """Make all evidence in one process and print the seconds by kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="fbgemm")
-    engine = engine_named(parser.parse_args().engine)
+    name = parser.parse_args().engine
+    engines = ENGINES if name == "all" else (engine_named(name),)
     os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler's remarks on absent GPUs
     apply_settings()
     seconds: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
         plan = make_plan(
-            cases=[CASE], engines=[engine], weights="standin", assets=None, session=Path(folder), artifact_cache=None
+            cases=[CASE],
+            engines=list(engines),
+            weights="standin",
+            assets=None,
+            session=Path(folder),
+            artifact_cache=None,
         )
         bench = Workbench(plan)
-        for kind, make in _observations(bench, Cell(CASE, engine, "original")):
-            start = time.process_time()
-            make()
-            seconds[kind] += time.process_time() - start
+        for engine in engines:
+            for kind, make in _observations(bench, Cell(CASE, engine, "original")):
+                start = time.process_time()
+                make()
+                seconds[kind] += time.process_time() - start
     for kind, value in seconds.items():
         print(f"{kind:10} {value:6.1f} s")
     cores = os.cpu_count() or 1

@@ -61,6 +61,9 @@ def _rank(item: pytest.Item) -> tuple[int, str, int]:
 
 
 def _weight(scope: str) -> str:
-    """Float scopes first, since every engine compares with them; then engines in the tables' order; then the files."""
+    """Float scopes first, since every engine compares with them; then the engines, the slowest first; then the files.
+
+    What takes longest must not be what one worker is left with while the others have nothing to do.
+    """
     case, _, part = scope.rpartition("-")
-    return f"{case}:{('float', *ENGINES, 'weights').index(part)}"
+    return f"{case}:{('float', *reversed(ENGINES), 'weights').index(part)}"
