@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, field_validator
 
+from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique, validate
 from vitgate.engines import Engine
@@ -304,15 +305,6 @@ def _inside(folder: Path, name: str) -> Path:
     if Path(name).name != name or name in ("", ".", ".."):
         raise UsageError(f"{name!r} is no plain file name", where=folder, do="keep the files beside the manifest")
     return folder / name
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hex, read in pieces of 4 MiB."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 22):
-            total.update(piece)
-    return total.hexdigest()
 
 
 def selected(items: list[FieldItem], cases: Collection[str], engines: Collection[str]) -> Iterator[FieldItem]:

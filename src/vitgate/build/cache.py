@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vitgate.errors import MachineError
 from vitgate.evidence import locked
@@ -101,11 +102,19 @@ def digest(data: bytes) -> str:
 
 def digest_of(path: Path) -> str:
     """Return the blake2b digest of a file, 64 hex digits, reading it in pieces of 4 MiB."""
-    digest = hashlib.blake2b(digest_size=32)
+    return _read_into(hashlib.blake2b(digest_size=32), path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, 64 hex digits: what others publish of theirs."""
+    return _read_into(hashlib.sha256(), path)
+
+
+def _read_into(total: Any, path: Path) -> str:
     with path.open("rb") as file:
         while piece := file.read(1 << 22):
-            digest.update(piece)
-    return digest.hexdigest()
+            total.update(piece)
+    return str(total.hexdigest())
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -6,7 +6,6 @@ full: each must end in the right file or in one clear line. Nothing here imports
 
 from __future__ import annotations
 
-import hashlib
 import os
 import queue
 import re
@@ -26,6 +25,7 @@ from filelock import FileLock
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from tqdm import tqdm
 
+from vitgate.build.cache import sha256_of
 from vitgate.errors import MachineError, UsageError
 
 _CHUNK = 1 << 20  # bytes per read
@@ -191,15 +191,6 @@ def verified(path: Path, sha256: str) -> bool:
         what = f"the cached file is damaged: its sha256 begins with {found[: len(sha256)]}, not {sha256}"
         raise UsageError(what, where=path, do="delete it, so that it is fetched anew")
     return True
-
-
-def sha256_of(path: Path) -> str:
-    """Return the file's sha256, 64 hex digits, reading it in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vitgate.engines import ENGINES
 from vitgate.judge.acceptance import Acceptance
 from vitgate.judge.causes import Cause
-from vitgate.judge.crossing import public
 from vitgate.judge.paired import Judged, VerdictRow
 from vitgate.judge.record import Record
+from vitgate.judge.versions import public
 
 _CAUSES = 8  # that the sentence names
 _LONGEST = 100  # characters of a name in it

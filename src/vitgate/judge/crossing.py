@@ -11,6 +11,7 @@ from vitgate.errors import UsageError
 from vitgate.judge.paired import CROSSING, Judged, rank, word
 from vitgate.judge.pairs import PairWord
 from vitgate.judge.record import ClaimRow, Record, Status
+from vitgate.judge.versions import public
 
 OWN = ("build", "label", "logits_original", "logits_parent", "repeatable")
 """The claims that say whether a version carries its own file of a cell."""
@@ -84,11 +85,6 @@ class JudgedLatency(Judged):
     """A paired latency with its word."""
 
     row: PairedLatency
-
-
-def public(version: str) -> str:
-    """Return the version without its local part: 2.12.1+cu130 is 2.12.1."""
-    return version.partition("+")[0]
 
 
 def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[JudgedMatrixRow]:

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from vitgate.data import fixtures_folder
 from vitgate.judge.record import read_record
+from vitgate.judge.versions import public
 
 
 def history(name: str) -> str:
@@ -31,6 +32,6 @@ def _records(folder: Path) -> list[tuple[str, dict[str, str]]]:
     found = []
     for path in folder.glob("*.json"):
         record = read_record(path)
-        version = record.environment.torch.partition("+")[0]
+        version = public(record.environment.torch)
         found.append((version, {row.name: row.outcome for row in record.claims}))
     return sorted(found, key=lambda pair: Version(pair[0]))

@@ -28,3 +28,8 @@ def release(version: str) -> Version:
 def within(versions: VersionRange, version: str) -> bool:
     """Whether the release of that version lies in the range."""
     return SpecifierSet(versions).contains(release(version), prereleases=True)
+
+
+def public(version: str) -> str:
+    """Return the version without its local part: 2.12.1+cu130 is 2.12.1."""
+    return version.partition("+")[0]

@@ -13,6 +13,7 @@ from vitgate.judge.deviations import Place, read_deviations
 from vitgate.judge.record import CellRow
 from vitgate.judge.table import DECLARED, judged, parse, Table, table_of
 from vitgate.judge.tolerances import read_tolerances
+from vitgate.judge.versions import public
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plugin.check import Check
 from vitgate.report.assemble import cell_row
@@ -66,7 +67,7 @@ def own_table(check: Check) -> Table:
         "engine": cell.engine,
         "weights": str(bench.weights(cell.case).values["kind"]),
         "pictures": str(bench.pictures(cell.case).values["source"]),
-        "torch": environment["torch"].partition("+")[0],
+        "torch": public(environment["torch"]),
         "machine": environment["machine"],
         "cpu": environment["cpu"],
     }

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell
 from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import Store
-from vitgate.field import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen, sha256_of
+from vitgate.field import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
+from vitgate.judge.versions import public
 from vitgate.plan import Plan
 from vitgate.run.environment import machine, packages
 from vitgate.variants import VARIANTS
@@ -38,13 +40,14 @@ def export(plan: Plan, store: Store, folder: Path, *, packed: bool) -> None:
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
-        rows, arrays = _gather(plan, store, temporary, _version(environment.values["torch"]) if environment else "")
+        maker = public(environment.values["torch"]) if environment else ""
+        rows, arrays = _gather(plan, store, temporary, maker)
         np.savez_compressed(temporary / SEEN, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes any keyword for its flag
         if packed:
             _pack(temporary, rows)
         manifest = FieldManifest(
             schema_version=SCHEMA,
-            maker=_version(environment.values["torch"]) if environment else "",
+            maker=maker,
             machine=machine(),
             packages=packages(),
             archive=_ARCHIVE if packed else "",
@@ -67,10 +70,6 @@ def _replace(folder: Path, new: Path) -> None:
     folder.rename(old)
     new.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _version(torch: str) -> str:
-    return torch.partition("+")[0]
 
 
 def _gather(plan: Plan, store: Store, target: Path, maker: str) -> tuple[list[FieldFile], dict[str, npt.NDArray[Any]]]:

@@ -28,10 +28,11 @@ from vitgate.evidence import replacing
 from vitgate.field import FieldItem, read_field, seen
 from vitgate.judge.acceptance import Acceptances
 from vitgate.judge.consistency import read_consistent
-from vitgate.judge.crossing import MatrixRow, PairedLatency, public
+from vitgate.judge.crossing import MatrixRow, PairedLatency
 from vitgate.judge.pairs import Paired
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.judge.verdict import compare, Verdict
+from vitgate.judge.versions import public
 from vitgate.session import SETTINGS
 from vitgate.upgrade import locks, pairs
 from vitgate.upgrade.disk import Tally, usage

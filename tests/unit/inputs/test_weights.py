@@ -25,9 +25,10 @@ import torch
 from safetensors.torch import save_file
 
 import vitgate
+from vitgate.build.cache import sha256_of
 from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.inputs import download
-from vitgate.inputs.download import DownloadError, fetch, Patience, sha256_of, verified
+from vitgate.inputs.download import DownloadError, fetch, Patience, verified
 from vitgate.inputs.weights import check_state, Checkpoint, choose_source, find_pretrained, read_state
 
 BODY = random.Random(0).randbytes(3_000_000)  # three reads, so that it can be cut off between them

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vitgate.build.cache import sha256_of
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError
-from vitgate.field import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN, sha256_of
+from vitgate.field import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN
 from vitgate.judge.acceptance import Acceptances
 from vitgate.judge.pairs import judged, PairRatio
 from vitgate.judge.record import ClaimRow, FindingRow, read_record, Record

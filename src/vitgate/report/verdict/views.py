@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from vitgate.judge.causes import Cause
 from vitgate.judge.changes import Change
 from vitgate.judge.compare import SQNR_CEILING
-from vitgate.judge.crossing import JudgedMatrixRow, PairedLatency, public
+from vitgate.judge.crossing import JudgedMatrixRow, PairedLatency
 from vitgate.judge.paired import Side, VerdictRow, Word, WORDS
 from vitgate.judge.verdict import Verdict
+from vitgate.judge.versions import public
 
 
 @dataclass(frozen=True)
