@@ -26,11 +26,13 @@ from torch import nn
 
 from vitgate.engines import Engine
 from vitgate.evidence import Evidence
+from vitgate.field import seen
+from vitgate.judge import findings
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, read_deviations
 from vitgate.judge.table import parse, render
 from vitgate.outcome import Outcome
 from vitgate.plugin import settling, tables
-from vitgate.plugin.check import Check
+from vitgate.plugin.check import Check, FieldCheck
 
 from .harness import CASE, samples, Scene
 
@@ -109,6 +111,20 @@ def field_file_gives_other_numbers(scene: Scene) -> None:
         )
 
     scene.alter("field", f"field-{FIELD}", noisy)
+
+
+@fault(field=(FIELD,), says="sqnr_change against maker")
+def field_record_is_of_another_file(scene: Scene) -> None:
+    """What was recorded of the maker's logits is 10% off: noise that would hide as much in the file."""
+
+    def test_field(field_check: FieldCheck) -> None:
+        told = seen(field_check.item)
+        if field_check.item.row.id == FIELD and told.logits is not None:
+            told = replace(told, logits=told.logits * np.float32(0.9))
+        outputs = field_check.bench.field(field_check.claim.id, field_check.item).demand()
+        field_check.assert_within(findings=findings.field(outputs, told))
+
+    scene.test_instead("field", test_field)
 
 
 @fault(artifacts=(FIELD,), says="finite")

@@ -159,12 +159,13 @@ def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
     near = sqnr(seen.logits, logits)
     if seen.original is None:
         return (*found, Finding("sqnr", near, "dB", seen.least_sqnr_db, against="maker", tolerance=seen.bound))
-    noise = min(sqnr(seen.original, seen.logits), ROUNDING_DB)
+    noise, own = min(sqnr(seen.original, seen.logits), ROUNDING_DB), sqnr(seen.original, logits)
     return (
         *found,
         Finding("sqnr", near, "dB", against="maker", judged=False),
         Finding("distance", near - noise, "dB", against="maker", note=f"the maker's own error was {noise:.1f} dB"),
-        Finding("sqnr_change", min(sqnr(seen.original, logits), ROUNDING_DB) - noise, "dB", against="maker"),
+        Finding("sqnr_change", min(own, ROUNDING_DB) - noise, "dB", against="maker"),
+        Finding("sqnr", own, "dB", against="original"),
     )
 
 
