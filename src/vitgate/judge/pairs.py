@@ -28,7 +28,7 @@ FAIL = 1.05
 FASTER = 1 / FAIL
 
 # The least SD that is assumed of the log-ratios of pairs; measured: 0.010, and 0.019 beside busy neighbours
-# (`benchmarks/pair_noise.py`). Three pairs sometimes agree by chance: without a floor, their interval would be too
+# (`benchmarks/false_alarms.py`). Three pairs sometimes agree by chance: without a floor, their interval would be too
 # narrow just when it ends the comparison.
 OFFSET_SD = 0.02
 
@@ -152,9 +152,9 @@ def more_needed(pairs: Sequence[PairRatio]) -> bool:
 def judged(pairs: Sequence[PairRatio], note: str = "") -> Paired:
     """Return the verdict on the pairs; one that `more_needed` would continue is judged as it stands.
 
-    regressed: the mean is above FAIL (or a guard's median growth above its limit). fixed: the mean is below FASTER and the whole
-    interval below 1. same: all else; a mean between PASS and FAIL passes with a note, since a slowdown that small
-    cannot be told from the processes' own offsets.
+    regressed: the mean is above FAIL (or a guard's median growth above its limit). fixed: the mean is below FASTER and
+    the whole interval below 1. same: all else; a mean between PASS and FAIL passes with a note, since a slowdown that
+    small cannot be told from the processes' own offsets.
     """
     if len(pairs) < PAIRS_AT_LEAST:
         return unmeasured("environment error", note or f"only {len(pairs)} of {PAIRS_AT_LEAST} pairs were measured")
