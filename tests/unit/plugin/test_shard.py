@@ -210,7 +210,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         return Done(done.returncode, done.stdout + done.stderr, record)
 

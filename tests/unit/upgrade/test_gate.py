@@ -190,7 +190,7 @@ def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake):
     assert len(left(fake.cache)) == 2 and len({name.rpartition("-")[0] for name in left(fake.cache)}) == 1
 
     (fake.cache / "go").touch()
-    verdicts = [json.loads(gate.communicate(timeout=60)[0]) for gate in gates]
+    verdicts = [json.loads(gate.communicate(timeout=600)[0]) for gate in gates]
 
     assert verdicts[0] == verdicts[1] and [gate.returncode for gate in gates] == [0, 0]
     assert sorted(fake.steps()) == sorted(STEPS * 2) and left(fake.cache) == []

@@ -33,7 +33,7 @@ ENGINE = torch.backends.quantized.supported_engines[-1]
 SOURCE = str(Path(vitgate.__file__).parents[1])
 QUICK = Pace(rounds_at_least=4, rounds_at_most=8, seconds=0.5, patience=60.0)
 HANGS_SOON = replace(QUICK, patience=4.0)
-DEADLINE = 20.0  # seconds after which a process that should have ended counts as left over
+DEADLINE = 120.0  # seconds after which a process that should have ended counts as left over
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers by /proc")
 
@@ -199,7 +199,7 @@ def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": SOURCE},
-        timeout=60,
+        timeout=600,
         check=True,
     )
 
@@ -361,7 +361,7 @@ pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
 def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path):
     command = [sys.executable, "-c", _KILLED_CONTROLLER, folder / "lite.ptl", folder / "x.npy", ENGINE, tmp_path]
     environment = {**os.environ, "PYTHONPATH": SOURCE}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
     pids = [int(pid) for pid in done.stdout.split()]
 
     assert done.returncode == 9 and len(pids) == 2, done.stderr
