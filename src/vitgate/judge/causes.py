@@ -65,6 +65,8 @@ class Causes:
     def _of_row(self, row: VerdictRow) -> Key:
         if row.new is None:
             return "missing", "missing"
+        if row.note:  # its outcome is as before, and whatever declares that declares no such step
+            return "undeclared", row.claim
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
         place = f"{row.case}-{row.engine}"
@@ -161,7 +163,7 @@ def _message(item: Judged) -> str:
     elif isinstance(item, VerdictRow):
         sides: list[Side] = [side for side in (item.new, item.old) if side is not None]
         ill = [side for side in sides if item.word != "environment error" or side.status == "environment error"]
-        text = next((side.message for side in ill if side.message), "")
+        text = item.note or next((side.message for side in ill if side.message), "")
     else:
         text = ""
     line = " ".join(text.split())

@@ -79,12 +79,14 @@ class Conclusion:
 
     def _green(self) -> str:
         old, new = self._versions()
-        words = [row.word for row in self.rows]
+        words = [row.word for row in self.rows if not row.note]
         kept = "every claim holds as before"
         if self.accepted:
             kept = f"what breaks is accepted ({', '.join(_answerable(entry) for entry in self.accepted)})"
         if count := words.count("fixed"):
             kept += f", and {_count(count, 'claim')} that did not hold before {'is' if count == 1 else 'are'} fixed"
+        if count := sum(row.word == "fixed" for row in self.rows if row.note):
+            kept += f", and {_count(count, 'claim')} {'holds' if count == 1 else 'hold'} better than before"
         if count := words.count("broken in both"):
             kept += f", apart from {_count(count, 'claim')} broken in both, as declared{self._declared()}"
         return f"PyTorch {old} → {new}: may upgrade; {kept}."

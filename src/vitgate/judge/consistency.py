@@ -1,7 +1,7 @@
 """Whether a record agrees with itself: a comparison is worth no more than the records that it trusts.
 
-A run writes rows whose status, outcome and numbers follow from one another. Where they do not, somebody edited the
-file, and what else was edited cannot be known.
+A run writes rows whose status, outcome and numbers follow from one another, and seals the file. Where they do not, or
+the seal is not of what it holds, somebody edited the file, and what else was edited cannot be known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from vitgate.errors import UsageError
-from vitgate.judge.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_record, Record
+from vitgate.judge.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_with_seal, Record
 from vitgate.outcome import Finding
 
 _OUTCOME = re.compile(r"passed|failed|failed at \w+|blocked by \w+|environment error|unsupported")
@@ -24,16 +24,22 @@ _BUILT = ("size_bytes", "digest_blake2b", "label")  # what a cell cannot have wh
 
 
 def read_consistent(path: Path) -> Record:
-    """Read a record that is to be compared; UsageError for one that cannot be read or contradicts itself."""
-    record = read_record(path)
+    """Read a record that is to be compared; UsageError for one that cannot be read, contradicts itself or was edited.
+
+    The seal comes last: where a row tells what was edited, its name helps more.
+    """
+    record, sealed = read_with_seal(path)
     check_consistent(record, where=path)
+    if not sealed:
+        what = "the record was edited by hand: its seal is not of what it holds"
+        raise UsageError(what, where=path, do="make the record again")
     return record
 
 
 def check_consistent(record: Record, *, where: object) -> None:
     """UsageError, naming the row, where status, outcome and numbers of a row contradict one another."""
     for row in record.claims:
-        _refuse(row.name, _row_problem(row), where)
+        _refuse(row.name, _place_problem(row, record) or _row_problem(row), where)
     cells: dict[tuple[str, str, str], list[ClaimRow]] = {}
     for row in record.claims:
         cells.setdefault((row.case, row.engine, row.variant), []).append(row)
@@ -71,6 +77,16 @@ def _refuse(name: str, problem: str, where: object) -> None:
         raise UsageError(what, where=where, do="make the record again")
 
 
+def _place_problem(row: ClaimRow, record: Record) -> str:
+    """Say where a row is about something else than it says, or than the run; empty where it is not."""
+    if row.variant and row.subject != (cell := f"{row.case}-{row.engine}-{row.variant}"):
+        return f"the cell {cell}"
+    for what, own, of in (("case", row.case, record.cases), ("engine", row.engine, record.engines)):
+        if own and own not in of:
+            return f"the {what} {own}, which the run was not about"
+    return ""
+
+
 def _row_problem(row: ClaimRow) -> str:
     """Say what is contradictory in one row; empty where nothing is."""
     says = f"status {row.status!r} and outcome {row.outcome!r}"
@@ -82,6 +98,9 @@ def _row_problem(row: ClaimRow) -> str:
         return f"{says} without a deviation"
     if row.outcome in ("passed", "unsupported") and row.error:
         return f"{says} with the error {row.error!r}"
+    shown = [finding.statistic for finding in row.findings if not finding.judged and finding.tolerance]
+    if shown:
+        return f"bounds for {shown[0]}, which is not judged"
     out = [finding.statistic for finding in row.findings if not _ok(finding)]
     if row.outcome == "passed" and out:
         return f"{says}, but {out[0]} is out of its bounds"

@@ -49,7 +49,7 @@ class Judged(Strict):
 
 
 class VerdictRow(Judged):
-    """One claim about one subject in both records."""
+    """One claim about one subject in both records; `note` says what only the two together show."""
 
     claim: str
     subject: str
@@ -58,6 +58,7 @@ class VerdictRow(Judged):
     variant: str = ""
     old: Side | None
     new: Side | None
+    note: str = ""
 
 
 def rank(row: ClaimRow) -> int:
@@ -111,10 +112,13 @@ def _row(name: str, old: ClaimRow | None, new: ClaimRow | None) -> VerdictRow:
 
 
 def _is_red(found: Word, new: ClaimRow | None) -> bool:
-    """Whether it stands in the way: also a failure that nobody declared, whatever the old record says of it."""
+    """Whether it stands in the way: also a failure that nobody declared, whatever the old record says of it.
+
+    What does not hold and was not checked before may have held: then a declared failure does too.
+    """
     if found in ("regressed", "environment error") or new is None:
         return True
-    return new.status == "failed"
+    return new.status == "failed" or (found == "missing" and new.status != "passed")
 
 
 def _side(row: ClaimRow | None) -> Side | None:

@@ -5,9 +5,10 @@ Every number carries its unit: findings in their `unit` field, the other fields 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,6 +115,7 @@ class Record(Strict):
     """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
 
     `shard` says which parts of a run that was split up are in it: `2/5`, after merging `2+3/5`; a whole run has none.
+    `seal` stands in files alone: it is over all else, so that an edit of any number shows (see `seal_of`).
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
@@ -130,20 +132,36 @@ class Record(Strict):
     warnings: tuple[str, ...] = ()
     new_operators: tuple[str, ...] = ()
     shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
+    seal: str = ""
 
     def write(self, path: Path, *, option: str = "--record") -> None:
         """Write it as JSON, whole or not at all; MachineError, naming the option, where that is not possible."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+                temporary.write_text(self._sealed().model_dump_json(indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             what = f"cannot write the record: {error.strerror}"
             raise MachineError(what, where=path, do=f"name another file with {option}") from None
 
+    def _sealed(self) -> Record:
+        return self.model_copy(update={"seal": seal_of(json.loads(self.model_dump_json()))})
+
+
+def seal_of(data: Mapping[str, Any]) -> str:
+    """Return the blake2b digest of a record's plain values, however they are spaced; it shows edits, not forgers."""
+    rest = {name: value for name, value in data.items() if name != "seal"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
 
 def read_record(path: Path) -> Record:
     """Read a record; UsageError for one that is truncated, of no known schema, or with rows of the same name."""
+    return read_with_seal(path)[0]
+
+
+def read_with_seal(path: Path) -> tuple[Record, bool]:
+    """Read a record as `read_record`, and say whether the file is sealed as it stands."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -153,11 +171,11 @@ def read_record(path: Path) -> Record:
         raise UsageError("not a record: it has no schema_version", where=path, do="name a record of vitgate")
     if version > SCHEMA:
         raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
-    record = validate(Record, data, where=path)
+    seal, record = data.pop("seal", ""), validate(Record, data, where=path)
     unique([row.name for row in record.claims], where=path)
     unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
-    return record
+    return record, seal == seal_of(data)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import Field
 from vitgate.data import Strict
 from vitgate.errors import UsageError
 from vitgate.judge.acceptance import Acceptance, Acceptances
+from vitgate.judge.between import check_judged_alike, moved
 from vitgate.judge.causes import Cause, Causes, Key
 from vitgate.judge.changes import Changes, changes
 from vitgate.judge.conclusion import Conclusion
@@ -110,11 +111,16 @@ def compare(
     latency: Sequence[PairedLatency] = (),
     accepted: Acceptances | None = None,
 ) -> Verdict:
-    """Compare two records; UsageError where they are not about the same cases, engines, weights and pictures."""
+    """Compare two records; UsageError where they are not of one suite, about the same cases, engines and inputs."""
     _check_comparable(old, new)
+    check_judged_alike(old, new)
     acceptances = accepted or Acceptances()
     causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
-    before: list[Judged] = [*paired(old, new), *judge_matrix(old, new, matrix), *judge_latency(latency)]
+    before: list[Judged] = [
+        *moved(paired(old, new), old, new),
+        *judge_matrix(old, new, matrix),
+        *judge_latency(latency),
+    ]
     keys = {item.name: causes.key(item) for item in before if item.red}
     items = [_settled(item, keys.get(item.name), acceptances) for item in before]
     rows = _of_type(items, VerdictRow)
@@ -173,6 +179,9 @@ def _summary(record: Record) -> RunSummary:
 def _check_comparable(old: Record, new: Record) -> None:
     """UsageError that names what differs; a comparison of what both happen to have would hide the rest."""
     where = f"{old.environment.torch} of {old.created} and {new.environment.torch} of {new.created}"
+    if old.vitgate != new.vitgate:
+        text = f"the records are of different versions of vitgate: {old.vitgate} and {new.vitgate}"
+        raise UsageError(text, where=where, do="run both with the same vitgate")
     for what in ("cases", "engines"):
         before, after = getattr(old, what), getattr(new, what)
         if set(before) != set(after):

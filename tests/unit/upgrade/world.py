@@ -27,7 +27,7 @@ UNINSTALLABLE = "2.14.0"
 RELEASES = ("2.9.1", "2.10.0", "2.11.0", "2.12.1", "2.13.0", "2.14.1", "2.15.0")
 
 _PYTEST = """
-import json, os, sys, time
+import hashlib, json, os, sys, time
 from pathlib import Path
 
 def main():
@@ -67,6 +67,9 @@ def main():
     record["complete"] = "--shard" not in options and "--claim" not in options
     record["shard"] = options.get("--shard", [""])[0]
     record["environment"]["torch"] = torch
+    record.pop("seal")
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    record["seal"] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     Path(options["--record"][0]).write_text(json.dumps(record))
     return int(any(row["status"] == "failed" for row in record["claims"]))
 """

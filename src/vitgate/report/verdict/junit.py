@@ -54,7 +54,7 @@ def _sides(item: Judged) -> dict[str, str]:
 
 def _detail(item: Judged) -> str:
     if isinstance(item, VerdictRow):
-        message = item.new.message if item.new else ""
+        message = item.note or (item.new.message if item.new else "")
         return f"old: {views.side(item.old)}; new: {views.side(item.new)}. {message}"
     if isinstance(item, JudgedMatrixRow):
         return f"{item.row.outcome}. {item.row.message}"
