@@ -6,9 +6,10 @@ It reads one JSON object a line from stdin and answers each with one on stdout; 
 end. Many such processes are started, so nothing heavier than torch is imported; any PyTorch from 1.13 on will do.
 
     {"load": {NAME: [PATH, RUNTIME]}, "engine": ENGINE, "input": PATH.npy, "limit": S}
-        -> {"torch": VERSION, "seconds": {NAME: wall seconds of a warm call}, "failed": {NAME: ERROR}}
+        -> {"torch": VERSION, "seconds": {NAME: wall seconds of a warm call}, "failed": {NAME: ERROR},
+            "load": {NAME: TIMES of loading the file}, "first": {NAME: TIMES of each of the first calls}}
     {"pin": CORE}                           -> {"pinned": true or false}
-    {"time": NAME, "calls": K, "limit": S}  -> {"thread": [K seconds], "process": [K seconds], "wall": [K seconds]}
+    {"time": NAME, "calls": K, "limit": S}  -> TIMES: {"thread": [seconds], "process": [seconds], "wall": [seconds]}
 
 What goes wrong is answered with {"error": ERROR}; an ERROR has the keys stage, type and message. The end of stdin ends
 the process, and so does a request that takes longer than its limit, so that none outlives its controller.
@@ -35,6 +36,7 @@ _LIMIT = 600  # seconds, where a request names none
 _TORCHSCRIPT = "The following operation failed in"  # how TorchScript begins; it ends with what the operation said
 
 Times = dict[str, list[float]]
+_MOMENTS = ("load", "first")  # before the timed calls
 
 
 class StageError(Exception):
@@ -61,18 +63,22 @@ def _stage(name: str) -> Iterator[None]:
 class Injection:
     """A slowdown that tests and benchmarks put into each timed call, as a fraction of the call's CPU time.
 
-    cpu: the calling thread computes longer; thread: another thread computes meanwhile; sleep: the call sleeps.
+    cpu: the calling thread computes longer; thread: another thread computes meanwhile; sleep: the call sleeps. first
+    and load are as cpu, in the first calls and in loading alone.
     """
 
     def __init__(self, text: str) -> None:
         """Read `KIND:FRACTION`."""
         kind, _, fraction = text.partition(":")
-        self._delay: Callable[[float], None] = {"cpu": _burn, "thread": _burn_elsewhere, "sleep": time.sleep}[kind]
+        delays: dict[str, Callable[[float], None]] = {"thread": _burn_elsewhere, "sleep": time.sleep}
+        self._delay = delays.get(kind, _burn)
+        self._moment = kind if kind in _MOMENTS else "timed"
         self._fraction = float(fraction)
 
-    def delay(self, seconds: float) -> None:
-        """Delay a call that took these seconds of CPU time."""
-        self._delay(self._fraction * seconds)
+    def delay(self, seconds: float, moment: str) -> None:
+        """Delay what took these seconds of CPU time at that moment: load, first or timed."""
+        if moment == self._moment:
+            self._delay(self._fraction * seconds)
 
 
 def _burn(seconds: float) -> None:
@@ -116,16 +122,30 @@ class Worker:
             torch.set_grad_enabled(False)
             torch.backends.quantized.engine = request["engine"]
             x = torch.from_numpy(np.load(request["input"]))
-        seconds, failed = {}, {}
+        load: dict[str, Times] = {}
+        first: dict[str, Times] = {}
+        failed = {}
         for name, (path, runtime) in request["load"].items():
             try:
-                self._runs[name] = _bound(_loaded(path, runtime), x)
-                seconds[name] = _warm_up(self._runs[name])
+                load[name], first[name] = self._start(name, path, runtime, x)
             except StageError as error:
                 failed[name] = error.answer()
         gc.collect()
         gc.disable()
-        return {"torch": torch.__version__, "seconds": seconds, "failed": failed}
+        seconds = {name: min(times["wall"]) for name, times in first.items()}
+        return {"torch": torch.__version__, "seconds": seconds, "failed": failed, "load": load, "first": first}
+
+    def _start(self, name: str, path: str, runtime: str, x: Any) -> tuple[Times, Times]:
+        """Load a model, and make the calls in which a scripted module is profiled and specialized."""
+        loaded: list[Callable[[Any], object]] = []
+        load, first = _no_times(), _no_times()
+        with _stage("load"):
+            self._take(lambda: loaded.append(_loaded(path, runtime)), load, "load")
+        self._runs[name] = _bound(loaded[0], x)
+        with _stage("run"):
+            for _ in range(WARM_UP_CALLS):
+                self._take(self._runs[name], first, "first")
+        return load, first
 
     def _pin(self, request: dict[str, Any]) -> dict[str, Any]:
         """Move this thread, and those that it starts from now on, to one core."""
@@ -136,18 +156,18 @@ class Worker:
         return {"pinned": True}
 
     def _time(self, request: dict[str, Any]) -> Times:
-        run, times = self._runs[request["time"]], Times(thread=[], process=[], wall=[])
+        run, times = self._runs[request["time"]], _no_times()
         with _stage("run"):
             for _ in range(request["calls"]):
                 run()  # untimed: brings code and weights back into the caches that the other side has used
-                self._take(run, times)
+                self._take(run, times, "timed")
         return times
 
-    def _take(self, run: Callable[[], object], times: Times) -> None:
+    def _take(self, run: Callable[[], object], times: Times, moment: str) -> None:
         wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
         run()
         if self._injection:
-            self._injection.delay(time.thread_time() - thread)
+            self._injection.delay(time.thread_time() - thread, moment)
         times["thread"].append(time.thread_time() - thread)
         times["process"].append(time.process_time() - process)
         times["wall"].append(time.perf_counter() - wall)
@@ -156,15 +176,14 @@ class Worker:
 def _loaded(path: str, runtime: str) -> Callable[[Any], object]:
     import torch
 
-    with _stage("load"):
-        if runtime == "lite_interpreter":
-            from torch.jit.mobile import _load_for_lite_interpreter
+    if runtime == "lite_interpreter":
+        from torch.jit.mobile import _load_for_lite_interpreter
 
-            module: Callable[[Any], object] = _load_for_lite_interpreter(path)
-        elif runtime == "torchscript":
-            module = torch.jit.load(path)
-        else:
-            raise ValueError(f"no runtime {runtime!r}")
+        module: Callable[[Any], object] = _load_for_lite_interpreter(path)
+    elif runtime == "torchscript":
+        module = torch.jit.load(path)
+    else:
+        raise ValueError(f"no runtime {runtime!r}")
     return module
 
 
@@ -172,15 +191,8 @@ def _bound(module: Callable[[Any], object], x: Any) -> Callable[[], object]:
     return lambda: module(x)
 
 
-def _warm_up(run: Callable[[], object]) -> float:
-    """Make the calls in which a scripted module is profiled and specialized; return the fastest one's wall seconds."""
-    seconds = []
-    with _stage("run"):
-        for _ in range(WARM_UP_CALLS):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def _no_times() -> Times:
+    return Times(thread=[], process=[], wall=[])
 
 
 def _own_stdout() -> TextIO:

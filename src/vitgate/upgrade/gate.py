@@ -212,11 +212,11 @@ def _models(items: Sequence[FieldItem], case: str, engine: str | None) -> dict[s
 
 
 def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
-    """Yield one row for each file of the other side that the record's version was given."""
+    """Yield one row for each file of the other side that the record's version was given, run or not."""
     rows = {row.subject: row for row in record.claims if row.claim == "artifacts"}
     for item in items:
-        row, cell = rows.get(item.row.id), item.cell
-        if row is not None and cell is not None:
+        row, cell = rows.get(item.row.id, _not_run(item)), item.cell
+        if cell is not None:
             yield MatrixRow(
                 maker=item.maker,
                 runner=public(record.environment.torch),
@@ -230,6 +230,12 @@ def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
                 sqnr_db=_sqnr(row),
                 size_bytes=item.row.bytes,
             )
+
+
+def _not_run(item: FieldItem) -> ClaimRow:
+    """Return the row of a file that the other side was given and has no row of: what is not checked says nothing."""
+    message = f"{item.row.file} was given, and never run"
+    return ClaimRow(claim="artifacts", subject=item.row.id, status="failed", outcome="failed", message=message, test="")
 
 
 def _sqnr(row: ClaimRow) -> float | None:

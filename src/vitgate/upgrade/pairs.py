@@ -45,6 +45,9 @@ _GRACE = 2.0  # seconds that a worker has to end by itself once it should
 _START_UP = 5.0  # seconds, before it is known how long importing torch and loading take
 _WATCHED = 0.1  # seconds for which the cores are watched before the least busy one is chosen
 
+Times = dict[str, dict[SideName, Timed]]
+"""What each variant took on either side."""
+
 Echo = Callable[[str, float], None]
 """Is told what is going on, and an estimate of the seconds left."""
 
@@ -228,6 +231,10 @@ def _failure(side: SideName, error: Mapping[str, str]) -> str:
     return f"{side} failed at {error['stage']}: {error['type']}: {error['message']}"
 
 
+def _started(answer: Mapping[str, Any], name: str) -> Timed:
+    return Timed(load=tuple(answer["load"][name]["process"]), first=tuple(answer["first"][name]["process"]))
+
+
 @contextmanager
 def _workers(sides: Mapping[SideName, Side], patience: float) -> Iterator[dict[SideName, _Worker]]:
     """Start a fresh worker of each side; none outlives the block."""
@@ -288,17 +295,17 @@ class _Comparison:
             self._pairs[name].append(ratio)
         self._clock.done()
 
-    def _measured(self, names: list[str]) -> dict[str, dict[SideName, Timed]]:
+    def _measured(self, names: list[str]) -> Times:
         """Return the times of each variant that a fresh pair of workers can run."""
         self._clock.start(self._pace)
         self._say(f"loading {len(names)} variant{'s' * (len(names) > 1)}")
         with _workers(self._sides, self._pace.patience) as workers:
-            seconds = self._load(workers, names)
+            seconds, times = self._load(workers, names)
             self._pin(workers)
-            return self._sample(workers, seconds)
+            return self._sample(workers, seconds, times)
 
-    def _load(self, workers: Mapping[SideName, _Worker], names: list[str]) -> dict[str, float]:
-        """Load and warm up both sides at once; return the wall seconds of a call of what both can run."""
+    def _load(self, workers: Mapping[SideName, _Worker], names: list[str]) -> tuple[dict[str, float], Times]:
+        """Load and warm up both sides at once; return, of what both can run, a call's wall seconds and what it took."""
         common = {"engine": self._engine, "input": str(self._x)}
         for side, worker in workers.items():
             worker.send(load={name: self._sides[side].models[name] for name in names}, **common)
@@ -307,11 +314,9 @@ class _Comparison:
             workers[side].demand(answer)
             for name, error in answer["failed"].items():
                 self._give_up(name, _failure(side, error))
-        return {
-            name: max(answer["seconds"][name] for answer in answers.values())
-            for name in names
-            if name not in self._unmeasured
-        }
+        left = [name for name in names if name not in self._unmeasured]
+        seconds = {name: max(answer["seconds"][name] for answer in answers.values()) for name in left}
+        return seconds, {name: {side: _started(answer, name) for side, answer in answers.items()} for name in left}
 
     def _give_up(self, name: str, why: str) -> None:
         """Leave a variant out from now on: what cannot be loaded or run once, cannot be in another pair either."""
@@ -323,10 +328,8 @@ class _Comparison:
         if core is None or not all([worker.ask(pin=core)["pinned"] for worker in workers.values()]):
             self._note = "the workers could not be held on one core"
 
-    def _sample(
-        self, workers: Mapping[SideName, _Worker], seconds: Mapping[str, float]
-    ) -> dict[str, dict[SideName, Timed]]:
-        pace, times = self._pace, {name: dict.fromkeys(SIDES, Timed()) for name in seconds}
+    def _sample(self, workers: Mapping[SideName, _Worker], seconds: Mapping[str, float], times: Times) -> Times:
+        pace = self._pace
         calls = {name: max(1, min(8, int(pace.request_seconds / each))) for name, each in seconds.items()}
         sweep = sum(4 * calls[name] * each for name, each in seconds.items())  # two sides, an untimed call for each
         self._clock.expect(min(max(pace.seconds, pace.rounds_at_least * sweep), pace.rounds_at_most * sweep))
@@ -344,7 +347,7 @@ class _Comparison:
         self,
         workers: Mapping[SideName, _Worker],
         calls: Mapping[str, int],
-        times: dict[str, dict[SideName, Timed]],
+        times: Times,
         number: int,
     ) -> None:
         """Time each variant on both sides, one directly after the other; who is first changes from round to round."""
