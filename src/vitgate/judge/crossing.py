@@ -46,7 +46,8 @@ class MatrixRow(Strict):
 class PairedLatency(Strict):
     """Latency of one cell under both versions, taken in turns; `ratio` is new over old, `low` to `high` about it.
 
-    What could not be measured has no numbers; `note` says why, or what a reader should know besides.
+    What could not be measured has no numbers; `note` says why, or what a reader should know besides. `load` and `first`
+    are new over old, too, of the CPU time of loading the file and of the first calls.
     """
 
     case: str
@@ -58,6 +59,8 @@ class PairedLatency(Strict):
     high: float | None = None
     old_ms: float | None = None
     new_ms: float | None = None
+    load: float | None = None
+    first: float | None = None
     pairs: int = Field(ge=0)
     note: str = ""
 

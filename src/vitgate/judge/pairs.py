@@ -90,7 +90,8 @@ class Paired:
 
     `ratio` is the geometric mean of the pairs' ratios NEW/OLD, `low` and `high` its 95% interval (see `interval`);
     NaN where nothing was measured. `word` decides; `note` says what a reader should know besides, or why. The times are
-    the medians over the pairs, and `ratios` is what each pair gave.
+    the medians over the pairs, and `ratios` is what each pair gave. `load` and `first` are the medians of how the CPU
+    time of loading, and of the first calls together, has grown.
     """
 
     ratio: float
@@ -102,6 +103,8 @@ class Paired:
     old_ms: float = math.nan
     new_ms: float = math.nan
     ratios: tuple[float, ...] = ()
+    load: float = math.nan
+    first: float = math.nan
 
 
 def unmeasured(word: PairWord, note: str) -> Paired:
@@ -181,9 +184,11 @@ def judged(pairs: Sequence[PairRatio], note: str = "") -> Paired:
         return unmeasured("environment error", note or f"only {len(pairs)} of {PAIRS_AT_LEAST} pairs were measured")
     mean, low, high = interval(pairs)
     word, why = _word(pairs, mean, high)
-    old, new = (statistics.median(of) for of in ([pair.old_ms for pair in pairs], [pair.new_ms for pair in pairs]))
+    medians = {
+        name: statistics.median(getattr(pair, name) for pair in pairs) for name in ("old_ms", "new_ms", "load", "first")
+    }
     notes = "; ".join(part for part in (why, note) if part)
-    return Paired(mean, low, high, len(pairs), word, notes, old, new, tuple(pair.ratio for pair in pairs))
+    return Paired(mean, low, high, len(pairs), word, notes, ratios=tuple(pair.ratio for pair in pairs), **medians)
 
 
 def _word(pairs: Sequence[PairRatio], mean: float, high: float) -> tuple[PairWord, str]:

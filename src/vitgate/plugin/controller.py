@@ -10,6 +10,7 @@ from vitgate.engines import ENGINES
 from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.evidence import Store
 from vitgate.judge.claims import read_claims
+from vitgate.judge.paired import rank
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
 from vitgate.plugin.remote import RemoteBench
@@ -28,7 +29,7 @@ class Controller:
     def __init__(self, config: pytest.Config, plan: Plan, notes: list[str]) -> None:
         """Start with no rows; `notes` are the header's lines about the inputs."""
         self._config, self._plan, self._notes = config, plan, notes
-        self._rows: list[ClaimRow] = []
+        self._rows: dict[str, ClaimRow] = {}
         self._record: Record | None = None
         self._stopped = ""
         self._stopped_by = ""
@@ -49,7 +50,7 @@ class Controller:
         for name, value in report.user_properties:
             if name == "vitgate":
                 row = ClaimRow.model_validate_json(str(value))
-                self._rows = [kept for kept in self._rows if kept.name != row.name] + [row]
+                self._rows[row.name] = _one_row(self._rows.get(row.name, row), row)
                 if row.status == "environment error" and not self._stopped_by:
                     self._stop(row)
 
@@ -75,7 +76,8 @@ class Controller:
             session.exitstatus = _STATUS.get(self._stopped_by, 1)
             return
         store = Store(Path(self._plan.session) / "evidence")
-        self._record = assemble(self._plan, store, sorted(self._rows, key=_place), narrowed=self._narrowed())
+        rows = sorted(self._rows.values(), key=_place)
+        self._record = assemble(self._plan, store, rows, narrowed=self._narrowed())
         path = self._config.rootpath / self._config.getoption("--record")
         try:
             self._record.write(path)
@@ -86,7 +88,7 @@ class Controller:
             return
         if not self._rows:
             session.exitstatus = pytest.ExitCode.OK
-        red = self._record.missing or any(row.status == "failed" for row in self._rows)
+        red = self._record.missing or any(row.status == "failed" for row in rows)
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -123,6 +125,18 @@ class Controller:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
         elif self._record is not None:
             render(self._record, terminalreporter, self._config.getoption("--record"))
+
+
+def _one_row(kept: ClaimRow, row: ClaimRow) -> ClaimRow:
+    """Return the row of a claim that was checked again: the worse one, for a claim that holds at times does not hold.
+
+    Two tests of one claim and subject are a mistake: one of them would hide the other.
+    """
+    if kept.test != row.test:
+        message = f"two tests check it: {kept.test} and {row.test}; remove one"
+        fields = {"status": "failed", "outcome": "failed", "error": "DuplicateTest", "deviation": "", "findings": ()}
+        return row.model_copy(update={**fields, "message": message})
+    return max(row, kept, key=rank)
 
 
 def _place(row: ClaimRow) -> tuple[int, str, int, str]:

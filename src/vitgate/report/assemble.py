@@ -12,6 +12,7 @@ import numpy as np
 from vitgate import __version__
 from vitgate.cases import Cell
 from vitgate.evidence import Evidence, Store
+from vitgate.field import committed
 from vitgate.judge.claims import expected_claims as expected_names
 from vitgate.judge.claims import read_claims
 from vitgate.judge.compare import margins, sqnr
@@ -57,6 +58,7 @@ def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
     Of a run that is split up, those of its own part.
     """
     others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
+    others |= set() if committed() else {"field"}  # no file means no row, and nothing else would tell
     expected = {name for name in expected_claims(plan) if plan.in_shard(name)}
     return (expected - {row.name for row in rows}) | (
         others - {row.claim for row in rows} if plan.has_group(OTHERS) else set()

@@ -245,7 +245,7 @@ def _sqnr(row: ClaimRow) -> float | None:
 
 def _paired_row(case: str, engine: str, variant: str, row: Paired) -> PairedLatency:
     """What could not be measured has no numbers: it stands for itself, with a note."""
-    numbers = {name: getattr(row, name) for name in ("ratio", "low", "high", "old_ms", "new_ms")}
+    numbers = {name: getattr(row, name) for name in ("ratio", "low", "high", "old_ms", "new_ms", "load", "first")}
     finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
     return PairedLatency(
         case=case, engine=engine, variant=variant, pairs=row.pairs, verdict=row.word, note=row.note, **finite
