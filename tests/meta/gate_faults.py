@@ -48,7 +48,7 @@ def release(version: str) -> Record:
 class Edit:
     """A change of a record's plain values. `says` are words of the one line that refuses it.
 
-    `sealed` is for what a program wrote wrongly: the seal fits. It is then refused, or some row is `red` in the verdict.
+    `sealed` is for what a program wrote wrongly: the seal fits. It is refused then, or rows are `red` in the verdict.
     """
 
     id: str
@@ -130,8 +130,8 @@ def a_number_no_longer_fits_its_outcome(data: Data) -> None:
 
 @edit(SEAL)
 def a_number_is_edited_within_its_bounds(data: Data) -> None:
-    """The error of the weights is made smaller."""
-    _number(data, f"weights[{CELL}]", "error")["value"] = 0.25
+    """A margin that is only shown is made larger."""
+    _number(data, f"label[{CELL}]", "smallest_margin")["value"] += 1.0
 
 
 @edit(BY_HAND, CELL, "sqnr_db", "logits_original judged", sealed=True)
@@ -222,8 +222,8 @@ def an_outcome_is_of_another_engine(data: Data) -> None:
 
 @edit(SEAL)
 def numbers_are_of_another_engine(data: Data) -> None:
-    """Two engines' errors of the weights are exchanged."""
-    names = (f"weights[{CELL}]", "weights[digits-qnnpack-scripted_quantized]")
+    """Two engines' numbers are exchanged."""
+    names = (f"label[{CELL}]", "label[digits-qnnpack-scripted_quantized]")
     rows = [_row(data, name) for name in names]
     rows[0]["findings"], rows[1]["findings"] = rows[1]["findings"], rows[0]["findings"]
 
@@ -392,7 +392,7 @@ def a_part_is_of_another_split(both: list[Record]) -> list[Record]:
     return [both[0], both[1].model_copy(update={"shard": "2/3"})]
 
 
-@part("different things of the inputs of digits")
+@part("different things of the inputs of deit_base")
 def a_part_has_other_weights(both: list[Record]) -> list[Record]:
     """One machine had a checkpoint of its own."""
     inputs = [row.model_copy(update={"weights_digest": "00"}) for row in both[1].inputs]

@@ -46,6 +46,7 @@ PROCESS_GROWTH = 1.25
 # which a scripted module is profiled and specialized. They cannot be repeated within a pair, and both sides load at
 # once, so that the guard is loose.
 START_GROWTH = 2.0
+_START_FLOOR = 0.002  # seconds that are added to both: what takes less is nobody's wait, and mostly noise
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _undisturbed(of: Sequence[float], per: Sequence[float]) -> float:
 
 def _growth(old: Sequence[float], new: Sequence[float]) -> float:
     """Return how much longer it took altogether; 1 where a side does not say."""
-    return sum(new) / sum(old) if old and new else 1.0
+    return (sum(new) + _START_FLOOR) / (sum(old) + _START_FLOOR) if old and new else 1.0
 
 
 def interval(pairs: Sequence[PairRatio]) -> tuple[float, float, float]:

@@ -130,9 +130,9 @@ def field_items(claim: Claim, plan: Plan) -> list[field.FieldItem]:
 
 def claim_of(marker: pytest.Mark) -> Claim:
     """Return the claim that a marker names."""
-    claims = read_claims()
-    if marker.args[0] not in claims:
-        raise pytest.UsageError(f"@pytest.mark.claim({marker.args[0]!r}): no such claim in fixtures/claims.toml")
+    claims, named = read_claims(), ", ".join(map(repr, marker.args))
+    if len(marker.args) != 1 or marker.args[0] not in claims:
+        raise pytest.UsageError(f"@pytest.mark.claim({named}): no such claim in fixtures/claims.toml")
     return claims[marker.args[0]]
 
 

@@ -8,6 +8,7 @@ and is one too. Scopes start in collection order, which `ordered` sets.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -46,6 +47,28 @@ class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is unt
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
+
+    def remove_node(self, node: Any) -> str | None:
+        """Put back what a crashed worker left, without the test that crashed it; return that test, if any.
+
+        xdist's own puts back all its scopes, finished ones too, and the test itself: the worker that comes instead
+        crashes likewise, or gets a scope of nothing to do and waits for ever.
+        """
+        units = self.assigned_work.pop(node)
+        left = [(scope, nodeid) for scope, unit in units.items() for nodeid, done in unit.items() if not done]
+        for scope, nodeid in left[1:]:
+            self.workqueue.setdefault(scope, {})[nodeid] = False
+        for other in self.assigned_work if left else ():
+            self._reschedule(other)
+        return left[0][1] if left else None
+
+    def _reschedule(self, node: Any) -> None:
+        """Give a worker more, if it is short of tests: at least two, since it runs one only once it knows the next."""
+        super()._reschedule(node)
+        while self.workqueue and not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            self._assign_work_unit(node)
+        if not self.workqueue and not node.shutting_down:
+            node.shutdown()  # once it has done what it has
 
 
 def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:

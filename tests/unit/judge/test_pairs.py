@@ -18,6 +18,7 @@ from vitgate.judge.pairs import (
     PAIRS_AT_MOST,
     PASS,
     PROCESS_GROWTH,
+    START_GROWTH,
     Timed,
     unmeasured,
     WALL_GROWTH,
@@ -26,6 +27,8 @@ from vitgate.judge.pairs import (
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
 from hypothesis import strategies as st  # noqa: E402  # likewise
+
+PAIR_OF_STARTS = ((0.1, (0.3, 0.1)), (0.3, (0.4, 0.4)))
 
 few = settings(max_examples=50, deadline=None)  # the time of one example on a busy machine says nothing
 factors = st.lists(st.floats(0.2, 5.0), min_size=1, max_size=PAIRS_AT_MOST)
@@ -76,6 +79,22 @@ def test_one_call_that_was_charged_for_time_it_did_not_run_hides_no_sleep():
     assert pair_ratio(timed(*[0.01] * 32), sleeps).wall > 2.5
 
 
+def test_loading_and_first_calls_grow_by_what_they_take_together():
+    old, new = (Timed((1.0,), (1.0,), (1.0,), load=(load,), first=first) for load, first in PAIR_OF_STARTS)
+
+    found = pair_ratio(old, new)
+
+    assert (found.load, found.first) == pytest.approx((3.0, 2.0), rel=0.1)
+    assert (judged([found] * 3).load, judged([found] * 3).first) == (found.load, found.first)
+
+
+def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing():
+    quick, slow = (Timed((1.0,), (1.0,), (1.0,), load=(seconds,)) for seconds in (1e-6, 1e-5))
+
+    assert pair_ratio(quick, slow).load == pytest.approx(1.0, abs=0.01)
+    assert pair_ratio(quick, slow).first == pair_ratio(timed(1.0), slow).load == 1.0
+
+
 @pytest.mark.parametrize("broken", [(), (0.0,), (math.nan,), (math.inf,), (-1.0,)])
 def test_a_pair_without_positive_times_never_counts(broken):
     for old, new in [(timed(*broken), timed(1.0)), (timed(1.0), timed(*broken))]:
@@ -117,7 +136,10 @@ def test_too_few_pairs_are_no_verdict():
     assert unmeasured("not comparable", "why").note == "why"
 
 
-@pytest.mark.parametrize("guard, limit", [("wall", WALL_GROWTH), ("process", PROCESS_GROWTH)])
+@pytest.mark.parametrize(
+    "guard, limit",
+    [("wall", WALL_GROWTH), ("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
+)
 def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
     shown, not_shown = (pairs(0.5, **{guard: factor * limit})[0] for factor in (1.1, 0.9))
     always, mostly, half = [shown] * 8, [*[shown] * 5, *[not_shown] * 3], [*[shown] * 4, *[not_shown] * 4]

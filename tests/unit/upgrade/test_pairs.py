@@ -168,6 +168,8 @@ def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path
         process.stdin.close()
         status = process.wait(DEADLINE)
 
+    starts = [(loaded["load"][name], loaded["first"][name]) for name in ("a", "b")]
+    assert {(len(load["process"]), len(first["process"])) for load, first in starts} == {(1, 4)}
     assert loaded["torch"] == torch.__version__ and loaded["failed"] == {}
     assert set(loaded["seconds"]) == {"a", "b"} and pinned == {"pinned": True}
     for found in times.values():
@@ -280,6 +282,14 @@ def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(side, compare, inje
     found = compare(side(), side("--inject", injection))["one"]
 
     assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
+
+
+def test_what_is_slow_at_the_start_alone_is_found(real, side, compare):
+    first = compare(side(), side("--inject", "first:20.0"))["one"]
+    load = compare(real(), real("--inject", "load:9.0"))["scripted"]
+
+    assert first.word == "regressed" and "CPU time of the first calls grew" in first.note, first
+    assert load.word == "regressed" and "CPU time of loading grew" in load.note, load
 
 
 def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(side, compare):
