@@ -28,6 +28,8 @@ class Case(Strict):
 
     `model` is a name of timm's registry, or `VisionTransformer` for a model built from `arguments` alone.
     `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
+    `arithmetic` is what every saved graph of the model computes, in the words of `vitgate.run.arithmetic`.
+    `anchor` names the float model's logits of made-up pictures, for the weights that are `trained` or stand in.
     `heldout` names the labelled pictures of the accuracy claim (npz: images uint8 [N, H, W], labels uint8 [N]).
     """
 
@@ -37,6 +39,8 @@ class Case(Strict):
     arguments: dict[str, Any] = {}
     input: tuple[int, int, int]
     files: str
+    arithmetic: dict[str, int]
+    anchor: str
     preprocessing: Literal["tutorial", "digits"]
     checkpoint: CheckpointRow | None = None
     standin: str | None = None

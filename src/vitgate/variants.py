@@ -11,6 +11,7 @@ from typing import get_args, Literal
 
 VariantName = Literal["original", "scripted", "scripted_quantized", "optimized", "lite", "lite_frozen"]
 Stage = Literal[
+    "set_engine",
     "create_model",
     "script",
     "quantize_dynamic",

@@ -84,8 +84,12 @@ class Observations:
         """
         return self._get("outputs", cell.evidence_name, cell)
 
+    def anchor(self, cell: Cell) -> Evidence:
+        """Return `logits` float32 [N, classes] of the made-up pictures of `vitgate.inputs.anchor`."""
+        return self._get("anchor", cell.evidence_name, cell)
+
     def readback(self, cell: Cell) -> Evidence:
-        """Return what the file's weights are, read back and compared with the original's."""
+        """Return what the file's weights and its graph are, read back and compared with the original's."""
         return self._get("readback", cell.evidence_name, cell)
 
     def lite_info(self, cell: Cell) -> Evidence:
@@ -143,6 +147,7 @@ class Workbench(Observations):
             "call": self._call,
             "build": self._build,
             "outputs": self._outputs,
+            "anchor": self._anchor,
             "readback": self._readback,
             "lite_info": self._lite_info,
             "warmed": self._warmed,
@@ -273,6 +278,16 @@ class Workbench(Observations):
                 return evidence
             self._cache.drop(key)  # this machine computes something else now: what was kept proves nothing
             return self._observed(cell, run)
+
+    def _anchor(self, cell: Cell) -> Evidence:
+        import torch
+
+        from vitgate.build.stages import engine_set
+        from vitgate.inputs.anchor import made_up_pictures
+
+        pictures = torch.from_numpy(made_up_pictures(read_cases()[cell.case]))
+        with engine_set(cell.engine):
+            return Evidence(arrays={"logits": self.runnable(cell)(pictures).numpy()})
 
     def _observed(self, cell: Cell, run: Runnable) -> Evidence:
         arrays = {"logits": self._logits(cell, run, slice(None)), "again": self._logits(cell, run, slice(0, 1))}

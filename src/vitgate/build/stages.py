@@ -54,15 +54,24 @@ def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
 def engine_set(engine: Engine) -> Iterator[None]:
     """Make `engine` the quantized backend within the block, on one thread.
 
+    ClaimFailed (`failed at set_engine`) where PyTorch has another one then, or when the block is left.
     qnnpack and XNNPACK have a thread pool of their own, which only `set_num_threads` holds to one thread.
     """
     torch.set_num_threads(1)
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     try:
+        _require(engine)
         yield
+        _require(engine)
     finally:
         torch.backends.quantized.engine = before
+
+
+def _require(engine: Engine) -> None:
+    if torch.backends.quantized.engine != engine:
+        message = f"{engine} was set, PyTorch has {torch.backends.quantized.engine}"
+        raise ClaimFailed(Outcome("failed at", "set_engine", message=message))
 
 
 def architecture(case: Case, **extra: Any) -> nn.Module:

@@ -81,7 +81,7 @@ def margins(logits: Array, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.floa
 
 
 def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
-    """Return accuracy, the lower end of the 95% interval of its change against `reference`, and top-1 agreement.
+    """Return accuracy, the lower end of the 95% interval of its change against `reference`, top-1 agreement, and SQNR.
 
     The change is of paired proportions on the same pictures; the interval is Agresti and Min's (2005) adjusted Wald
     interval, which keeps its coverage where few pictures change.
@@ -98,6 +98,7 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
         Finding("accuracy", float(np.mean(right)), "1"),
         Finding("accuracy_change_low", _paired_low(gained, lost, len(labels)), "1", against="original", note=note),
         Finding("agreement", agreement, "1", against="original"),
+        Finding("sqnr", sqnr(reference, other), "dB", against="original"),
     )
 
 

@@ -58,6 +58,18 @@ def repeated(outputs: Evidence) -> Finding:
     return Finding("difference_on_repeat", float(np.max(np.abs(first - again))) if same else math.nan, "logits")
 
 
+def anchor(logits: Array, committed: Array | None) -> tuple[Finding, ...]:
+    """Return whether the float model's logits are numbers, and how far they are from the committed ones.
+
+    `committed` is None for weights for which nobody has committed any.
+    """
+    found = (Finding("finite", float(logits.size > 0 and bool(np.isfinite(logits).all())), "1"),)
+    if committed is None:
+        return found
+    note = f"shapes {committed.shape} and {logits.shape}" if committed.shape != logits.shape else ""
+    return (*found, Finding("sqnr", sqnr(committed, logits), "dB", against="committed", note=note))
+
+
 def sizes(own: Evidence, scripted: Evidence, parent: Evidence | None) -> tuple[Finding, ...]:
     """Return bytes, the reduction against the scripted file, and the ratio to a quantized parent's file.
 

@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vitgate.run.arithmetic import arithmetic
+
 Seen = dict[str, tuple[torch.Tensor, "LinearReadback"]]
 """By layer, the packed weights read last and what they came to: the same bits in another file need no second look."""
 
@@ -77,6 +79,7 @@ class Readback:
     `copies` is how many raw records there are of each quantized weight, (smallest, largest): (2, 2) in a doubled file.
     `unreadable` names packed objects whose contents could not be got back; never empty silently.
     `count` is the number of original parameters compared.
+    `arithmetic` counts what the graph computes beside its weights, see `vitgate.run.arithmetic`.
     """
 
     layers: tuple[LinearReadback, ...]
@@ -90,6 +93,7 @@ class Readback:
     copies: tuple[int, int]
     unreadable: tuple[str, ...]
     count: int
+    arithmetic: dict[str, int]
 
 
 @dataclass
@@ -118,7 +122,8 @@ def read_back(
     Raises what `torch.jit.load` raises, where this PyTorch cannot read the file.
     """
     module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
-    stored = _from_graph(module) if frozen else _from_modules(module, linears)
+    graph = executed_graph(module)
+    stored = _from_graph(module, graph) if frozen else _from_modules(module, linears)
     layers, pool = _read_layers(stored, original, linears, {} if seen is None else seen, by_name=not frozen)
     found, out_of_order, extra = _match(stored, original, by_name=not frozen)
     packed = {f"{layer.name}.weight" for layer in layers if layer.quantized}
@@ -135,6 +140,7 @@ def read_back(
         copies=copies,
         unreadable=tuple(stored.unreadable),
         count=len(original),
+        arithmetic=arithmetic(walk(graph)),
     )
 
 
@@ -160,9 +166,9 @@ def _from_modules(module: torch.jit.ScriptModule, linears: Sequence[str]) -> _St
     return stored
 
 
-def _from_graph(module: torch.jit.ScriptModule) -> _Stored:
+def _from_graph(module: torch.jit.ScriptModule, graph: Any) -> _Stored:
     stored = _Stored()
-    for node in walk(executed_graph(module)):
+    for node in walk(graph):
         operands = [_constant(value, module) for value in node.inputs()]
         tensors = [operand for operand in operands if isinstance(operand, torch.Tensor)]
         for operand in operands:

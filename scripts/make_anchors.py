@@ -1,0 +1,44 @@
+"""Make the float models' logits of made-up pictures, `fixtures/anchors/CASE.npz`, or compare this PyTorch with them.
+
+    python scripts/make_anchors.py           writes them
+    python scripts/make_anchors.py --check   prints how far this PyTorch on this machine is from them
+
+Running it again accepts whatever the installed PyTorch and timm compute now: only after the change was understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+
+from vitgate.cases import Cell, read_cases
+from vitgate.inputs.anchor import commit_logits, committed_logits
+from vitgate.judge.compare import sqnr
+from vitgate.plan import make_plan
+from vitgate.workbench import Workbench
+
+
+def main() -> None:
+    """Write, or only compare."""
+    parser = argparse.ArgumentParser(description="make or check the float models' committed logits")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    for case in read_cases().values():
+        with tempfile.TemporaryDirectory() as folder:
+            weights = "standin" if case.standin else "auto"
+            session, cache = Path(folder), str(Path(folder) / "cache")
+            plan = make_plan(
+                cases=[case.id], engines=[], weights=weights, assets=None, session=session, artifact_cache=cache
+            )
+            cell = Cell(case.id, torch.backends.quantized.engine, "original")
+            logits = Workbench(plan).anchor(cell).demand().arrays["logits"]
+        if not options.check:
+            commit_logits(case, logits)
+        print(f"torch {torch.__version__}: {case.id} {sqnr(committed_logits(case), logits):.1f} dB")
+
+
+if __name__ == "__main__":
+    main()
