@@ -28,7 +28,7 @@ class Case(Strict):
 
     `model` is a name of timm's registry, or `VisionTransformer` for a model built from `arguments` alone.
     `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
-    `arithmetic` is what every saved graph of the model computes, in the words of `vitgate.run.arithmetic`.
+    `arithmetic` is what the graph of the model computes, in the words of `vitgate.run.arithmetic`.
     `anchor` names the float model's logits of made-up pictures, for the weights that are `trained` or stand in.
     `heldout` names the labelled pictures of the accuracy claim (npz: images uint8 [N, H, W], labels uint8 [N]).
     """
@@ -79,6 +79,13 @@ class Cell:
     def at(self, variant: VariantName) -> Cell:
         """Return the cell of the same case and engine at another variant."""
         return Cell(self.case, self.engine, variant)
+
+    @property
+    def arithmetic(self) -> dict[str, int]:
+        """What the cell's saved graph computes: the case's, with the convolution that the mobile optimizer packs."""
+        optimized = any("optimize_for_mobile" in cell.form.stages for cell in self.lineage())
+        case = read_cases()[self.case].arithmetic
+        return {f"prepacked {word}" if optimized and word == "conv2d" else word: case[word] for word in case}
 
     @property
     def parent(self) -> Cell | None:

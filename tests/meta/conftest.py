@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from vitgate.engines import Engine
 
 from .harness import Baseline, clean_run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the faults at full size, which take minutes."""
+    parser.addoption("--full-size", action="store_true", help="inject faults into DeiT-Base too (some minutes, 4 GB)")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the faults at full size out of a run that does not ask for them."""
+    wanted = config.getoption("--full-size", default=False)
+    return True if collection_path.name == "test_full_size.py" and not wanted else None
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The gate under test, in one process: the real workbench and the real conformance tests on the small case.
+"""The gate under test, in one process: the real workbench and the real conformance tests, on the small case by default.
 
 A `Baseline` is a clean run whose evidence stays on disk. A `Scene` starts from a copy of that evidence, so that a fault
 costs only what it changes. Judging calls the functions of `tests/conformance` themselves and the plugin's own settling.
@@ -7,6 +7,7 @@ Latency samples are made up: no busy neighbour may decide a test of the gate.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import shutil
@@ -19,7 +20,7 @@ from typing import Any, cast
 
 import pytest
 
-from vitgate.cases import Cell
+from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder
 from vitgate.engines import Engine
 from vitgate.evidence import Evidence
@@ -35,7 +36,9 @@ from vitgate.run.environment import machine
 from vitgate.variants import VariantName, VARIANTS
 from vitgate.workbench import Observations, Workbench
 
-CASE = "digits"
+CASE = "digits"  # the smallest case
+FULL_SIZE = "deit_base"
+RATIOS = {CASE: 1.0, FULL_SIZE: 0.5}  # made-up latencies to the original's, within every window, the original's aside
 GIVEN = (str(fixtures_folder() / "field" / "2.12.1"),)  # stands for a folder that a user names with --field
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 STOPPED = ("failed at", "blocked by")
@@ -153,6 +156,7 @@ class Baseline:
     """A run with nothing injected: its plan, the rows of all claims, and the table that it measured."""
 
     plan: Plan
+    case: str
     engine: Engine
     rows: Rows
     table: str
@@ -163,22 +167,25 @@ class Baseline:
         return Path(self.plan.session) / "evidence"
 
 
-def clean_run(engine: Engine, folder: Path) -> Baseline:
-    """Build and judge everything about the small case under one engine; its own table is the accepted one."""
-    plan = _plan(engine, folder)
+def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
+    """Build and judge everything about a case under one engine; its own table is the accepted one."""
+    plan = _plan(case, engine, folder)
     bench = Workbench(plan)
-    runs = [variant for variant in VARIANTS if bench.outputs(Cell(CASE, engine, variant)).outcome is None]
-    bench.store.get("latency", f"{CASE}-{engine}", lambda: Evidence({name: samples(1.0) for name in runs}))
-    table_check = Check(read_claims()["table"], Cell(CASE, engine, "original"), bench, read_tolerances(), machine())
+    runs = [variant for variant in VARIANTS if bench.outputs(Cell(case, engine, variant)).outcome is None]
+    made_up = {name: samples(RATIOS[case]) for name in runs} | {"original": samples(1.0)}
+    bench.store.get("latency", f"{case}-{engine}", lambda: Evidence(made_up))
+    table_check = Check(read_claims()["table"], Cell(case, engine, "original"), bench, read_tolerances(), machine())
     table = render(tables.own_table(table_check))
     with pytest.MonkeyPatch.context() as patch:
-        accept(table, engine, folder, patch)
-        return Baseline(plan, engine, judge_all(bench, engine), table)
+        accept(table, case, engine, folder, patch)
+        return Baseline(plan, case, engine, judge_all(bench, case, engine), table)
 
 
-def _plan(engine: Engine, folder: Path) -> Plan:
-    cache = str(folder / "cache")
-    return make_plan(cases=[CASE], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=cache)
+def _plan(case: str, engine: Engine, folder: Path) -> Plan:
+    cache, weights = str(folder / "cache"), "standin" if read_cases()[case].standin else "auto"
+    return make_plan(
+        cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache
+    )
 
 
 def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[str, Any]:
@@ -192,17 +199,17 @@ def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[s
     }
 
 
-def accept(table: str, engine: Engine, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make this the accepted table of the small case under that engine."""
-    path = folder / "tables" / f"{CASE}-{engine}.txt"
+def accept(table: str, case: str, engine: Engine, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make this the accepted table of the case under that engine."""
+    path = folder / "tables" / f"{case}-{engine}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(table, encoding="utf-8")
     patch.setattr(tables, "fixtures_folder", lambda: folder)
 
 
-def judge_all(bench: Workbench, engine: Engine) -> Rows:
-    """Judge every claim about the small case under that engine, and every claim about no cell."""
-    rows = [judge(test, subject, cell, bench) for test in claim_tests() for subject, cell in test.at(engine)]
+def judge_all(bench: Workbench, case: str, engine: Engine) -> Rows:
+    """Judge every claim about the case under that engine, and every claim about no cell."""
+    rows = [judge(test, subject, cell, bench) for test in claim_tests() for subject, cell in test.at(engine, case)]
     return {row.name: row for row in rows}
 
 
@@ -221,17 +228,22 @@ class Scene:
     def __post_init__(self) -> None:
         """Copy the evidence, and accept the clean run's table."""
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
-        self.bench = Workbench(_plan(self.clean.engine, self.folder))
+        self.bench = Workbench(_plan(self.case, self.clean.engine, self.folder))
         self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
         self.accept(self.clean.table)
 
+    @property
+    def case(self) -> str:
+        """The case that the scene is about."""
+        return self.clean.case
+
     def cell(self, variant: VariantName) -> Cell:
         """Return the cell of this scene at that variant."""
-        return Cell(CASE, self.clean.engine, variant)
+        return Cell(self.case, self.clean.engine, variant)
 
     def accept(self, table: str) -> None:
         """Make this the accepted table."""
-        accept(table, self.clean.engine, self.folder, self.patch)
+        accept(table, self.case, self.clean.engine, self.folder, self.patch)
 
     def forget(self, kind: str, name: str) -> None:
         """Drop one piece of evidence, so that it is made anew."""
@@ -241,7 +253,7 @@ class Scene:
     def rebuild(self, variant: VariantName) -> None:
         """Drop all evidence of a variant and of everything made from it, apart from the latency."""
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
-            for kind in ("build", "outputs", "readback", "lite_info", "diagnosis"):
+            for kind in ("build", "outputs", "anchor", "readback", "lite_info", "diagnosis"):
                 self.forget(kind, self.cell(name).evidence_name)
 
     def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:
@@ -253,6 +265,26 @@ class Scene:
         def apply(name: str, module: Any, cell: Cell) -> Any:
             made = real(name, module, cell)
             return change(made) if (name, cell.variant) == (stage, variant) else made
+
+        self.patch.setattr(graph, "_apply", apply)
+        self.rebuild(variant)
+
+    def original(self, change: Callable[[Any], Any]) -> None:
+        """Change the eager model, from which all variants are made anew."""
+        model = change(copy.deepcopy(self.bench.model(self.case)))
+        self.bench._models[self.case] = model
+        self.rebuild("original")
+
+    def raising(self, stage: str, variant: VariantName) -> None:
+        """Let a stage of that variant raise before it does anything."""
+        from vitgate.build import graph
+
+        real = graph._apply
+
+        def apply(name: str, module: Any, cell: Cell) -> Any:
+            if (name, cell.variant) == (stage, variant):
+                raise RuntimeError(f"{stage} is gone")
+            return real(name, module, cell)
 
         self.patch.setattr(graph, "_apply", apply)
         self.rebuild(variant)
@@ -300,7 +332,7 @@ class Scene:
 
     def latency(self, variant: VariantName, rows: Mapping[str, Any]) -> None:
         """Give a variant other samples."""
-        self.values("latency", f"{CASE}-{self.clean.engine}", **{variant: dict(rows)})
+        self.values("latency", f"{self.case}-{self.clean.engine}", **{variant: dict(rows)})
 
     def row(self, variant: VariantName, column: str, text: str) -> None:
         """Change one entry of the accepted table."""
@@ -317,7 +349,7 @@ class Scene:
         rows = []
         for test in claim_tests():
             own = replace(test, function=self.tests.get(test.claim.id, test.function))
-            rows += [judge(own, subject, cell, self.bench) for subject, cell in own.at(self.clean.engine)]
+            rows += [judge(own, subject, cell, self.bench) for subject, cell in own.at(self.clean.engine, self.case)]
         return {row.name: row for row in rows}
 
 

@@ -20,6 +20,7 @@ from vitgate.evidence import Evidence, Store
 from vitgate.field import committed
 from vitgate.judge.claims import read_claims, read_sentences
 from vitgate.judge.deviations import Deviation, read_deviations
+from vitgate.judge.lock import lock_of, loosened, read_lock
 from vitgate.judge.table import render
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.plugin import settling, tables
@@ -28,6 +29,7 @@ from vitgate.variants import VARIANTS
 from vitgate.workbench import Observations
 
 from . import harness
+from .declared import holds_where_declared, too_wide
 from .harness import claim_tests, CONFORMANCE, judge, samples
 from .processes import run_pytest
 
@@ -102,6 +104,12 @@ def test_deviation_is_bounded_explained_and_reviewed(row: Deviation) -> None:
 
 
 @pytest.mark.parametrize("row", DEVIATIONS, ids=lambda row: row.id)
+def test_deviation_is_no_wider_than_what_it_explains(row: Deviation) -> None:
+    assert holds_where_declared(row) == []
+    assert not too_wide(row)
+
+
+@pytest.mark.parametrize("row", DEVIATIONS, ids=lambda row: row.id)
 def test_deviation_is_about_cells_that_exist(row: Deviation) -> None:
     assert [name for name in row.claims if not row.reaches(read_claims()[name])] == []
     subjects = {subject for test in claim_tests() for engine in ENGINES for subject, _ in test.at(engine)}
@@ -117,6 +125,12 @@ def test_tolerance_is_explained_and_tight(row: Tolerance) -> None:
     assert row.reason.strip() and row.measured.strip()
     bounds = [bound for bound in (row.lower, row.upper) if bound is not None]
     assert bounds and max(abs(bound) for bound in bounds) < 1e10, "a bound that nothing reaches bounds nothing"
+
+
+def test_no_tolerance_was_loosened_without_a_reason() -> None:
+    rows = lock_of(TOLERANCES)
+    assert loosened(rows, read_lock()) == []
+    assert rows == read_lock(), "run scripts/lock_tolerances.py"
 
 
 WEIGHTS = {"standin", "pretrained", "file"}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from vitgate.engines import Engine
-from vitgate.judge.claims import read_claims
+from vitgate.judge.claims import Claim, read_claims
+from vitgate.variants import STAGES
 
 from .faults import catalogue, Fault
-from .harness import Baseline, CASE, red, Rows, Scene, stopped
+from .harness import Baseline, red, Scene, stopped
 
 Clean = Callable[[Engine], Baseline]
 
@@ -25,31 +26,39 @@ def test_clean_run_is_green(baseline: Clean, engine: Engine) -> None:
 
 @pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.id)
 def test_fault_is_found(fault: Fault, baseline: Clean, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clean = baseline(fault.engine)
-    scene = Scene(clean, tmp_path, monkeypatch)
+    assert_found(fault, Scene(baseline(fault.engine), tmp_path, monkeypatch))
+
+
+def assert_found(fault: Fault, scene: Scene) -> None:
+    """Inject the fault: what it says turns red, and nothing else does."""
+    __tracebackhide__ = True
     fault.inject(scene)
     rows = scene.rows()
-    wanted = _wanted(fault, clean)
-    assert wanted - red(rows) == set(), f"{fault.what} Not found."
+    wanted = _wanted(fault, scene.clean)
+    assert {name: rows[name].findings for name in wanted - red(rows)} == {}, f"{fault.what} Not found."
     others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in fault.may}
     assert others == {}, f"{fault.what} Something else turned red."
-    said = {name: _text(rows, name) for name in wanted}
+    said = {name: f"{rows[name].outcome} {rows[name].error} {rows[name].message}" for name in wanted}
     assert not said or any(fault.says in text for text in said.values()), said
-
-
-def _text(rows: Rows, name: str) -> str:
-    return f"{rows[name].error} {rows[name].message}"
+    assert not said or not fault.stage or any(rows[name].outcome == f"failed at {fault.stage}" for name in said), said
 
 
 def _wanted(fault: Fault, clean: Baseline) -> set[str]:
     """Return the names of the claims that must turn red; a cell that is never built here has none."""
-    prefix = f"{CASE}-{fault.engine}-"
+    claims = read_claims()
     names = {
-        f"{claim}[{prefix if read_claims()[claim].per == 'cell' else ''}{subject}]"
+        f"{claim}[{_subject(claims[claim], subject, clean)}]"
         for claim, subjects in fault.reds.items()
         for subject in subjects
+        if clean.case in (claims[claim].cases or (clean.case,))
     }
     return names if fault.everywhere else names - stopped(clean.rows)
+
+
+def _subject(claim: Claim, subject: str, clean: Baseline) -> str:
+    if claim.per == "cell":
+        return f"{clean.case}-{clean.engine}-{subject}"
+    return subject.format(case=clean.case, engine=clean.engine)
 
 
 def test_children_of_a_failed_build_are_blocked_by_it(
@@ -72,6 +81,11 @@ def test_children_of_a_failed_build_are_blocked_by_it(
 @pytest.mark.parametrize("claim", list(read_claims()))
 def test_every_claim_has_a_fault(claim: str) -> None:
     assert [fault.id for fault in catalogue() if claim in fault.reds]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_a_fault(stage: str) -> None:
+    assert [fault.id for fault in catalogue() if fault.stage == stage]
 
 
 def test_faults_are_named_once_and_described() -> None:

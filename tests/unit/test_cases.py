@@ -16,6 +16,8 @@ def case_text(**fields: str) -> str:
         "model": '"m"',
         "input": "[3, 8, 8]",
         "files": '"a"',
+        "arithmetic": "{ attention = 1 }",
+        "anchor": '"a.npz"',
         "preprocessing": '"digits"',
         **fields,
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+_CONVOLUTIONS = {"aten::conv2d": "conv2d", "prepacked::conv2d_clamp_run": "prepacked conv2d"}
 _CASTS = {"aten::to", "aten::_autocast_to_reduced_precision"}
 _ATTENTION = {"aten::scaled_dot_product_attention": "scale", "aten::softmax": "dtype"}  # fused, and written out
 
@@ -19,8 +20,9 @@ _ATTENTION = {"aten::scaled_dot_product_attention": "scale", "aten::softmax": "d
 def arithmetic(graph_nodes: Any) -> dict[str, int]:
     """Count what the nodes of an executed graph compute, by words that are the same for every form of the model.
 
-    `layer_norm eps=1e-06`, `gelu none`, `attention`, with its scale or dtype where it has one of its own, and `cast to
-    float16` for every conversion to anything but float32. Other operators are not listed.
+    `conv2d`, or `prepacked conv2d` after the mobile optimizer; `layer_norm eps=1e-06`; `gelu none`; `attention`, with
+    its scale or dtype where it has one of its own; `cast to float16` for every conversion to anything but float32.
+    Other operators are not listed.
     """
     words = (_words(node) for node in graph_nodes)
     return dict(sorted(Counter(word for word in words if word).items()))
@@ -32,6 +34,8 @@ def _words(node: Any) -> str:
         return f"layer_norm eps={_given(node, 'eps'):g}"
     if kind == "aten::gelu":
         return f"gelu {_given(node, 'approximate')}"
+    if kind in _CONVOLUTIONS:
+        return _CONVOLUTIONS[kind]
     if kind in _ATTENTION:
         name = _ATTENTION[kind]
         value = _given(node, name)

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from typing import Any
 
 from vitgate.errors import MachineError
@@ -13,8 +14,9 @@ from vitgate.errors import MachineError
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate")
 
 
+@cache  # every settled claim asks, and looking them up takes tens of milliseconds
 def packages() -> dict[str, str]:
-    """Return the installed versions of the packages that can change an outcome."""
+    """Return the installed versions of the packages that can change an outcome; one dictionary, not to be changed."""
     found = {}
     for name in PACKAGES:
         try:

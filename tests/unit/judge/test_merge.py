@@ -35,8 +35,11 @@ def part(whole: Record, index: int, of: int) -> Record:
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_the_shards_of_a_run_make_the_run(version, count):
+def test_the_shards_of_a_run_make_the_run(version, count, monkeypatch):
     whole = release(version)
+    names = [row.name for row in whole.claims]  # claims that were added since its run are not what this is about
+    monkeypatch.setattr("vitgate.judge.merge.expected_claims", lambda *_: names)
+    monkeypatch.setattr("vitgate.judge.merge.read_claims", lambda: {})
     shards = [part(whole, index, count) for index in range(count)]
 
     merged = merge(shards[::-1])

@@ -1,0 +1,26 @@
+"""Lock the bounds of `fixtures/tolerances.toml` as they are explained now, in `fixtures/tolerances.lock.json`.
+
+    python scripts/lock_tolerances.py
+
+A row that admits more than before and says the same words about it is refused.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from vitgate.judge.lock import lock_of, lock_path, loosened, read_lock, write_lock
+from vitgate.judge.tolerances import read_tolerances
+
+
+def main() -> None:
+    """Write the lock, or say which rows lack a reason."""
+    rows = lock_of(read_tolerances().rows())
+    wider = loosened(rows, read_lock() if lock_path().exists() else {})
+    if wider:
+        sys.exit(f"loosened without a new reason or measurement: {', '.join(wider)}")
+    write_lock(rows)
+
+
+if __name__ == "__main__":
+    main()

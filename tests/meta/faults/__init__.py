@@ -1,0 +1,13 @@
+"""The faults that the gate must find: each injects one thing that has gone wrong in the field or could.
+
+The modules are named after the place where a fault sits. To add one, open the module of that place, write a function
+that takes the `Scene`, and decorate it with what must turn red; `catalogue.py` says how.
+"""
+
+from . import artifacts, calls, data, field, judging, latency, lite, model, preprocessing, quantization, runtime, table
+from .catalogue import catalogue, Fault
+
+__all__ = [
+    "artifacts", "calls", "catalogue", "data", "Fault", "field", "judging", "latency", "lite", "model", "preprocessing",
+    "quantization", "runtime", "table",
+]  # fmt: skip

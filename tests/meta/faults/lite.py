@@ -1,0 +1,125 @@
+"""Faults of the files for the lite interpreter: their parent, their operators, their bytecode, the mobile optimizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vitgate.build import graph
+
+from ..harness import Scene
+from .catalogue import fault, LITE, MADE_FROM_INT8, TABLE
+from .layers import AndFloor
+
+FROZEN = ("lite_frozen",)
+
+
+@fault(
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, weights=FROZEN,
+    size=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
+)  # fmt: skip
+def lite_file_not_frozen(scene: Scene) -> None:
+    """The lite file was saved without freezing: torch.jit.load takes it, the lite interpreter does not."""
+    scene.after("freeze", "lite_frozen", lambda frozen: _parent(scene))
+
+
+def _parent(scene: Scene) -> Any:
+    return torch.jit.load(scene.bench.artifact(scene.cell("scripted_quantized")).demand().values["path"])
+
+
+@fault(
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN,
+    lite_bytecode=FROZEN, lite_operators=FROZEN, size=FROZEN, table=TABLE, may=("weights", "arithmetic"),
+)  # fmt: skip
+def lite_file_without_bytecode(scene: Scene) -> None:
+    """The file for the lite interpreter was saved as any other: it holds code, and no bytecode."""
+    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", lambda module, path: module.save(str(path)))
+    scene.rebuild("lite_frozen")
+
+
+@fault(
+    weights=FROZEN, size=FROZEN, logits_original=FROZEN, logits_parent=FROZEN, accuracy=FROZEN, lite_operators=FROZEN,
+    table=TABLE,
+)  # fmt: skip
+def lite_file_of_the_float_model(scene: Scene) -> None:
+    """The lite file was made from the scripted model that is not quantized."""
+    model = scene.bench.model(scene.case)
+    scene.after("freeze", "lite_frozen", lambda frozen: torch.jit.freeze(torch.jit.script(model)))
+
+
+@fault(arithmetic=("lite",), may=("logits_parent",), says="prepacked")
+def lite_file_of_the_wrong_parent(scene: Scene) -> None:
+    """The lite file was made from the quantized module instead of the optimized one."""
+
+    def save(module: Any, path: Path) -> None:
+        torch.jit.freeze(_parent(scene))._save_for_lite_interpreter(str(path))
+
+    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", save)
+    scene.rebuild("lite")
+
+
+@fault(lite_operators=LITE, says="aten::floor", may=("weights", "size"))
+def operator_outside_the_list(scene: Scene) -> None:
+    """The model needs one operator more than the runtimes in the field have."""
+
+    def change(model: Any) -> Any:
+        model.head_drop = AndFloor(model.head_drop)
+        return model
+
+    scene.after("quantize_dynamic", "scripted_quantized", change)
+
+
+@fault(lite_bytecode=FROZEN)
+def bytecode_too_new(scene: Scene) -> None:
+    """A release writes a bytecode version that no runtime in the field reads."""
+    scene.values("lite_info", str(scene.cell("lite_frozen")), bytecode_version=10)
+
+
+@fault(lite_bytecode=FROZEN)
+def bytecode_too_old(scene: Scene) -> None:
+    """A file has a bytecode version that runtimes in the field no longer read."""
+    scene.values("lite_info", str(scene.cell("lite_frozen")), bytecode_version=3)
+
+
+@fault(lite_operators=FROZEN, says="0 operators")
+def operators_unknown(scene: Scene) -> None:
+    """A file says of no operator that it needs it: the list was not read."""
+    scene.values("lite_info", str(scene.cell("lite_frozen")), operators=[])
+
+
+# A stage fails
+
+
+def _without(variants: tuple[str, ...], *also: str) -> dict[str, tuple[str, ...]]:
+    """Return what turns red where these variants, lite ones among them, cannot be built."""
+    claims = ("build", "label", "repeatable", "logits_original", "logits_parent", "weights", "arithmetic", "accuracy")
+    lite = tuple(name for name in variants if name in LITE)
+    return {**{claim: variants for claim in (*claims, "size", "latency")}, **{claim: lite for claim in also}}
+
+
+_LITE_CLAIMS = ("lite_bytecode", "lite_operators")
+
+
+@fault(table=TABLE, stage="freeze", **_without(FROZEN, *_LITE_CLAIMS))
+def freezing_raises(scene: Scene) -> None:
+    """A release in which torch.jit.freeze raises."""
+    scene.raising("freeze", "lite_frozen")
+
+
+@fault(table=TABLE, stage="save_for_lite_interpreter", **_without(FROZEN, *_LITE_CLAIMS))
+def saving_for_lite_raises(scene: Scene) -> None:
+    """A release without the private call that saves bytecode."""
+
+    def save(module: Any, path: Path) -> None:
+        raise AttributeError("no attribute '_save_for_lite_interpreter'")
+
+    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", save)
+    scene.rebuild("lite_frozen")
+
+
+@fault(everywhere=True, may=("table",), stage="optimize_for_mobile", **_without(MADE_FROM_INT8[:2], *_LITE_CLAIMS))
+def optimizer_raises(scene: Scene) -> None:
+    """The mobile optimizer fails in another way than is declared of any release."""
+    scene.raising("optimize_for_mobile", "optimized")
