@@ -169,6 +169,7 @@ class Baseline:
 
 def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
     """Build and judge everything about a case under one engine; its own table is the accepted one."""
+    forget_classes()
     plan = _plan(case, engine, folder)
     bench = Workbench(plan)
     runs = [variant for variant in VARIANTS if bench.outputs(Cell(case, engine, variant)).outcome is None]
@@ -179,6 +180,15 @@ def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
     with pytest.MonkeyPatch.context() as patch:
         accept(table, case, engine, folder, patch)
         return Baseline(plan, case, engine, judge_all(bench, case, engine), table)
+
+
+def forget_classes() -> None:
+    """Forget the classes that TorchScript has made here: it numbers the names of later ones, and files grow by them."""
+    import torch
+
+    torch._C._jit_clear_class_registry()
+    torch.jit._recursive.concrete_type_store = torch.jit._recursive.ConcreteTypeStore()
+    torch.jit._state._clear_class_state()
 
 
 def _plan(case: str, engine: Engine, folder: Path) -> Plan:
@@ -227,6 +237,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         """Copy the evidence, and accept the clean run's table."""
+        forget_classes()
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
         self.bench = Workbench(_plan(self.case, self.clean.engine, self.folder))
         self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing

@@ -20,10 +20,10 @@ _PRIME = 2_654_435_761  # Knuth's multiplicative hash: neighbouring numbers fall
 
 
 def made_up_pictures(case: Case) -> npt.NDArray[np.float32]:
-    """Return `PICTURES` pictures, float32 [N, C, H, W] of -1 to 1 in steps of 1/128: noise that is the same everywhere."""
+    """Return `PICTURES` pictures of noise, the same everywhere: float32 [N, C, H, W], -1 to 1 in steps of 1/128."""
     shape = (PICTURES, *case.input)
     numbers = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(_PRIME) >> np.uint64(16) & np.uint64(0xFF)
-    return (numbers.astype(np.float32) / 128 - 1).reshape(shape)
+    return (numbers.astype(np.float32) / np.float32(128) - np.float32(1)).reshape(shape)
 
 
 def committed_logits(case: Case) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The bounds as they were last explained: `fixtures/tolerances.lock.json`, so that none is loosened in passing.
 
-A reason is written for a bound. Where the bound grows wider, what was written no longer speaks of it: the row needs other
-words before `scripts/lock_tolerances.py` locks it again.
+A reason is written for a bound. Where the bound grows wider, what was written no longer speaks of it: the row needs
+other words before `scripts/lock_tolerances.py` locks it again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Locked:
 
 def lock_of(rows: Sequence[Tolerance]) -> dict[str, Locked]:
     """Return what would be locked of these rows, by id."""
-    return {row.id: Locked(row.lower, row.upper, _selects(row), _digest(f"{row.reason}\n{row.measured}")) for row in rows}
+    return {row.id: Locked(row.lower, row.upper, _selects(row), _digest(row.reason + row.measured)) for row in rows}
 
 
 def _selects(row: Tolerance) -> str:

@@ -95,8 +95,7 @@ def model_cannot_be_made(scene: Scene) -> None:
         raise RuntimeError("Unknown model")
 
     scene.patch.setattr(stages, "architecture", architecture)
-    scene.original(lambda model: model)
-    scene.bench._models.clear()
+    scene.rebuild("original")
 
 
 # The scripted model is not the original

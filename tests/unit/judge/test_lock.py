@@ -1,0 +1,33 @@
+"""A bound that admits more needs other words; one that admits less, or the words alone, may change freely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from vitgate.judge import lock
+from vitgate.judge.lock import Locked, loosened, read_lock, write_lock
+
+ROW = Locked(lower=1.0, upper=2.0, selects="{}", words="why")
+
+
+@pytest.mark.parametrize("changes", [{"lower": 0.9}, {"upper": 2.1}, {"lower": None}, {"upper": None}], ids=str)
+def test_wider_bound_needs_other_words(changes: dict[str, float | None]) -> None:
+    assert loosened({"row": replace(ROW, **changes)}, {"row": ROW}) == ["row"]
+    assert loosened({"row": replace(ROW, **changes, words="why now")}, {"row": ROW}) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"lower": 1.1}, {"upper": 1.9}, {"words": "better said"}], ids=str)
+def test_tighter_bound_needs_none(changes: dict[str, float | str]) -> None:
+    assert loosened({"row": replace(ROW, **changes)}, {"row": ROW}) == []
+
+
+def test_new_row_is_not_loosened() -> None:
+    assert loosened({"new": ROW}, {"row": ROW}) == []
+
+
+def test_lock_is_read_as_it_was_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(lock, "fixtures_folder", lambda: tmp_path)
+    write_lock({"row": ROW, "open": replace(ROW, upper=None)})
+    assert read_lock() == {"row": ROW, "open": replace(ROW, upper=None)}
