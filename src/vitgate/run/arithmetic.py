@@ -21,8 +21,8 @@ def arithmetic(graph_nodes: Any) -> dict[str, int]:
     """Count what the nodes of an executed graph compute, by words that are the same for every form of the model.
 
     `conv2d`, or `prepacked conv2d` after the mobile optimizer; `layer_norm eps=1e-06`; `gelu none`; `attention`, with
-    its scale or dtype where it has one of its own; `cast to float16` for every conversion to anything but float32.
-    Other operators are not listed.
+    its scale or dtype where it has one of its own; `cast to float16` for every conversion to anything but float32; the
+    operator itself where it rounds. Others are not listed, quantized Linears among them, which are read back.
     """
     words = (_words(node) for node in graph_nodes)
     return dict(sorted(Counter(word for word in words if word).items()))
@@ -40,6 +40,8 @@ def _words(node: Any) -> str:
         name = _ATTENTION[kind]
         value = _given(node, name)
         return "attention" if value is None else f"attention {name}={_dtypes().get(value, value)}"
+    if kind == "aten::round" or (kind.startswith("aten::") and "quantize" in kind):
+        return str(kind)
     return _cast(node) if kind in _CASTS else ""
 
 

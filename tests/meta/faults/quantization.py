@@ -150,7 +150,7 @@ def weights_quantized_twice(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(logits_original=INT8, accuracy=INT8, lite_operators=LITE, may=("table", "label"))
+@fault(arithmetic=INT8, lite_operators=LITE, may=(*NUMBERS, "size"), says="aten::round")
 def activations_quantized_twice(scene: Scene) -> None:
     """What each attention and MLP adds to the residual stream is rounded to 8 bits once more."""
 

@@ -19,6 +19,11 @@ class Fused(nn.Module):
         return nn.functional.scaled_dot_product_attention(x, x, x, scale=self.scale)
 
 
+class Rounding(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fake_quantize_per_tensor_affine(torch.round(x), 0.1, 0, -128, 127)
+
+
 class Half(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.half().softmax(dim=-1).float()
@@ -39,6 +44,7 @@ def words(module: nn.Module, *, frozen: bool = False) -> dict[str, int]:
         (nn.GELU(approximate="tanh"), {"gelu tanh": 1}),
         (nn.Softmax(dim=-1), {"attention": 1}),
         (nn.Conv2d(1, 1, 2), {"conv2d": 1}),
+        (Rounding(), {"aten::fake_quantize_per_tensor_affine": 1, "aten::round": 1}),
         (Half(), {"attention": 1, "cast to float16": 1}),
         (nn.Sequential(nn.GELU(), nn.Linear(4, 4), nn.GELU()), {"gelu none": 2}),
     ],
