@@ -29,6 +29,7 @@ from vitgate.variants import VariantName, VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.build.graph import Builder
+    from vitgate.judge.compare import Array
     from vitgate.run.readback import Seen
     from vitgate.run.runtimes import Runnable
 
@@ -274,7 +275,8 @@ class Workbench(Observations):
             if fresh:
                 return fresh[0]
             evidence = unpack(Path(kept.path))
-            if np.array_equal(self._logits(cell, run, slice(0, 1)), evidence.arrays["logits"][:1]):
+            first = self._logits(cell, run, self.pictures(cell.case).arrays["x"][:1])
+            if np.array_equal(first, evidence.arrays["logits"][:1]):
                 return evidence
             self._cache.drop(key)  # this machine computes something else now: what was kept proves nothing
             return self._observed(cell, run)
@@ -290,16 +292,17 @@ class Workbench(Observations):
             return Evidence(arrays={"logits": self.runnable(cell)(pictures).numpy()})
 
     def _observed(self, cell: Cell, run: Runnable) -> Evidence:
-        arrays = {"logits": self._logits(cell, run, slice(None)), "again": self._logits(cell, run, slice(0, 1))}
-        if "heldout_x" in self.pictures(cell.case).arrays:
-            arrays["heldout_logits"] = self._logits(cell, run, slice(None), "heldout_x")
+        pictures = self.pictures(cell.case).arrays
+        arrays = {"logits": self._logits(cell, run, pictures["x"])}
+        arrays["again"] = self._logits(cell, run, pictures["x"][:1])  # the same memory: who wrote into it is found out
+        if "heldout_x" in pictures:
+            arrays["heldout_logits"] = self._logits(cell, run, pictures["heldout_x"])
         return Evidence(arrays=arrays)
 
-    def _logits(self, cell: Cell, run: Runnable, which: slice, of: str = "x") -> Any:
+    def _logits(self, cell: Cell, run: Runnable, pictures: Array) -> Any:
         """Run the pictures one by one, as users do: a batch would share its activations' scales."""
         import torch
 
-        pictures = self.pictures(cell.case).arrays[of][which]
         self._warm[cell.evidence_name] += len(pictures)
         return np.concatenate([run(torch.from_numpy(picture[None])).numpy() for picture in pictures])
 

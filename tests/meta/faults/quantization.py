@@ -71,7 +71,7 @@ def zero_point_off_by_one(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, may=NUMBERS, says="levels", full_size=True)
+@fault(weights=INT8, may=(*NUMBERS, "label"), says="levels", full_size=True)
 def four_bit_weights(scene: Scene) -> None:
     """One Linear uses 16 of its 256 levels."""
 
