@@ -59,9 +59,9 @@ def write_lock(rows: Mapping[str, Locked]) -> None:
 
 
 def loosened(rows: Mapping[str, Locked], locked: Mapping[str, Locked]) -> list[str]:
-    """Return the ids of the rows that admit more than when they were locked, explained by the same words."""
+    """Return the ids of the rows that admit more, or are about others, than when they were locked with the same words."""
     kept = [name for name in rows if name in locked and rows[name].words == locked[name].words]
-    return [name for name in kept if _is_wider(rows[name], locked[name])]
+    return [name for name in kept if rows[name].selects != locked[name].selects or _is_wider(rows[name], locked[name])]
 
 
 def _is_wider(row: Locked, before: Locked) -> bool:

@@ -23,6 +23,10 @@ def test_tighter_bound_needs_none(changes: dict[str, float | str]) -> None:
     assert loosened({"row": replace(ROW, **changes)}, {"row": ROW}) == []
 
 
+def test_row_about_other_cells_needs_other_words() -> None:
+    assert loosened({"row": replace(ROW, selects='{"cases": ["digits"]}')}, {"row": ROW}) == ["row"]
+
+
 def test_new_row_is_not_loosened() -> None:
     assert loosened({"new": ROW}, {"row": ROW}) == []
 
