@@ -38,7 +38,7 @@ from vitgate.workbench import Observations, Workbench
 
 CASE = "digits"  # the smallest case
 FULL_SIZE = "deit_base"
-RATIOS = {CASE: 1.0, FULL_SIZE: 0.5}  # made-up latencies to the original's, within every window, the original's aside
+RATIOS = {CASE: 1.0, FULL_SIZE: 0.5}  # made-up latencies as ratios to the original's, in every window
 GIVEN = (str(fixtures_folder() / "field" / "2.12.1"),)  # stands for a folder that a user names with --field
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 STOPPED = ("failed at", "blocked by")

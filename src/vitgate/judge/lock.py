@@ -59,15 +59,15 @@ def write_lock(rows: Mapping[str, Locked]) -> None:
 
 
 def loosened(rows: Mapping[str, Locked], locked: Mapping[str, Locked]) -> list[str]:
-    """Return the ids of the rows that admit more, or are about others, than when they were locked with the same words."""
-    kept = [name for name in rows if name in locked and rows[name].words == locked[name].words]
-    return [name for name in kept if rows[name].selects != locked[name].selects or _is_wider(rows[name], locked[name])]
+    """Return the ids of the rows that admit more than when they were locked, or are about others, in the same words."""
+    pairs = {name: (row, locked[name]) for name, row in rows.items() if name in locked}
+    return [name for name, (row, before) in pairs.items() if row.words == before.words and _is_looser(row, before)]
 
 
-def _is_wider(row: Locked, before: Locked) -> bool:
+def _is_looser(row: Locked, before: Locked) -> bool:
     low, high = _edges(row)
     low_before, high_before = _edges(before)
-    return low < low_before or high > high_before
+    return row.selects != before.selects or low < low_before or high > high_before
 
 
 def _edges(row: Locked) -> tuple[float, float]:

@@ -75,9 +75,7 @@ def sleeping_in_every_call(scene: Scene) -> None:
 
     for _ in range(8):
         taken.take(run, torch.ones(1))
-    ratio = max(wall / thread for wall, thread in zip(taken.wall, taken.thread, strict=True))
     least = min(wall / thread for wall, thread in zip(taken.wall, taken.thread, strict=True))
-    assert ratio >= least > 1.0
     scene.latency("scripted_quantized", samples(1.0, wall=least))
 
 

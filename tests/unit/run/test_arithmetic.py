@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from vitgate.build.stages import engine_set
+from vitgate.field import committed, FieldItem, located
 from vitgate.run.arithmetic import arithmetic
 from vitgate.run.readback import executed_graph, walk
 
@@ -52,6 +56,17 @@ def words(module: nn.Module, *, frozen: bool = False) -> dict[str, int]:
 )
 def test_operators_are_counted_by_their_constants(module: nn.Module, expected: dict[str, int], frozen: bool) -> None:
     assert words(module, frozen=frozen) == expected
+
+
+FIELD = [item for item in committed() if item.row.variant in ("scripted_quantized", "lite_frozen")]
+
+
+@pytest.mark.parametrize("item", [item for item in FIELD if item.row.engine == "fbgemm"], ids=lambda item: item.row.id)
+def test_files_of_all_releases_compute_the_same(item: FieldItem, tmp_path: Path) -> None:
+    assert item.cell is not None
+    with engine_set("fbgemm"):
+        module = torch.jit.load(str(located(item, tmp_path)))
+        assert arithmetic(walk(executed_graph(module))) == item.cell.arithmetic
 
 
 @pytest.mark.skipif(
