@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from vitgate.data import fixtures_folder, read_model, Strict, unique
+from vitgate.data import fixtures_folder, InnerPath, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
 from vitgate.variants import Variant, VariantName, VARIANTS
@@ -19,8 +19,8 @@ from vitgate.variants import Variant, VariantName, VARIANTS
 class CheckpointRow(Strict):
     """Where the published weights are: address, and the first digits of the sha256 (as the file name carries them)."""
 
-    url: str
-    sha256: str
+    url: str = Field(pattern=r"^https?://[^\s/?#\[\]]+/([^\s?#]*/)?[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{8,64}$")
 
 
 class Case(Strict):
@@ -35,17 +35,17 @@ class Case(Strict):
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
-    model: str
+    model: str = Field(pattern=r"^[A-Za-z0-9_.]+$")  # no address: timm would load what it leads to
     arguments: dict[str, Any] = {}
     input: tuple[int, int, int]
-    files: str
+    files: str = Field(pattern=r"^[A-Za-z0-9_\-]+$")
     arithmetic: dict[str, int]
-    anchor: str
+    anchor: InnerPath
     preprocessing: Literal["tutorial", "digits"]
     checkpoint: CheckpointRow | None = None
-    standin: str | None = None
-    trained: str | None = None
-    heldout: str | None = None
+    standin: InnerPath | None = None
+    trained: InnerPath | None = None
+    heldout: InnerPath | None = None
 
 
 class CaseFile(Strict):

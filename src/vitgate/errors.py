@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 
+_LONGEST = 2000  # characters of each part of a message; what is wrong may quote a file of anybody's
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 """Errors of the system that say that nothing can be written there."""
 
@@ -17,9 +18,9 @@ class VitgateError(Exception):
     exit_status: int
 
     def __init__(self, what: str, *, where: object = "", do: str) -> None:
-        """Join the three parts into one line; line breaks inside them are folded."""
-        at = f" ({where})" if str(where) else ""
-        super().__init__(" ".join(f"{what}{at}: {do}".split()))
+        """Join the three parts into one line; line breaks are folded, and what is not printable is written out."""
+        at = f" ({_plain(where)})" if str(where) else ""
+        super().__init__(f"{_plain(what)}{at}: {_plain(do)}")
 
     @classmethod
     def from_line(cls, line: str) -> VitgateError:
@@ -27,6 +28,13 @@ class VitgateError(Exception):
         error = cls.__new__(cls)
         Exception.__init__(error, line)
         return error
+
+
+def _plain(part: object) -> str:
+    """Return it in one line of bounded length, without anything that a terminal would obey."""
+    text = " ".join(str(part)[: 2 * _LONGEST].split())
+    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return safe if len(safe) <= _LONGEST else f"{safe[:_LONGEST]}…"
 
 
 class UsageError(VitgateError):

@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from vitgate.archives import read_npz
+from vitgate.errors import MachineError
 from vitgate.outcome import ClaimFailed, Outcome
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -79,13 +81,13 @@ class Store:
             temporary.write_text(json.dumps({"values": evidence.values, "outcome": outcome}), encoding="utf-8")
 
     def _read(self, path: Path) -> Evidence:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
-        arrays: Arrays = {}
-        if path.with_suffix(".npz").exists():
-            with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        return Evidence(data["values"], arrays, outcome)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            outcome = Outcome.from_json(data["outcome"]) if data["outcome"] else None
+            npz = path.with_suffix(".npz")
+            return Evidence(dict(data["values"]), read_npz(npz) if npz.exists() else {}, outcome)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise _damaged(path, error) from None
 
 
 def pack(evidence: Evidence, path: Path) -> None:
@@ -96,10 +98,17 @@ def pack(evidence: Evidence, path: Path) -> None:
 
 
 def unpack(path: Path) -> Evidence:
-    """Read what `pack` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    return Evidence(json.loads(arrays.pop(_VALUES).tobytes()), arrays)
+    """Read what `pack` wrote; MachineError where it is damaged."""
+    try:
+        arrays = read_npz(path)
+        return Evidence(dict(json.loads(arrays.pop(_VALUES).tobytes())), arrays)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> MachineError:
+    what = f"what a process of the run wrote is damaged ({type(error).__name__}: {error})"
+    return MachineError(what, where=path, do="start again; if it stays, delete that file")
 
 
 @contextmanager

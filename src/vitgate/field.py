@@ -9,26 +9,24 @@ where inputs, engine or logits are known.
 from __future__ import annotations
 
 import hashlib
-import json
 import lzma
 import math
 import re
 import shutil
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import FailFast, Field, field_validator
 
+from vitgate.archives import Measured, MOST_BYTES, read_npy, read_npz
 from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, known, read_model, Strict, unique, validate
+from vitgate.data import fixtures_folder, known, read_json, read_model, Strict, unique, validate
 from vitgate.engines import Engine
 from vitgate.errors import NO_ROOM, UsageError
 from vitgate.evidence import locked
@@ -40,11 +38,10 @@ _RUNTIMES: dict[str, Runtime] = {".pt": "torchscript", ".ptl": "lite_interpreter
 _DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
 _LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
+_LONGEST_NAME = 255  # bytes of a file's name, on every system's disk
 _SEED = 269  # of the input that a user's own file gets where no other is given
-_MOST_NUMBERS = 1 << 28  # of such an input: 1 GiB
+_MOST_NUMBERS = MOST_BYTES // 4  # of such an input
 _MOST_BYTES = 16 << 30  # of all files of one archive: those of DeiT-Base under four engines take 2 GiB
-# What NumPy raises for a file that is cut off, damaged, no array, or larger than the memory.
-_NO_ARRAY = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, MemoryError, zipfile.BadZipFile)
 
 
 class FieldFile(Strict):
@@ -69,7 +66,7 @@ class FieldManifest(Strict):
     machine: str
     packages: dict[str, str] = {}
     archive: str = ""
-    files: tuple[FieldFile, ...]
+    files: Annotated[tuple[FieldFile, ...], FailFast()]
 
 
 class OwnFile(Strict):
@@ -162,10 +159,7 @@ def read_field(folder: Path) -> list[FieldItem]:
 
 def _manifest(folder: Path) -> FieldManifest:
     path = folder / MANIFEST
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UsageError(f"not a readable manifest: {error}", where=path, do="export the files again") from None
+    data = read_json(path, "manifest", "export the files again")
     version = data.get("schema_version") if isinstance(data, dict) else None
     if isinstance(version, int) and version > SCHEMA:
         raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
@@ -231,8 +225,8 @@ def _own_seen(folder: Path, told: OwnFile) -> Seen:
 def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:
     path = _inside(folder, name)
     try:
-        array = np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
-    except _NO_ARRAY as error:
+        array = read_npy(path)
+    except ValueError as error:
         raise UsageError(f"not a readable array: {error}", where=path, do="save it with numpy.save") from None
     if array.ndim < 2 or array.size == 0:  # the first dimension counts the pictures
         raise UsageError(f"an array of shape {array.shape}", where=path, do="save one row for each picture")
@@ -241,13 +235,12 @@ def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files}
-            if strangers := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
-                raise ValueError(f"{strangers[0]} is no array")  # NumPy gives the bytes of what is none
-            return found
-    except (*_NO_ARRAY, AttributeError, zlib.error, lzma.LZMAError) as error:
+        found = read_npz(path)
+        if strangers := [name for name, array in found.items() if array.dtype != np.float32 or array.ndim < 2]:
+            raise ValueError(f"{strangers[0]} is not of float32, one row for each picture")
+    except ValueError as error:
         raise UsageError(f"not a readable archive of arrays: {error}", where=path, do="export them again") from None
+    return found
 
 
 def located(item: FieldItem, session: Path) -> Path:
@@ -286,7 +279,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
     if sum(sizes.values()) > _MOST_BYTES:
         raise UsageError(f"more than {_MOST_BYTES >> 30} GiB of files", where=source, do="export fewer engines at once")
     try:
-        with tarfile.open(source) as archive:
+        with lzma.open(source) as packed, tarfile.open(fileobj=Measured(packed, sizes.values()), mode="r:") as archive:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None or sizes.get(member.name) != member.size:
@@ -294,7 +287,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
                     raise UsageError(what, where=source, do="export the files again")
                 with stream, (target / member.name).open("wb") as file:
                     shutil.copyfileobj(stream, file)
-    except (OSError, tarfile.TarError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+    except (OSError, tarfile.TarError, EOFError, ValueError, LookupError, RecursionError, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
         raise UsageError(f"not a readable archive: {error}", where=source, do="export the files again") from None
@@ -302,7 +295,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
 
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a plain file name; UsageError for one that leads elsewhere."""
-    if Path(name).name != name or name in ("", ".", ".."):
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name or len(name.encode()) > _LONGEST_NAME:
         raise UsageError(f"{name!r} is no plain file name", where=folder, do="keep the files beside the manifest")
     return folder / name
 

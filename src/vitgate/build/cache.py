@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from vitgate.errors import MachineError
 from vitgate.evidence import locked
 
@@ -33,6 +35,9 @@ class Entry:
     digest: str
     seconds: float
     stamp: tuple[int, int, int]
+
+
+_ENTRY = TypeAdapter(Entry)
 
 
 class ArtifactCache:
@@ -82,11 +87,11 @@ class ArtifactCache:
     def _sound(self, folder: Path) -> Entry | None:
         try:
             row = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-            entry = Entry(**{**row, "path": str(folder / Path(row["path"]).name), "stamp": tuple(row["stamp"])})
+            entry = _ENTRY.validate_python({**row, "path": str(folder / Path(row["path"]).name)})
             if _stamp(Path(entry.path)) == entry.stamp:
                 return entry
             return entry if digest_of(Path(entry.path)) == entry.digest else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

@@ -28,7 +28,13 @@ MINIMUM_SIDE = 16
 """Pixels: one patch of the smallest model of the suite at ImageNet resolution; below it nothing can be recognized."""
 
 MAXIMUM_PIXELS = 64_000_000
-"""Pixels: 192 MB decoded; below Pillow's own warning (89 million), above what cameras of this day give (about 50)."""
+"""Pixels: 192 MB decoded; below Pillow's own warning (89 million), above what cameras of this day give (about 50).
+
+Of WebP and of 16-bit grey half as many are read, of 32-bit grey a quarter.
+"""
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""Pillow's names of what is read. Of the others some run programs: EPS is handed to Ghostscript."""
 
 REFERENCE_URL = (
     "https://raw.githubusercontent.com/pytorch/ios-demo-app/master/HelloWorld/HelloWorld/HelloWorld/image.png"
@@ -38,6 +44,8 @@ REFERENCE_URL = (
 REFERENCE_SHA256 = "7acc08d4569cf8a03fd37a0acca6634c133c8b88185d9dafb2249a052dbe8762"
 """Of the 142,559 bytes at `REFERENCE_URL`."""
 
+_MOST_BYTES = 1 << 28  # of a file: `MAXIMUM_PIXELS` of four bytes, not compressed
+_SCAN, _MOST_SCANS = b"\xff\xda", 30  # encoders write about ten, and a preview or two may stand in the file as well
 _BODY_LIMIT = 4_000_000  # bytes; a captive portal may answer with anything
 
 PATIENCE = Patience(connect=3.0, read=3.0, attempts=3, pause=0.5, total=9.0)
@@ -72,11 +80,12 @@ def load_picture(path: Path) -> Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # decompression bombs are refused below, bytes of palette alpha are dropped
         try:
-            with Image.open(path) as image:
-                _check_size(image.size, path)
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(image, path)
+                _check_scans(image, path)
                 return _upright_rgb(image, path)
         except UnidentifiedImageError:
-            raise UsageError("not a picture that Pillow knows", where=path, do="give a PNG or JPEG file") from None
+            raise UsageError(f"not a picture of a known format ({', '.join(FORMATS)})", where=path, do="give a PNG or JPEG file") from None
         except Image.DecompressionBombError:
             raise _too_large("more than twice Pillow's limit", path) from None
         except _DAMAGE as error:
@@ -85,8 +94,10 @@ def load_picture(path: Path) -> Image:
 
 def _check_file(path: Path) -> None:
     try:
-        mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        status = path.stat()
+        if status.st_size > _MOST_BYTES:
+            raise _too_large(f"a file of {status.st_size >> 20} MB", path)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise UsageError("not a regular file", where=path, do="give the path of a picture")
         with path.open("rb"):
             return
@@ -99,17 +110,30 @@ def _check_file(path: Path) -> None:
         raise UsageError(f"unreadable picture: {reason}", where=path, do="check the path and its permissions") from None
 
 
-def _check_size(size: tuple[int, int], path: Path) -> None:
-    width, height = size
-    if min(size) < MINIMUM_SIDE:
+def _check_size(image: Image, path: Path) -> None:
+    width, height = image.size
+    if min(image.size) < MINIMUM_SIDE:
         do = f"give one of at least {MINIMUM_SIDE} pixels a side"
         raise UsageError(f"picture of {width} × {height} pixels is too small", where=path, do=do)
-    if width * height > MAXIMUM_PIXELS:
-        raise _too_large(f"{width} × {height} pixels", path)
+    if width * height > _most_pixels(image):
+        raise _too_large(f"{width} × {height} pixels", path, _most_pixels(image))
 
 
-def _too_large(what: str, path: Path) -> UsageError:
-    do = f"scale it below {MAXIMUM_PIXELS // 1_000_000} megapixels"
+def _most_pixels(image: Image) -> int:
+    """Return how many pixels may be decoded: some forms take several times the memory of others on the way."""
+    if image.mode in ("I", "F"):
+        return MAXIMUM_PIXELS // 4
+    return MAXIMUM_PIXELS // 2 if image.format == "WEBP" or image.mode.startswith("I") else MAXIMUM_PIXELS
+
+
+def _check_scans(image: Image, path: Path) -> None:
+    """Refuse a JPEG of many scans: each costs the work of the whole picture, and takes a hundred bytes of the file."""
+    if image.format in ("JPEG", "MPO") and path.read_bytes().count(_SCAN) > _MOST_SCANS:
+        raise UsageError("picture with too many scans, perhaps made to cost time", where=path, do="save it as PNG")
+
+
+def _too_large(what: str, path: Path, most: int = MAXIMUM_PIXELS) -> UsageError:
+    do = f"scale it below {most // 1_000_000} megapixels"
     return UsageError(f"picture too large, perhaps a decompression bomb: {what}", where=path, do=do)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from vitgate.cases import Case
-from vitgate.data import fixtures_folder, read_model, Strict
+from vitgate.data import fixtures_folder, InnerPath, read_model, Strict
 from vitgate.evidence import Evidence
 
 REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
@@ -17,7 +17,7 @@ REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the
 class PictureRow(Strict):
     """An embedded picture: its file, its label under the stand-in weights, what it shows."""
 
-    file: str
+    file: InnerPath
     label: int
     name: str
     sha256: str
@@ -40,9 +40,9 @@ class StandinFile(Strict):
     model: str
     generator: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    head: str
+    head: InnerPath
     shapes: Sizes
-    fallback_reference: str
+    fallback_reference: InnerPath
     picture: list[PictureRow]
 
 
@@ -78,11 +78,11 @@ def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
 
 
 def _digits(case: Case, about: dict[str, str]) -> Evidence:
-    from vitgate.inputs.preprocess import digits_tensor
+    from vitgate.inputs.preprocess import digits_tensor, read_labelled
 
     assert case.heldout is not None
-    with np.load(fixtures_folder() / case.heldout, allow_pickle=False) as stored:
-        x, labels = digits_tensor(stored["images"]).numpy(), stored["labels"].astype(np.int64)
+    stored = read_labelled(fixtures_folder() / case.heldout)
+    x, labels = digits_tensor(stored.images).numpy(), stored.labels.astype(np.int64)
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     arrays = {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels}
     return Evidence({"names": [f"digit_{digit}" for digit in range(10)], **about}, arrays)

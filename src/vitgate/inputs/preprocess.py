@@ -7,7 +7,6 @@ imported inside the functions.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vitgate.archives import read_npz
 from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.inputs.images import load_picture
@@ -132,9 +132,8 @@ def read_labelled(path: Path) -> LabelledPictures:
 def read_arrays(path: Path, dtypes: dict[str, str]) -> dict[str, npt.NDArray[Any]]:
     """Read the named arrays of an npz without ever unpickling; UsageError for a missing one or another dtype."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in dtypes}
-    except (OSError, KeyError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path, dtypes)
+    except ValueError as error:
         raise UsageError(f"cannot read these arrays: {error}", where=path, do="restore the file") from None
     for name, dtype in dtypes.items():
         if arrays[name].dtype != dtype:

@@ -13,14 +13,17 @@ import re
 import struct
 import tarfile
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from vitgate.archives import pytorch_entries
 from vitgate.errors import MachineError, UsageError
 from vitgate.inputs.download import DownloadError, fetch, Patience, PATIENT, verified
+from vitgate.inputs.pickles import more_than_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +39,7 @@ _LOAD_ERRORS = (
 )  # fmt: skip
 
 _LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch.serialization.MAGIC_NUMBER, pickle protocol 2
+_LEGACY_PICKLES = 5  # magic number, version, the machine's sizes, the state, the keys of its storages
 _ZIP_MAGIC = b"PK\x03\x04"
 _FOREIGN = {
     b"version https://git-lfs": "it is a Git LFS pointer, not the file itself",
@@ -223,13 +227,18 @@ def _check_archive(path: Path) -> None:
     import torch
 
     try:
-        records = set(torch._C.PyTorchFileReader(str(path)).get_all_records())
-    except _LOAD_ERRORS as error:
+        pytorch_entries(path, compressed=False)
+        reader = torch._C.PyTorchFileReader(str(path))
+        records = set(reader.get_all_records())
+        if "constants.pkl" in records:
+            raise _unusable(path, "it is a TorchScript archive, a program rather than weights", _RESAVE)
+        if "data.pkl" not in records:
+            raise _unusable(path, "it is an archive without a checkpoint in it", _RESAVE)
+        strange = more_than_tensors(reader.get_record("data.pkl"))
+    except (zipfile.BadZipFile, *_LOAD_ERRORS) as error:
         raise _unusable(path, f"it is damaged or cut off ({_in_short(error)})", _FETCH_AGAIN) from None
-    if "constants.pkl" in records:
-        raise _unusable(path, "it is a TorchScript archive, a program rather than weights", _RESAVE)
-    if "data.pkl" not in records:
-        raise _unusable(path, "it is an archive without a checkpoint in it", _RESAVE)
+    if strange:
+        raise _unusable(path, strange, _RESAVE)
 
 
 def _check_legacy(path: Path, head: bytes) -> None:
@@ -238,6 +247,13 @@ def _check_legacy(path: Path, head: bytes) -> None:
         raise _unusable(path, "it was not made by torch.save", _RESAVE)
     if tarfile.is_tarfile(path):
         raise _unusable(path, "it is a tar archive", _RESAVE)
+    try:
+        with path.open("rb") as file:
+            strange = next(filter(None, (more_than_tensors(file) for _ in range(_LEGACY_PICKLES))), "")
+    except _LOAD_ERRORS as error:
+        raise _unusable(path, f"it is damaged or cut off ({_in_short(error)})", _FETCH_AGAIN) from None
+    if strange:
+        raise _unusable(path, strange, _RESAVE)
 
 
 def _refused(path: Path, error: BaseException) -> UsageError:

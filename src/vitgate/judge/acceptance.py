@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from vitgate.data import read_toml, Strict, unique, validate
+from vitgate.data import read_text, read_toml, Strict, unique, validate
 from vitgate.errors import UsageError
 
 OPTION = "--accept"
+_ID = re.compile(r"""\bid\s*=\s*(["'])(.*?)\1""")
 
 
 class AcceptRow(Strict):
@@ -93,11 +94,16 @@ def read_acceptances(ids: Sequence[str] = (), file: Path | None = None, today: d
 def _read(path: Path) -> list[Acceptance]:
     rows = validate(AcceptFile, read_toml(path), where=path).accept
     unique([row.id for row in rows], where=path)
-    text = path.read_text(encoding="utf-8")
-    return [Acceptance(row.id, f"{path}:{_line(text, row.id)}", row.reason, row.owner, row.expires) for row in rows]
+    lines = _lines(read_text(path))
+    return [
+        Acceptance(row.id, f"{path}:{lines.get(row.id, 1)}", row.reason, row.owner, row.expires) for row in rows
+    ]
 
 
-def _line(text: str, name: str) -> int:
-    """Return the line on which that id stands, counted from 1."""
-    wanted = re.compile(rf"""\bid\s*=\s*(["']){re.escape(name)}\1""")
-    return next((n for n, line in enumerate(text.splitlines(), 1) if wanted.search(line.partition("#")[0])), 1)
+def _lines(text: str) -> dict[str, int]:
+    """Return the line on which each id stands first, counted from 1."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        for _, name in _ID.findall(line.partition("#")[0]):
+            found.setdefault(name, number)
+    return found

@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
-from vitgate.data import Strict, unique, validate
+from vitgate.data import read_json, Strict, unique, validate
 from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import replacing
 from vitgate.outcome import Finding, Outcome
@@ -22,6 +22,9 @@ from vitgate.outcome import Finding, Outcome
 SCHEMA = 1
 
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
+
+
+Names = Annotated[tuple[str, ...], FailFast()]  # a long list that is wrong throughout is wrong in one place
 
 
 class FindingRow(Strict):
@@ -51,7 +54,7 @@ class ClaimRow(Strict):
     error: str = ""
     deviation: str = ""
     message: str = ""
-    findings: tuple[FindingRow, ...] = ()
+    findings: Annotated[tuple[FindingRow, ...], FailFast()] = ()
     test: str
 
     @property
@@ -101,7 +104,7 @@ class Environment(Strict):
     configuration: str
     configuration_digest: str
     cpu_capability: str
-    engines: tuple[str, ...]
+    engines: Names
     xnnpack: bool
     packages: dict[str, str]
     python: str
@@ -121,16 +124,16 @@ class Record(Strict):
     schema_version: int = Field(default=SCHEMA, ge=1)
     created: str
     vitgate: str
-    cases: tuple[str, ...]
-    engines: tuple[str, ...]
+    cases: Names
+    engines: Names
     complete: bool
-    missing: tuple[str, ...]
+    missing: Names
     environment: Environment
-    inputs: tuple[InputRow, ...]
-    cells: tuple[CellRow, ...]
-    claims: tuple[ClaimRow, ...]
-    warnings: tuple[str, ...] = ()
-    new_operators: tuple[str, ...] = ()
+    inputs: Annotated[tuple[InputRow, ...], FailFast()]
+    cells: Annotated[tuple[CellRow, ...], FailFast()]
+    claims: Annotated[tuple[ClaimRow, ...], FailFast()]
+    warnings: Names = ()
+    new_operators: Names = ()
     shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
     seal: str = ""
 
@@ -162,10 +165,7 @@ def read_record(path: Path) -> Record:
 
 def read_with_seal(path: Path) -> tuple[Record, bool]:
     """Read a record as `read_record`, and say whether the file is sealed as it stands."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UsageError(f"not a readable record: {error}", where=path, do="make it again") from None
+    data = read_json(path, "record", "make it again")
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
         raise UsageError("not a record: it has no schema_version", where=path, do="name a record of vitgate")
@@ -176,14 +176,6 @@ def read_with_seal(path: Path) -> tuple[Record, bool]:
     unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
     return record, seal == seal_of(data)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of JSON; a key that stands twice would hide its first value."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
 
 
 def cell_outcome(rows: Sequence[ClaimRow]) -> str:

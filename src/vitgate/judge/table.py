@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from vitgate.cases import Cell
-from vitgate.data import unique
+from vitgate.data import MOST_TOML, read_text, unique
 from vitgate.engines import engine_named
 from vitgate.errors import UsageError
 from vitgate.judge.compare import ROUNDING_DB
@@ -66,6 +67,15 @@ def render(table: Table) -> str:
     return "\n".join([*head, *body]) + "\n"
 
 
+def read_table(path: Path) -> Table:
+    """Read an accepted table; UsageError where it is none."""
+    try:
+        return parse(read_text(path, MOST_TOML), where=path)
+    except (OSError, ValueError) as error:
+        do = "accept it anew with --snapshot-update"
+        raise UsageError(f"cannot read this table: {error}", where=path, do=do) from None
+
+
 def parse(text: str, where: object = "") -> Table:
     """Read what `render` wrote; UsageError where it is not that, has no line, or two for one variant."""
     lines = text.splitlines()
@@ -113,7 +123,10 @@ def _number(text: str) -> float:
     if text == _EMPTY:
         return math.nan
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        if not math.isfinite(value):
+            raise ValueError
+        return value
     except ValueError:
         do = "accept the table anew with --snapshot-update"
         raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None
@@ -132,7 +145,7 @@ def _column(
             note = f"{variant}: no {name} in either"
             return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=note)
         a, b = min(_number(mine[name]), ceiling), min(_number(theirs[name]), ceiling)
-        value = (abs(math.log(a / b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
+        value = (abs(math.log(a) - math.log(b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
         other = [] if _EMPTY in (mine[name], theirs[name]) else _that_differ(same, own, accepted)
         why = "; ".join(f"not judged, {key} is {here}, accepted on {there}" for key, here, there in other)
         note = f"{variant}: {mine[name]}, accepted {theirs[name]}" + (f"; {why}" if why else "")

@@ -11,7 +11,7 @@ from vitgate.cases import Cell
 from vitgate.data import fixtures_folder
 from vitgate.judge.deviations import Place, read_deviations
 from vitgate.judge.record import CellRow
-from vitgate.judge.table import DECLARED, judged, parse, Table, table_of
+from vitgate.judge.table import DECLARED, judged, parse, read_table, Table, table_of
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.judge.versions import public
 from vitgate.outcome import ClaimFailed, Outcome
@@ -54,7 +54,7 @@ def accepted_table(cell: Cell) -> Table:
     if not path.exists():
         message = f"no accepted table {path.name}: look at this run's and accept it with --snapshot-update"
         raise ClaimFailed(Outcome("failed", message=message))
-    return parse(path.read_text(encoding="utf-8"), where=path)
+    return read_table(path)
 
 
 def own_table(check: Check) -> Table:

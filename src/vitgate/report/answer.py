@@ -2,60 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vitgate.engines import ENGINES
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.report.verdict.safe import clean
+
+Plain = Callable[[str], str]
 
 _ABOUT_FILES = ("field", "artifacts")
 
 
-def answer(record: Record) -> str:
-    """Return the answer as a few sentences."""
-    subject = f"PyTorch {record.environment.torch}"
+def answer(record: Record, plain: Plain = clean) -> str:
+    """Return the answer as a few sentences; `plain` makes harmless what the record says, which may be anybody's."""
+    subject = f"PyTorch {plain(record.environment.torch)}"
     failed = [row for row in record.claims if row.status in ("failed", "environment error")]
     if failed:
-        return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed)}"
+        return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}"
     if record.missing:
         count = "1 claim was" if len(record.missing) == 1 else f"{len(record.missing)} claims were"
-        return f"No answer for {subject}: {count} not checked, {record.missing[0]} among them."
+        return f"No answer for {subject}: {count} not checked, {plain(record.missing[0])} among them."
     if not any(row.status in ("passed", "declared") for row in record.claims):
         return f"No answer for {subject}: no claim was checked.{_lacking(record)}"
-    breaking = _breaking(record)
+    breaking = _breaking(record, plain)
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
-    rest = f"{_files(record)}{_lacking(record)}"
+    rest = f"{_files(record, plain)}{_lacking(record)}"
     if breaking:
         return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{rest}"
-    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record)}.{rest}"
+    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record, plain)}.{rest}"
 
 
 def _count(rows: list[ClaimRow]) -> str:
     return "1 claim failed" if len(rows) == 1 else f"{len(rows)} claims failed"
 
 
-def _examples(rows: list[ClaimRow]) -> str:
-    shown = "; ".join(row.name for row in rows[:5])
+def _examples(rows: list[ClaimRow], plain: Plain) -> str:
+    shown = "; ".join(plain(row.name) for row in rows[:5])
     return f"{shown}{' and more' if len(rows) > 5 else ''}: see the failures above and the record."
 
 
-def _breaking(record: Record) -> list[str]:
+def _breaking(record: Record, plain: Plain) -> list[str]:
     """Return, for each declared deviation because of which a stage fails, why and what to do instead.
 
     A record may name one that is no longer declared; it then speaks for itself.
     """
     rows = [row for row in _stopped(record) if row.claim not in _ABOUT_FILES]
     known = {row.id: f"{row.reason} Instead: {row.advice} ({row.link})" for row in read_deviations().rows}
-    return list({row.deviation: known.get(row.deviation, row.message) for row in rows}.values())
+    return list({row.deviation: known.get(row.deviation) or plain(row.message) for row in rows}.values())
 
 
 def _stopped(record: Record) -> list[ClaimRow]:
     return [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
 
 
-def _files(record: Record) -> str:
+def _files(record: Record, plain: Plain) -> str:
     """Say which files of other releases it cannot run: that is about devices in the field, not about this pipeline."""
     rows = [row for row in _stopped(record) if row.claim in _ABOUT_FILES]
     count = "one file" if len(rows) == 1 else f"{len(rows)} files"
-    known = ", ".join(dict.fromkeys(row.deviation for row in rows))
+    known = plain(", ".join(dict.fromkeys(row.deviation for row in rows)))
     return f" Of the files that other releases made it cannot run {count} ({known})." if rows else ""
 
 
@@ -66,7 +71,7 @@ def _lacking(record: Record) -> str:
     return f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
 
 
-def _declared(record: Record) -> str:
+def _declared(record: Record, plain: Plain) -> str:
     rows = [row for row in record.claims if row.status == "declared" and row.claim not in _ABOUT_FILES]
     known = sorted({row.deviation for row in rows})
-    return f", apart from what is declared ({', '.join(known)})" if known else ""
+    return f", apart from what is declared ({plain(', '.join(known))})" if known else ""

@@ -46,12 +46,16 @@ def _head(records: Mapping[str, Record], maker: str) -> str:
     machines = [markdown(text) for text in dict.fromkeys(texts)]
     machine = f"one machine ({machines[0]})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
     inputs = (row for record in records.values() for row in record.inputs if row.weights != "trained")
-    weights = dict.fromkeys(f"the {_WEIGHTS.get(row.weights, row.weights)} weights for {row.case}" for row in inputs)
+    weights = dict.fromkeys(f"the {_WEIGHTS.get(row.weights) or markdown(row.weights)} weights for {_case_name(row.case)}" for row in inputs)
     return _HEAD.format(maker=maker, machine=machine, weights=", ".join(weights) or "committed weights")
 
 
+def _case_name(case: str) -> str:
+    return case if case in read_cases() else markdown(case)
+
+
 def _answers(records: Mapping[str, Record], errors: Mapping[str, str]) -> Iterator[str]:
-    yield from (f"- {answer(record)}" for record in records.values())
+    yield from (f"- {answer(record, markdown)}" for record in records.values())
     yield from (f"- {markdown(name)}: {NOT_MADE}: {markdown(error)}" for name, error in errors.items())
 
 
@@ -94,9 +98,17 @@ def _count(count: Counter[Status]) -> str:
 def _files(record: Record) -> dict[str, str]:
     """Return the counts of the claim `field` for each release that made such files; its name begins their ids."""
     rows = [row for row in record.claims if row.claim == "field"]
-    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=Version)
+    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=_age)
     own = {maker: [row.status for row in rows if row.subject.partition("-")[0] == maker] for maker in makers}
-    return {f"made by {maker}": _count(Counter(statuses)) for maker, statuses in own.items()}
+    return {f"made by {markdown(maker)}": _count(Counter(statuses)) for maker, statuses in own.items()}
+
+
+def _age(maker: str) -> tuple[Version, str]:
+    """Order releases; what is no version comes first."""
+    try:
+        return Version(maker), maker
+    except ValueError:
+        return Version("0"), maker
 
 
 def _deviations(record: Record, ids: Collection[str]) -> dict[str, str]:
@@ -105,9 +117,10 @@ def _deviations(record: Record, ids: Collection[str]) -> dict[str, str]:
 
 
 def _cells(record: Record, case: str, show: Callable[[CellRow], str]) -> dict[str, str]:
-    rows = [row for row in record.cells if row.case == case and row.variant != "original"]
+    rows = [row for row in record.cells if row.case == case and row.variant in VARIANTS]
+    rows = [row for row in rows if row.variant != "original"]
     rows.sort(key=lambda row: list(VARIANTS).index(row.variant))  # type: ignore[arg-type]  # one of them
-    return {f"{row.variant}, {row.engine}": show(row) for row in rows}
+    return {f"{row.variant}, {markdown(row.engine)}": show(row) for row in rows}
 
 
 def _size(row: CellRow) -> str:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 import vitgate
-from vitgate.data import read_toml
+from vitgate.data import MOST_TOML, read_text, read_toml
 from vitgate.errors import UsageError
 
 OLDEST_PYTHON = (3, 10)
@@ -131,7 +131,7 @@ def is_pinned(side: Side) -> bool:
 def _version(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number of more digits than Python reads
         return None
 
 
@@ -151,7 +151,7 @@ def _requirement(text: str, *, where: object) -> str:
     bare = _HASH.sub("", text)
     try:
         return " ".join([str(Requirement(bare)), *(found.strip() for found in _HASH.findall(text))])
-    except InvalidRequirement:
+    except (ValueError, RecursionError):  # InvalidRequirement, or numbers and brackets without end
         raise UsageError(f"{text!r} is no requirement", where=where, do=_FORMS) from None
 
 
@@ -164,8 +164,8 @@ def _with_torch(requirements: Iterable[str], *, where: str) -> tuple[str, ...]:
 
 def _file_lines(path: Path) -> Iterator[str]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, MOST_TOML)
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read this file: {error}", where=path, do="give a requirements file") from None
     joined = re.sub(r"\\\r?\n", " ", text)  # a requirement goes on in the next line after a backslash
     for number, line in enumerate(joined.splitlines(), 1):
@@ -228,7 +228,10 @@ def _before_numpy_2(requirements: Iterable[Requirement]) -> bool:
 
 def _excludes_numpy_2(specifier: Specifier) -> bool:
     """Whether this condition on torch leaves only releases before 2.3."""
-    release = Version(specifier.version.removesuffix(".*")).release
+    version = _version(specifier.version.removesuffix(".*"))
+    if version is None:  # of `===`, which takes any text
+        return False
+    release = version.release
     if specifier.operator in ("==", "===", "<="):
         return release < _NUMPY_2
     if specifier.operator == "~=":

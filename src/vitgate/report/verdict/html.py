@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vitgate.judge.verdict import Verdict
 from vitgate.report.verdict import views
@@ -13,6 +14,20 @@ from vitgate.report.verdict.safe import link, printable
 
 def render(verdict: Verdict) -> str:
     """Return the whole page."""
+    old, new = views.versions(verdict)
+    return _template().render(
+        verdict=verdict,
+        old=old,
+        new=new,
+        grid=views.grid(verdict),
+        sections=views.sections(verdict),
+        kind={0: "good", 1: "bad"}.get(verdict.exit_status, "unknown"),
+    )
+
+
+@cache
+def _template() -> Template:
+    """Compile the template, once in a process."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -22,16 +37,7 @@ def render(verdict: Verdict) -> str:
         lstrip_blocks=True,
     )
     environment.globals |= {"views": views, "link": link}
-    template = environment.get_template("verdict.html")
-    old, new = views.versions(verdict)
-    return template.render(
-        verdict=verdict,
-        old=old,
-        new=new,
-        grid=views.grid(verdict),
-        sections=views.sections(verdict),
-        kind={0: "good", 1: "bad"}.get(verdict.exit_status, "unknown"),
-    )
+    return environment.get_template("verdict.html")
 
 
 def _shown(value: object) -> object:

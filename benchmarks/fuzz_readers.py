@@ -1,0 +1,525 @@
+"""Every reader of a file from outside, with sound files to start from and the way in which they are spoilt.
+
+A `Reader` is made in a folder of its own, where its sound files are put; each case then replaces one of them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+import tarfile
+import unicodedata
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+from xml.etree import ElementTree
+
+import fuzz_mutations as spoil
+import numpy as np
+
+from vitgate.build.cache import ArtifactCache, sha256_of
+from vitgate.cases import read_cases
+from vitgate.data import fixtures_folder, read_model
+from vitgate.errors import UsageError
+from vitgate.evidence import Evidence, pack, Store, unpack
+from vitgate.field import FieldFile, FieldManifest, located, read_field, seen
+from vitgate.inputs import pictures, preprocess, standin
+from vitgate.inputs.images import load_picture
+from vitgate.inputs.weights import check_state, read_state
+from vitgate.judge import calls, claims, deviations, operators, tolerances, warnings
+from vitgate.judge.acceptance import Acceptances, read_acceptances
+from vitgate.judge.consistency import check_consistent, read_consistent
+from vitgate.judge.merge import merge
+from vitgate.judge.record import Record
+from vitgate.judge.table import differences, parse, read_table
+from vitgate.judge.verdict import compare
+from vitgate.report.compatibility import page
+from vitgate.report.verdict import html, junit, markdown, terminal
+from vitgate.upgrade.environments import MARKER, read_marker
+from vitgate.upgrade.requirements import is_pinned, Needs, parse_side, whole_set
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Case = Callable[[Random], bytes]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What `read` reads at `path`; `sound` are files that it takes, `case` draws a hostile one."""
+
+    path: Path
+    sound: list[bytes]
+    case: Case
+    read: Callable[[Path], object]
+
+
+Make = Callable[[Path], Reader]
+
+
+# ---- records and verdicts
+
+
+def small_record() -> dict[str, Any]:
+    """Return a committed record, cut down to one case and engine and a few claims."""
+    whole: dict[str, Any] = json.loads((fixtures_folder() / "records" / "2.12.1.json").read_text(encoding="utf-8"))
+    rows = [row for row in whole["claims"] if (row["case"], row["engine"]) == ("digits", "qnnpack")]
+    rows = [row for row in rows if row["variant"] in ("scripted", "lite") and row["claim"] != "field"]
+    declared = [row for row in whole["claims"] if row["status"] == "declared"][:1]
+    cells = [row for row in whole["cells"] if row["case"] == "digits" and row["engine"] == "qnnpack"]
+    own = {"claims": [*rows[:6], *declared], "cells": [row for row in cells if row["variant"] == "original"]}
+    own |= {"cases": ["digits"], "engines": ["qnnpack"], "complete": False}
+    own["cells"] = [{**row, "outcome": "not checked", "deviation": ""} for row in own["cells"]]
+    return {**whole, **own, "inputs": [row for row in whole["inputs"] if row["case"] == "digits"]}
+
+
+def _json_reader(folder: Path, name: str, tree: Any, read: Callable[[Path], object]) -> Reader:
+    sound = json.dumps(tree).encode()
+    return Reader(folder / name, [sound], lambda rng: spoil.json_file(rng, tree), read)
+
+
+def record(folder: Path) -> Reader:
+    """A record, checked against itself."""
+    return _json_reader(folder, "record.json", small_record(), read_consistent)
+
+
+_FREE = ("message", "note", "against", "unit", "torch", "cpu", "weights_note", "test", "subject", "link")
+
+
+def verdict(folder: Path) -> Reader:
+    """Two records compared and merged, and every report of the verdict."""
+    tree = small_record()
+    sound = json.dumps(tree).encode()
+    (folder / "other.json").write_bytes(sound)
+    other = read_consistent(folder / "other.json")
+
+    def case(rng: Random) -> bytes:
+        return spoil.json_file(rng, tree) if rng.random() < 0.3 else _reworded(rng, tree)
+
+    return Reader(folder / "record.json", [sound], case, lambda path: _judge(read_consistent(path), other))
+
+
+def _reworded(rng: Random, tree: Any) -> bytes:
+    """Change only what a record may say freely: texts and numbers."""
+    changed = json.loads(json.dumps(tree))
+    numbers = rng.random() < 0.2
+    places = [(holder, key) for holder, key in spoil.places(changed) if _is_free(holder, key, numbers)]
+    for holder, key in rng.sample(places, k=min(len(places), rng.choice((1, 2, 5, 20)))):
+        is_text = isinstance(holder[key], str)
+        holder[key] = rng.choice(spoil.TEXTS) if is_text else rng.choice((*spoil.NUMBERS, None))
+    return json.dumps(changed).encode()
+
+
+def _is_free(holder: Any, key: Any, numbers: bool) -> bool:
+    """Whether a record stays one, whatever stands there; of its numbers few are as free as its texts."""
+    if not numbers:
+        return key in _FREE
+    return isinstance(holder, dict) and type(holder[key]) in (int, float) and key != "schema_version"
+
+
+def _judge(given: Record, other: Record) -> None:
+    """Compare both ways, write all reports and the compatibility page, merge; none of it may let a control character or markup through."""
+    compare(given, other, accepted=Acceptances())
+    found = compare(other, given, accepted=Acceptances())
+    target = io.StringIO()
+    terminal.write(found, target, "never")
+    texts = [target.getvalue(), markdown.render(found), html.render(found), junit.render(found)]
+    ElementTree.fromstring(texts[-1])  # noqa: S314  # our own report: is it XML?
+    found.model_dump_json()
+    texts.append(page({"given": given}, maker="fuzz"))
+    assert not any("<script" in text for text in texts[1:]), "a script tag came through"
+    _printable(texts)
+    with suppress(UsageError):  # where they say different things of one row
+        check_consistent(merge([given, other]), where="merged")
+    merge([given])
+
+
+def _printable(texts: list[str]) -> None:
+    for text in texts:
+        bad = {char for char in set(text) if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char != "\n"}
+        assert not bad, f"control characters came through: {bad!r}"
+
+
+# ---- TOML
+
+
+def _toml_reader(folder: Path, source: str, rows: int, read: Callable[[Path], object]) -> Reader:
+    whole = tomllib.loads((fixtures_folder() / source).read_text(encoding="utf-8"))
+    few = {key: value[:rows] if isinstance(value, list) and key != "sentence" else value for key, value in whole.items()}
+    return _tree_reader(folder, few, read)
+
+
+def _tree_reader(folder: Path, tree: Any, read: Callable[[Path], object]) -> Reader:
+    sound = spoil.toml_text(tree).encode()
+    return Reader(folder / "data.toml", [sound], lambda rng: spoil.toml_file(rng, tree), read)
+
+
+def accept(folder: Path) -> Reader:
+    """An accept file."""
+    text = """accept = [{id = "xnnpack-gone", reason = "we ship the frozen file", owner = "ml", expires = 2027-01-31},
+      {id = "label[digits-qnnpack-lite]", reason = "known", owner = "ml", expires = 2027-01-31}]"""
+    return _tree_reader(folder, tomllib.loads(text.replace("\n", "")), lambda path: read_acceptances((), path))
+
+
+def own_folder(folder: Path) -> Reader:
+    """A user's `field.toml`, in a folder with two files."""
+    for name in ("a.pt", "b.ptl"):
+        (folder / name).write_bytes(b"content")
+    np.save(folder / "x.npy", np.ones((2, 1, 2, 2), np.float32))
+    text = """file = [{file = "a.pt", input = [1, 3, 8, 8], engine = "qnnpack", least_sqnr_db = 25.0},
+      {file = "b.ptl", x = "x.npy", logits = "x.npy", runtime = "torchscript"}]"""
+    reader = _tree_reader(folder, tomllib.loads(text.replace("\n", "")), lambda path: _items(path.parent))
+    return Reader(folder / "field.toml", reader.sound, reader.case, reader.read)
+
+
+def _items(folder: Path) -> None:
+    try:
+        for item in read_field(folder):
+            seen(item)
+            located(item, folder / "session")
+    finally:
+        shutil.rmtree(folder / "session", ignore_errors=True)
+
+
+# ---- field folders
+
+
+def _manifest(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return a sound manifest and its files, which are not there yet."""
+    files = {name: Random(name).randbytes(300) for name in ("digits-qnnpack-lite.ptl", "own-b.pt")}
+    rows = []
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        cell = {"case": "digits", "engine": "qnnpack", "variant": "lite"} if "digits" in name else {}
+        runtime = "lite_interpreter" if name.endswith(".ptl") else "torchscript"
+        rows.append(
+            FieldFile(id=name, file=name, runtime=runtime, bytes=len(data), sha256=sha256_of(folder / name), **cell)  # type: ignore[arg-type]  # of the right names
+        )
+    whole = FieldManifest(schema_version=1, maker="2.12.1", machine="x86_64", files=tuple(rows))
+    return json.loads(whole.model_dump_json()), files
+
+
+def _seen(names: list[str]) -> bytes:
+    x, logits = np.ones((2, 1, 2, 2), np.float32), np.ones((2, 3), np.float32)
+    arrays = {"x/digits": x, "original/digits": logits, **{f"x/{name}": x for name in names[1:]}}
+    target = io.BytesIO()
+    np.savez_compressed(target, **arrays, **{f"logits/{name}": logits for name in names})  # type: ignore[arg-type]  # NumPy's stub
+    return target.getvalue()
+
+
+def manifest(folder: Path) -> Reader:
+    """A `field.json`, with its files and arrays beside it."""
+    tree, files = _manifest(folder)
+    (folder / "seen.npz").write_bytes(_seen(list(files)))
+    return _json_reader(folder, "field.json", tree, lambda path: _items(path.parent))
+
+
+def arrays(folder: Path) -> Reader:
+    """A `seen.npz`."""
+    tree, files = _manifest(folder)
+    (folder / "field.json").write_text(json.dumps(tree), encoding="utf-8")
+    sound = _seen(list(files))
+    entries = spoil.zip_entries(sound)
+    return Reader(
+        folder / "seen.npz",
+        [sound],
+        lambda rng: spoil.in_bytes(rng, sound) if rng.random() < 0.2 else spoil.zip_file(rng, entries, spoil.npy_file),
+        lambda path: [seen(item) for item in read_field(path.parent)],
+    )
+
+
+def array(folder: Path) -> Reader:
+    """A user's own `.npy`."""
+    target = io.BytesIO()
+    np.save(target, np.ones((2, 1, 2, 2), np.float32))
+    sound = target.getvalue()
+    (folder / "a.pt").write_bytes(b"content")
+    (folder / "field.toml").write_text('[[file]]\nfile = "a.pt"\nx = "x.npy"\n', encoding="utf-8")
+    read = lambda path: [seen(item) for item in read_field(path.parent)]  # noqa: E731  # as short as the others
+    return Reader(folder / "x.npy", [sound], lambda rng: spoil.npy_file(rng, sound), read)
+
+
+def archive(folder: Path) -> Reader:
+    """A `files.tar.xz`."""
+    tree, files = _manifest(folder)
+    for name in files:
+        (folder / name).unlink()
+    (folder / "field.json").write_text(json.dumps({**tree, "archive": "files.tar.xz"}), encoding="utf-8")
+    members = list(files.items())
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:xz") as made:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+
+    def read(path: Path) -> None:
+        try:
+            for item in read_field(path.parent):
+                located(item, path.parent / "session")
+        finally:
+            shutil.rmtree(path.parent / "session", ignore_errors=True)
+
+    return Reader(folder / "files.tar.xz", [target.getvalue()], lambda rng: spoil.tar_file(rng, members), read)
+
+
+# ---- weights, pictures, lite files
+
+
+def _state() -> dict[str, Any]:
+    import torch
+
+    return {"pos": torch.ones(1, 2, 3), "head.weight": torch.ones(4, 3), "head.bias": torch.zeros(4)}
+
+
+_SHAPES = {"pos": (1, 2, 3), "head.weight": (4, 3), "head.bias": (4,)}
+
+
+def _weights(path: Path) -> None:
+    check_state(read_state(path), _SHAPES, where=str(path), model="fuzz")
+
+
+def checkpoint(folder: Path) -> Reader:
+    """A `.pth` of torch.save, in its zip form."""
+    import torch
+
+    target = io.BytesIO()
+    torch.save({"model": _state()}, target)
+    sound = target.getvalue()
+    entries = spoil.zip_entries(sound)
+
+    def content(rng: Random, data: bytes) -> bytes:
+        return spoil.pickle_bytes(rng, data) if data[:1] == b"\x80" else spoil.in_bytes(rng, data)
+
+    def case(rng: Random) -> bytes:
+        return spoil.in_bytes(rng, sound) if rng.random() < 0.2 else spoil.zip_file(rng, _weighted(rng, entries), content)
+
+    return Reader(folder / "file.pth", [sound], case, _weights)
+
+
+def _weighted(rng: Random, entries: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Change the pickle in most cases, since most of what can happen happens there."""
+    if rng.random() < 0.3:
+        return entries
+    return [(name, spoil.pickle_bytes(rng, data) if name.endswith("/data.pkl") else data) for name, data in entries]
+
+
+def legacy(folder: Path) -> Reader:
+    """A `.pth` of torch.save, in the form before torch 1.6."""
+    import torch
+
+    target = io.BytesIO()
+    torch.save({"model": _state()}, target, _use_new_zipfile_serialization=False)
+    sound = target.getvalue()
+    head = sound[:15]
+
+    def case(rng: Random) -> bytes:
+        return head + spoil.pickle_bytes(rng, sound[15:]) if rng.random() < 0.8 else spoil.in_bytes(rng, sound)
+
+    return Reader(folder / "file.pth", [sound], case, _weights)
+
+
+def safetensors(folder: Path) -> Reader:
+    """A `.safetensors`."""
+    from safetensors.torch import save
+
+    sound = save(_state())
+    return Reader(folder / "file.safetensors", [sound], lambda rng: spoil.safetensors_file(rng, sound), _weights)
+
+
+def head(folder: Path) -> Reader:
+    """The classifier's rows of the stand-in weights, a `.safetensors` read without torch."""
+    from safetensors.numpy import save
+
+    rows = {"classes": np.arange(3, dtype=np.int32), "weight": np.ones((3, 4), np.float16), "bias": np.ones(3, np.float32)}
+    sound = save(rows)
+    return Reader(folder / "head.safetensors", [sound], lambda rng: spoil.safetensors_file(rng, sound), standin.read_head)
+
+
+def picture(folder: Path) -> Reader:
+    """A picture, of all formats that are read."""
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+    image, sound = Image.fromarray(noise), {}
+    for form in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
+        target = io.BytesIO()
+        image.save(target, form)
+        sound[form] = target.getvalue()
+    for name, mode in (("grey", "I;16"), ("palette", "P"), ("alpha", "RGBA")):
+        target = io.BytesIO()
+        (image.convert("L").convert("I").convert("I;16") if mode == "I;16" else image.convert(mode)).save(target, "PNG")
+        sound[name] = target.getvalue()
+    files = list(sound.values())
+
+    def case(rng: Random) -> bytes:
+        data = rng.choice(files)
+        return spoil.png_file(rng, data) if data[1:4] == b"PNG" and rng.random() < 0.6 else spoil.in_bytes(rng, data)
+
+    return Reader(folder / "picture.png", files, case, load_picture)
+
+
+def golden(folder: Path) -> Reader:
+    """Arrays that were committed: labelled pictures."""
+    target = io.BytesIO()
+    np.savez(target, images=np.ones((3, 4, 4), np.uint8), labels=np.ones(3, np.uint8))
+    sound = target.getvalue()
+    entries = spoil.zip_entries(sound)
+    case = lambda rng: spoil.zip_file(rng, entries, spoil.npy_file)  # noqa: E731  # as short as the others
+    return Reader(folder / "labelled.npz", [sound], case, preprocess.read_labelled)
+
+
+def lite(folder: Path) -> Reader:
+    """The head of a lite file: bytecode version and operators."""
+    import torch
+
+    from vitgate.build.stages import stage
+    from vitgate.run.lite_info import lite_info
+
+    script: Any = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU()))
+    path = folder / "file.ptl"
+    script._save_for_lite_interpreter(str(path))
+    sound = path.read_bytes()
+    entries = spoil.zip_entries(sound)
+
+    def read(path: Path) -> None:
+        with stage("load"):  # as the suite calls it: what the loader raises is an outcome
+            lite_info(path)
+
+    def case(rng: Random) -> bytes:
+        return spoil.in_bytes(rng, sound) if rng.random() < 0.2 else spoil.zip_file(rng, entries, spoil.pickle_bytes)
+
+    return Reader(path, [sound], case, read)
+
+
+# ---- requirements, evidence, caches, tables
+
+_REQUIREMENTS = b"""# pinned
+torch==2.12.1 \\
+    --hash=sha256:""" + b"0a" * 32 + b"""
+torchvision==0.27.1
+timm>=1.0.20,<2 ; python_version >= "3.10"
+numpy @ https://example.org/numpy-2.0-py3-none-any.whl
+"""  # fmt: skip
+
+
+def _side(text: str) -> None:
+    side = parse_side(text, where="OLD")
+    whole_set(side, Needs(("timm>=1.0.15", "torch>=1.13.1")))
+    is_pinned(side)
+
+
+def requirements(folder: Path) -> Reader:
+    """A requirements file."""
+    case = lambda rng: (spoil.in_text if rng.random() < 0.6 else spoil.in_bytes)(rng, _REQUIREMENTS)  # noqa: E731  # likewise
+    return Reader(folder / "requirements.txt", [_REQUIREMENTS], case, lambda path: _side(str(path)))
+
+
+def side(folder: Path) -> Reader:
+    """What the user writes in the place of a version."""
+    sound = [b"2.12.1", b"torch==2.12.1 timm==1.0.20", b"torch >= 2.0, < 3", b"2.13rc1", b"torch @ https://example.org/t.whl"]
+
+    def case(rng: Random) -> bytes:
+        return (spoil.in_text if rng.random() < 0.3 else spoil.in_bytes)(rng, rng.choice(sound))
+
+    return Reader(folder / "text", sound, case, lambda path: _side(path.read_bytes().decode(errors="surrogateescape")))
+
+
+def evidence(folder: Path) -> Reader:
+    """Evidence that another process of the run wrote: values."""
+    store = Store(folder / "store")
+    store.get("outputs", "digits", lambda: Evidence({"a": [1, 2]}, {"x": np.ones(3, np.float32)}))
+    tree = {"values": {"a": [1, 2]}, "outcome": {"kind": "failed", "at": "", "error": "E", "message": "m", "findings": [
+        {"statistic": "sqnr", "value": 1.0, "unit": "dB"}]}}  # fmt: skip
+    return _json_reader(folder / "store" / "outputs", "digits.json", tree, lambda path: store.find("outputs", "digits"))
+
+
+def packed(folder: Path) -> Reader:
+    """Evidence that is kept between runs, or whose arrays another process wrote: an archive of arrays."""
+    path = folder / "store" / "outputs" / "digits.npz"
+    store = Store(folder / "store")
+    store.get("outputs", "digits", lambda: Evidence({}, {"x": np.ones(3, np.float32)}))
+    pack(Evidence({"a": 1}, {"x": np.ones(3, np.float32)}), path)
+    sound = path.read_bytes()
+    entries = spoil.zip_entries(sound)
+
+    def read(path: Path) -> None:
+        store.find("outputs", "digits")
+        unpack(path)
+
+    return Reader(path, [sound], lambda rng: spoil.zip_file(rng, entries, spoil.npy_file), read)
+
+
+def cache(folder: Path) -> Reader:
+    """The row of an artifact that is kept."""
+    kept = ArtifactCache(folder / "cache")
+
+    def read(path: Path) -> None:
+        found = kept.get("key", "a.pt", lambda target: target.write_bytes(b"content") and None)
+        assert Path(found.path).read_bytes() == b"content", "the cache gave another file"
+
+    read(folder)
+    path = folder / "cache" / "key" / "entry.json"
+    return _json_reader(path.parent, path.name, json.loads(path.read_text(encoding="utf-8")), read)
+
+
+def marker(folder: Path) -> Reader:
+    """The marker of an environment that is kept."""
+    tree = {"format": 1, "name": "2.12.1", "requirements": ["torch==2.12.1"], "torch": "2.12.1", "bytes": 1}
+    tree |= {"versions": {"torch": "2.12.1"}, "made": "2026-01-01T00:00:00", "packages": "ab"}
+    return _json_reader(folder, MARKER, tree, lambda path: read_marker(path.parent))
+
+
+def table(folder: Path) -> Reader:
+    """An accepted table."""
+    sound = (fixtures_folder() / "tables" / "digits-qnnpack.txt").read_bytes()
+    own = parse(sound.decode())
+
+    return Reader(folder / "table.txt", [sound], lambda rng: (spoil.in_text if rng.random() < 0.6 else spoil.in_bytes)(rng, sound), lambda path: differences(own, read_table(path)))
+
+
+def _fixture(source: str, rows: int, read: Callable[[Path], object]) -> Make:
+    return lambda folder: _toml_reader(folder, source, rows, read)
+
+
+READERS: dict[str, tuple[str, Make]] = {
+    "record": ("record", record),
+    "verdict": ("records compared, merged and reported", verdict),
+    "accept": ("accept file", accept),
+    "cases": ("`cases.toml`", _fixture("cases.toml", 2, read_cases.__wrapped__)),
+    "claims": ("`claims.toml`", _fixture("claims.toml", 3, lambda path: claims.read_claims.__wrapped__(path))),
+    "tolerances": ("`tolerances.toml`", _fixture("tolerances.toml", 3, tolerances.read_tolerances.__wrapped__)),
+    "deviations": ("`deviations.toml`", _fixture("deviations.toml", 3, deviations.read_deviations.__wrapped__)),
+    "operators": ("`operators.toml`", _fixture("operators.toml", 2, lambda path: read_model(operators.OperatorFile, path))),
+    "api": ("`api.toml`", _fixture("api.toml", 4, calls.read_calls.__wrapped__)),
+    "warnings": ("`warnings.toml`", _fixture("warnings.toml", 3, warnings.read_warnings.__wrapped__)),
+    "standin": ("`standin.toml`", _fixture("heads/standin.toml", 2, lambda path: read_model(pictures.StandinFile, path))),
+    "own_folder": ("`field.toml`", own_folder),
+    "manifest": ("`field.json`", manifest),
+    "arrays": ("`seen.npz`", arrays),
+    "array": ("`.npy` of a user", array),
+    "archive": ("`files.tar.xz`", archive),
+    "checkpoint": ("checkpoint, zip form", checkpoint),
+    "legacy": ("checkpoint, old form", legacy),
+    "safetensors": ("checkpoint, safetensors", safetensors),
+    "head": ("head of the stand-in", head),
+    "picture": ("picture", picture),
+    "golden": ("labelled pictures, `.npz`", golden),
+    "lite": ("head of a lite file", lite),
+    "requirements": ("requirements file", requirements),
+    "side": ("version or requirements, as typed", side),
+    "evidence": ("evidence, values", evidence),
+    "packed": ("evidence, arrays", packed),
+    "cache": ("entry of the artifact cache", cache),
+    "marker": ("marker of an environment", marker),
+    "table": ("accepted table", table),
+}
+"""By the name on the command line: what the table calls it, and how it is made."""
