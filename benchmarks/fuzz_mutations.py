@@ -32,8 +32,9 @@ RAW = (
     '{"a":1,"a":2}', "1979-02-30", "0x" + "f" * 5000, "'''", '"""', "{a=1,a=2}", "a" + ".a" * 5000, "07:99:00", "+nan",
 )  # fmt: skip
 TOKENS = (
-    b"\0", b"\xff" * 8, b"\x7f\xff\xff\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"PK\x03\x04", b"PK\x05\x06",
-    b"PK\x01\x02", b"\x80\x02", b"cos\nsystem\n", b"\x93NUMPY", b"ustar", b"IHDR", b"IDAT", b"iCCP", b"\xff\xda",
+    b"\0", b"\xff" * 8, b"\x7f\xff\xff\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"PK\x03\x04",
+    b"PK\x05\x06", b"PK\x01\x02", b"\x80\x02",
+    b"cos\nsystem\n", b"\x93NUMPY", b"ustar", b"IHDR", b"IDAT", b"iCCP", b"\xff\xda",
     b"\xfd7zXZ\0", b"\n", b"\r\n", b'"', b"'", b"[[", b"]]", b"=", b"#", b"--hash=sha256:", b"-r x", b" ; ", b"@ file:///",
     *(DEEP.encode()[:length] for length in (100, 5000)),
 )  # fmt: skip
@@ -118,6 +119,7 @@ class Raw:
     """A piece of text that is put into the file as it is, where a value would stand."""
 
     def __init__(self, text: str) -> None:
+        """Keep the text."""
         self.text = text
 
 
@@ -148,6 +150,7 @@ def in_tree(rng: Random, tree: Any) -> Any:
 
 
 def places(tree: Any) -> Any:
+    """Yield every place of a tree: what holds it, and its key."""
     for key in _keys(tree):
         yield tree, key
         yield from places(tree[key])
@@ -261,7 +264,8 @@ def zip_file(rng: Random, entries: list[tuple[str, bytes]], content: Mutation) -
         elif kind == 7:
             entries[at] = rng.choice(TEXTS).replace("\ud800", "?")[:1000] or "x", data
         elif kind == 8:
-            entries.append((name.rpartition("/")[0] + rng.choice(("/constants.pkl", "/data.pkl", "/x", "/data/9")), data))
+            other = rng.choice(("/constants.pkl", "/data.pkl", "/x", "/data/9"))
+            entries.append((name.rpartition("/")[0] + other, data))
         else:
             entries[at] = name, data + ZEROS
     method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
@@ -361,9 +365,13 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
 
 
-_DTYPES = ("'<f4'", "'|O'", "'>f8'", "'<U9'", "'|V0'", "'M8[D]'", "[('a','<f4'),('b','|O')]", "'<f3'", "None", "'<f4,<f4'")
-_SHAPES = ("(2, 1, 2, 2)", "()", "(0,)", "(-1,)", "(10**12,)", "(1000000000000,)", "(2,) * 99", "(True,)", "'x'", "(2**40,2**40)",
-           "((" * 90, "[2]", "(1" + "0" * 4400 + ",)")  # fmt: skip
+_DTYPES = (
+    "'<f4'", "'|O'", "'>f8'", "'<U9'", "'|V0'", "'M8[D]'", "[('a','<f4'),('b','|O')]", "'<f3'", "None", "'<f4,<f4'",
+)  # fmt: skip
+_SHAPES = (
+    "(2, 1, 2, 2)", "()", "(0,)", "(-1,)", "(10**12,)", "(1000000000000,)", "(2,) * 99", "(True,)", "'x'",
+    "(2**40,2**40)", "((" * 90, "[2]", "(1" + "0" * 4400 + ",)",
+)  # fmt: skip
 
 
 def npy_file(rng: Random, data: bytes) -> bytes:
@@ -380,11 +388,15 @@ def npy_file(rng: Random, data: bytes) -> bytes:
 
 
 SNIPPETS = (
-    b"cos\nsystem\nX\x0a\0\0\0touch harm\x85R", b"cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\x02\x85R", b"cbuiltins\neval\n",
+    b"cos\nsystem\nX\x0a\0\0\0touch harm\x85R", b"cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\x02\x85R",
+    b"cbuiltins\neval\n",
     b"ctorch\nload\n", b"c__builtin__\nset\n", b"ccollections\nOrderedDict\n)R", b"ctorch._utils\n_rebuild_tensor_v2\n",
-    b"X\x01\0\0\0a", b"K\x01", b"J\xff\xff\xff\x7f", b"\x8a\x08" + b"\xff" * 8, b"N", b"]", b"}", b")", b"(", b"t", b"R", b"0",
-    b"\x85", b"\x86", b"s", b"u", b"b", b"Q", b"q\0h\0h\0\x86q\x01h\x01h\x01\x86q\x02h\x02h\x02\x86", b"\x88", b"G" + b"\x7f" * 8,
-    b")" + b"".join(b"q%ch%ch%c\x86" % (n, n, n) for n in range(100, 160)), b"ctorch\nSize\n", b"ctorch._utils\n_rebuild_qtensor\n",
+    b"X\x01\0\0\0a", b"K\x01", b"J\xff\xff\xff\x7f", b"\x8a\x08" + b"\xff" * 8, b"N", b"]", b"}", b")", b"(", b"t",
+    b"R", b"0",
+    b"\x85", b"\x86", b"s", b"u", b"b", b"Q", b"q\0h\0h\0\x86q\x01h\x01h\x01\x86q\x02h\x02h\x02\x86", b"\x88",
+    b"G" + b"\x7f" * 8,
+    b")" + b"".join(b"q%ch%ch%c\x86" % (n, n, n) for n in range(100, 160)), b"ctorch\nSize\n",
+    b"ctorch._utils\n_rebuild_qtensor\n",
     b"ctorch._tensor\n_rebuild_from_type_v2\n", b"ctorch\nTensor\n", b"ctorch\ndevice\n", b"c_codecs\nencode\n",
 )  # fmt: skip
 

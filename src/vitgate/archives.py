@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +26,18 @@ _CODE = 1 << 25  # bytes that the code of a model may have beyond what it takes 
 _OVERHEAD = 4096  # bytes of headers and padding for a member of a tar archive
 
 # What NumPy and the modules below it raise for a file that is cut off, damaged, no array, or larger than the memory.
-_NO_ARRAY = (OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError,
-             ArithmeticError, SyntaxError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError)  # fmt: skip
+_NO_ARRAY = (
+    OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError, ArithmeticError,
+    SyntaxError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError,
+)  # fmt: skip
 
 
-def read_npz(path: Path, names: Collection[str] | None = None, *, most: int = MOST_BYTES) -> dict[str, npt.NDArray[Any]]:
+def read_npz(path: Path, names: Collection[str] = ()) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of an `.npz` file, or those named; ValueError where they cannot be had, or are too large."""
     try:
         with path.open("rb") as file:
-            if sum(entry.file_size for entry in zip_entries(file)) > most:
-                raise ValueError(f"more than {most >> 20} MB of arrays")
+            if sum(entry.file_size for entry in zip_entries(file)) > MOST_BYTES:
+                raise ValueError(f"more than {MOST_BYTES >> 20} MB of arrays")
             file.seek(0)
             with np.load(file, allow_pickle=False) as stored:
                 found = {name: stored[name] for name in names or stored.files}
@@ -46,13 +48,13 @@ def read_npz(path: Path, names: Collection[str] | None = None, *, most: int = MO
         raise ValueError(f"{error or type(error).__name__}") from None
 
 
-def read_npy(path: Path, *, most: int = MOST_BYTES) -> npt.NDArray[np.float32]:
+def read_npy(path: Path) -> npt.NDArray[np.float32]:
     """Return the numbers of an `.npy` file as float32; ValueError where it is anything else, or too large."""
     try:
-        if path.stat().st_size > most:
-            raise ValueError(f"more than {most >> 20} MB")
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES >> 20} MB")
         array = np.load(path, allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.size * 4 > most:
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.size * 4 > MOST_BYTES:
             raise ValueError("it holds something else than numbers")
         with np.errstate(over="ignore"):  # infinite then, which is what the file says in float32
             return np.asarray(array, dtype=np.float32)
@@ -61,7 +63,7 @@ def read_npy(path: Path, *, most: int = MOST_BYTES) -> npt.NDArray[np.float32]:
 
 
 def zip_entries(file: BinaryIO) -> list[zipfile.ZipInfo]:
-    """Return the entries of a zip archive; ValueError for more than any archive of ours has, BadZipFile for no archive."""
+    """Return the entries of a zip archive; ValueError for more than any of ours has, BadZipFile for no archive."""
     count, before = 0, b""
     while (piece := file.read(_AT_ONCE)) and count <= _MOST_ENTRIES:
         count += (before + piece).count(_ENTRY)
@@ -87,10 +89,15 @@ def pytorch_entries(path: Path, *, compressed: bool) -> list[zipfile.ZipInfo]:
     return entries
 
 
-class Measured(io.RawIOBase):
+def measured_tar(stream: io.BufferedIOBase, sizes: Collection[int]) -> tarfile.TarFile:
+    """Open an archive whose members have these sizes, in bytes; reading raises TarError where it claims more."""
+    return tarfile.open(fileobj=cast(BinaryIO, _Measured(stream, sizes)), mode="r:")
+
+
+class _Measured(io.RawIOBase):
     """A stream for `tarfile` that gives out no more than the members can need, and no header of more than 1 MB."""
 
-    def __init__(self, stream: BinaryIO, sizes: Collection[int]) -> None:
+    def __init__(self, stream: io.BufferedIOBase, sizes: Collection[int]) -> None:
         """Wrap the stream of an archive whose members have these sizes, in bytes."""
         self._stream = stream
         self._left = sum(sizes) + _OVERHEAD * len(sizes) + _AT_ONCE

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import FailFast, Field, field_validator
 
-from vitgate.archives import Measured, MOST_BYTES, read_npy, read_npz
+from vitgate.archives import measured_tar, MOST_BYTES, read_npy, read_npz
 from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_json, read_model, Strict, unique, validate
@@ -279,7 +279,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
     if sum(sizes.values()) > _MOST_BYTES:
         raise UsageError(f"more than {_MOST_BYTES >> 30} GiB of files", where=source, do="export fewer engines at once")
     try:
-        with lzma.open(source) as packed, tarfile.open(fileobj=Measured(packed, sizes.values()), mode="r:") as archive:
+        with lzma.open(source) as packed, measured_tar(packed, sizes.values()) as archive:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None or sizes.get(member.name) != member.size:

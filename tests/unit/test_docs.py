@@ -16,13 +16,14 @@ from vitgate.cli import cli
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra `test`")
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOW = ROOT / ".github" / "workflows" / "vitgate.yml"
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _END = re.compile(r"\s(\|\||&&|[|;>])(\s|$)")  # where a command ends in a line of shell
 
 
-def workflow():
-    return yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
+def workflow(path=WORKFLOW):
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def scripts():
@@ -88,17 +89,19 @@ def test_links_between_documents_lead_somewhere(path):
 # ---- the workflow
 
 
-def test_the_workflow_fits_githubs_schema():
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_workflows_fit_githubs_schema(path):
     if importlib.util.find_spec("check_jsonschema") is None:
         pytest.skip("check-jsonschema comes with the extra `test`")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW)]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
 
 
-def test_the_workflow_may_only_read_and_ends():
-    whole = workflow()
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_workflows_may_only_read_and_end(path):
+    whole = workflow(path)
 
     assert whole["permissions"] == {"contents": "read"}
     assert all(0 < job["timeout-minutes"] <= 120 and "permissions" not in job for job in whole["jobs"].values())

@@ -85,7 +85,8 @@ def load_picture(path: Path) -> Image:
                 _check_scans(image, path)
                 return _upright_rgb(image, path)
         except UnidentifiedImageError:
-            raise UsageError(f"not a picture of a known format ({', '.join(FORMATS)})", where=path, do="give a PNG or JPEG file") from None
+            what = f"not a picture of a known format ({', '.join(FORMATS)})"
+            raise UsageError(what, where=path, do="give a PNG or JPEG file") from None
         except Image.DecompressionBombError:
             raise _too_large("more than twice Pillow's limit", path) from None
         except _DAMAGE as error:

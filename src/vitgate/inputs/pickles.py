@@ -1,7 +1,7 @@
 """What a checkpoint's pickle would do, found out without doing any of it.
 
-`torch.load(weights_only=True)` runs no code of a stranger's, but it builds what the pickle says: a bytearray of any size,
-or a key of tuples within tuples whose hash takes years. A state needs neither, so that a file which asks is refused.
+`torch.load(weights_only=True)` runs no code of a stranger's, but it builds what the pickle says: a bytearray of any
+size, or a key of tuples within tuples whose hash takes years. A state needs neither: a file that asks is refused.
 """
 
 from __future__ import annotations

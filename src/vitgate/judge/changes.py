@@ -119,8 +119,9 @@ def _in_words(row: VerdictRow, *, old: bool) -> str:
 
 
 def _listed(old: tuple[str, ...], new: tuple[str, ...], what: str) -> tuple[Change, ...]:
-    gone = [Change(what=what, old=text, new="") for text in old if text not in new]
-    return (*gone, *(Change(what=what, old="", new=text) for text in new if text not in old))
+    before, after = set(old), set(new)
+    gone = [Change(what=what, old=text, new="") for text in old if text not in after]
+    return (*gone, *(Change(what=what, old="", new=text) for text in new if text not in before))
 
 
 def _bytecodes(record: Record) -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +23,9 @@ SCHEMA = 1
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
 
 
+_MOST = 1e100  # of any number: what is larger is no measurement, and what is computed of it may be no number
+Number = Annotated[float, Field(ge=-_MOST, le=_MOST)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Names = Annotated[tuple[str, ...], FailFast()]  # a long list that is wrong throughout is wrong in one place
 
 
@@ -31,10 +33,10 @@ class FindingRow(Strict):
     """One judged number. A value of None stands for NaN, which no bound admits."""
 
     statistic: str
-    value: float | None
+    value: Number | None
     unit: str
-    lower: float | None = None
-    upper: float | None = None
+    lower: Number | None = None
+    upper: Number | None = None
     against: str = ""
     tolerance: str = ""
     judged: bool = True
@@ -71,17 +73,17 @@ class CellRow(Strict):
     variant: str
     outcome: str
     deviation: str = ""
-    size_bytes: int | None = None
+    size_bytes: Count | None = None
     digest_blake2b: str = ""
-    build_seconds: float | None = None
-    latency_ms: float | None = None
-    latency_ratio: float | None = None
-    latency_ratio_low: float | None = None
-    latency_ratio_high: float | None = None
-    profiler_ms: float | None = None
-    label: int | None = None
-    margin: float | None = None
-    sqnr_db: float | None = None
+    build_seconds: Number | None = None
+    latency_ms: Number | None = None
+    latency_ratio: Number | None = None
+    latency_ratio_low: Number | None = None
+    latency_ratio_high: Number | None = None
+    profiler_ms: Number | None = None
+    label: Count | None = None
+    margin: Number | None = None
+    sqnr_db: Number | None = None
 
 
 class InputRow(Strict):
@@ -111,7 +113,7 @@ class Environment(Strict):
     platform: str
     machine: str
     cpu: str
-    cores: int
+    cores: Count
 
 
 class Record(Strict):
@@ -200,9 +202,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def finding_row(finding: Finding) -> FindingRow:
-    """Turn a finding into its row; NaN has no place in JSON."""
+    """Turn a finding into its row; NaN, and what is as good as infinite, have no place in JSON."""
     fields = {**vars(finding)}
-    if not math.isfinite(finding.value):
+    if not abs(finding.value) <= _MOST:
         fields["value"] = None
     return FindingRow(**fields)
 

@@ -123,10 +123,7 @@ def _number(text: str) -> float:
     if text == _EMPTY:
         return math.nan
     try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-        if not math.isfinite(value):
-            raise ValueError
-        return value
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         do = "accept the table anew with --snapshot-update"
         raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None

@@ -14,6 +14,7 @@ from vitgate.judge.record import claim_row, ClaimRow, Status
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plugin.check import Check
+from vitgate.report.verdict.safe import printable
 from vitgate.run.environment import machine, packages
 
 _CHECK = pytest.StashKey[Check]()
@@ -104,7 +105,7 @@ def _settled(place: Place, outcome: Outcome) -> tuple[Settled, Status]:
 
 def _message(claim: Claim, place: Place, outcome: Outcome, settled: Settled) -> str:
     return (
-        f"claim {claim.id} [{place.subject}] on torch {place.torch}: {settled.message}\n"
+        f"claim {claim.id} [{place.subject}] on torch {place.torch}: {_shown(settled.message)}\n"
         f"  the claim: {claim.says}\n"
         f"  outcome: {outcome}{' with ' + outcome.error if outcome.error else ''}\n"
         f"  recorded releases: {history(f'{claim.id}[{place.subject}]')}\n"
@@ -117,13 +118,18 @@ def _write(report: pytest.TestReport, status: Status, settled: Settled, message:
     if status == "passed":
         report.outcome, report.longrepr = "passed", None
     elif status == "declared":
-        report.outcome, report.longrepr = "skipped", settled.message
-        report.wasxfail = f"{settled.deviation}: {settled.message}"
+        report.outcome, report.longrepr = "skipped", _shown(settled.message)
+        report.wasxfail = f"{settled.deviation}: {_shown(settled.message)}"
     elif status == "unsupported":
         report.outcome, report.longrepr = "skipped", (report.nodeid, 0, settled.message)
     else:
         report.outcome = "failed"
-        report.longrepr = settled.message if status == "environment error" else message
+        report.longrepr = _shown(settled.message) if status == "environment error" else message
+
+
+def _shown(message: str) -> str:
+    """Return a message for the terminal: what PyTorch says of a stranger's file may quote that file."""
+    return "\n".join(map(printable, message.splitlines()))
 
 
 def shorten(call: pytest.CallInfo[None], report: pytest.TestReport) -> None:

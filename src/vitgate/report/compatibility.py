@@ -46,8 +46,12 @@ def _head(records: Mapping[str, Record], maker: str) -> str:
     machines = [markdown(text) for text in dict.fromkeys(texts)]
     machine = f"one machine ({machines[0]})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
     inputs = (row for record in records.values() for row in record.inputs if row.weights != "trained")
-    weights = dict.fromkeys(f"the {_WEIGHTS.get(row.weights) or markdown(row.weights)} weights for {_case_name(row.case)}" for row in inputs)
+    weights = dict.fromkeys(f"the {_kind(row.weights)} weights for {_case_name(row.case)}" for row in inputs)
     return _HEAD.format(maker=maker, machine=machine, weights=", ".join(weights) or "committed weights")
+
+
+def _kind(weights: str) -> str:
+    return _WEIGHTS.get(weights) or markdown(weights)
 
 
 def _case_name(case: str) -> str:

@@ -13,6 +13,7 @@ from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import CellRow, Record
 from vitgate.report.answer import answer
+from vitgate.report.verdict.safe import clean
 
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
@@ -24,9 +25,9 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None
         rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
         reporter.write(_text(_table(case, engine, rows), colour=bool(reporter.hasmarkup)))
     for row in record.inputs:
-        reporter.write_line(f"{row.case}: {row.weights_note}; {row.pictures_note}")
+        reporter.write_line(clean(f"{row.case}: {row.weights_note}; {row.pictures_note}"))
     for note in (*record.warnings, *record.new_operators):
-        reporter.write_line(f"note: {note}")
+        reporter.write_line(clean(f"note: {note}"))
     for line in _declared(record):
         reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
@@ -63,7 +64,7 @@ def _cells(row: CellRow, scripted: int | None) -> list[str]:
         _show(row.profiler_ms, "{:.2f} ms"),
         _show(row.label, "{}"),
         "exact" if row.sqnr_db == SQNR_CEILING else _show(row.sqnr_db, "{:.1f} dB"),
-        escape(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome),
+        escape(clean(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome)),
     ]
 
 

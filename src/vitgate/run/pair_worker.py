@@ -121,7 +121,7 @@ class Worker:
             torch.set_num_threads(1)  # also holds the thread pool of qnnpack and XNNPACK to one thread
             torch.set_grad_enabled(False)
             torch.backends.quantized.engine = request["engine"]
-            x = torch.from_numpy(np.load(request["input"]))
+            x = torch.from_numpy(np.load(request["input"], allow_pickle=False))
         load: dict[str, Times] = {}
         first: dict[str, Times] = {}
         failed = {}

@@ -16,6 +16,8 @@ _NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectio
 
 def printable(text: str) -> str:
     """Return the text without any character that a terminal, or XML, would take for something else than text."""
+    if text.isascii() and text.isprintable():
+        return text
     kept = (" " if char.isspace() else char for char in text)
     return "".join(char for char in kept if unicodedata.category(char) not in _NO_TEXT)
 

@@ -1,0 +1,123 @@
+"""A few thousand of the cases of `benchmarks/fuzz.py`, and that it notices what it must."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vitgate.errors import UsageError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import fuzz  # noqa: E402  # found by the line above
+import fuzz_readers  # noqa: E402  # likewise
+
+CASES = 120
+SLOW = {"verdict": 40}
+WITH_TORCH = ("checkpoint", "legacy", "safetensors", "lite")
+
+
+@pytest.mark.parametrize("name", [name for name in fuzz_readers.READERS if name not in WITH_TORCH])
+def test_a_hostile_file_is_read_or_refused_in_one_line(name):
+    cases = SLOW.get(name, CASES)
+    found = fuzz.fuzz(name, cases, seed=7)
+
+    assert found.findings == []
+    assert found.read + found.refused == cases and found.read > 0
+    assert found.refused > 0 or name in ("cache", "marker")  # what they cannot read is made again
+
+
+@pytest.mark.parametrize("name", WITH_TORCH)
+def test_a_hostile_file_for_torch_is_read_or_refused_in_one_line(name):
+    pytest.importorskip("torch")
+    found = fuzz.fuzz(name, CASES, seed=7)
+
+    assert found.findings == []
+    assert found.read + found.refused == CASES and found.read > 0 and found.refused > 0
+
+
+def _raises(path):
+    raise ValueError("no error of ours")
+
+
+def _hangs(path):
+    time.sleep(60)
+
+
+def _computes(path):
+    while True:
+        pass
+
+
+def _dies(path):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_unclean(path):
+    raise _Unclean
+
+
+def _leaves(path):
+    (path.parent / "harm").touch()
+
+
+def _takes(path):
+    return len(bytes(30_000_000)) and bytearray(b"x") * 30_000_000
+
+
+class _Unclean(UsageError):
+    def __init__(self):
+        Exception.__init__(self, "two\nlines")
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        (_raises, "ValueError"),
+        (_hangs, "hung"),
+        (_computes, "hung"),
+        (_dies, "ended by signal 9"),
+        (_is_unclean, "no clean line"),
+        (_leaves, "it left ['harm']"),
+        (_takes, "took"),
+    ],
+)
+def test_what_a_reader_must_not_do_is_noticed(monkeypatch, read, words):
+    def reader(folder):
+        def hostile(path):
+            return read(path) if path.read_bytes() == b"hostile" else None
+
+        return fuzz_readers.Reader(folder / "file", [b"sound"], lambda rng: b"hostile", hostile)
+
+    monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", reader))
+    monkeypatch.setattr(fuzz, "SECONDS", 0.3)
+    monkeypatch.setattr(fuzz, "WAITING", 0.3 if read is _hangs else 600.0)
+    monkeypatch.setattr(fuzz, "BYTES", 10_000_000)
+
+    found = fuzz.fuzz("bad", 1, seed=0)
+
+    assert len(found.findings) == 1 and words in found.findings[0]
+
+
+def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch):
+    made = lambda folder: fuzz_readers.Reader(folder / "file", [b""], lambda rng: b"", _raises)  # noqa: E731  # short
+    monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", made))
+
+    with pytest.raises(RuntimeError, match="its sound files are not read"):
+        fuzz.fuzz("bad", 1, seed=0)
+
+
+def test_a_case_can_be_made_again(tmp_path):
+    reader = fuzz_readers.READERS["record"][1](tmp_path)
+    cases = [fuzz._case(reader, "record", seed, number) for seed, number in ((0, 3), (0, 3), (0, 4), (1, 3))]
+
+    assert cases[0] == cases[1] and len(set(cases)) == 3
+
+
+def test_the_table_has_a_row_for_each_reader():
+    row = fuzz.Figures(cases=100, read=40, refused=60, slowest=0.25, memory=3_000_000)
+    table = "\n".join(fuzz.lines({"record": row, "accept": row}))
+
+    assert "| record | 100 | 40 | 60 | 0 | 0.25 | 3 |" in table and "200 cases in all" in table
