@@ -5,7 +5,8 @@
     python benchmarks/fuzz.py --reader checkpoint --only 4711  that one case, in this process, with its traceback
 
 A case must end in success or in the project's own error of one line, within 5 s of the processor and 1 GB, and leave
-no file behind. The cases run in forked processes that a watch kills; each can be made again from reader, seed and number.
+no file behind. The cases run in forked processes that a watch kills; each can be made again from reader, seed and
+number.
 """
 
 from __future__ import annotations
@@ -201,7 +202,7 @@ def one(name: str, seed: int, number: int) -> None:
 
 def lines(results: dict[str, Figures]) -> Iterator[str]:
     """Yield the table in Markdown."""
-    yield "| what is read | cases | read | refused in one line | anything else | slowest, s of processor | most memory, MB |"
+    yield "| what is read | cases | read | refused in one line | anything else | slowest, s | most memory, MB |"
     yield "|---|---|---|---|---|---|---|"
     for name, row in results.items():
         numbers = f"{row.cases:,} | {row.read:,} | {row.refused:,} | {len(row.findings)}"
