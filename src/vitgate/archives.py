@@ -74,17 +74,12 @@ def zip_entries(file: BinaryIO) -> list[zipfile.ZipInfo]:
         return archive.infolist()
 
 
-def pytorch_entries(path: Path, *, compressed: bool) -> list[zipfile.ZipInfo]:
-    """Return the entries of a file of PyTorch; ValueError for an archive that unfolds.
-
-    Of a checkpoint nothing is compressed, of a program its code is.
-    """
+def pytorch_entries(path: Path) -> list[zipfile.ZipInfo]:
+    """Return the entries of a file of PyTorch, which compresses nothing but code; ValueError for one that unfolds."""
     with path.open("rb") as file:
         entries = zip_entries(file)
         whole = file.seek(0, io.SEEK_END)
-    if not compressed and any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise ValueError("its entries are compressed")
-    if sum(entry.file_size for entry in entries) > (whole + _CODE if compressed else whole):
+    if sum(entry.file_size for entry in entries) > whole + _CODE:
         raise ValueError("its entries are larger than the file")
     return entries
 

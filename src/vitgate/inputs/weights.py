@@ -227,13 +227,15 @@ def _check_archive(path: Path) -> None:
     import torch
 
     try:
-        pytorch_entries(path, compressed=False)
+        entries = pytorch_entries(path)
         reader = torch._C.PyTorchFileReader(str(path))
         records = set(reader.get_all_records())
         if "constants.pkl" in records:
             raise _unusable(path, "it is a TorchScript archive, a program rather than weights", _RESAVE)
         if "data.pkl" not in records:
             raise _unusable(path, "it is an archive without a checkpoint in it", _RESAVE)
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("its entries are compressed, which torch.save never does")
         strange = more_than_tensors(reader.get_record("data.pkl"))
     except (zipfile.BadZipFile, *_LOAD_ERRORS) as error:
         raise _unusable(path, f"it is damaged or cut off ({_in_short(error)})", _FETCH_AGAIN) from None

@@ -38,7 +38,7 @@ def lite_info(path: Path) -> LiteInfo:
 
 
 def _check(path: Path) -> None:
-    pickles = [entry for entry in pytorch_entries(path, compressed=True) if entry.filename.endswith(".pkl")]
+    pickles = [entry for entry in pytorch_entries(path) if entry.filename.endswith(".pkl")]
     with zipfile.ZipFile(path) as archive:
         for entry in pickles:
             check_pickle(archive.read(entry))

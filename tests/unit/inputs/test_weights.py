@@ -13,6 +13,7 @@ import sys
 import tarfile
 import threading
 import time
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -587,6 +588,28 @@ def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "scripted.pt"))
     with one_line(UsageError, "TorchScript archive, a program rather than weights", "state_dict()"):
         read_state(tmp_path / "scripted.pt")
+
+
+def test_a_checkpoint_that_was_compressed_is_refused(tmp_path: Path) -> None:
+    torch.save(tiny(), tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole:
+        contents = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in contents.items():
+            packed.writestr(name, data)
+    with one_line(UsageError, "compressed", str(tmp_path / "packed.pth")):
+        read_state(tmp_path / "packed.pth")
+
+
+@pytest.mark.parametrize("save", [save_zip, save_legacy])
+def test_a_checkpoint_whose_pickle_would_fill_the_memory_is_refused(tmp_path: Path, save: Callable[..., None]) -> None:
+    class Asks:
+        def __reduce__(self) -> tuple[type, tuple[int]]:
+            return bytearray, (50_000_000_000,)
+
+    save({"model": tiny(), "more": Asks()}, tmp_path / "file.pth")
+    with one_line(UsageError, "asks for", "bytearray", "nothing of it was run"):
+        read_state(tmp_path / "file.pth")
 
 
 @pytest.mark.parametrize("name", ["z.pth", "l.pth", "s.safetensors"])
