@@ -193,9 +193,7 @@ def forget_classes() -> None:
 
 def _plan(case: str, engine: Engine, folder: Path) -> Plan:
     cache, weights = str(folder / "cache"), "standin" if read_cases()[case].standin else "auto"
-    return make_plan(
-        cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache
-    )
+    return make_plan(cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache)
 
 
 def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[str, Any]:

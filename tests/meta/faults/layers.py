@@ -19,9 +19,7 @@ class Nothing(nn.Module):
 class NoAttention(nn.Module):
     """What stands where an attention was taken out, with its weights."""
 
-    def forward(
-        self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False
-    ) -> torch.Tensor:  # `Optional`, which TorchScript reads on every release
+    def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False) -> torch.Tensor:
         """Return zeros."""
         return x * 0.0
 
@@ -34,9 +32,7 @@ class HalfSoftmax(nn.Module):
         self.qkv, self.proj = sound.qkv, sound.proj
         self.num_heads, self.scale = sound.num_heads, sound.scale
 
-    def forward(
-        self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False) -> torch.Tensor:
         """Return what timm's attention returns, about."""
         count, tokens, width = x.shape
         qkv = self.qkv(x).reshape(count, tokens, 3, self.num_heads, width // self.num_heads).permute(2, 0, 3, 1, 4)
