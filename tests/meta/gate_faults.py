@@ -862,6 +862,18 @@ def collected_twice(text: str) -> str:
     return text + _with_body(text, "assert 0").partition("\n\n")[2].replace("def test_", "def test_again_")
 
 
+@lost("anchor", failed=True)
+def skipped_as_unittest_does(text: str) -> str:
+    return _with_body(text, "import unittest; raise unittest.SkipTest('not today')")
+
+
+@lost("arithmetic")
+def left_out_on_a_condition(text: str) -> str:
+    head, _, test = text.partition("\n\n")
+    indented = "".join(f"    {line}\n" for line in test.splitlines())
+    return f"{head}\n\nif pytest.__version__ < '1':\n{indented}"
+
+
 @lost("latency")
 def file_removed(text: str) -> None:
     return None

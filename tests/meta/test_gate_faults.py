@@ -132,7 +132,13 @@ def _merged(
     return status, text, read_record(folder / "merged.json") if (folder / "merged.json").exists() else None
 
 
-def test_parts_of_one_run_are_a_whole(command: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_parts_of_one_run_are_a_whole(
+    command: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = {row.claim for part in parts() for row in part.claims}  # claims that were added since are not its matter
+    claims = {name: claim for name, claim in read_claims().items() if name in then}
+    for module in ("claims", "merge"):
+        monkeypatch.setattr(f"vitgate.judge.{module}.read_claims", lambda: claims)
     status, text, record = _merged(parts(), command, tmp_path)
     assert status == 0 and record is not None and record.complete, text
 
