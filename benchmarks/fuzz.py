@@ -1,6 +1,6 @@
 """Give every reader of outside files hostile ones, and print what became of them: the figures of docs/proof.md.
 
-    python benchmarks/fuzz.py                                  100,000 cases for each reader, about an hour on one core
+    python benchmarks/fuzz.py                                  100,000 cases for each reader, half an hour on one core
     python benchmarks/fuzz.py --reader record --cases 5000 --seed 1
     python benchmarks/fuzz.py --reader checkpoint --only 4711  that one case, in this process, with its traceback
 
@@ -126,6 +126,7 @@ def _work(name: str, folder: Path, seed: int, start: int, stop: int, shared: mma
     place.mkdir()
     os.chdir(place)
     resource.setrlimit(resource.RLIMIT_AS, (_GUARD, _GUARD))
+    warnings.simplefilter("ignore")
     reader = _ready(name, place)
     sys.stderr = sys.stdout = open(os.devnull, "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), 2)

@@ -29,6 +29,7 @@ from vitgate.judge.acceptance import read_acceptances
 from vitgate.judge.record import read_record
 from vitgate.report.answer import answer
 from vitgate.report.compatibility import page
+from vitgate.upgrade.requirements import parse_side
 
 SOURCES = sorted(Path(vitgate.__file__).parent.rglob("*.py"))
 HOSTILE = "\x1b[31m<script>alert(1)</script> | a [b](javascript:c)\x9b2J\u202e"
@@ -280,6 +281,21 @@ def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url):
 def test_an_embedded_picture_is_within_the_folder():
     with pytest.raises(ValueError, match="no path within this folder"):
         PictureRow(file="../a.png", label=0, name="", sha256="", margin=0.0)
+
+
+# ---- requirements
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\x0a", "\\r", "\\x00", "\\u2028", "\\ud800"])
+def test_no_line_for_uv_hides_in_a_requirement(data_file, refuses, escape):
+    line = f"torch==2.12.1 ; python_version >= '{escape}--index-url=https://harm.example'"
+    path = data_file("requirements.txt", line)
+
+    refuses(lambda: parse_side(str(path), where="OLD"), path, "is no requirement")
+
+
+def test_numbers_without_end_are_no_version(refuses):
+    refuses(lambda: parse_side("9" * 5000, where="OLD"), "OLD")
 
 
 # ---- pictures

@@ -150,7 +150,10 @@ def _requirement(text: str, *, where: object) -> str:
         raise UsageError(f"an option among the requirements: {text}", where=where, do=do)
     bare = _HASH.sub("", text)
     try:
-        return " ".join([str(Requirement(bare)), *(found.strip() for found in _HASH.findall(text))])
+        whole = str(Requirement(bare))
+        if not whole.isprintable() or str(Requirement(whole)) != whole:  # an escape in a marker may mean a line break,
+            raise ValueError  # and what follows it would reach uv as an option
+        return " ".join([whole, *(found.strip() for found in _HASH.findall(text))])
     except (ValueError, RecursionError):  # InvalidRequirement, or numbers and brackets without end
         raise UsageError(f"{text!r} is no requirement", where=where, do=_FORMS) from None
 
