@@ -119,7 +119,7 @@ def test_nothing_that_a_pull_request_names_is_put_into_a_script():
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are bash")
 def test_the_scripts_are_bash():
     for name, script in scripts().items():
-        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)  # noqa: S607
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)  # noqa: S607  # the system's bash
         assert (done.returncode, done.stderr) == (0, ""), name
 
 
@@ -156,7 +156,7 @@ def test_the_pins_of_both_branches_are_read(tmp_path, before, after, pins):
     env["PATH"] += ":/usr/bin:/bin"
 
     script = scripts()["pins: Read the pins of torch"]
-    subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=True)  # noqa: S607
+    subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=tmp_path, env=env, check=True)  # noqa: S607  # the system's bash
 
     assert output.read_text(encoding="utf-8") == f"old={pins[0]}\nnew={pins[1]}\n"
     assert not (tmp_path / "evil").exists()
