@@ -14,6 +14,8 @@ from vitgate.errors import UsageError
 from vitgate.judge.record import CellRow, ClaimRow, Environment, InputRow, Record
 from vitgate.plan import Plan
 
+from .disk import small_disk as small_disk  # a fixture
+
 PATIENCE = 10.0  # seconds after which another process that should have done something counts as hanging
 
 

@@ -285,6 +285,8 @@ def _receive(job: _Job, answer: requests.Response, start: int) -> None:
     """Write the body to `part` from byte `start` on, and compare its length with the announced one."""
     answer.raw.enforce_content_length = False  # else urllib3 drops the last bytes before a break
     announced = answer.headers.get("Content-Length", "")
+    if answer.headers.get("Content-Encoding", "identity") != "identity":  # against our asking: requests unpacks it
+        announced = ""  # which counts the packed bytes
     total = start + int(announced) if announced.isdecimal() else None
     free = shutil.disk_usage(job.part.parent).free
     if total is not None and total - start > free:
@@ -310,12 +312,20 @@ def _settle(job: _Job, resumed: bool) -> None:
     if found.startswith(job.sha256):
         os.replace(job.part, job.destination)
         return
-    size = job.part.stat().st_size
+    size, is_page = job.part.stat().st_size, _is_page(job.part)
     job.part.unlink()
     reason = f"what came ({size} bytes) has a sha256 beginning with {found[: len(job.sha256)]}, not {job.sha256}"
+    if is_page:
+        do = f"log in to the network, mend its proxy settings, or place the file at {job.destination}"
+        raise job.error("a web page came instead of the file", do)
     if resumed:
         raise _Broken(reason)
     raise job.error(reason)
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _obstacle(url: str, seconds: float) -> str:
