@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ Exit status:
   1  do not upgrade: something regressed, or an acceptance expired or covers nothing
   4  usage: an option, a record or an accept file is wrong
   6  the environment stood in the way: in a run that was recorded, or of writing a file
+  130, 143  interrupted by Ctrl-C, ended by SIGTERM
 """
 
 _COMPARE = """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade.
@@ -387,7 +389,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
-    sys.exit(_run(arguments))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        sys.exit(_run(arguments))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came: like KeyboardInterrupt no error, so that nothing takes it for one on the way up."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -402,6 +416,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.Abort:
         click.echo("ERROR: interrupted", err=True)
         return 130  # as a shell reports SIGINT
+    except _Terminated:
+        click.echo("ERROR: terminated", err=True)
+        return 143  # as a shell reports SIGTERM
     return int(status or 0)
 
 

@@ -7,6 +7,7 @@ tries again.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -117,6 +118,20 @@ def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         yield
+
+
+def check_place(path: Path) -> None:
+    """Raise OSError where no file can be put at that path; its folder is made."""
+    check_folder(path.parent)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OSError where nothing can be put into that folder; it is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "not writable")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from vitgate.errors import MachineError
+
 _PREFIX = "vitgate-session-"
 SOCKET = "server.sock"
 
@@ -27,8 +29,12 @@ class SessionFolder:
     """A temporary folder that ends with its session; folders of sessions that were killed are cleared away."""
 
     def __init__(self) -> None:
-        """Make the folder and hold its lock for as long as this process lives."""
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        """Make the folder and hold its lock for as long as this process lives; MachineError without room for it."""
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError as error:
+            what, do = "cannot make the session's folder", "free disk space, or name another folder with TMPDIR"
+            raise MachineError(f"{what}: {error.strerror or error}", do=do) from None
         unlocked = self.path / "owner.new"
         self._owner = unlocked.open("w")
         fcntl.flock(self._owner, fcntl.LOCK_EX)

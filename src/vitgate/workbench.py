@@ -219,7 +219,7 @@ class Workbench(Observations):
         self.environment()
         from vitgate.run.api import probe
 
-        return Evidence(asdict(probe(call)))
+        return Evidence(asdict(probe(call, Path(self.plan.session))))
 
     def model(self, case: str) -> Any:
         """Return the eager model, one per process."""

@@ -8,7 +8,7 @@ from vitgate.plugin.check import Check
 
 @pytest.mark.claim("preprocessing")
 def test_preprocessing(session_check: Check) -> None:
-    values = session_check.bench.golden().values
+    values = session_check.bench.golden().demand().values
     session_check.assert_within(
         findings=[
             Finding("steps", float(values["steps"]), "8-bit steps", against="golden"),

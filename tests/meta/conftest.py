@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unit.disk import small_disk as small_disk  # a fixture
 
 from vitgate.engines import Engine
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unit.disk import SmallDisk
 
 from vitgate.data import fixtures_folder
 from vitgate.judge.claims import Claim, read_claims
@@ -72,6 +73,33 @@ def test_artifact_cache_that_cannot_be_written_is_the_machines_error(tmp_path: P
     cache = str(tmp_path / "file" / "cache")
     done = run_pytest("tests/conformance", "--artifact-cache", cache, folder=tmp_path)
     _is_one_clear_line(done, 6, "cannot keep artifacts", "--artifact-cache")
+
+
+def test_temporary_folder_with_a_long_path_is_the_machines_error(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    done = run_pytest("tests/conformance", folder=tmp_path, TMPDIR=str(folder))
+    _is_one_clear_line(done, 6, "too long for a socket", str(folder), "TMPDIR")
+
+
+@pytest.mark.parametrize("option", ["--record", "--artifact-cache", "--export"])
+def test_write_protected_folder_is_the_machines_error(option: str, small_disk: SmallDisk, tmp_path: Path) -> None:
+    small_disk.protect()
+    target = str(small_disk.folder / "x")
+    done = run_pytest("tests/conformance", option, target, folder=tmp_path)
+    _is_one_clear_line(done, 6, target, option)
+
+
+def test_artifact_cache_that_fills_up_is_the_machines_error_and_later_made_whole(
+    small_disk: SmallDisk, tmp_path: Path
+) -> None:
+    cache = small_disk.folder / "artifacts"
+    command = ("tests/conformance/test_build.py", *CELLS, "-n", "1", "--artifact-cache", str(cache))
+    small_disk.fill(leave=1 << 20)  # the weights find room, the files do not
+    _is_one_clear_line(run_pytest(*command, folder=tmp_path), 6, "free disk space", str(cache))
+    small_disk.clear()
+    assert run_pytest(*command, folder=tmp_path).status == 0
+    assert list(cache.glob(".*")) == []
 
 
 # Machines that cannot: what every process imports first stands in for them
@@ -163,6 +191,11 @@ def test_skip_marker_of_a_claims_test_is_a_failure(suite: Callable[..., Done], t
     done = suite(label="pass\n\ntest_label = pytest.mark.skip(reason='not today')(test_label)")
     assert {row.claim for row in done.record.claims if row.status == "failed"} == {"label"}
     assert done.status == 1, done.text
+
+
+def test_evidence_that_finds_no_room_judges_nothing(suite: Callable[..., Done]) -> None:
+    done = suite(label='raise OSError(28, "No space left on device", "/evidence")')
+    _is_one_clear_line(done, 6, "cannot write: No space left on device (/evidence): free disk space")
 
 
 def test_expected_failure_by_marker_is_a_failure(suite: Callable[..., Done]) -> None:

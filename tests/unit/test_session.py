@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vitgate.errors import MachineError
 from vitgate.session import apply_settings, SessionFolder, SETTINGS
 
 
@@ -103,6 +104,16 @@ def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_se
     SessionFolder().remove()
 
     assert (target / "evidence").is_dir()
+
+
+def test_without_room_for_a_folder_it_is_one_line(monkeypatch):
+    def full(**options):
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+
+    with pytest.raises(MachineError, match="cannot make the session's folder: No usable .*TMPDIR"):
+        SessionFolder()
 
 
 def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch):

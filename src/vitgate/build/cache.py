@@ -12,14 +12,18 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from vitgate.errors import MachineError
-from vitgate.evidence import locked
+from vitgate.evidence import check_folder, locked
+
+_LEAST_FREE_BYTES = 16 << 20  # torch only says "failed writing file", or ends the whole process
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,7 @@ class ArtifactCache:
         """Use (and make) this folder; MachineError where that is not possible."""
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if not os.access(folder, os.W_OK):
-                raise PermissionError("not writable")
+            check_folder(folder)
         except OSError as error:
             what = f"cannot keep artifacts: {error}"
             raise MachineError(what, where=folder, do="choose another --artifact-cache") from None
@@ -68,6 +70,13 @@ class ArtifactCache:
         """Forget that entry, whose content has been found to hold no longer."""
         with locked(self.folder / "locks" / key):
             shutil.rmtree(self.folder / key, ignore_errors=True)
+
+    def clear_leftovers(self) -> None:
+        """Remove what makers left that were killed; whoever is making still holds its key's lock."""
+        for left in self.folder.glob(".*.tmp"):
+            key = left.name.split(".")[1]
+            with suppress(Timeout), FileLock(self.folder / "locks" / f"{key}.lock", timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
 
     def _make(self, folder: Path, file: str, make: Callable[[Path], None]) -> Entry:
         for left in self.folder.glob(f".{folder.name}.*.tmp"):  # by makers that were killed: the key's lock is ours
@@ -93,6 +102,11 @@ class ArtifactCache:
             return entry if digest_of(Path(entry.path)) == entry.digest else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+
+
+def is_full(folder: Path) -> bool:
+    """Whether so little room is left that what failed to be written there failed for that."""
+    return shutil.disk_usage(folder).free < _LEAST_FREE_BYTES
 
 
 def key_of(parts: Mapping[str, object]) -> str:

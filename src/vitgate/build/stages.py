@@ -6,7 +6,6 @@ not judged here (see `vitgate.run.api`); they are silenced so that a run stays r
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from vitgate.build.cache import is_full
 from vitgate.cases import Case
 from vitgate.engines import Engine
 from vitgate.errors import MachineError, NO_ROOM, VitgateError
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.variants import Stage
-
-_LEAST_FREE_BYTES = 16 << 20  # below this, a failed save is the disk's doing; torch only says "failed writing file"
 
 
 @contextmanager
@@ -44,9 +42,7 @@ def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
 
 def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
     full = isinstance(error, OSError) and error.errno in NO_ROOM
-    if folder is not None and shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
-        full = True
-    if full:
+    if full or (folder is not None and is_full(folder)):
         raise MachineError(f"cannot write at stage {name}", where=folder or "", do="free disk space") from error
 
 

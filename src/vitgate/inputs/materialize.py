@@ -5,9 +5,14 @@ The stand-in needs no torch, so that it can be written while torch is still bein
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_arrays
 
 from vitgate.build.cache import ArtifactCache, digest_of, key_of
@@ -39,7 +44,19 @@ def _convert(case: Case, source: Path | None, path: Path) -> None:
 
     assert source is not None
     state = check_state(read_state(source), shapes_of(case), where=str(source), model=case.id)
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    with _system_errors(path):
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+
+
+@contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """Raise OSError for what safetensors reports of the system, such as a full disk, as an error of its own."""
+    try:
+        yield
+    except SafetensorError as error:
+        if found := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
+        raise
 
 
 def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
@@ -53,7 +70,8 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
                 where=f"stand-in of {case.id}",
                 do="report this machine's NumPy and processor",
             )
-        save_arrays(state, path)
+        with _system_errors(path):
+            save_arrays(state, path)
 
     entry = cache.get(key_of({"standin": row.sha256}), "weights.safetensors", make)
     return Evidence({"path": entry.path, "digest": row.sha256, "kind": "standin", "note": source.note})

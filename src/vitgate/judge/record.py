@@ -15,7 +15,7 @@ from pydantic import FailFast, Field
 
 from vitgate.data import read_json, Strict, unique, validate
 from vitgate.errors import MachineError, UsageError
-from vitgate.evidence import replacing
+from vitgate.evidence import check_place, replacing
 from vitgate.outcome import Finding, Outcome
 
 SCHEMA = 1
@@ -146,11 +146,23 @@ class Record(Strict):
             with replacing(path) as temporary:
                 temporary.write_text(self._sealed().model_dump_json(indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            what = f"cannot write the record: {error.strerror}"
-            raise MachineError(what, where=path, do=f"name another file with {option}") from None
+            raise _unwritable(path, error, option) from None
 
     def _sealed(self) -> Record:
         return self.model_copy(update={"seal": seal_of(json.loads(self.model_dump_json()))})
+
+
+def check_target(path: Path, *, option: str = "--record") -> None:
+    """MachineError for a place that takes no record: better known before the run than after it."""
+    try:
+        check_place(path)
+    except OSError as error:
+        raise _unwritable(path, error, option) from None
+
+
+def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
+    what = f"cannot write the record: {error.strerror}"
+    return MachineError(what, where=path, do=f"name another file with {option}")
 
 
 def seal_of(data: Mapping[str, Any]) -> str:

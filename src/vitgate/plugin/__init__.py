@@ -6,6 +6,8 @@ its first check needs an observation.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,9 +16,11 @@ from typing import Any
 import pytest
 
 from vitgate import field
+from vitgate.build.cache import ArtifactCache
 from vitgate.cases import Cell
-from vitgate.errors import MachineError, UsageError
+from vitgate.errors import MachineError, NO_ROOM, UsageError
 from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plan import Plan
 from vitgate.plugin import options, scheduling, settling
@@ -50,6 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     except MachineError as error:
         pytest.exit(f"ERROR: {error}", returncode=error.exit_status)
+    except KeyboardInterrupt:
+        pytest.exit(f"ERROR: {options.INTERRUPTED}", returncode=pytest.ExitCode.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        do = "free disk space, or name another folder with TMPDIR"
+        full = MachineError(f"cannot keep the session's files: {error.strerror}", where=error.filename or "", do=do)
+        pytest.exit(f"ERROR: {full}", returncode=full.exit_status)
 
 
 def _received_plan(config: pytest.Config) -> Plan | None:
@@ -59,18 +71,33 @@ def _received_plan(config: pytest.Config) -> Plan | None:
 
 def _own_plan(config: pytest.Config) -> Plan:
     apply_settings()
+    _end_in_order(config)
     folder = config.stash[_FOLDER] = SessionFolder()
     config.add_cleanup(folder.remove)
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
+        check_target(config.rootpath / config.getoption("--record"))
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
+        ArtifactCache(Path(plan.artifacts)).clear_leftovers()
     from vitgate.plugin.controller import Controller  # whose report a worker never makes
 
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
+
+
+def _end_in_order(config: pytest.Config) -> None:
+    """Let SIGTERM, by which schedulers and CI end a run, do what Ctrl-C does: clean up, and say so in one line."""
+    if threading.current_thread() is not threading.main_thread():  # where alone Python sets handlers
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, before)
+
+    config.add_cleanup(restore)
 
 
 def look_for_inputs(plan: Plan) -> list[str]:

@@ -13,6 +13,7 @@ from vitgate.judge.claims import read_claims
 from vitgate.judge.paired import rank
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
+from vitgate.plugin.options import INTERRUPTED
 from vitgate.plugin.remote import RemoteBench
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.report.assemble import assemble
@@ -20,7 +21,10 @@ from vitgate.report.export import export
 from vitgate.report.terminal import render
 from vitgate.run.environment import packages
 
-_STATUS = {error.__name__: error.exit_status for error in (UsageError, MachineError)}
+_STATUS = {
+    **{error.__name__: error.exit_status for error in (UsageError, MachineError)},
+    KeyboardInterrupt.__name__: int(pytest.ExitCode.INTERRUPTED),
+}
 
 
 class Controller:
@@ -61,6 +65,11 @@ class Controller:
             plugin = self._config.pluginmanager.getplugin(name)
             if plugin is not None:
                 plugin.shouldstop = row.message
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Leave an earlier record as it is: half a run says less. What ends a run at a failure is a subclass."""
+        if excinfo.type is KeyboardInterrupt and not self._stopped_by:
+            self._stopped, self._stopped_by = INTERRUPTED, excinfo.type.__name__
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -121,10 +130,11 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""
+        if self._record is not None:  # even where it could not be written: the run may have taken half an hour
+            path = "not written" if self._stopped_by else self._config.getoption("--record")
+            render(self._record, terminalreporter, path)
         if self._stopped_by:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
-        elif self._record is not None:
-            render(self._record, terminalreporter, self._config.getoption("--record"))
 
 
 def _one_row(kept: ClaimRow, row: ClaimRow) -> ClaimRow:

@@ -15,7 +15,10 @@ from vitgate.report.export import check_target
 
 _HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
 Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),
-6 environment (no network, no disk space, torchvision that does not match torch, …); 2, 3 and 5 are pytest's own."""
+6 environment (no network, no disk space, torchvision that does not match torch, …); 2 interrupted (Ctrl-C, SIGTERM);
+3 and 5 are pytest's own."""
+
+INTERRUPTED = "interrupted, and no record was written: start again; what --artifact-cache keeps is not built again"
 
 
 def add_options(parser: pytest.Parser) -> None:

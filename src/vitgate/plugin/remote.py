@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from vitgate.build.cache import is_full
 from vitgate.cases import Cell
 from vitgate.engines import Engine
 from vitgate.errors import MachineError, UsageError
@@ -26,11 +27,19 @@ from vitgate.session import SOCKET
 from vitgate.workbench import Observations
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
+_GROUND = ("environment", "source", "reference", "weights", "pictures")  # without these no claim can be judged
+_LONGEST_SOCKET = 103  # bytes; of macOS, where it is 104 with the final NUL. Linux has 108
+_QUOTED = 200  # characters of what the server said last
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
 
 
 def start_server(folder: Path) -> None:
-    """Start the server of this session folder unless somebody has; it imports while the caller goes on."""
+    """Start the server of this session folder unless somebody has; it imports while the caller goes on.
+
+    MachineError where the folder's path is too long for a socket's.
+    """
+    if len(os.fsencode(folder / f"{SOCKET}.new")) > _LONGEST_SOCKET:
+        raise MachineError("this path is too long for a socket", where=folder, do="name a shorter folder with TMPDIR")
     with locked(folder / SOCKET):
         if (folder / "server.log").exists():
             return
@@ -47,10 +56,26 @@ def _wait_for(path: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not path.exists():
         if time.monotonic() > deadline:
-            log = path.with_name("server.log")
-            do = "run `python -m vitgate.run.server`"
-            raise MachineError("the observing process did not start", where=log, do=do)
+            what = f"the observing process did not start{_said(path.parent)}"
+            raise MachineError(what, where="vitgate.run.server", do="start again")
         time.sleep(0.02)
+
+
+def _connected(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / SOCKET))
+    except OSError:
+        connection.close()
+        do = "start again, with fewer workers (-n) where memory is short"
+        raise MachineError(f"the observing process died{_said(folder)}", where="vitgate.run.server", do=do) from None
+    return connection
+
+
+def _said(folder: Path) -> str:
+    """Return the last line of the server's log, which goes with the session's folder."""
+    lines = (folder / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    return f", saying: {lines[-1][:_QUOTED]}" if lines else ""
 
 
 class RemoteBench(Observations):
@@ -75,7 +100,7 @@ class RemoteBench(Observations):
             with self._turnstile.alone() if kind == "latency" else self._turnstile.shared():
                 self._attend(arguments)
                 self._ask(kind, name, arguments)
-                found = self.store.get(kind, name, lambda: _crashed(kind, name))
+                found = self.store.get(kind, name, lambda: self._crashed(kind, name))
         return found
 
     def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
@@ -95,8 +120,7 @@ class RemoteBench(Observations):
             folder = Path(self.plan.session)
             start_server(folder)
             _wait_for(folder / SOCKET)
-            self._connection = socket.socket(socket.AF_UNIX)
-            self._connection.connect(str(Path(self.plan.session) / SOCKET))
+            self._connection = _connected(folder)
 
     def _ask(self, kind: str, name: str, arguments: tuple[Any, ...]) -> None:
         assert self._connection is not None
@@ -108,15 +132,22 @@ class RemoteBench(Observations):
                 answer = json.loads(lines.readline() or "null")
         except OSError:
             answer = None
-        if answer is None:  # the process died; the next request starts another
+        if answer is None:  # the process died; the next request starts another, unless the server died too
             self.close()
+            _connected(Path(self.plan.session)).close()
         elif answer:
             raise _ERRORS[answer["error"]].from_line(answer["message"])
 
-
-def _crashed(kind: str, name: str) -> Evidence:
-    message = f"the process died while observing {kind} of {name}: a crash of the runtime, or out of memory"
-    return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
+    def _crashed(self, kind: str, name: str) -> Evidence:
+        """Return what a dead process proves; on a full disk nothing: torch ends the process that cannot write."""
+        message = f"the process died while observing {kind} of {name}"
+        for folder in (self.plan.artifacts, self.plan.session):
+            if is_full(Path(folder)):
+                raise MachineError(f"{message}, and the disk is full", where=folder, do="free disk space")
+        message += ": a crash of the runtime, or out of memory"
+        if kind in _GROUND:
+            raise MachineError(message, do="start again, with fewer workers (-n) where memory is short")
+        return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
 
 
 def _encoded(value: Any) -> Any:

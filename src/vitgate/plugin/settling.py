@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vitgate.cases import Cell, read_cases
-from vitgate.errors import VitgateError
+from vitgate.errors import MachineError, NO_ROOM, VitgateError
 from vitgate.field import committed, FieldItem
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.deviations import Place, read_deviations, Settled
@@ -91,6 +91,9 @@ def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
         return Outcome("unsupported", message=f"this PyTorch build has no engine {error}")
     if isinstance(error, VitgateError):
         return Outcome("environment error", error=type(error).__name__, message=str(error))
+    if isinstance(error, OSError) and error.errno in NO_ROOM:  # evidence that could not be kept judges nothing
+        full = MachineError(f"cannot write: {error.strerror}", where=error.filename or "", do="free disk space")
+        return Outcome("environment error", error=type(full).__name__, message=str(full))
     if isinstance(error, pytest.skip.Exception):
         return Outcome("failed", message=f"skipped ({error}): a claim is never skipped; declare a deviation instead")
     return Outcome("failed", error=type(error).__name__, message=str(error) or type(error).__name__, findings=findings)

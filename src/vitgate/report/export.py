@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell
 from vitgate.errors import MachineError, UsageError
-from vitgate.evidence import Store
+from vitgate.evidence import check_folder, Store
 from vitgate.field import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
 from vitgate.judge.versions import public
 from vitgate.plan import Plan
@@ -25,9 +25,16 @@ _ARCHIVE = "files.tar.xz"
 
 
 def check_target(folder: Path) -> None:
-    """UsageError for a folder with something else in it: an export replaces an export, and nothing more."""
+    """UsageError for a folder with something else in it: an export replaces an export, and nothing more.
+
+    MachineError for a place that takes none: better known before the run than after it.
+    """
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists())):
         raise UsageError("not an empty folder", where=folder, do="name a new folder with --export")
+    try:
+        check_folder(folder.parent)
+    except OSError as error:
+        raise _not_exported(folder, error) from None
 
 
 def export(plan: Plan, store: Store, folder: Path, *, packed: bool) -> None:
@@ -56,9 +63,13 @@ def export(plan: Plan, store: Store, folder: Path, *, packed: bool) -> None:
         (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
         _replace(folder, temporary)
     except OSError as error:
-        raise MachineError(f"cannot export: {error.strerror}", where=folder, do="name another --export") from None
+        raise _not_exported(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _not_exported(folder: Path, error: OSError) -> MachineError:
+    return MachineError(f"cannot export: {error.strerror}", where=folder, do="name another --export")
 
 
 def _replace(folder: Path, new: Path) -> None:

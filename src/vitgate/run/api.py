@@ -56,17 +56,18 @@ class ApiProbe:
     warnings: tuple[ApiWarning, ...]
 
 
-def probe(call_id: str) -> ApiProbe:
+def probe(call_id: str, temporary: Path | None = None) -> ApiProbe:
     """Make one call of `fixtures/api.toml` on tiny objects; UsageError where no call has that id.
 
-    The engine is left as it was found. Whatever the call raises is in the result.
+    Files of the call go to a folder in `temporary`; in the session's folder, they go with it where this process is
+    killed. The engine is left as it was found. Whatever the call raises is in the result.
     """
     if call_id not in read_calls():
         raise UsageError(f"unknown call {call_id!r}", where="fixtures/api.toml", do="choose from its ids")
     row = read_calls()[call_id]
     before = torch.backends.quantized.engine
     try:
-        with tempfile.TemporaryDirectory(prefix="vitgate-") as folder:
+        with tempfile.TemporaryDirectory(prefix="vitgate-", dir=temporary) as folder:
             return _probe(row, Bench(Path(folder)))
     finally:
         torch.backends.quantized.engine = before

@@ -6,7 +6,7 @@ While torch is being imported, a process of its own writes the stand-in weights,
 
 Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where
 a cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands
-in the way. A process ends when its worker hangs up; the server ends with its session.
+in the way. A process ends when its worker hangs up, or with the server; the server ends with its session.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ _POLL_SECONDS = 1.0  # how often the server looks whether its session still live
 def serve(folder: Path) -> None:
     """Listen until the session has ended; fork a process for each connection."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children leave nothing to wait for
+    alive, life = os.pipe()  # its writing end is open in this process alone, and closes however that ends
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / f"{SOCKET}.new"))
         listener.listen()
@@ -56,6 +58,7 @@ def serve(folder: Path) -> None:
         (folder / f"{SOCKET}.new").rename(folder / SOCKET)  # workers may connect now, and wait for the imports
         if os.fork() == 0:
             listener.close()
+            os.close(life)
             _write_standins(folder)
             os._exit(0)
         _warm_up()
@@ -66,9 +69,17 @@ def serve(folder: Path) -> None:
                 continue
             if os.fork() == 0:
                 listener.close()
+                os.close(life)
+                threading.Thread(target=_end_after, args=(alive,), daemon=True).start()
                 _attend(connection, Workbench(_plan(folder)))
                 os._exit(0)
             connection.close()
+
+
+def _end_after(alive: int) -> None:
+    """End this process with the server, whatever it is computing: nobody waits for the answer any more."""
+    os.read(alive, 1)
+    os._exit(1)
 
 
 def _plan(folder: Path) -> Plan:

@@ -9,10 +9,8 @@ and the same command goes on from them; a gate that ends takes its folder away.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +22,7 @@ import numpy as np
 
 from vitgate.build.cache import key_of
 from vitgate.errors import MachineError, NO_ROOM, UsageError
-from vitgate.evidence import replacing
+from vitgate.evidence import check_folder, replacing
 from vitgate.field import FieldItem, read_field, seen
 from vitgate.judge.acceptance import Acceptances
 from vitgate.judge.consistency import read_consistent
@@ -185,16 +183,15 @@ class Gate:
         """Copy records and logs to a folder of the user's."""
         for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
             try:
-                shutil.copyfile(path, target / path.name)
+                with replacing(target / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
             except OSError as error:
                 raise _not_kept(target, error) from None
 
 
 def _make_writable(target: Path) -> None:
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        check_folder(target)
     except OSError as error:
         raise _not_kept(target, error) from None
 

@@ -172,6 +172,9 @@ def answered(
             run = Run(Path(folder) / "record.json", place.log)
             record = run_suite(environment, suite, request, run, time_left(show))
         place.keep(record, asked)
+    except OSError as error:
+        what, where = f"cannot keep the record: {error.strerror}", error.filename or place.folder
+        raise MachineError(what, where=where, do="free disk space, or name another --records") from None
     finally:
         if means.prune:
             means.forget(side)

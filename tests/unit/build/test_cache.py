@@ -145,6 +145,25 @@ def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(ca
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
+def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(cache, processes):
+    making, done = processes.context.Event(), processes.context.Event()
+
+    def slow(path: Path) -> None:
+        path.write_bytes(b"model")
+        making.set()
+        assert done.wait(10)
+
+    (cache.folder / ".other.1.tmp").mkdir()
+    processes.start(cache.get, KEY, "m.pt", slow)
+    assert making.wait(10)
+
+    cache.clear_leftovers()
+    left = [path.name.split(".")[1] for path in cache.folder.glob(".*")]
+    done.set()
+
+    assert left == [KEY] and processes.statuses() == [0]
+
+
 def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache, maker):
     def fail(path: Path) -> None:
         path.write_bytes(b"half")

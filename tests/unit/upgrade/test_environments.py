@@ -41,6 +41,8 @@ from vitgate.upgrade.requirements import (
 from vitgate.upgrade.shelf import BUSY, disk_use, HALF_MADE, listing, prune, READY
 from vitgate.upgrade.suite import suite_folder, suite_variables
 
+from ..disk import SmallDisk
+
 MESSAGES = Path(__file__).parent / "uv_messages"
 NEEDS = Needs(("torchvision", "timm", "helper>=1"))
 NMS = "operator torchvision::nms does not exist"
@@ -473,6 +475,25 @@ def test_a_cache_that_cannot_be_written_is_one_line(world: World) -> None:
     world.cache.write_text("a file", encoding="utf-8")
     with pytest.raises(MachineError, match="the cache"):
         world.make()
+
+
+@pytest.mark.parametrize("leave", [0, 1 << 14], ids=["at-once", "in-the-middle"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(leave: int, world: World, small_disk: SmallDisk) -> None:
+    there = replace(world, cache=small_disk.folder / "cache")
+    small_disk.fill(leave)
+    with pytest.raises(MachineError, match="free disk space") as caught:
+        there.make()
+    assert "\n" not in str(caught.value)
+    assert listing(there.cache) == []
+    small_disk.clear()
+    assert not there.make().reused
+    assert there.make().reused
+
+
+def test_a_write_protected_disk_is_one_line(world: World, small_disk: SmallDisk) -> None:
+    small_disk.protect()
+    with pytest.raises(MachineError, match="Read-only file system"):
+        replace(world, cache=small_disk.folder / "cache").make()
 
 
 def test_settings_of_the_folder_that_one_is_in_decide_nothing(world: World, tmp_path, monkeypatch) -> None:

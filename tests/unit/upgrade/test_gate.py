@@ -320,3 +320,36 @@ def test_the_disk_line_is_about_our_own_environments_only(tmp_path):
 
     assert disk_line([theirs, theirs]) == ""
     assert "GB on disk" in disk_line([theirs, ours])
+
+
+# ---- interrupted
+
+# The whole command, with a gate of which no step is real.
+COMMAND = """
+import sys
+from pathlib import Path
+import pytest
+from unit.upgrade.fake_gate import Fake
+from vitgate.cli import main
+Fake(Path(sys.argv[1]), hang="new").install(pytest.MonkeyPatch())
+main(["upgrade", "2.12.1", "2.15.0", "--case", "digits", "--json", sys.argv[1] + "/verdict.json"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "says"),
+    [(signal.SIGINT, 130, "ERROR: interrupted"), (signal.SIGTERM, 143, "ERROR: terminated")],
+    ids=["ctrl-c", "sigterm"],
+)
+def test_an_interrupted_command_says_so_and_leaves_no_verdict(fake, number, status, says, tmp_path):
+    paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])
+    environment = {**os.environ, "PYTHONPATH": paths, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", COMMAND, str(fake.cache)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as gate:
+        assert waited(lambda: list(fake.cache.glob("hangs-*")))
+        gate.send_signal(number)
+        said = gate.communicate(timeout=60)[1].split("\n")
+
+    assert gate.returncode == status and said[-2:] == [says, ""]
+    assert "Traceback" not in "".join(said)
+    assert not (fake.cache / "verdict.json").exists()

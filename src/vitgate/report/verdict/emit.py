@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vitgate.errors import MachineError
-from vitgate.evidence import replacing
+from vitgate.evidence import check_place, replacing
 from vitgate.judge.verdict import Verdict
 from vitgate.report.verdict import html, junit, markdown, terminal
 from vitgate.report.verdict.terminal import Color
@@ -55,9 +53,7 @@ def check_targets(options: ReportOptions) -> None:
             continue
         path = Path(target)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir() or not os.access(path.parent, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            check_place(path)
         except OSError as error:
             raise _unwritable(path, error, f"--{name}") from None
 
