@@ -441,7 +441,13 @@ def requirements(folder: Path) -> Reader:
 
 def side(folder: Path) -> Reader:
     """What the user writes in the place of a version."""
-    sound = [b"2.12.1", b"torch==2.12.1 timm==1.0.20", b"torch >= 2.0, < 3", b"2.13rc1", b"torch @ https://example.org/t.whl"]
+    sound = [
+        b"2.12.1",
+        b"torch==2.12.1 timm==1.0.20",
+        b"torch >= 2.0, < 3",
+        b"2.13rc1",
+        b"torch @ https://example.org/t.whl",
+    ]
 
     def case(rng: Random) -> bytes:
         return (spoil.in_text if rng.random() < 0.3 else spoil.in_bytes)(rng, rng.choice(sound))

@@ -271,7 +271,9 @@ def test_a_case_names_a_model_and_not_a_place(fields):
         case(**fields)
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "https://x.org/..", "https://x.org/", "https://[/a.pth", "ftp://x.org/a.pth"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "https://x.org/..", "https://x.org/", "https://[/a.pth", "ftp://x.org/a.pth"]
+)
 def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url):
     with pytest.raises(ValueError, match="url"):
         CheckpointRow(url=url, sha256="0123abcd")

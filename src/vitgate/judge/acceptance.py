@@ -95,9 +95,7 @@ def _read(path: Path) -> list[Acceptance]:
     rows = validate(AcceptFile, read_toml(path), where=path).accept
     unique([row.id for row in rows], where=path)
     lines = _lines(read_text(path))
-    return [
-        Acceptance(row.id, f"{path}:{lines.get(row.id, 1)}", row.reason, row.owner, row.expires) for row in rows
-    ]
+    return [Acceptance(row.id, f"{path}:{lines.get(row.id, 1)}", row.reason, row.owner, row.expires) for row in rows]
 
 
 def _lines(text: str) -> dict[str, int]:
