@@ -110,7 +110,7 @@ def _command(record: Path, arguments: tuple[str, ...]) -> list[str]:
 
 
 def _variables(own: dict[str, str]) -> dict[str, str]:
-    hidden = ("PYTEST", "VITGATE", "COV")
+    hidden = ("PYTEST", "VITGATE", "COV_")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(hidden)}, **own}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,21 @@ from vitgate.plan import Plan
 from .disk import small_disk as small_disk  # a fixture
 
 PATIENCE = 10.0  # seconds after which another process that should have done something counts as hanging
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples a property is tried on, and which.
+
+    `steady`, the default, draws the same ones in each run, so that no change turns red by chance; `nightly` (option
+    --hypothesis-profile) draws many others. The time of one example on a busy machine says nothing.
+    """
+    if importlib.util.find_spec("hypothesis") is None:
+        return
+    from hypothesis import settings
+
+    settings.register_profile("steady", max_examples=50, deadline=None, derandomize=True, database=None)
+    settings.register_profile("nightly", max_examples=500, deadline=None)
+    settings.load_profile(config.getoption("--hypothesis-profile", None) or "steady")
 
 
 class Refuses(Protocol):

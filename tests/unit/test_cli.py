@@ -13,6 +13,7 @@ from vitgate.cli import main
 from vitgate.data import fixtures_folder
 from vitgate.judge.record import read_record
 from vitgate.judge.verdict import compare as compared
+from vitgate.upgrade.sweep import Swept
 
 RECORDS = fixtures_folder() / "records"
 OLD, NEW = str(RECORDS / "2.12.1.json"), str(RECORDS / "2.15.0.json")
@@ -318,3 +319,52 @@ def test_the_module_is_the_command(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert "may upgrade" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("dask", "used"), [((), "alone"), (("--dask", "tcp://host:8786"), "tcp://host:8786")])
+def test_a_sweep_shows_its_table_and_ends_with_its_status(run, monkeypatch, tmp_path, dask, used):
+    asked = []
+
+    def swept(order, echo, address="alone"):
+        asked.append((address, order))
+        echo("a step")
+        return [Swept("2.12.1", read_record(Path(OLD))), Swept("9.9.9", error="no such version")]
+
+    monkeypatch.setattr("vitgate.upgrade.sweep.sweep", swept)
+    monkeypatch.setattr("vitgate.upgrade.cluster.sweep_on", lambda address, order, echo: swept(order, echo, address))
+
+    arguments = ("2.12.1", "9.9.9", "--records", tmp_path, "--shard", "1/2", "--case", "digits", *dask)
+    code, out, err = run("sweep", *arguments, "--json", tmp_path / "new" / "sweep.json")
+
+    ((address, order),) = asked
+    assert address == used and [side.name for side in order.sides] == ["2.12.1", "9.9.9"]
+    assert (order.request.shard, order.request.cases, order.records) == ("1/2", ("digits",), tmp_path)
+    assert (code, err) == (6, "a step\n") and "environment error" in out
+    assert json.loads((tmp_path / "new" / "sweep.json").read_text(encoding="utf-8"))["exit_status"] == 6
+
+
+def test_a_table_that_cannot_be_written_is_status_6(run, monkeypatch, tmp_path):
+    monkeypatch.setattr("vitgate.upgrade.sweep.sweep", lambda order, echo: [Swept("2.12.1", read_record(Path(OLD)))])
+    (tmp_path / "file").touch()
+
+    code, _, err = run("sweep", "2.12.1", "--records", tmp_path, "--json", tmp_path / "file" / "sweep.json")
+
+    assert code == 6 and "cannot write the report" in err and "--json" in err
+
+
+def test_a_bisection_says_what_it_found(run, monkeypatch, tmp_path):
+    asked = []
+
+    def found(bisection, echo):
+        asked.append(bisection)
+        return "2.13.0 is the first"
+
+    monkeypatch.setattr("vitgate.upgrade.bisect.bisect", found)
+
+    arguments = ("2.12.1", "2.15.0", "--claim", "build[digits-qnnpack-optimized]", "--releases", "2.12.1,2.13.0,2.15.0")
+    code, out, err = run("bisect", *arguments, "--records", tmp_path)
+
+    (bisection,) = asked
+    assert (code, out, err) == (0, "2.13.0 is the first\n", "")
+    assert (bisection.good, bisection.bad, bisection.claim) == ("2.12.1", "2.15.0", arguments[3])
+    assert (bisection.records, [str(each) for each in bisection.releases]) == (tmp_path, ["2.12.1", "2.13.0", "2.15.0"])

@@ -2,13 +2,17 @@
 
 import json
 import math
+import os
 import string
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vitgate.build.cache import digest, key_of
 from vitgate.evidence import Evidence, Store
 from vitgate.judge.compare import margins, paired_accuracy, sqnr, SQNR_CEILING
 from vitgate.judge.ratios import ratio, RATIO_SD
@@ -19,10 +23,8 @@ from vitgate.outcome import Finding, Outcome
 from vitgate.variants import STAGES
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
-from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import given  # noqa: E402  # after the check that it is there
 from hypothesis import strategies as st  # noqa: E402  # likewise
-
-few = settings(max_examples=50, deadline=None)  # the time of one example on a busy machine says nothing
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=32)
 numbers = st.floats(allow_nan=False)
@@ -36,22 +38,25 @@ logits = st.lists(st.lists(finite, min_size=3, max_size=3), min_size=1, max_size
     lambda rows: np.array(rows, dtype=np.float32)
 )
 seconds = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=24)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=6,
+)
+parts = st.dictionaries(words, plain, min_size=1, max_size=5)
 texts = words.map(lambda text: " ".join(text.split())).filter(lambda text: text and not text.startswith("#"))
 
 
-@few
 @given(outcomes)
 def test_an_outcome_survives_json(outcome):
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
-@few
 @given(findings)
 def test_a_finding_outside_its_bounds_says_which_and_none_that_is_fine_asks_for_more(finding):
     assert ("would need" in finding.line()) is not finding.ok
 
 
-@few
 @given(findings)
 def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
     row = finding_row(finding)
@@ -60,7 +65,6 @@ def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
     assert (row.lower, row.upper, row.tolerance) == (finding.lower, finding.upper, finding.tolerance)
 
 
-@few
 @given(st.floats(), st.none() | finite, st.none() | finite)
 def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower, upper):
     hypothesis.assume((lower, upper) != (None, None))
@@ -73,7 +77,6 @@ def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower
     assert found.ok is (inside and math.isfinite(value))
 
 
-@few
 @given(
     st.dictionaries(st.text(string.ascii_lowercase, min_size=1), texts, max_size=4),
     st.dictionaries(texts, st.tuples(*[texts] * (len(COLUMNS) - 1)), min_size=1, max_size=5),
@@ -85,7 +88,6 @@ def test_a_table_reads_back_as_written(about, rows):
     assert parse(render(table)) == table
 
 
-@few
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6))
 def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal_text(mine, theirs):
     def table(size: float) -> Table:
@@ -102,7 +104,6 @@ def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal
     assert (there == 0.0) is (f"{mine:.3f}" == f"{theirs:.3f}")
 
 
-@few
 @given(st.dictionaries(words, numbers | words | st.booleans() | st.lists(words)), logits, st.none() | outcomes)
 def test_evidence_reads_back_as_written(values, array, outcome):
     with tempfile.TemporaryDirectory() as folder:
@@ -112,14 +113,12 @@ def test_evidence_reads_back_as_written(values, array, outcome):
     assert found.arrays["logits"].dtype == array.dtype and np.array_equal(found.arrays["logits"], array)
 
 
-@few
 @given(logits)
 def test_outputs_equal_themselves_at_the_ceiling_and_nothing_is_above_it(values):
     assert sqnr(values, values) == SQNR_CEILING or not np.any(values)
     assert not sqnr(values, values + np.float32(1e-30)) > SQNR_CEILING
 
 
-@few
 @given(logits)
 def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_positive(values):
     top = values.argmax(axis=1)
@@ -128,7 +127,6 @@ def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_
     assert (margins(values, (top + 1) % 3) <= 0.0).all()
 
 
-@few
 @given(logits, st.data())
 def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained(values, data):
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))
@@ -141,7 +139,6 @@ def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained
     assert low < max(change, 0.0)
 
 
-@few
 @given(seconds, seconds, st.floats(0.01, 100.0))
 def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of, to, factor):
     found, scaled = ratio(of, to), ratio([factor * each for each in of], to)
@@ -149,3 +146,40 @@ def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of, to, factor
     assert found.low < found.value < found.high
     assert found.high / found.value >= math.exp(1.96 * RATIO_SD) * (1 - 1e-12)
     assert scaled.value == pytest.approx(factor * found.value, rel=1e-9)
+
+
+def as_json(value):
+    """Return the value with True told from 1, which Python takes for equal."""
+    return json.dumps(value, sort_keys=True)
+
+
+@given(parts, st.data())
+def test_a_key_changes_with_any_part_and_with_nothing_else(given_, data):
+    name = data.draw(st.sampled_from(sorted(given_)))
+    other = data.draw(plain.filter(lambda value: as_json(value) != as_json(given_[name])))
+    mixed = dict(data.draw(st.permutations(list(given_.items()))))
+
+    key = key_of(given_)
+
+    assert len(key) == 32 and key_of(mixed) == key
+    assert key_of({**given_, name: other}) != key
+    assert key_of({each: value for each, value in given_.items() if each != name}) != key
+    assert key_of({**given_, name + "+": None}) != key
+    assert key_of({name + "+" if each == name else each: value for each, value in given_.items()}) != key
+
+
+@given(st.binary(max_size=50), st.binary(max_size=50))
+def test_equal_digests_are_of_equal_bytes(one, other):
+    assert (digest(one) == digest(other)) is (one == other)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_a_key_is_the_same_in_every_process(seed):
+    given_ = {"lineage": ["scripted", "lite"], "engine": None, "weights": "é", "build": {"torch": "2.15.0", "n": 1}}
+    code = f"from vitgate.build.cache import key_of; print(key_of({given_!r}))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": seed}
+    )
+
+    assert done.stdout.strip() == key_of(dict(reversed(given_.items()))), done.stderr

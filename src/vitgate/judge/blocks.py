@@ -63,17 +63,15 @@ def part_ways(reference: Sequence[Array], other: Sequence[Array], *, ordinary: f
     if len(reference) != len(other) or len(reference) < 3:
         raise ValueError(f"{len(reference)} and {len(other)} places: need equally many, at least 3")
     places = place_names(len(reference))
-    ratios = tuple(_sqnr(a, b) for a, b in zip(reference, other, strict=True))
+    ratios = tuple(sqnr(a, b) for a, b in zip(reference, other, strict=True))
     own = (ratios[0], *_own(reference, other), ratios[-1])
-    broken = [index for index, value in enumerate(ratios) if math.isnan(value)]
-    tokens = (0.0, 0.0) if broken else tuple(_noisiest_token(reference[at], other[at]) for at in (0, -2))
-    factors = [0.0] if broken else _factors(own, tokens[0], tokens[1], ordinary)
-    first = broken[0] if broken else int(np.argmax(factors))
-    return BlockDiagnosis(places, ratios, own, places[first], math.inf if broken else factors[first])
-
-
-def _sqnr(reference: Array, other: Array) -> float:
-    return sqnr(reference, other) if reference.shape == other.shape else math.nan
+    for place, value in zip(places, ratios, strict=True):
+        if math.isnan(value):
+            return BlockDiagnosis(places, ratios, own, place, math.inf)
+    embedded, into_head = (_noisiest_token(reference[at], other[at]) for at in (0, -2))
+    factors = _factors(own, embedded, into_head, ordinary)
+    first = int(np.argmax(factors))
+    return BlockDiagnosis(places, ratios, own, places[first], factors[first])
 
 
 def _own(reference: Sequence[Array], other: Sequence[Array]) -> list[float]:

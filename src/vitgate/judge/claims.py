@@ -110,8 +110,8 @@ def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str
         claim = claims.get(name.partition("[")[0])
         if claim is None or (name != claim.id and name not in rows_of(claim, field)):
             rows = rows_of(claim, field) if claim else []
-            near = [*difflib.get_close_matches(name, rows, n=1), *rows][:1]
-            do = f"choose from {', '.join(claims)}" + (f", or a row such as {near[0]}" if near else "")
+            near = [*difflib.get_close_matches(name, rows), *rows, ""][0]
+            do = f"choose from {', '.join(claims)}" + (f", or a row such as {near}" if near else "")
             raise UsageError(f"unknown claim {name!r}", where="--claim", do=do)
     return tuple(dict.fromkeys(names))
 

@@ -116,9 +116,10 @@ class Deviation(Strict):
         """Say the expected outcome in words."""
         error = f" with {self.error}" if self.error else ""
         message = f" ({self.message})" if self.message else ""
-        window = f"[{self.number.lower:g}, {self.number.upper:g}]" if self.number else ""
-        number = f" with {self.number.statistic} in {window}" if self.number else ""
-        return f"{self.outcome}{error}{message}{number}"
+        if self.number is None:
+            return f"{self.outcome}{error}{message}"
+        window = f"[{self.number.lower:g}, {self.number.upper:g}]"
+        return f"{self.outcome}{error}{message} with {self.number.statistic} in {window}"
 
 
 class DeviationFile(Strict):

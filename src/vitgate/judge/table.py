@@ -8,7 +8,7 @@ column that cannot be compared (another processor, other weights) is reported wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def differences(own: Table, accepted: Table) -> list[Finding]:
             for name in ("label", "outcome")
             if mine[name] != theirs[name]
         ]
-        found += [column(variant, mine, theirs, own, accepted) for column in _NUMBERS]
+        found += [column.finding(variant, own, accepted) for column in _NUMBERS]
     return [Finding("lines_that_differ", float(len(words)), "1", against="accepted", note="; ".join(words)), *found]
 
 
@@ -129,36 +129,45 @@ def _number(text: str) -> float:
         raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None
 
 
-Column = Callable[[str, Mapping[str, str], Mapping[str, str], Table, Table], Finding]
+@dataclass(frozen=True)
+class _Column:
+    """How one column of numbers is compared: as a logarithm of the ratio where `relative`, no further than `ceiling`.
+
+    It is judged where both tables say the same of `same`, a word of their heads.
+    """
+
+    name: str
+    statistic: str
+    unit: str
+    relative: bool = False
+    same: str = ""
+    ceiling: float = math.inf
+
+    def finding(self, variant: str, own: Table, accepted: Table) -> Finding:
+        """Return by how much the variant's line differs from the accepted one."""
+        mine, theirs = own.lines[variant][self.name], accepted.lines[variant][self.name]
+        if mine == theirs == _EMPTY:
+            note = f"{variant}: no {self.name} in either"
+            return Finding(self.statistic, 0.0, self.unit, against="accepted", judged=False, note=note)
+        why_not = "" if _EMPTY in (mine, theirs) else self._elsewhere(own, accepted)
+        note = f"{variant}: {mine}, accepted {theirs}{why_not}"
+        value = self._distance(_number(mine), _number(theirs))
+        return Finding(self.statistic, value, self.unit, against="accepted", judged=not why_not, note=note)
+
+    def _elsewhere(self, own: Table, accepted: Table) -> str:
+        here, there = own.about.get(self.same), accepted.about.get(self.same)
+        return "" if here == there else f"; not judged, {self.same} is {here}, accepted on {there}"
+
+    def _distance(self, mine: float, theirs: float) -> float:
+        a, b = min(mine, self.ceiling), min(theirs, self.ceiling)
+        if not self.relative:
+            return abs(a - b)
+        return abs(math.log(a) - math.log(b)) if a > 0 and b > 0 else math.nan
 
 
-def _column(
-    name: str, statistic: str, unit: str, relative: bool, same: tuple[str, ...], ceiling: float = math.inf
-) -> Column:
-    def compare(
-        variant: str, mine: Mapping[str, str], theirs: Mapping[str, str], own: Table, accepted: Table
-    ) -> Finding:
-        if mine[name] == theirs[name] == _EMPTY:
-            note = f"{variant}: no {name} in either"
-            return Finding(statistic, 0.0, unit, against="accepted", judged=False, note=note)
-        a, b = min(_number(mine[name]), ceiling), min(_number(theirs[name]), ceiling)
-        value = (abs(math.log(a) - math.log(b)) if a > 0 and b > 0 else math.nan) if relative else abs(a - b)
-        other = [] if _EMPTY in (mine[name], theirs[name]) else _that_differ(same, own, accepted)
-        why = "; ".join(f"not judged, {key} is {here}, accepted on {there}" for key, here, there in other)
-        note = f"{variant}: {mine[name]}, accepted {theirs[name]}" + (f"; {why}" if why else "")
-        return Finding(statistic, value, unit, against="accepted", judged=not other, note=note)
-
-    return compare
-
-
-def _that_differ(keys: tuple[str, ...], own: Table, accepted: Table) -> list[tuple[str, str | None, str | None]]:
-    pairs = [(key, own.about.get(key), accepted.about.get(key)) for key in keys]
-    return [(key, here, there) for key, here, there in pairs if here != there]
-
-
-_NUMBERS: tuple[Column, ...] = (
-    _column("size_mb", "size_change", "log ratio", True, ()),
-    _column("size_reduction", "reduction_change", "1", False, ()),
-    _column("latency_ratio", "latency_ratio_change", "log ratio", True, ("cpu",)),
-    _column("sqnr_db", "sqnr_change", "dB", False, ("weights",), ROUNDING_DB),
+_NUMBERS = (
+    _Column("size_mb", "size_change", "log ratio", relative=True),
+    _Column("size_reduction", "reduction_change", "1"),
+    _Column("latency_ratio", "latency_ratio_change", "log ratio", relative=True, same="cpu"),
+    _Column("sqnr_db", "sqnr_change", "dB", same="weights", ceiling=ROUNDING_DB),
 )

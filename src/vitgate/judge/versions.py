@@ -5,16 +5,35 @@ from __future__ import annotations
 from typing import Annotated
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator
 
 
 def _specifier(text: str) -> str:
     try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
+        empty = _is_empty(SpecifierSet(text))
+    except (InvalidSpecifier, InvalidVersion):
         raise ValueError(f"{text!r} is not a version specifier such as '>=2.13'") from None
+    if not text.strip():
+        raise ValueError("it is empty: '>=0' means every release")
+    if empty:
+        raise ValueError(f"{text!r} matches no release")
     return text
+
+
+def _is_empty(versions: SpecifierSet) -> bool:
+    """Whether neither 0, nor a release that it names, nor the next patch, minor or major release after one is in it."""
+    named = [release(each.version.removesuffix(".*")) for each in versions]
+    after = [
+        Version(text)
+        for each in named
+        for text in (
+            f"{each.major}.{each.minor}.{each.micro + 1}",
+            f"{each.major}.{each.minor + 1}.0",
+            f"{each.major + 1}.0.0",
+        )
+    ]
+    return not any(versions.contains(each) for each in (Version("0"), *named, *after))
 
 
 VersionRange = Annotated[str, AfterValidator(_specifier)]
@@ -27,7 +46,7 @@ def release(version: str) -> Version:
 
 def within(versions: VersionRange, version: str) -> bool:
     """Whether the release of that version lies in the range."""
-    return SpecifierSet(versions).contains(release(version), prereleases=True)
+    return SpecifierSet(versions).contains(release(version))
 
 
 def public(version: str) -> str:

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from vitgate.errors import UsageError
 from vitgate.judge.acceptance import Acceptance, Acceptances, read_acceptances
 
 TODAY = dt.date(2026, 12, 1)
@@ -78,3 +79,21 @@ def test_ids_are_compared_whole():
     found = Acceptances((Acceptance("label[digits-x86-lite]", "--accept"),), TODAY)
 
     assert found.covering("label[digits-x86-lite_frozen]", "label") is None
+
+
+def test_an_empty_name_is_refused_in_one_line():
+    with pytest.raises(UsageError) as caught:
+        read_acceptances(["  "])
+
+    assert str(caught.value) == "an empty name cannot be accepted (--accept): name a deviation or a row"
+
+
+def test_the_day_is_today_unless_another_is_given():
+    assert read_acceptances((), None, TODAY).today == TODAY
+    assert abs(read_acceptances().today - dt.date.today()) <= dt.timedelta(days=1)  # it may be midnight
+
+
+def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(data_file):
+    path = data_file("accepted.toml", ENTRY.replace('id = "xnnpack-gone"\nowner', 'id = "xnnpack\\u002dgone"\nowner'))
+
+    assert read_acceptances((), path, TODAY).entries[0].where == f"{path}:1"

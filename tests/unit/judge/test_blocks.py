@@ -84,3 +84,53 @@ def test_the_line_names_the_place_and_every_ratio(arrays: list[np.ndarray]):
 def test_unequal_numbers_of_places_are_refused(arrays: list[np.ndarray]):
     with pytest.raises(ValueError, match="6 and 5 places"):
         part_ways(arrays, arrays[:-1])
+    with pytest.raises(ValueError, match="^2 and 2 places: need equally many, at least 3$"):
+        part_ways(arrays[:2], arrays[:2])
+
+
+# One picture of two tokens, one number each: what two blocks add, and the head. Only the first token is wrong.
+ADDED = [[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]]
+OTHER = [[1.1, 1.0], [2.3, 2.0], [4.2, 4.0]]
+
+
+def streams(added, head):
+    return [*np.cumsum(np.array(added, dtype=np.float32)[:, None, :, None], axis=0), np.array([head], np.float32)]
+
+
+@pytest.mark.parametrize(("ordinary", "usual"), [(None, 0.09 / 8), (20.0, 0.01)])
+def test_the_factor_is_the_new_noise_over_what_came_before_and_what_is_usual(ordinary, usual):
+    noise = [0.1**2 / 2, 0.3**2 / 8, 0.2**2 / 32, 0.2**2]  # to signal, of what each place adds; then the head's
+    token, into_head = 0.1**2, (0.6 / 7) ** 2  # of the noisiest token of the embedding, and of the last block
+
+    found = part_ways(streams(ADDED, [1.0, 1.0]), streams(OTHER, [1.2, 1.2]), ordinary=ordinary)
+
+    assert found.own == pytest.approx([-10 * math.log10(value) for value in noise], abs=1e-3)
+    assert found.sqnr[1] == pytest.approx(-10 * math.log10(0.4**2 / 18), abs=1e-3)
+    assert found.first == "head"
+    assert found.factor == pytest.approx(0.2**2 / (max(token, noise[1], into_head) + usual), rel=1e-4)
+
+
+@pytest.mark.parametrize(("ordinary", "usual"), [(None, 0.1**2), (26.0, 10**-2.6)])
+def test_a_noisy_token_of_the_embedding_counts_as_noise_of_the_embedding(ordinary, usual):
+    found = part_ways(streams(ADDED, [1.0, 1.0]), streams([OTHER[0], *ADDED[1:]], [1.0, 1.0]), ordinary=ordinary)
+
+    assert found.first == "patch_embed"
+    assert found.factor == pytest.approx(0.1**2 / usual, rel=1e-4)
+
+
+def test_the_head_is_held_against_the_worst_of_all_before_it():
+    other = [ADDED[0], [2.6, 2.0], ADDED[2]]  # the block's noise outweighs that of the last stream
+
+    found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
+
+    assert found.factor == pytest.approx(0.9**2 / (0.6**2 / 8 + 0.01), rel=1e-4)
+
+
+def test_one_block_is_enough_and_numbers_of_any_size_are_compared():
+    reference, other = (streams(each[:2], [1.0, 1.0]) for each in (ADDED, OTHER))
+    large = [[array * np.float32(1e25) for array in each] for each in (reference, other)]
+
+    small, found = part_ways(reference, other), part_ways(*large)
+
+    assert small.places == ("patch_embed", "blocks.0", "head")
+    assert found.first == small.first and found.factor == pytest.approx(small.factor, rel=1e-4)

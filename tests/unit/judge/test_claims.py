@@ -1,10 +1,15 @@
 """The claims and the cells that they are made about."""
 
+import itertools
+
 import pytest
 
 from vitgate.cases import Cell, read_cases
 from vitgate.engines import ENGINES
-from vitgate.judge.claims import Claim, read_claims, read_sentences
+from vitgate.errors import UsageError
+from vitgate.field import committed
+from vitgate.judge.calls import read_calls
+from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of
 from vitgate.variants import VARIANTS
 
 SENTENCE = '[[sentence]]\nid = "s"\nsection = "All"\nsays = "It works."\n'
@@ -72,3 +77,75 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_f
 
 def test_the_committed_claims_can_be_read():
     assert {"build", "label", "table"} <= read_claims().keys()
+    assert {name for claim in read_claims().values() for name in claim.sentences} <= read_sentences().keys() != set()
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    """Return a user's folder with one file in it."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "own.pt").write_bytes(b"")
+    return (str(folder),)
+
+
+@pytest.mark.parametrize(
+    ("claim", "rows"),
+    [
+        ("label", [f"label[{'-'.join(cell)}]" for cell in itertools.product(read_cases(), ENGINES, VARIANTS)]),
+        ("table", [f"table[{case}-{engine}]" for case in read_cases() for engine in ENGINES]),
+        ("field", [f"field[{item.row.id}]" for item in committed()]),
+        ("artifacts", ["artifacts[own-own.pt]"]),
+        ("calls", [f"calls[{name}]" for name in read_calls()]),
+        ("preprocessing", ["preprocessing[test_preprocessing]"]),
+    ],
+)
+def test_the_rows_of_a_claim_are_one_for_each_thing_that_it_is_about(claim, rows, own_files):
+    assert rows_of(read_claims()[claim], own_files) == rows != []
+
+
+def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_files(own_files):
+    expected = expected_claims(["digits"], ["qnnpack"], own_files)
+
+    assert len(expected) == len(set(expected))
+    assert {"label[digits-qnnpack-lite]", "table[digits-qnnpack]", "artifacts[own-own.pt]"} <= set(expected)
+    about = {name.partition("[")[2].removesuffix("]") for name in expected} - {"own-own.pt"}
+    assert {subject for subject in about if "digits-qnnpack" not in subject} == set()
+    every = [name for claim in read_claims().values() for name in rows_of(claim, own_files)]
+    of_files = {f"field[{item.row.id}]" for item in committed()}
+    mine = [name for name in every if "digits-qnnpack" in name and name not in of_files]
+    assert [name for name in expected if name not in of_files and "own-own.pt" not in name] == mine
+
+
+@pytest.mark.parametrize("lacking", [(["deit_base"], ["none"]), (["none"], ["x86"]), ([], [])])
+def test_a_run_of_nothing_expects_nothing(lacking):
+    assert expected_claims(*lacking) == []
+
+
+def test_ids_and_rows_can_be_named_each_once(own_files):
+    names = ("label", "table[digits-x86]", "label", "artifacts[own-own.pt]")
+
+    assert claims_named(names, own_files) == ("label", "table[digits-x86]", "artifacts[own-own.pt]")
+    assert claims_named(()) == ()
+
+
+def test_an_unknown_file_is_refused_with_the_next_one(own_files, refuses):
+    refuses(lambda: claims_named(["artifacts[own-on.pt]"], own_files), "or a row such as artifacts[own-own.pt]")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("labels", ""),
+        ("label[digits-x86-lit]", ", or a row such as label[digits-x86-lite]"),
+        ("label[]", ", or a row such as label[deit_base-fbgemm-original]"),
+        ("table[digits-x86-lite]", ", or a row such as table[digits-x86]"),
+        ("artifacts[own-own.pt]", ""),  # no folder of files was named
+        ("label[digits-x86-lite][digits-x86-lite]", ", or a row such as label[digits-x86-lite]"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(name, near):
+    with pytest.raises(UsageError) as caught:
+        claims_named(["build", name])
+
+    assert str(caught.value) == f"unknown claim {name!r} (--claim): choose from {', '.join(read_claims())}{near}"

@@ -14,6 +14,7 @@ from vitgate.judge.compare import (
     sqnr,
     SQNR_CEILING,
 )
+from vitgate.outcome import Finding
 
 LOGITS = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]], dtype=np.float32)
 LABELS = np.array([2, 1])
@@ -65,11 +66,12 @@ def test_largest_difference_is_in_units_of_the_reference_spread():
 def test_compare_of_good_outputs_gives_three_numbers_that_have_no_bounds_yet():
     findings = compare(LOGITS, LOGITS * np.float32(1.01), against="original")
 
-    assert [(row.statistic, row.against, row.lower, row.upper) for row in findings] == [
-        ("sqnr", "original", None, None),
-        ("cosine", "original", None, None),
-        ("largest_difference", "original", None, None),
-    ]
+    sqnr_db, cosine, largest = (row.value for row in findings)
+    assert findings == (
+        Finding("sqnr", sqnr_db, "dB", against="original"),
+        Finding("cosine", cosine, "1", against="original"),
+        Finding("largest_difference", largest, "std of logits", against="original"),
+    )
     assert all(math.isfinite(row.value) for row in findings)
 
 
@@ -96,12 +98,41 @@ def test_unequal_shapes_are_no_number_and_the_note_says_which(other):
     assert all(str(LOGITS.shape) in row.note and str(other.shape) in row.note for row in findings)
 
 
+@pytest.mark.filterwarnings("error")  # the mean of nothing
 def test_comparing_nothing_with_nothing_is_no_number():
     nothing = np.empty((0, 3), np.float32)
 
     findings = compare(nothing, nothing, against="parent")
 
     assert all(math.isnan(row.value) for row in findings)
+    assert {row.note for row in findings} == {"shapes (0, 3) and (0, 3)"}
+    assert math.isnan(cosine(nothing, nothing)) and math.isnan(largest_difference(nothing, nothing))
+
+
+def test_one_class_of_one_picture_can_be_compared():
+    findings = compare(np.array([[2.0]], np.float32), np.array([[1.8]], np.float32), against="parent")
+
+    assert findings[0].value == pytest.approx(20.0, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("error")  # a division by zero would give NaN too
+def test_one_row_of_zeros_is_no_direction():
+    assert math.isnan(cosine(LOGITS * np.array([[1.0], [0.0]], np.float32), LOGITS))
+
+
+def test_small_and_large_numbers_are_measured_alike():
+    assert cosine(LOGITS * np.float32(1e-3), LOGITS) == pytest.approx(1.0)
+    assert cosine(LOGITS * np.float32(1e25), LOGITS * np.float32(1e25)) == pytest.approx(1.0)  # squares exceed float32
+    assert largest_difference(LOGITS / 64, LOGITS / 32) == pytest.approx(largest_difference(LOGITS, LOGITS * 2))
+
+
+def test_the_spread_is_taken_in_double_precision():
+    reference = np.random.default_rng(0).normal(1e4, 0.01, (50, 50)).astype(np.float32)
+
+    assert largest_difference(reference, reference + np.float32(1.0)) == pytest.approx(
+        float(np.max(np.abs(reference - (reference + np.float32(1.0))))) / float(np.std(reference.astype(np.float64))),
+        rel=1e-12,
+    )
 
 
 def test_sqnr_of_unequal_shapes_is_no_number_even_where_they_broadcast():
@@ -125,8 +156,12 @@ def test_a_margin_is_the_distance_to_the_best_other_class_and_negative_where_the
 def test_paired_accuracy_of_equal_predictions():
     found = by_name(paired_accuracy(LOGITS, LOGITS, LABELS))
 
-    assert (found["accuracy"].value, found["agreement"].value) == (1.0, 1.0)
-    assert found["accuracy_change_low"].note == "0 pictures gained, 0 lost of 2"
+    low = found["accuracy_change_low"].value
+    assert tuple(found.values()) == (
+        Finding("accuracy", 1.0, "1"),
+        Finding("accuracy_change_low", low, "1", against="original", note="0 pictures gained, 0 lost of 2"),
+        Finding("agreement", 1.0, "1", against="original"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,3 +220,12 @@ def test_accuracy_over_what_cannot_be_compared_is_no_number(reference, other, la
 
     assert [row.statistic for row in findings] == ["accuracy"]
     assert math.isnan(findings[0].value)
+
+    note = f"shapes {reference.shape} and {other.shape}, {len(labels)} labels, or NaN or Inf among the logits"
+    assert findings == (Finding("accuracy", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
+
+
+def test_accuracy_of_one_picture_with_one_class():
+    one = np.array([[1.0]], dtype=np.float32)
+
+    assert by_name(paired_accuracy(one, one, np.array([0])))["accuracy"].value == 1.0

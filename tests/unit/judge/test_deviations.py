@@ -1,5 +1,6 @@
 """Declared deviations: only the exact outcome is expected; all else turns the run red with a line to change."""
 
+import dataclasses
 import datetime as dt
 import math
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vitgate.cases import Cell
-from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations
+from vitgate.judge.claims import Claim
+from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations, Settled
 from vitgate.judge.versions import release
 from vitgate.outcome import Finding, Outcome
 
@@ -152,7 +154,7 @@ def test_two_deviations_at_once_are_red_whatever_came(settle):
         ("==2.12.1", "2.12.1+cpu", True),
         ("<2.13", "2.13.0.dev20260101", False),
         (">=2.9,<2.13", "2.10.0a0+git123", True),
-        ("", "1.13.1", True),
+        (">=0", "1.13.1", True),
     ],
 )
 def test_the_version_specifier_decides_by_the_release(specifier, version, applies, settle):
@@ -377,3 +379,86 @@ def test_the_committed_file_can_be_read():
     rows = read_deviations()
 
     assert [rows.line_of(row) for row in rows.rows] == sorted({rows.line_of(row) for row in rows.rows})
+
+
+@pytest.mark.parametrize(
+    ("per", "reached"), [("cell", False), ("engine", False), ("file", False), ("call", True), ("session", True)]
+)
+def test_selectors_reach_cells_and_a_claim_about_none_is_always_reached(per, reached):
+    claim = Claim(id="build", says="It builds.", per=per, variants=("scripted",))
+
+    assert deviation().reaches(claim) is reached
+    assert deviation(variants=("scripted",)).reaches(claim)
+
+
+def test_a_claim_at_once_under_two_deviations_names_the_first(settle):
+    settled = settle(STOPPED, deviation("gone"), deviation("another"))
+
+    assert (settled.status, settled.deviation) == ("failed", "gone")
+    assert settled.message == "deviation gone (deviations.toml:7): gone, another apply at once: narrow all but one"
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "applies"),
+    [
+        ({"machines": ("x86_64",)}, {"machine": "x86_64"}, True),
+        ({"machines": ("x86_64",)}, {"machine": "aarch64"}, False),
+        ({"makers": "<2.13"}, {"maker": "2.12.1"}, True),
+        ({"makers": "<2.13"}, {"maker": "2.13.0"}, False),
+        ({"makers": "<2.13"}, {"maker": ""}, False),
+        ({"subjects": (str(OPTIMIZED),)}, {}, True),
+        ({"subjects": (str(OPTIMIZED.at("lite")),)}, {}, False),  # what stopped is the build of its parent
+    ],
+)
+def test_machine_maker_and_subject_decide_as_well(settle, fields, at, applies):
+    where = dataclasses.replace(place("label", OPTIMIZED.at("lite")), **at)
+
+    settled = settle(STOPPED, deviation(variants=None, **fields), at=where)
+
+    assert settled.status == ("declared" if applies else "failed")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "got"),
+    [
+        (Outcome("failed at", "save", "OSError", "disk full"), "failed at save with OSError: disk full"),
+        (Outcome("failed", message="size: 3"), "failed: size: 3"),
+    ],
+)
+def test_what_was_expected_and_what_came_are_said_in_full(settle, outcome, got):
+    expected = f"failed at optimize_for_mobile with RuntimeError ({XNNPACK})"
+
+    settled = settle(outcome, deviation())
+
+    assert settled == Settled(
+        "failed", "gone", f"deviation gone (deviations.toml:7): it expects '{expected}', but got: {got}"
+    )
+
+
+def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(data_file):
+    path = data_file("deviations.toml", 'a = 1\n\n[[deviation]]\nid = "g\\u006fne"\n')
+
+    assert Deviations([deviation()], path, TODAY).line_of(deviation()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "applies"),
+    [
+        ({"cases": ("deit_base",), "engines": ("x86", "qnnpack")}, True),
+        ({"cases": ("digits",)}, False),
+        ({"engines": ("x86",)}, False),
+        ({"variants": ("lite",)}, False),
+        ({"makers": ">=0"}, False),  # it is about files, and this is none
+        ({"claims": ("label", "build")}, True),
+        ({"claims": ("label",)}, False),
+    ],
+)
+def test_each_selector_that_is_given_must_name_the_place(fields, applies):
+    assert deviation(**fields).applies("build", str(OPTIMIZED), OPTIMIZED, "2.13.0", "x86_64") is applies
+
+
+def test_selectors_of_cells_never_name_what_is_no_cell():
+    for fields in ({"cases": ("deit_base",)}, {"engines": ("qnnpack",)}, {"variants": ("optimized",)}):
+        row = deviation(**{"variants": None, **fields})
+        assert not row.applies("build", "load", None, "2.13.0", "x86_64")
+    assert deviation(variants=None).applies("build", "load", None, "2.13.0", "x86_64")

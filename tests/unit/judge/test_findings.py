@@ -1,6 +1,7 @@
 """From evidence to numbers: labels, repetition, sizes, weights, latency."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from vitgate.evidence import Evidence
 from vitgate.field import Seen
 from vitgate.judge import findings
+from vitgate.outcome import Finding
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
 
@@ -51,8 +53,11 @@ def seconds(thread, wall=None, process=None, profiled_ms=9.0):
 def test_labels_that_are_all_right():
     found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), true_labels=True))
 
-    assert found["right_labels"].value == 1.0
-    assert (found["smallest_margin"].value, found["smallest_margin"].note) == (0.5, "cat")
+    assert tuple(found.values()) == (
+        Finding("right_labels", 1.0, "1"),
+        Finding("smallest_margin", 0.5, "logits", judged=False, note="cat"),
+        Finding("same_labels", 1.0, "1", against="original", judged=False),
+    )
 
 
 def test_a_wrong_label_is_named_with_its_picture():
@@ -62,13 +67,22 @@ def test_a_wrong_label_is_named_with_its_picture():
     assert found["right_labels"].note == "cat: got 0, expected 2"
 
 
-def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged():
-    original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0]])
+def test_all_wrong_labels_are_named():
+    found = by_name(findings.labels(outputs(LOGITS), pictures([0, 2]), outputs(LOGITS), true_labels=True))
 
-    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), original, true_labels=False))
+    assert found["right_labels"] == Finding(
+        "right_labels", 0.0, "1", note="wolf: got 1, expected 0, cat: got 0, expected 2"
+    )
+
+
+def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged():
+    logits = np.vstack([LOGITS, LOGITS[:1]])
+    original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]])
+
+    found = by_name(findings.labels(outputs(logits), pictures([1, 0, 1]), original, true_labels=False))
 
     assert found["right_labels"].value == 1.0
-    assert (found["same_labels"].value, found["same_labels"].judged) == (0.5, False)
+    assert (found["same_labels"].value, found["same_labels"].judged) == (pytest.approx(1 / 3), False)
 
 
 def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
@@ -81,18 +95,19 @@ def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
 
 @pytest.mark.parametrize("true_labels", [True, False])
 @pytest.mark.parametrize(
-    "logits, reference, labels",
+    "logits, reference, labels, note",
     [
-        ([[0.0, math.nan, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0]),
-        ([[0.0, math.inf, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0]),
-        (LOGITS, [[0.0, 3.0, 1.0], [math.nan, 0.0, 1.5]], [1, 0]),
-        (LOGITS[:1], LOGITS, [1, 0]),
-        (LOGITS, LOGITS[:1], [1, 0]),
-        (LOGITS, LOGITS, [1]),
-        (LOGITS[0], LOGITS[0], [1, 0, 1]),
-        (np.empty((0, 3)), np.empty((0, 3)), []),
-        (np.empty((2, 0)), np.empty((2, 0)), [1, 0]),
-        (LOGITS, LOGITS, [269, 0]),
+        ([[0.0, math.nan, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0], "NaN or Inf among the logits"),
+        ([[0.0, math.inf, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0], "NaN or Inf among the logits"),
+        (LOGITS, [[0.0, 3.0, 1.0], [math.nan, 0.0, 1.5]], [1, 0], "NaN or Inf among the logits"),
+        (LOGITS[:1], LOGITS, [1, 0], "logits of shape (1, 3), original (2, 3), 2 labels"),
+        (LOGITS, LOGITS[:1], [1, 0], "logits of shape (2, 3), original (1, 3), 2 labels"),
+        (LOGITS, LOGITS, [1], "logits of shape (2, 3), original (2, 3), 1 labels"),
+        (LOGITS[0], LOGITS[0], [1, 0, 1], "logits of shape (3,), original (3,), 3 labels"),
+        (np.empty((0, 3)), np.empty((0, 3)), [], "logits of shape (0, 3), original (0, 3), 0 labels"),
+        (np.empty((2, 0)), np.empty((2, 0)), [1, 0], "logits of shape (2, 0), original (2, 0), 2 labels"),
+        (LOGITS, LOGITS, [269, 0], "label 269 of 3 classes"),
+        (LOGITS, LOGITS, [1, 3], "label 3 of 3 classes"),
     ],
     ids=[
         "nan",
@@ -105,17 +120,18 @@ def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
         "no-picture",
         "no-class",
         "label-of-another-model",
+        "one-label-too-high",
     ],
 )
-def test_labels_of_what_cannot_be_judged_are_no_number(logits, reference, labels, true_labels):
+def test_labels_of_what_cannot_be_judged_are_no_number(logits, reference, labels, note, true_labels):
     found = findings.labels(outputs(logits), pictures(labels), outputs(reference), true_labels=true_labels)
 
-    assert [row.statistic for row in found] == ["right_labels"]
-    assert math.isnan(found[0].value) and found[0].note
+    assert found == (Finding("right_labels", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
 
 def test_the_same_logits_again_differ_by_nothing():
-    assert findings.repeated(outputs(LOGITS)).value == 0.0
+    assert findings.repeated(outputs(LOGITS)) == Finding("difference_on_repeat", 0.0, "logits")
+    assert findings.repeated(outputs([[2.0]])).value == 0.0  # one number is enough
 
 
 def test_a_memory_of_other_inputs_shows_as_a_difference():
@@ -138,7 +154,20 @@ def test_sizes_against_the_scripted_file_and_the_parent():
 
     found = by_name(findings.sizes(own, scripted, parent))
 
-    assert {name: row.value for name, row in found.items()} == {"size": 90.0, "reduction": 0.75, "size_ratio": 0.9}
+    assert tuple(found.values()) == (
+        Finding("size_ratio", 0.9, "1", against="parent"),
+        Finding("reduction", 0.75, "1", against="scripted", judged=False),
+        Finding("size", 90.0, "bytes", judged=False),
+    )
+
+
+def test_a_file_without_a_quantized_parent_is_judged_by_its_bytes_and_its_reduction():
+    own, scripted = Evidence({"path": "b", "bytes": 90}), Evidence({"path": "a", "bytes": 360})
+
+    assert findings.sizes(own, scripted, None) == (
+        Finding("size", 90.0, "bytes"),
+        Finding("reduction", 0.75, "1", against="scripted"),
+    )
 
 
 def test_the_scripted_file_is_not_compared_with_itself():
@@ -146,7 +175,7 @@ def test_the_scripted_file_is_not_compared_with_itself():
 
     found = by_name(findings.sizes(scripted, scripted, None))
 
-    assert list(found) == ["size"]
+    assert tuple(found.values()) == (Finding("size", 360.0, "bytes"),)
 
 
 def test_weights_of_a_quantized_file():
@@ -166,7 +195,10 @@ def test_weights_of_a_quantized_file():
         "scale_ratio": 1.0,
         "changed_biases": 0.0,
     }
-    assert not found["linears"].judged
+    assert found["linears"] == Finding("linears", 2.0, "1", judged=False)
+    assert [name for name, row in found.items() if not row.judged] == ["linears"]
+    assert {name for name, row in found.items() if row.unit != "1"} == {"error"}
+    assert found["error"].unit == "quantization steps"
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -206,7 +238,7 @@ def test_a_float_file_with_a_quantized_linear_shows_it():
 
     found = by_name(findings.weights(readback(layers, []), quantized=False))
 
-    assert found["quantized_linears"].value == 1.0
+    assert found["quantized_linears"] == Finding("quantized_linears", 1.0, "1")
 
 
 @pytest.mark.parametrize("quantized, statistic", [(True, "plain_linears"), (False, "quantized_linears")])
@@ -227,7 +259,15 @@ def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged():
     assert {name: row.value for name, row in found.items()} == pytest.approx(
         {"ratio": 0.5, "wall_per_cpu": 1.1, "process_per_thread": 1.5, "latency": 500.0, "profiler": 9.0}
     )
-    assert [name for name, row in found.items() if not row.judged] == ["latency", "profiler"]
+    interval = found["ratio"].note.removesuffix(", 4 rounds").split()
+    assert interval[0::2] == ["interval", "to"] and float(interval[1]) < 0.5 < float(interval[3])
+    assert tuple(replace(row, value=0.0) for row in found.values()) == (
+        Finding("ratio", 0.0, "1", against="original", note=found["ratio"].note),
+        Finding("wall_per_cpu", 0.0, "1"),
+        Finding("process_per_thread", 0.0, "1"),
+        Finding("latency", 0.0, "ms", judged=False),
+        Finding("profiler", 0.0, "ms", judged=False, note="the tutorial's own figure"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -239,6 +279,8 @@ def test_latency_without_samples_is_no_number(samples):
     found = by_name(findings.latency(samples, "lite"))
 
     assert math.isnan(found["ratio"].value)
+    if len(samples) < 2:
+        assert tuple(found.values()) == (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
 
 
 def test_guards_whose_samples_do_not_pair_are_no_numbers():
@@ -247,6 +289,12 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers():
     found = by_name(findings.latency(samples, "lite"))
 
     assert math.isnan(found["wall_per_cpu"].value) and math.isnan(found["process_per_thread"].value)
+
+
+def test_guards_per_no_time_are_no_numbers():
+    samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5, 0.0, 0.5, 0.5], wall=[0.5] * 4)}
+
+    assert math.isnan(by_name(findings.latency(samples, "lite"))["wall_per_cpu"].value)
 
 
 def test_parameters_in_another_order_and_stray_records_are_counted():
@@ -275,7 +323,8 @@ def noisy(logits, decibels, seed=0):
 def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice():
     found = findings.field(outputs(LOGITS), Seen(X, None, None))
 
-    assert [(finding.statistic, finding.value) for finding in found] == [("finite", 1.0), ("difference_on_repeat", 0.0)]
+    assert found == (Finding("finite", 1.0, "1"), Finding("difference_on_repeat", 0.0, "logits"))
+    assert findings.field(outputs([[2.0]]), Seen(X, None, None))[0].value == 1.0  # one number is enough
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -291,14 +340,9 @@ def test_a_users_file_is_held_against_the_users_bound():
     found = by_name(findings.field(outputs(noisy(LOGITS, 30)), Seen(X, LOGITS, None, 25.0, "field.toml: bound")))
 
     sqnr = found["sqnr"]
-    assert (sqnr.lower, sqnr.against, sqnr.tolerance, sqnr.judged, sqnr.ok) == (
-        25.0,
-        "maker",
-        "field.toml: bound",
-        True,
-        True,
-    )
-    assert sqnr.value == pytest.approx(30, abs=0.1) and found["same_labels"].value == 1.0
+    assert replace(sqnr, value=0.0) == Finding("sqnr", 0.0, "dB", 25.0, against="maker", tolerance="field.toml: bound")
+    assert sqnr.value == pytest.approx(30, abs=0.1) and sqnr.ok
+    assert found["same_labels"] == Finding("same_labels", 1.0, "1", against="maker")
     assert not by_name(findings.field(outputs(noisy(LOGITS, 20)), Seen(X, LOGITS, None, 25.0, "b")))["sqnr"].ok
 
 
@@ -314,9 +358,17 @@ def test_a_built_file_is_held_against_its_makers_own_error():
     every = findings.field(outputs(noisy(LOGITS, 28, seed=1)), seen)
     found = by_name(every)
 
-    judged = {finding.against: finding.judged for finding in every if finding.statistic == "sqnr"}
-    assert judged == {"maker": False, "original": True}  # the absolute floor is against float, whatever the maker saw
-    assert found["distance"].value == pytest.approx(-3, abs=2) and "28.0 dB" in found["distance"].note
+    to_maker, distance, change, to_original = every[-4:]
+    assert [to_maker.value, to_original.value] == pytest.approx([25, 28], abs=2)
+    assert [replace(finding, value=0.0) for finding in every[-4:]] == [
+        Finding("sqnr", 0.0, "dB", against="maker", judged=False),
+        Finding("distance", 0.0, "dB", against="maker", note="the maker's own error was 28.0 dB"),
+        Finding("sqnr_change", 0.0, "dB", against="maker"),
+        Finding("sqnr", 0.0, "dB", against="original"),  # the absolute floor, whatever the maker saw
+    ]
+    assert distance.value == pytest.approx(to_maker.value - 28, abs=0.1)
+    assert change.value == pytest.approx(to_original.value - 28, abs=0.1)
+    assert found["distance"].value == pytest.approx(-3, abs=2)
     assert found["sqnr_change"].value == pytest.approx(0, abs=0.2)
     exact = by_name(findings.field(outputs(seen.logits), seen))
     assert exact["distance"].value > 50 and exact["sqnr_change"].value == 0.0
@@ -335,3 +387,34 @@ def test_logits_of_another_shape_are_no_match(logits, original):
 
     judged = [finding for finding in found.values() if finding.against == "maker" and finding.judged]
     assert judged and all(math.isnan(finding.value) and not finding.ok for finding in judged)
+
+
+def test_plain_linears_are_counted_and_the_first_named():
+    layers = [layer(name=name, quantized=False) for name in "abcd"] + [layer()]
+
+    found = by_name(findings.weights(readback(layers, []), quantized=True))
+
+    assert found["plain_linears"] == Finding("plain_linears", 4.0, "1", note="a, b, c")
+    assert "error" not in found
+
+
+@pytest.mark.parametrize(("low", "high", "worst"), [(0.7, 1.2, "low"), (0.9, 1.3, "high")])
+def test_the_scale_furthest_from_one_decides_on_either_side(low, high, worst):
+    layers = [layer(name="low", scale_ratio=low), layer(name="high", scale_ratio=high)]
+
+    found = by_name(findings.weights(readback(layers, []), quantized=True))
+
+    assert found["scale_ratio"].note == worst
+
+
+def test_one_class_of_one_picture_is_compared():
+    one = np.array([[2.0]], dtype=np.float32)
+
+    assert by_name(findings.field(outputs(one), Seen(X, one, None, 20.0, "b")))["same_labels"].value == 1.0
+
+
+@pytest.mark.filterwarnings("error")  # the mean of nothing
+def test_nothing_is_not_compared_with_nothing():
+    found = by_name(findings.field(outputs(LOGITS[:0]), Seen(X, LOGITS[:0], None, 20.0, "b")))
+
+    assert math.isnan(found["same_labels"].value)

@@ -15,7 +15,7 @@ hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
 from hypothesis import strategies as st  # noqa: E402  # likewise
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+factories = settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])  # they only make rows
 texts = st.lists(st.sampled_from(string.ascii_lowercase[:4]), max_size=3).map(tuple)
 
 
@@ -74,7 +74,7 @@ def test_a_whole_record_is_left_as_it_is():
     assert merge([whole]) == merge([whole, whole]) == whole
 
 
-@few
+@factories
 @given(data=st.data())
 def test_order_grouping_and_repetition_do_not_matter(record, claim_row, cell_row, data):
     rows = [claim_row(name, variant) for name in ("label", "size", "unknown") for variant in ("lite", "optimized")]
@@ -191,3 +191,159 @@ def test_refusals_do_not_depend_on_the_order(record, claim_row):
     for shift in range(3):
         with pytest.raises(UsageError):
             merge(records[shift:] + records[:shift])
+
+
+def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_at_the_end_of_theirs(record, cell_row):
+    names = [("zoo", "x86", "scripted"), ("alps", "x86", "scripted"), ("digits", "own", "scripted")]
+    names += [("digits", "x86", name) for name in ("own_b", "lite", "own_a", "original")]
+    names += [("digits", "fbgemm", "lite"), ("deit_base", "x86", "lite")]
+    fields = {"outcome": "passed", "size_bytes": None, "label": None, "sqnr_db": None, "latency_ratio": None}
+    cells = [cell_row(variant, case=case, engine=engine, **fields) for case, engine, variant in names]
+
+    merged = merge([record(cells=(cell,), cases=(cell.case,), engines=(cell.engine,)) for cell in cells])
+
+    assert merged.cases == ("deit_base", "digits", "alps", "zoo")
+    assert merged.engines == ("own", "fbgemm", "x86")
+    assert [(row.case, row.engine, row.variant) for row in merged.cells] == [
+        ("deit_base", "x86", "lite"),
+        ("digits", "own", "scripted"),
+        ("digits", "fbgemm", "lite"),
+        ("digits", "x86", "original"),
+        ("digits", "x86", "lite"),
+        ("digits", "x86", "own_a"),
+        ("digits", "x86", "own_b"),
+        ("alps", "x86", "scripted"),
+        ("zoo", "x86", "scripted"),
+    ]
+
+
+def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(record, claim_row):
+    rows = [
+        claim_row("own"),
+        claim_row("size"),
+        claim_row("label", engine="x86"),
+        claim_row("label", "optimized"),
+        claim_row("label", "lite"),
+        claim_row("label", case="deit_base"),
+        claim_row("calls", "", engine="", case="", subject="load"),
+        claim_row("build"),
+    ]
+
+    merged = merge([record(claims=(row,)) for row in rows])
+
+    assert [row.name for row in merged.claims] == [
+        "build[digits-qnnpack-lite]",
+        "label[deit_base-qnnpack-lite]",
+        "label[digits-x86-lite]",
+        "label[digits-qnnpack-lite]",
+        "label[digits-qnnpack-optimized]",
+        "size[digits-qnnpack-lite]",
+        "calls[load]",
+        "own[digits-qnnpack-lite]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complete"),
+    [
+        ({}, True),  # one of them is a complete run already
+        ({"engines": ("x86",)}, False),
+        ({"cases": ("deit_base",)}, False),
+        ({"missing": ("weights[x]",)}, False),
+    ],
+)
+def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(record, claim_row, fields, complete):
+    part_ = record(claims=(claim_row("size"),), **{"complete": False, **fields})
+
+    assert merge([record(), part_]).complete is complete
+    assert merge([record(shard="1/1"), part_]).complete is complete
+    assert not merge([record(complete=False), part_]).complete
+
+
+def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record):
+    assert not merge([record(shard="1/2")]).complete
+    assert merge([record(shard="1/2"), record(shard="2/2", complete=False)]).complete is False
+
+
+def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks():
+    whole = release("2.12.1")
+    parts = [part(whole, index, 2).model_copy(update={"shard": ""}) for index in range(2)]
+
+    assert merge(parts) == whole
+    assert not merge(parts[:1]).complete
+
+
+def test_numbers_of_a_cell_come_from_the_part_that_has_them(record, cell_row):
+    fields = {"case": "digits", "outcome": "not checked"}
+    one = record(claims=(), cells=(cell_row(digest_blake2b="", label=None, **fields),))
+    two = record(claims=(), cells=(cell_row(digest_blake2b="ab", label=3, build_seconds=2.0, **fields),))
+
+    (cell,) = merge([one, two]).cells
+
+    assert (cell.digest_blake2b, cell.label, cell.build_seconds) == ("ab", 3, 2.0)
+    assert cell == two.cells[0]
+    (empty,) = merge([one, one]).cells
+    assert (empty.digest_blake2b, empty.label) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"vitgate": "9"}, "the records are of different versions of vitgate: 0.1.0 and 9 (merge): ONE"),
+        ({"shard": "1/3"}, "the records are of different numbers of shards: 2 and 3 (merge): ONE"),
+        ({"shard": "1+3/2"}, "there is no shard 3 of 2 (merge): make that record again"),
+        (
+            {"claims": "other"},
+            "two records say different things of the row label[digits-qnnpack-lite] (merge): "
+            "leave one of them out, or make it again",
+        ),
+        (
+            {"inputs": "other"},
+            "two records say different things of the inputs of digits (merge): leave one of them out, or make it again",
+        ),
+        (
+            {"cells": "other"},
+            "two records have a different label of digits-qnnpack-lite (merge): "
+            "keep each case and engine within one shard",
+        ),
+        ({"environment": "other"}, "the records are of different environments (python): 3.11.9 and 3.12 (merge): ONE"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_refusals_say_what_where_and_what_to_do(record, claim_row, cell_row, environment, fields, text):
+    cell = cell_row(case="digits", label=1)
+    other = {
+        "claims": (claim_row(message="else"),),
+        "cells": (cell.model_copy(update={"label": 2}),),
+        "inputs": (record().inputs[0].model_copy(update={"weights_note": "else"}),),
+        "environment": environment.model_copy(update={"python": "3.12"}),
+    }
+    changed = {name: other[name] if value == "other" else value for name, value in fields.items()}
+
+    with pytest.raises(UsageError) as caught:
+        merge([record(cells=(cell,), shard="1/2"), record(**{"cells": (cell,), "shard": "2/2", **changed})])
+
+    assert str(caught.value) == text.replace("ONE", "merge the parts of one run")
+    with pytest.raises(UsageError) as caught:
+        merge([])
+    assert str(caught.value) == "there is nothing to merge: name at least one record"
+
+
+def test_lists_of_all_parts_are_put_together_in_order(record):
+    one = record(warnings=("b", "a"), new_operators=("y",), complete=False, missing=("n[2]", "n[1]"))
+    two = record(warnings=("c", "a"), new_operators=("x", "y"))
+
+    merged = merge([one, two])
+
+    assert (merged.warnings, merged.new_operators) == (("a", "b", "c"), ("x", "y"))
+    assert (merged.missing, merged.complete) == (("n[1]", "n[2]"), False)
+
+
+def test_processors_of_parts_that_were_merged_before_are_named_once(record, environment):
+    def on(cpu, system="Linux", cores=2):
+        values = {"cpu": cpu, "platform": system, "cores": cores}
+        return record(environment=environment.model_copy(update=values))
+
+    merged = merge([merge([on("B", cores=8), on("A", "Linux 6")]), on("B", cores=4)]).environment
+
+    assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)

@@ -4,7 +4,20 @@ import math
 
 import pytest
 
-from vitgate.judge.ratios import Bound, clears, decided, fastest_quartile, Ratio, ratio, RATIO_SD
+from vitgate.judge.ratios import (
+    Bound,
+    clears,
+    decided,
+    enough,
+    fastest_quartile,
+    QUICK_ROUNDS,
+    QUICK_SECONDS,
+    Ratio,
+    ratio,
+    RATIO_SD,
+    ROUNDS_AT_LEAST,
+    ROUNDS_AT_MOST,
+)
 
 QUIET = [1.0] * 8
 
@@ -34,6 +47,25 @@ def test_quiet_samples_have_the_known_spread_as_interval():
 
     assert found.low == pytest.approx(0.5 * math.exp(-1.96 * RATIO_SD))
     assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
+
+
+def test_it_is_the_variants_time_over_the_originals():
+    assert ratio(scaled(3.0), scaled(2.0)).value == 1.5
+
+
+def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile():
+    samples = [1.0, 1.5, 1.2, *[9.0] * 5]  # of eight, the third fastest is the one at the first quartile
+
+    found = ratio(samples, QUIET)
+
+    assert found.high / found.value == pytest.approx(1.5 ** (1.96 / 2))
+    assert found.value / found.low == pytest.approx(1.5 ** (1.96 / 2))
+
+
+def test_two_samples_have_a_spread():
+    found = ratio([1.0, 2.0], [1.0, 1.0])
+
+    assert found.high / found.value == pytest.approx(2.0 ** (1.96 / 2))
 
 
 @pytest.mark.parametrize("side", ["variant", "original"])
@@ -73,8 +105,10 @@ def test_a_ratio_without_samples_is_no_number(of, to):
         (Bound(0.495, None), False),
         (Bound(0.1, 0.505), False),
         (Bound(None, None), True),
+        (Bound(0.49, None), True),
+        (Bound(None, 0.51), True),
     ],
-    ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open"],
+    ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open", "low", "high"],
 )
 def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound, clear):
     assert clears(Ratio(0.5, 0.49, 0.51), bound) is clear
@@ -99,3 +133,22 @@ def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside():
 def test_variants_without_samples_keep_nobody_sampling():
     assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
     assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True
+
+
+@pytest.mark.parametrize(
+    ("rounds", "seconds", "clear", "stops"),
+    [
+        (ROUNDS_AT_LEAST - 1, 99.0, True, False),
+        (ROUNDS_AT_LEAST, QUICK_SECONDS, True, True),
+        (ROUNDS_AT_LEAST, 0.9 * QUICK_SECONDS, True, False),
+        (QUICK_ROUNDS - 1, 0.9 * QUICK_SECONDS, True, False),
+        (QUICK_ROUNDS, 0.9 * QUICK_SECONDS, True, True),
+        (ROUNDS_AT_LEAST, 99.0, False, False),
+        (ROUNDS_AT_MOST - 1, 99.0, False, False),
+        (ROUNDS_AT_MOST, 99.0, False, True),
+    ],
+)
+def test_sampling_stops_when_it_is_decided_or_long_enough(rounds, seconds, clear, stops):
+    samples = {"original": QUIET, "lite": scaled(0.5 if clear else 0.8)}
+
+    assert enough(rounds, seconds, samples, {"lite": Bound(None, 0.8)}) is stops

@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.errors import MachineError
+from vitgate.errors import MachineError, UsageError
+from vitgate.judge.record import (
+    cell_deviation,
+    cell_outcome,
+    ClaimRow,
+    finding_row,
+    json_schema,
+    read_record,
+    read_with_seal,
+    Record,
+    SCHEMA,
+    seal_of,
+)
 from vitgate.judge.record import claim_row as row_of
-from vitgate.judge.record import finding_row, json_schema, read_record, Record, SCHEMA
 from vitgate.outcome import Finding, Outcome
 
 
@@ -154,3 +165,116 @@ def test_the_exported_schema_is_that_of_the_code():
     exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
 
     assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
+
+
+@pytest.mark.parametrize(
+    ("rows", "outcome", "deviation"),
+    [
+        ([], "not checked", ""),
+        ([{}], "passed", ""),
+        ([{}, {"status": "failed", "outcome": "failed"}], "FAILED: label", ""),
+        ([{"status": "environment error", "outcome": "environment error"}], "FAILED: label", ""),
+        ([{"status": "unsupported", "outcome": "unsupported"}], "passed", ""),
+        ([{"status": "declared", "outcome": "failed", "deviation": "b"}], "passed", "b"),
+        (
+            [{"deviation": "a"}, {"status": "declared", "outcome": "failed at run", "deviation": "b"}],
+            "failed at run",
+            "b",
+        ),
+        (
+            [
+                {"status": "declared", "outcome": "failed", "deviation": "b"},
+                {"status": "declared", "outcome": "blocked by lite", "deviation": "a"},
+                {"status": "declared", "outcome": "failed at run", "deviation": "b"},
+            ],
+            "blocked by lite",
+            "a, b",
+        ),
+    ],
+)
+def test_a_cell_comes_to_the_worst_of_its_claims(claim_row, rows, outcome, deviation):
+    claims = [claim_row(**row) for row in rows]
+
+    assert (cell_outcome(claims), cell_deviation(claims)) == (outcome, deviation)
+
+
+def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row):
+    claims = [claim_row(name, status="failed", outcome="failed") for name in ("size", "label", "size")]
+
+    assert cell_outcome(claims) == "FAILED: label, size"
+
+
+def test_a_row_of_a_claim_about_no_cell_has_no_place():
+    row = row_of(
+        claim="calls", subject="load", test="t", outcome=Outcome("passed"), status="passed", deviation="", message=""
+    )
+
+    assert row == ClaimRow(claim="calls", subject="load", status="passed", outcome="passed", test="t")
+
+
+@pytest.mark.parametrize("name", sorted(Record.model_fields.keys() - {"seal", "schema_version"}))
+def test_the_seal_is_over_every_field(full, name):
+    data = json.loads(full.model_dump_json())
+
+    seal = seal_of(data)
+
+    assert len(seal) == 32
+    assert seal_of({**data, name: "edited"}) != seal
+    assert seal_of({each: value for each, value in data.items() if each != name}) != seal
+    assert seal_of({**data, "seal": "any"}) == seal_of(dict(reversed(data.items()))) == seal
+
+
+def test_a_file_is_sealed_until_it_is_edited(full, tmp_path):
+    path = tmp_path / "record.json"
+    full.write(path)
+    written = path.read_text(encoding="utf-8")
+
+    assert read_with_seal(path) == (full, True)
+    assert written.startswith('{\n "schema_version": 1,\n') and written.endswith("\n}\n")
+    path.write_text(json.dumps(json.loads(written)), encoding="utf-8")  # spaced otherwise
+    assert read_with_seal(path) == (full, True)
+    path.write_text(written.replace("23.8", "23.9", 1), encoding="utf-8")
+    assert read_with_seal(path)[1] is False
+    path.write_text(full.model_dump_json(), encoding="utf-8")  # of a time before seals
+    assert read_with_seal(path) == (full, False)
+
+
+def test_refusals_say_what_where_and_what_to_do(altered, data_file, tmp_path, full):
+    def said(call):
+        with pytest.raises((UsageError, MachineError)) as caught:
+            call()
+        return str(caught.value)
+
+    path = data_file("none.json", "{}")
+    assert said(lambda: read_record(path)) == (
+        f"not a record: it has no schema_version ({path}): name a record of vitgate"
+    )
+    newer = altered(schema_version=SCHEMA + 1)
+    assert said(lambda: read_record(newer)) == (
+        f"schema {SCHEMA + 1} is newer than {SCHEMA}, the newest known ({newer}): upgrade vitgate"
+    )
+    assert said(lambda: read_record(data_file("t.json", '{"a": 1, "a": 2}'))).endswith(
+        "not a readable record: a key stands twice in one object (" + str(tmp_path / "t.json") + "): make it again"
+    )
+    (tmp_path / "file").touch()
+    assert said(lambda: full.write(tmp_path / "file" / "r.json")).startswith("cannot write the record: ")
+    assert said(lambda: full.write(tmp_path / "file" / "r.json")).endswith("name another file with --record")
+    assert said(lambda: full.write(tmp_path / "file" / "r.json", option="-o")).endswith("name another file with -o")
+    assert str(tmp_path / "file" / "r.json") in said(lambda: full.write(tmp_path / "file" / "r.json"))
+
+
+@pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
+def test_a_duplicate_is_named_with_the_file(part, full, altered, refuses):
+    row = json.loads(full.model_dump_json())[part][0]
+    name = {"claims": "label[digits-qnnpack-lite]", "cells": "deit_base-qnnpack-optimized", "inputs": "digits"}[part]
+    path = altered(**{part: [row, row]})
+
+    refuses(lambda: read_record(path), f"duplicate name '{name}' ({path})")
+
+
+def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_path):
+    path = tmp_path / "a" / "b" / "record.json"
+
+    record(warnings=("é → ✓",)).write(path)
+
+    assert "é → ✓".encode() in path.read_bytes() and read_record(path).warnings == ("é → ✓",)

@@ -5,8 +5,10 @@ import math
 
 import pytest
 
+from vitgate.errors import UsageError
 from vitgate.judge.table import COLUMNS, differences, judged, parse, render, Table, table_of
 from vitgate.judge.tolerances import Tolerance, Tolerances
+from vitgate.outcome import Finding
 
 ABOUT = {
     "case": "deit_base",
@@ -235,3 +237,100 @@ def test_a_number_that_is_none_is_never_within_bounds(table, changed):
 
 def test_text_in_place_of_a_number_is_refused(table, changed, refuses):
     refuses(lambda: differences(table, changed(size_mb="much")), "'much' is not a number")
+
+
+def test_each_difference_is_one_finding_with_its_unit_and_its_texts(table, changed):
+    lite = dict(size_mb="44.600", size_reduction="87.1%", latency_ratio="0.800", sqnr_db="25.0")
+
+    found = [row for row in differences(changed(**lite), table) if row.note.startswith("lite")]
+
+    values = {"size_change": math.log(2), "reduction_change": 0.129, "latency_ratio_change": math.log(2)}
+    assert {row.statistic: row.value for row in found} == pytest.approx({**values, "sqnr_change": 1.2})
+    assert [dataclasses.replace(row, value=0.0) for row in found] == [
+        Finding("size_change", 0.0, "log ratio", against="accepted", note="lite: 44.600, accepted 89.200"),
+        Finding("reduction_change", 0.0, "1", against="accepted", note="lite: 87.1%, accepted 74.2%"),
+        Finding("latency_ratio_change", 0.0, "log ratio", against="accepted", note="lite: 0.800, accepted 0.400"),
+        Finding("sqnr_change", 0.0, "dB", against="accepted", note="lite: 25.0, accepted 23.8"),
+    ]
+
+
+def test_what_neither_side_has_is_zero_and_shown(changed):
+    both = changed(latency_ratio="-")
+
+    assert of_lite(both, both, "latency_ratio_change") == Finding(
+        "latency_ratio_change",
+        0.0,
+        "log ratio",
+        against="accepted",
+        judged=False,
+        note="lite: no latency_ratio in either",
+    )
+
+
+@pytest.mark.parametrize(("mine", "theirs", "change"), [("140.0", "200.0", 0.0), ("200.0", "98.5", 1.5)])
+def test_above_rounding_no_sqnr_differs(mine, theirs, change, changed):
+    assert of_lite(changed(sqnr_db=mine), changed(sqnr_db=theirs), "sqnr_change").value == change
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("0.000", "1.000"), ("1.000", "0.000"), ("-1.000", "-1.000")])
+def test_a_ratio_to_nothing_is_no_number(mine, theirs, changed):
+    assert math.isnan(of_lite(changed(size_mb=mine), changed(size_mb=theirs), "size_change").value)
+
+
+def test_lines_that_agree_and_what_differs_in_words(table, changed):
+    assert differences(table, table)[0] == Finding("lines_that_differ", 0.0, "1", against="accepted")
+    both = differences(changed(label="270", outcome="FAILED: label"), table)[0]
+    assert both == Finding(
+        "lines_that_differ",
+        2.0,
+        "1",
+        against="accepted",
+        note="lite: label '270', accepted '269'; lite: outcome 'FAILED: label', accepted 'passed'",
+    )
+
+
+def test_a_line_without_a_size_stands_beside_a_scripted_one(cell_row):
+    lines = table_of([cell_row("scripted", size_bytes=999_999_500_000), cell_row(size_bytes=None)], ABOUT).lines
+
+    assert (lines["lite"]["size_mb"], lines["lite"]["size_reduction"]) == ("-", "-")
+    assert lines["scripted"]["size_mb"] == "999999.500"
+
+
+def test_every_line_is_compared_after_a_declared_one_too(table, changed):
+    lines = {"gone": {**table.lines["lite"], "variant": "gone", "outcome": DECLARED}, **table.lines}
+    own, accepted = Table(ABOUT, lines), Table(ABOUT, {**lines, "scripted": {**lines["scripted"], "label": "1"}})
+
+    words, *numbers = differences(own, accepted)
+
+    assert words.note == "scripted: label '269', accepted '1'"
+    assert [row.note.partition(":")[0] for row in numbers] == ["scripted"] * 4 + ["lite"] * 4
+
+
+@pytest.mark.parametrize(
+    ("fields", "selected"),
+    [
+        ({"cases": ("deit_base",), "engines": ("qnnpack",), "weights": ("standin",), "machines": ("x86_64",)}, True),
+        ({"variants": ("original",)}, True),  # a table is about all variants, and stands for the first
+        ({"cases": ("digits",)}, False),
+        ({"engines": ("x86",)}, False),
+        ({"weights": ("pretrained",)}, False),
+        ({"machines": ("aarch64",)}, False),
+        ({"variants": ("lite",)}, False),
+    ],
+)
+def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(table, fields, selected):
+    rows = [row.model_copy(update=fields) for row in TOLERANCES.rows()]
+
+    if selected:
+        assert [row.ok for row in judged(table, table, Tolerances(rows, "t"))] == [True] * 9
+    else:
+        with pytest.raises(UsageError, match="needs exactly one tolerance, found: none"):
+            judged(table, table, Tolerances(rows, "t"))
+
+
+def test_what_is_no_number_is_refused_with_what_to_do(changed):
+    with pytest.raises(UsageError) as caught:
+        differences(changed(size_mb="much"), changed())
+
+    do = "accept the table anew with --snapshot-update"
+    assert str(caught.value) == f"'much' is not a number (benchmark table): {do}"

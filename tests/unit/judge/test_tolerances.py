@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.cases import Cell
+from vitgate.errors import UsageError
 from vitgate.judge.tolerances import read_tolerances, Tolerance, Tolerances
 from vitgate.outcome import Finding
 
@@ -146,3 +147,43 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_f
 
 def test_the_committed_file_can_be_read():
     assert read_tolerances().rows()
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"reason": " "}, "tolerance floor has no reason or measurement (t.toml): state both"),
+        ({"lower": None, "upper": None}, "tolerance floor bounds nothing (t.toml): give it lower, upper or both"),
+        ({"lower": 31.0}, "tolerance floor has lower above upper (t.toml): swap them"),
+    ],
+)
+def test_a_refusal_says_what_where_and_what_to_do(fields, text):
+    with pytest.raises(UsageError) as caught:
+        Tolerances([tolerance(**fields)], "t.toml")
+
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(("against", "word"), [("original", "original"), ("", "nothing")])
+def test_a_number_that_finds_no_row_is_named_in_full(against, word):
+    with pytest.raises(UsageError) as caught:
+        bounded(finding=Finding("sqnr", 1.0, "dB", against=against), claim="label")
+
+    what = f"label: sqnr [dB] against {word} of digits-qnnpack-lite needs exactly one tolerance, found: none"
+    assert str(caught.value) == f"{what} (tolerances.toml): add or narrow a row"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cases": ("digits", "deit_base")},
+        {"engines": ("x86", "qnnpack")},
+        {"variants": ("lite",)},
+        {"weights": ("standin",)},
+        {"machines": ("x86_64",)},
+        {"lower": 5.0, "upper": 5.0},  # exactly one number
+    ],
+    ids=str,
+)
+def test_a_row_with_a_selector_that_names_the_cell_is_found(fields):
+    assert bounded(tolerance(**fields)).tolerance == "floor"

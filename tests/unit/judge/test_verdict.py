@@ -7,11 +7,12 @@ import pytest
 from pydantic import ValidationError
 
 from vitgate.data import fixtures_folder
+from vitgate.errors import UsageError
 from vitgate.judge.acceptance import Acceptance, Acceptances
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.paired import rank, word
-from vitgate.judge.record import ClaimRow, read_record, Record
-from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
+from vitgate.judge.record import ClaimRow, Environment, InputRow, read_record, Record
+from vitgate.judge.verdict import Accepted, compare, json_schema, MatrixRow, PairedLatency, RunSummary, Verdict
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -30,6 +31,7 @@ LACKING = {"status": "unsupported", "outcome": "unsupported"}
 OFFLINE = {"status": "environment error", "outcome": "environment error", "message": "no network"}
 STATES = (PASSED, NUMBER_OUT, FAILED, GONE, BLOCKED, BROKEN, BLOCKED_NEW, UNEXPECTED, LACKING, OFFLINE)
 
+ENVIRONMENT = Environment.model_fields.keys() - {"engines"}  # of which the run has its own
 SWAPPED = {"regressed": "fixed", "fixed": "regressed"}
 
 
@@ -107,7 +109,7 @@ def test_swapping_two_states_swaps_regressed_and_fixed(old, new):
     assert (there == "regressed") == (rank(rows[1]) > rank(rows[0]) and "environment error" not in there)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])  # they only make rows
 @given(data=st.data())
 def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(record, claim_row, data):
     states = st.dictionaries(st.sampled_from(("label", "size", "build", "weights")), st.sampled_from(STATES))
@@ -507,3 +509,122 @@ def test_a_verdict_comes_back_from_json():
     )
 
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+
+
+def test_each_side_is_summarized(record, environment):
+    old = record(environment=environment.model_copy(update={"commit": None, "cores": 8}), complete=False)
+
+    verdict = compare(old, record(created="2026-01-02"))
+
+    of_environment = {name: getattr(old.environment, name) for name in RunSummary.model_fields if name in ENVIRONMENT}
+    of_run = {name: getattr(old, name) for name in RunSummary.model_fields if name not in ENVIRONMENT}
+    assert verdict.old == RunSummary(**of_environment, **of_run)
+    assert (verdict.old.cores, verdict.old.commit, verdict.old.complete) == (8, None, False)
+    assert (verdict.new.created, verdict.new.engines, verdict.new.torch) == ("2026-01-02", ("qnnpack",), "2.13.0+cpu")
+    assert verdict.schema_version == 1
+
+
+def test_an_acceptance_says_what_it_covered(record, claim_row):
+    names = ("label", "size", "weights")
+    old = record(claims=tuple(claim_row(name) for name in names))
+    new = record(claims=(claim_row("label", **GONE), claim_row("size", **FAILED), claim_row("weights", **BLOCKED)))
+    entries = (
+        Acceptance("size[digits-qnnpack-lite]", "a.toml:1", "why", "me", TODAY),
+        Acceptance("xnnpack-gone", "a.toml:5"),
+        Acceptance("label", "a.toml:9"),
+    )
+
+    verdict = compare(old, new, accepted=Acceptances(entries, TODAY))
+
+    assert verdict.accepted == (
+        Accepted(**vars(entries[0]), causes=("size",), rows=("size[digits-qnnpack-lite]",)),
+        Accepted(
+            **vars(entries[1]),
+            causes=("xnnpack-gone",),
+            rows=("label[digits-qnnpack-lite]", "weights[digits-qnnpack-lite]"),
+        ),
+    )
+    assert verdict.problems == ("a.toml:9: the acceptance of label covers nothing: delete it",)
+    assert [(row.cause, row.red, row.accepted) for row in verdict.rows] == [
+        ("xnnpack-gone", False, "xnnpack-gone"),
+        ("size", False, "size[digits-qnnpack-lite]"),
+        ("xnnpack-gone", False, "xnnpack-gone"),
+    ]
+    assert verdict.exit_status == 1
+
+
+def test_an_environment_error_is_accepted_by_nobody(pair):
+    verdict = pair(PASSED, OFFLINE, accepted=accepting("label[digits-qnnpack-lite]", "environment error"))
+
+    assert (verdict.rows[0].red, verdict.rows[0].accepted, verdict.accepted) == (True, "", ())
+    assert len(verdict.problems) == 2
+
+
+def test_what_is_not_red_has_no_cause(pair):
+    for old, new in ((PASSED, PASSED), (GONE, GONE), (FAILED, PASSED)):
+        assert {row.cause for row in pair(old, new).rows} == {""}
+
+
+def test_parts_of_a_verdict_are_kept_apart_and_judged_together(record, claim_row, environment):
+    other = environment.model_copy(update={"torch": "2.15.0"})
+    cell = {"case": "digits", "engine": "qnnpack", "variant": "lite"}
+    row = MatrixRow(maker="2.13.0", runner="2.15.0", status="failed", outcome="failed", **cell)
+    numbers = dict.fromkeys(("ratio", "low", "high", "old_ms", "new_ms"), 2.0)
+    latency = PairedLatency(verdict="regressed", pairs=3, **cell, **numbers)
+    old, new = record(claims=(claim_row("build"),)), record(claims=(claim_row("build"),), environment=other)
+
+    verdict = compare(old, new, matrix=[row], latency=[latency])
+
+    assert [item.name for item in verdict.rows] == ["build[digits-qnnpack-lite]"]
+    assert [item.row.runner for item in verdict.matrix] == ["2.13.0+cpu", "2.15.0", "2.15.0"]
+    assert [(item.name, item.cause) for item in verdict.latency] == [(latency.name, "slower")]
+    assert [(cause.kind, cause.rows) for cause in verdict.causes] == [
+        ("crossing", (row.name,)),
+        ("latency", (latency.name,)),
+    ]
+    assert [change.what for change in verdict.changes.environment] == ["torch"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"vitgate": "9"}, "of different versions of vitgate: 0.1.0 and 9 (WHERE): run both with the same vitgate"),
+        (
+            {"cases": ("deit_base", "zoo")},
+            "about different cases: digits, and deit_base, zoo (WHERE): run both with the same --case",
+        ),
+        ({"engines": ("x86",)}, "about different engines: qnnpack, and x86 (WHERE): run both with the same --engine"),
+        (
+            {"weights_digest": "0123456789abcdef"},
+            "about different weights of digits: trained ab and trained 0123456789ab (WHERE): "
+            "run both with the same --weights",
+        ),
+        (
+            {"pictures_sha256": "ff"},
+            "about different pictures of digits: committed cd and committed ff (WHERE): "
+            "run both with the same --assets",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_refusal_says_what_differs_and_what_to_do(record, fields, text):
+    whole = record(created="2026-01-02")
+    if name := next((name for name in fields if name in InputRow.model_fields), ""):
+        fields = {"inputs": (whole.inputs[0].model_copy(update={name: fields[name]}),)}
+
+    with pytest.raises(UsageError) as caught:
+        compare(record(), whole.model_copy(update=fields))
+
+    where = "2.13.0+cpu of 2026-01-01T00:00:00+00:00 and 2.13.0+cpu of 2026-01-02"
+    assert str(caught.value) == f"the records are {text}".replace("WHERE", where)
+
+
+def test_inputs_of_a_case_that_one_record_lacks_are_not_compared(record):
+    other = record().inputs[0].model_copy(update={"case": "zoo", "weights_digest": "ff"})
+
+    assert compare(record(), record(inputs=(other, *record().inputs))).exit_status == 0
+    assert compare(record(inputs=()), record()).exit_status == 0
+
+
+def test_the_schema_is_that_of_a_verdict():
+    assert json_schema() == Verdict.model_json_schema()

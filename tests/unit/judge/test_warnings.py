@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from vitgate.data import validate
-from vitgate.errors import UsageError
 from vitgate.judge.warnings import DeclaredWarning, read_warnings, stale, unexpected, WarningFile
 
 DECLARED = (
@@ -50,11 +49,61 @@ def test_a_development_release_counts_as_its_release():
     assert DECLARED[0].holds("2.14.0.dev20260101+cpu")
 
 
-def test_a_bad_version_range_is_a_usage_error():
-    row = {"call": "script", "category": "UserWarning", "text": "x", "torch": "2.10 or so"}
-    with pytest.raises(UsageError, match="not a version specifier"):
-        validate(WarningFile, {"warning": [row]}, where="warnings.toml")
+@pytest.mark.parametrize(
+    ("torch", "problem"),
+    [
+        ("2.10 or so", "'2.10 or so' is not a version specifier such as '>=2.13'"),
+        ("===second", "'===second' is not a version specifier such as '>=2.13'"),
+        ("", "Value error, it is empty: '>=0' means every release"),
+        (">=2.13,<2.10", "'>=2.13,<2.10' matches no release"),
+        (">2.12.0,<2.12.1", "'>2.12.0,<2.12.1' matches no release"),
+        ("==2.13.0rc1", "'==2.13.0rc1' matches no release"),  # it counts as 2.13.0
+    ],
+)
+def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, problem: str, refuses):
+    row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
+
+    refuses(lambda: validate(WarningFile, {"warning": [row]}, where="warnings.toml"), "warning.0.torch", problem)
+
+
+@pytest.mark.parametrize(
+    "torch",
+    [
+        "<1.5",
+        "==2.*",
+        "!=2.13.*",
+        ">=2.12,!=2.12.*",
+        ">2.12.0,<2.12.2",
+        ">2.12.0,<2.13.1,!=2.12.*",
+        ">=2,<3.1,!=2.*",
+    ],
+)
+def test_a_version_range_with_a_release_in_it_is_read(torch: str):
+    row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
+
+    assert validate(WarningFile, {"warning": [row]}, where="warnings.toml").warning[0].torch == torch
 
 
 def test_the_data_file_reads():
     assert {row.call for row in read_warnings()} >= {"script", "quantize_dynamic", "load"}
+
+
+@pytest.mark.parametrize(
+    ("known", "category", "change"),
+    [
+        (("DeprecationWarning", "C++"), "FutureWarning", "escalated from DeprecationWarning and C++ to FutureWarning"),
+        (("FutureWarning", "C++"), "UserWarning", "changed from FutureWarning and C++ to UserWarning"),
+        (("C++", "C++"), "UserWarning", "escalated from C++ to UserWarning"),
+        (("FutureWarning",), "OwnWarning", "escalated from FutureWarning to OwnWarning"),  # unknown: the worst
+        (("OwnWarning",), "OtherWarning", "changed from OwnWarning to OtherWarning"),
+    ],
+)
+def test_a_change_of_severity_names_what_is_known(known, category, change):
+    declared = [DeclaredWarning(call="load", category=name, text="slow", torch=">=0") for name in known]
+
+    assert unexpected({"load": [(category, "slow")] * 2}, declared, "2.15.0") == [f"load: {change}: slow"]
+
+
+def test_the_same_text_in_another_category_leaves_a_declared_warning_stale():
+    assert len(stale({"script": [("UserWarning", "script is deprecated")]}, DECLARED, "2.12.1")) == 1
+    assert len(stale({"script": [("DeprecationWarning", "else")]}, DECLARED, "2.12.1")) == 1

@@ -67,12 +67,14 @@ def test_what_is_chosen_is_what_a_record_must_hold(chosen, own, claim):
 
 
 def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan):
-    def item(**params):
-        return SimpleNamespace(callspec=SimpleNamespace(params=params))
+    def item(claimed=True, **callspec):
+        return SimpleNamespace(get_closest_marker=lambda name: claimed or None, **callspec)
 
-    about_file = committed()[0]
+    def about(**params):
+        return {"callspec": SimpleNamespace(params=params)}
 
-    assert plugin._is_about_no_file(item(item=object()))
-    assert not plugin._is_about_no_file(item(item=about_file))
-    assert not plugin._is_about_no_file(item(cell=None))
-    assert not plugin._is_about_no_file(SimpleNamespace())
+    assert plugin._is_about_no_file(item(**about(item=object())))
+    assert not plugin._is_about_no_file(item(**about(item=committed()[0])))
+    assert not plugin._is_about_no_file(item(**about(cell=None)))
+    assert not plugin._is_about_no_file(item())
+    assert not plugin._is_about_no_file(item(claimed=False, **about(item=object())))  # a parameter of somebody else's

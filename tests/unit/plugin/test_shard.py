@@ -25,7 +25,7 @@ from vitgate.report.assemble import assemble, expected_claims
 from vitgate.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
-from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import given  # noqa: E402  # after the check that it is there
 from hypothesis import strategies as st  # noqa: E402  # likewise
 
 ROWS = [name for claim in read_claims().values() for name in rows_of(claim)]
@@ -110,7 +110,6 @@ def planned(tmp_path: Path) -> Callable[..., Plan]:
     return make
 
 
-@settings(max_examples=50)
 @given(st.sampled_from(ROWS), st.integers(1, 9))
 def test_narrowing_changes_no_rows_part(name, count):
     def part(**options: object) -> list[int]:
@@ -201,7 +200,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
         record = folder / f"{name}.json"
         record.unlink(missing_ok=True)
         options = ["-p", "no:cacheprovider", "-n", workers, f"--record={record}", "--case=digits", *arguments]
-        variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
+        variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV_"))}
         path = os.pathsep.join([str(folder), *(text for text in sys.path if text)])
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "suite", *options],

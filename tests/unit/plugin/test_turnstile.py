@@ -142,3 +142,16 @@ def test_sessions_do_not_wait_for_each_other(processes, events, tmp_path):
     leave.set()
 
     assert processes.statuses() == [0, 0]
+
+
+def test_who_is_inside_already_needs_nothing_more_and_cannot_be_alone(tmp_path):
+    turnstile = Turnstile(tmp_path)
+
+    with turnstile.shared():
+        with turnstile.shared():
+            assert not gate_is_closed(tmp_path)
+        with pytest.raises(RuntimeError, match="held already"), turnstile.alone():
+            raise AssertionError("went in")
+
+    with turnstile.alone(), turnstile.shared():  # one that measures shares nothing with itself
+        assert gate_is_closed(tmp_path)

@@ -1,5 +1,6 @@
 """Exported folders: what another PyTorch reads in them is what this one built and saw, whole or not at all."""
 
+import errno
 import os
 import re
 import tarfile
@@ -251,3 +252,14 @@ def test_a_kill_leaves_nothing_half(plan, store, tmp_path, processes, at, earlie
     check_target(tmp_path / "out")
     export(plan(), store, tmp_path / "out", packed=True)
     assert len(read_field(tmp_path / "out")) == 3
+
+
+def test_files_on_another_disk_are_copied(plan, store, tmp_path, monkeypatch):
+    def link(source, target):
+        raise OSError(errno.EXDEV, "another device")
+
+    monkeypatch.setattr(os, "link", link)
+    export(plan(), store, tmp_path / "out", packed=False)
+
+    (item, *_) = read_field(tmp_path / "out")
+    assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100

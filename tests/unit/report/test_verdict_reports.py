@@ -357,3 +357,12 @@ def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real):
     tables = [line for line in lines[start:-1] if not line.startswith("acceptance: ")]
     assert max(map(len, tables)) <= 100 and all(line.isascii() for line in tables)
     assert any(set(line) == {"-"} for line in tables)
+
+
+def test_what_only_one_record_has_is_shown_as_such(record, claim_row):
+    both, one = record(claims=(claim_row(), claim_row("size"))), record()
+
+    come, gone = compare(one, both), compare(both, one)
+
+    assert "only in the new record: size[digits-qnnpack-lite]" in on_terminal(come)
+    assert "no row" in markdown.render(gone)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from packaging.version import Version
 
 from vitgate.errors import MachineError, UsageError
@@ -15,6 +13,10 @@ from vitgate.upgrade.releases import parse_releases, releases_between
 from vitgate.upgrade.runs import Request
 
 from .world import RELEASES, UNINSTALLABLE
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
 
 ROW = "build[digits-qnnpack-optimized]"
 

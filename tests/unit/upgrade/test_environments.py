@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, strategies
 
 from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.upgrade import commands, installer, requirements
@@ -42,6 +41,9 @@ from vitgate.upgrade.shelf import BUSY, disk_use, HALF_MADE, listing, prune, REA
 from vitgate.upgrade.suite import suite_folder, suite_variables
 
 from ..disk import SmallDisk
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, strategies  # noqa: E402  # after the check that it is there
 
 MESSAGES = Path(__file__).parent / "uv_messages"
 NEEDS = Needs(("torchvision", "timm", "helper>=1"))

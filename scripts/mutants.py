@@ -1,0 +1,100 @@
+"""Prints the table of `docs/proof.md`, section "Mutants", from the results of mutmut in `mutants/`.
+
+    mutmut run --max-children 2 && python scripts/mutants.py
+
+Each survivor needs an explanation below; one without is printed, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+JUDGE = Path("src") / "vitgate" / "judge"
+LEAST = 0.90  # the share of mutants that the tests have to kill
+SURVIVED, UNTESTED = 0, 33  # mutmut's statuses of a mutant that no test noticed, and of one that no test ran
+
+# Why a mutant cannot be told from the original, by what it changes: a pattern of the removed and the added line.
+EXPLAINED: tuple[tuple[str, str], ...] = (
+    (r"strict=", "what is zipped has equal lengths: they were compared before, or are equal by construction"),
+    (r"encoding=", "UTF-8 under another name, or as the default of the machine that ran the tests"),
+    (r"(astype|finfo)\(None\)|dtype=None", "NumPy takes None for float64"),
+    (r"\.\d[fF]\"", "`F` writes finite numbers as `f` does"),
+    (r"row\.ratio or 1\.0", "a latency that has regressed always has a ratio"),
+    (r"if text\), None\)", "another value that counts as nothing"),
+    (r"not in \(\"\w+\", \"\w+\", \"file\"\)", "claims about cells and engines have their rows by the other condition"),
+    (r"< present|others < claims", "a whole run has rows of both kinds, so that neither set is ever all of it"),
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one function, and what became of it."""
+
+    module: str
+    name: str
+    status: int | None
+
+    def change(self) -> tuple[str, str]:
+        """Return the line as it was and as the mutant has it."""
+        from mutmut.mutation.diff_apply import get_diff_for_mutant
+
+        lines = [line for line in get_diff_for_mutant(self.name).splitlines() if line[:3] not in ("---", "+++")]
+        removed, added = ([line[1:].strip() for line in lines if line.startswith(sign)] for sign in "-+")
+        return " ".join(removed), " ".join(added)
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield the mutants of the judge in the order of its modules."""
+    from mutmut.mutation.data import SourceFileMutationData
+
+    for path in sorted(JUDGE.glob("*.py")):
+        data = SourceFileMutationData(path=path)
+        data.load()
+        for name, status in data.exit_code_by_key.items():
+            yield Mutant(path.stem, name, status)
+
+
+def reason_of(mutant: Mutant) -> str | None:
+    """Return why a survivor cannot be told from the original; None where nothing is said of it."""
+    change = "\n".join(mutant.change())
+    return next((reason for pattern, reason in EXPLAINED if re.search(pattern, change)), None)
+
+
+def table(found: list[Mutant]) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| module | mutants | killed | survived | killed, % |"
+    yield "|---|---:|---:|---:|---:|"
+    for module in dict.fromkeys(mutant.module for mutant in found):
+        yield _line(f"`{module}`", [mutant for mutant in found if mutant.module == module])
+    yield _line("**all**", found)
+
+
+def _line(title: str, found: list[Mutant]) -> str:
+    lost = sum(mutant.status in (SURVIVED, UNTESTED) for mutant in found)
+    return f"| {title} | {len(found)} | {len(found) - lost} | {lost} | {100 * (1 - lost / len(found)):.1f} |"
+
+
+def main() -> int:
+    """Print the table and the survivors by their reasons; return 1 where that is not enough."""
+    found = list(mutants())
+    if not found or any(mutant.status is None for mutant in found):
+        print("mutmut has not finished: mutmut run", file=sys.stderr)
+        return 1
+    print(*table(found), "", sep="\n")
+    survivors = [mutant for mutant in found if mutant.status in (SURVIVED, UNTESTED)]
+    reasons = {mutant: reason_of(mutant) for mutant in survivors}
+    for reason, count in Counter(reason for reason in reasons.values() if reason).most_common():
+        print(f"- {count}: {reason}")
+    unexplained = [mutant for mutant, reason in reasons.items() if reason is None]
+    for mutant in unexplained:
+        print(mutant.name, *mutant.change(), sep="\n    ", file=sys.stderr)
+    return int(bool(unexplained) or len(survivors) > (1 - LEAST) * len(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
