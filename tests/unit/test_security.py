@@ -254,11 +254,11 @@ def test_an_accept_file_of_very_many_entries_is_read_in_one_pass(data_file):
 
 def case(**fields):
     whole = {"id": "a", "title": "", "model": "m", "input": (3, 8, 8), "files": "a", "preprocessing": "digits"}
-    return Case(**{**whole, **fields})
+    return Case(**{**whole, "arithmetic": {}, "anchor": "a.npz", **fields})
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", "a\0b", "..\\x", "a\x1b"])
-@pytest.mark.parametrize("key", ["standin", "trained", "heldout"])
+@pytest.mark.parametrize("key", ["anchor", "standin", "trained", "heldout"])
 def test_a_case_names_no_file_elsewhere(key, path):
     with pytest.raises(ValueError, match="no path within this folder"):
         case(**{key: path})

@@ -161,6 +161,7 @@ def test_paired_accuracy_of_equal_predictions():
         Finding("accuracy", 1.0, "1"),
         Finding("accuracy_change_low", low, "1", against="original", note="0 pictures gained, 0 lost of 2"),
         Finding("agreement", 1.0, "1", against="original"),
+        Finding("sqnr", SQNR_CEILING, "dB", against="original"),
     )
 
 
