@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from vitgate.judge.claims import Claim, read_claims
 from vitgate.variants import STAGES
 
 from .faults import catalogue, Fault
-from .harness import Baseline, red, Scene, stopped
+from .harness import Baseline, CONFORMANCE, red, Scene, stopped
 
 Clean = Callable[[Engine], Baseline]
 
@@ -92,3 +93,9 @@ def test_faults_are_named_once_and_described() -> None:
     ids = [fault.id for fault in catalogue()]
     assert len(ids) == len(set(ids))
     assert [fault.id for fault in catalogue() if not fault.what] == []
+
+
+def test_page_lists_all_faults() -> None:
+    path = CONFORMANCE.parents[1] / "scripts" / "list_faults.py"
+    page = runpy.run_path(str(path))["page"]()
+    assert (CONFORMANCE.parents[1] / "docs" / "faults.md").read_text(encoding="utf-8") == page, f"run {path.name}"
