@@ -24,6 +24,8 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"encoding=", "UTF-8 under another name, or as the default of the machine that ran the tests"),
     (r"(astype|finfo)\(None\)|dtype=None", "NumPy takes None for float64"),
     (r"\.\d[fF]\"", "`F` writes finite numbers as `f` does"),
+    (r"else -2, engine\)", "any number below all places puts an unknown engine first"),
+    (r"rpartition\(\"/\"\)", "a shard has one slash"),
     (r"row\.ratio or 1\.0", "a latency that has regressed always has a ratio"),
     (r"if text\), None\)", "another value that counts as nothing"),
     (r"not in \(\"\w+\", \"\w+\", \"file\"\)", "claims about cells and engines have their rows by the other condition"),

@@ -134,3 +134,38 @@ def test_one_block_is_enough_and_numbers_of_any_size_are_compared():
 
     assert small.places == ("patch_embed", "blocks.0", "head")
     assert found.first == small.first and found.factor == pytest.approx(small.factor, rel=1e-4)
+
+
+def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]):
+    other = [array.copy() for array in arrays]
+    other[2][0, 0, 0] = np.inf
+
+    found = part_ways(arrays, other)
+
+    assert (found.places, found.first, found.clear) == (place_names(6), "blocks.1", True)
+    assert [math.isnan(value) for value in found.sqnr] == [False, False, True, False, False, False]
+    assert [math.isnan(value) for value in found.own] == [False, False, True, True, False, False]
+
+
+def test_tokens_are_looked_at_one_by_one():
+    other = [[1.1, 1.05], *ADDED[1:]]  # of the noise of both, the first token's alone counts
+
+    found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.0, 1.0]), ordinary=20.0)
+
+    assert (found.first, found.factor) == ("patch_embed", pytest.approx(0.1**2 / 0.01, rel=1e-4))
+
+
+def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before():
+    added, other = [*ADDED, [-6.0, -6.0]], [*OTHER, [-6.0, -6.0]]  # what is left of the signal is 1
+
+    found = part_ways(streams(added, [1.0, 1.0]), streams(other, [3.0, 3.0]), ordinary=20.0)
+
+    assert (found.first, found.factor) == ("head", pytest.approx(2.0**2 / (0.6**2 + 0.01), rel=1e-4))
+
+
+def test_the_head_is_held_against_the_noise_of_the_last_block_too():
+    other = [*ADDED[:2], [5.0, 4.0]]
+
+    found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
+
+    assert (found.first, found.factor) == ("head", pytest.approx(0.9**2 / (1.0 / 32 + 0.01), rel=1e-4))

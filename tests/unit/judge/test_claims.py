@@ -82,7 +82,7 @@ def test_the_committed_claims_can_be_read():
 
 @pytest.fixture
 def own_files(tmp_path):
-    """Return a user's folder with one file in it."""
+    """Return a user's folder with a file of no known engine in it."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "own.pt").write_bytes(b"")
@@ -115,6 +115,21 @@ def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_file
     of_files = {f"field[{item.row.id}]" for item in committed()}
     mine = [name for name in every if "digits-qnnpack" in name and name not in of_files]
     assert [name for name in expected if name not in of_files and "own-own.pt" not in name] == mine
+
+
+def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path):
+    for name in ("a.pt", "b.pt"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "field.toml").write_text('[[file]]\nfile = "a.pt"\nengine = "x86"\n', encoding="utf-8")
+
+    def own(case, engine):
+        names = expected_claims([case], [engine], (str(tmp_path),))
+        return [name[-5:-1] for name in names if name.startswith("artifacts[")]
+
+    assert own("digits", "x86") == own("deit_base", "x86") == ["a.pt", "b.pt"]
+    assert own("digits", "qnnpack") == ["b.pt"]
+    committed_files = {f"field[{item.row.id}]" for item in committed() if item.row.engine == "x86"}
+    assert committed_files <= set(expected_claims(["digits"], ["x86"], (str(tmp_path),))) != set()
 
 
 @pytest.mark.parametrize("lacking", [(["deit_base"], ["none"]), (["none"], ["x86"]), ([], [])])

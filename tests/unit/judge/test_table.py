@@ -334,3 +334,26 @@ def test_what_is_no_number_is_refused_with_what_to_do(changed):
 
     do = "accept the table anew with --snapshot-update"
     assert str(caught.value) == f"'much' is not a number (benchmark table): {do}"
+
+
+def test_what_is_no_table_is_refused_with_what_to_do(table):
+    for text, where, at in (("", "", ""), ("x", "t.txt", " (t.txt)")):
+        with pytest.raises(UsageError) as caught:
+            parse(text, where)
+        assert str(caught.value) == f"not a benchmark table{at}: accept it anew with --snapshot-update"
+    with pytest.raises(UsageError, match="^not a benchmark table: accept"):
+        parse("")
+
+
+def test_lines_are_told_apart_by_their_variant_alone(table, refuses):
+    text = render(table)
+    last = text.splitlines()[-1]
+
+    assert list(parse(text + last.replace("lite ", "lite2") + "\n").lines) == ["scripted", "lite", "lite2"]
+    refuses(lambda: parse(text + last.replace("89.200", "99.200") + "\n"), "duplicate name 'lite'")
+
+
+def test_no_line_ends_in_spaces(table, changed):
+    text = render(changed(outcome="FAILED: label, size"))
+
+    assert [line for line in text.splitlines() if line != line.strip()] == []
