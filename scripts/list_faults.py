@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 HEAD = """# Injected faults
 
-Each line is something that went wrong somewhere, or could. `pytest tests/meta` injects them one by one and requires that
-what is named here turns red, and nothing unrelated. This page is made by `python scripts/list_faults.py`.
+Each line is something that went wrong somewhere, or could. `pytest tests/meta` injects them one by one and requires
+that what is named here turns red, and nothing unrelated. This page is made by `python scripts/list_faults.py`.
 """
 
 Rows = list[tuple[str, str]]
