@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
-    """Let the processes that tests start hear Ctrl-C: a shell ignores it for what it starts in the background."""
-    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    if ignored:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let processes that tests start hear Ctrl-C and hang-ups, which nohup and shells ignore for background jobs."""
+    ignored = [number for number in _USUAL if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, _USUAL[number])
     yield
-    if ignored:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

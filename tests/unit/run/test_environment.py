@@ -11,7 +11,15 @@ from vitgate.errors import MachineError
 from vitgate.run import environment
 
 
-def test_packages_that_are_not_installed_are_left_out(monkeypatch):
+@pytest.fixture
+def nothing_looked_up():
+    """Forget the packages, before and after."""
+    environment.packages.cache_clear()
+    yield
+    environment.packages.cache_clear()
+
+
+def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looked_up):
     def version(name):
         if name == "timm":
             raise importlib.metadata.PackageNotFoundError(name)

@@ -15,6 +15,7 @@ import pytest
 
 from vitgate.data import fixtures_folder
 from vitgate.field import committed
+from vitgate.judge.claims import read_claims, rows_of
 from vitgate.judge.record import ClaimRow, read_record, Record
 from vitgate.shards import group_of, groups, shard_of
 from vitgate.upgrade.kept import Means
@@ -119,7 +120,7 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def _data() -> dict[str, str]:
     read = {name: read_record(fixtures_folder() / "records" / f"{name}.json") for name in ("2.12.1", "2.15.0")}
-    records = {name: record.model_copy(update={"claims": _with_files(record)}) for name, record in read.items()}
+    records = {name: record.model_copy(update={"claims": _of_today(record)}) for name, record in read.items()}
     names = {row.name for record in records.values() for row in record.claims}
     counts = (2, 3, len(groups()))
     parts = {str(count): {group: shard_of(group, count) for group in groups()} for count in counts}
@@ -128,13 +129,18 @@ def _data() -> dict[str, str]:
     return {"sound.json": texts["2.12.1"], "broken.json": texts["2.15.0"], "shards.json": json.dumps(table)}
 
 
-def _with_files(record: Record) -> tuple[ClaimRow, ...]:
-    """Return the rows with those of the claim `field`, which the committed record may be too old to have."""
+def _of_today(record: Record) -> tuple[ClaimRow, ...]:
+    """Return the rows, and made-up ones of the claims and files which the committed record is too old to have."""
     rows = {row.name: row for row in record.claims}
     for item in committed():
         place = {"subject": item.row.id, "case": item.row.case, "engine": str(item.row.engine)}
         row = ClaimRow(claim="field", status="passed", outcome="passed", test="test_field.py::test_field", **place)
         rows.setdefault(row.name, row)
+    builds = {row.subject: row for row in record.claims if row.claim in ("build", "label")}
+    for claim in {*read_claims()} - {row.claim for row in record.claims} - {"artifacts", "field"}:
+        for name in rows_of(read_claims()[claim]):
+            like = builds[name.partition("[")[2].rstrip("]")]
+            rows.setdefault(name, like.model_copy(update={"claim": claim, "findings": ()}))
     return tuple(rows.values())
 
 
