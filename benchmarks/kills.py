@@ -37,7 +37,7 @@ from vitgate.errors import UsageError
 from vitgate.judge.record import read_record
 
 PLACES = ("the whole run", "the controller", "a worker", "the server", "a child of the server")
-_TOKEN = "VITGATE_KILLS"  # noqa: S105  # no secret: by this variable the processes of one run are known
+_MARK = "VITGATE_KILLS"  # by this variable the processes of one run are known
 _END_SECONDS = 600.0  # after which a run counts as hanging
 _LEFT_SECONDS = 60.0  # that processes get to see that their run is gone; a worker of xdist's takes up to 15
 
@@ -59,7 +59,7 @@ class Run:
             variables = Path(f"/proc/{pid}/environ").read_bytes()
         except OSError:
             return False
-        return f"{_TOKEN}={self.token}".encode() in variables.split(b"\0")
+        return f"{_MARK}={self.token}".encode() in variables.split(b"\0")
 
     def _role(self, pid: int) -> str:
         if pid == self.process.pid:
@@ -130,7 +130,7 @@ def start(folder: Path, name: str, arguments: argparse.Namespace) -> Run:
     """Start a run as users do, with cache and temporary folder of its own; its output goes to a file."""
     token, record = uuid.uuid4().hex, folder / f"{name}.json"
     (folder / "tmp").mkdir(exist_ok=True)
-    apart = {"XDG_CACHE_HOME": str(folder / "xdg"), "TMPDIR": str(folder / "tmp"), _TOKEN: token}
+    apart = {"XDG_CACHE_HOME": str(folder / "xdg"), "TMPDIR": str(folder / "tmp"), _MARK: token}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(arguments.workers)]
     command += ["tests/conformance", "--case", arguments.case, "--engine", arguments.engine]
     command += ["--artifact-cache", str(folder / "artifacts"), "--record", str(record)]
