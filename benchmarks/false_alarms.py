@@ -1,12 +1,12 @@
 """Measure how often the gate is wrong: false alarms where nothing has changed, and slowdowns that it finds.
 
-    python benchmarks/false_alarms.py pairs --times 50 [--busy] [--slowdown 0.08]  # files against themselves
-    python benchmarks/false_alarms.py conformance --times 50                       # whole runs, in random order
-    python benchmarks/false_alarms.py report                                       # the tables of docs/proof.md
+    python benchmarks/false_alarms.py pairs --times 50 [--busy | --jobs 3] [--slowdown 0.08]  # files against themselves
+    python benchmarks/false_alarms.py conformance --times 50                                  # in random order
+    python benchmarks/false_alarms.py report                                                  # tables of docs/proof.md
 
 Every comparison and every run appends a line to `--results`, so that a series can be measured in parts, and the report
-is of all of them. The small case's files are compared by this interpreter on both sides; "busy" adds a process that
-computes on every core, and a slowdown is a busy loop in the worker of NEW. A conformance run is a false alarm where it
+is of all of them. The small case's files are compared by this interpreter on both sides; "busy" is beside a process that
+computes on every core, or beside other comparisons, and a slowdown is a busy loop in the worker of NEW. A conformance run is a false alarm where it
 ends red, or where its record against the first one's gives a red verdict. It needs the extra `bench`.
 """
 
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("what", choices=["pairs", "conformance", "report"])
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1, help="comparisons at once: each is busy beside the others")
     parser.add_argument("--slowdown", type=float, default=0.0, help="a fraction of the CPU time of a call")
     parser.add_argument("--engine", default="fbgemm")
     parser.add_argument("--results", type=Path, default=Path("false-alarms.jsonl"))
@@ -89,14 +91,19 @@ def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line
     with tempfile.TemporaryDirectory() as folder:
         models, x = artifacts(Path(folder), arguments.engine)
         old, new = Side(sys.executable, models, ENV), Side(sys.executable, models, ENV, slow)
-        for seed in seeds:
-            with neighbours(arguments.busy):
-                start = time.monotonic()
-                found = compare_latency(old, new, x, arguments.engine, seed=seed)
-                seconds = time.monotonic() - start
-            words = {name: each.word for name, each in found.items()}
+
+        def measured(seed: int) -> Line:
+            start = time.monotonic()
+            found = compare_latency(old, new, x, arguments.engine, seed=seed)
+            seconds = time.monotonic() - start
+            words = {name: str(each.word) for name, each in found.items()}
             ratios = {name: each.ratios for name, each in found.items()}
-            yield Line("pairs", arguments.busy, arguments.slowdown, seed, seconds, dict(words), ratios)
+            busy = arguments.busy or arguments.jobs > 1
+            return Line("pairs", busy, arguments.slowdown, seed, seconds, words, ratios)
+
+        with neighbours(arguments.busy), ThreadPoolExecutor(arguments.jobs) as pool:
+            for done in as_completed([pool.submit(measured, seed) for seed in seeds]):
+                yield done.result()
 
 
 def artifacts(folder: Path, engine: str) -> tuple[dict[str, tuple[str, Runtime]], Path]:
