@@ -5,9 +5,10 @@
     python benchmarks/false_alarms.py report                                                  # tables of docs/proof.md
 
 Every comparison and every run appends a line to `--results`, so that a series can be measured in parts, and the report
-is of all of them. The small case's files are compared by this interpreter on both sides; "busy" is beside a process that
-computes on every core, or beside other comparisons, and a slowdown is a busy loop in the worker of NEW. A conformance run is a false alarm where it
-ends red, or where its record against the first one's gives a red verdict. It needs the extra `bench`.
+is of all of them. The small case's files are compared by this interpreter on both sides. "Busy" is beside a process
+that computes on every core, or beside other comparisons; a slowdown is a busy loop in the worker of NEW. A conformance
+run is a false alarm where it ends red, or where its record against the first one's gives a red verdict. It needs the
+extra `bench`.
 """
 
 from __future__ import annotations

@@ -41,16 +41,18 @@ def pipeline() -> Rows:
 
 def bookkeeping() -> Mapping[str, Rows]:
     """Return the faults of records, of upgrades and of the suite itself."""
-    from tests.meta import gate_faults as gate
+    from tests.meta.gate_faults import lost as tests
+    from tests.meta.gate_faults import parts as merges
+    from tests.meta.gate_faults import records, slowdowns, upgrades
 
     merged = {True: "the merge is refused", False: "the run is incomplete"}
     state = {True: "failed", False: "missing"}
     return {
-        "Edited records": [(edit.what, _names(edit.red) or "the record is refused") for edit in gate.EDITS],
-        "Parts of a run": [(parts.what, merged[parts.refused]) for parts in gate.PARTS],
-        "Upgrades": [(worse.what, _names(worse.reds) or "the answer") for worse in gate.WORSE],
-        "Slowdowns": [(title, "latency") for title in gate.SLOWDOWNS],
-        "Lost tests": [(_words(lost.id), f"{lost.claim}, {state[lost.failed]}") for lost in gate.LOST],
+        "Edited records": [(edit.what, _names(edit.red) or "the record is refused") for edit in records.EDITS],
+        "Parts of a run": [(parts.what, merged[parts.refused]) for parts in merges.PARTS],
+        "Upgrades": [(worse.what, _names(worse.reds) or "the answer") for worse in upgrades.WORSE],
+        "Slowdowns": [(title, "latency") for title in slowdowns.SLOWDOWNS],
+        "Lost tests": [(_words(lost.id), f"{lost.claim}, {state[lost.failed]}") for lost in tests.LOST],
     }
 
 

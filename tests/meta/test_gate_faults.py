@@ -30,27 +30,15 @@ from vitgate.upgrade.kept import Place
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite
 
-from . import gate_faults as faults
-from .gate_faults import (
-    compared,
-    Edit,
-    EDITS,
-    LOST,
-    Lost,
-    Machine,
-    PARTS,
-    Parts,
-    parts,
-    release,
-    SLOWDOWNS,
-    TODAY,
-    Upgrade,
-    WORSE,
-    Worse,
-)
+from .gate_faults import lost, upgrades
+from .gate_faults.lost import LOST, Lost
+from .gate_faults.parts import PARTS, Parts, parts
+from .gate_faults.records import Edit, EDITS, release
+from .gate_faults.slowdowns import compared, Machine, SLOWDOWNS
+from .gate_faults.upgrades import TODAY, Upgrade, WORSE, Worse
 from .processes import Done, run_pytest
 
-BASE = faults.OLD
+BASE = upgrades.OLD
 
 
 # Records
@@ -158,7 +146,7 @@ def test_parts_that_are_no_whole_are_not_taken_for_one(
 def verdict_of(upgrade: Upgrade) -> Verdict:
     """Judge it as the gate does."""
     new = upgrade.with_crossing()
-    matrix = list(gate._matrix(new, [faults.crossing_file()]))
+    matrix = list(gate._matrix(new, [upgrades.crossing_file()]))
     latency = [gate._paired_row("digits", "fbgemm", "lite_frozen", row) for row in upgrade.latency]
     accepted = Acceptances(tuple(upgrade.accepted), TODAY)
     return compare(upgrade.old, new, matrix=matrix, latency=latency, accepted=accepted)
@@ -172,7 +160,7 @@ def red(verdict: Verdict) -> set[str]:
 def test_equal_runs_may_upgrade() -> None:
     verdict = verdict_of(Upgrade())
     assert (red(verdict), verdict.exit_status) == (set(), 0), verdict.answer
-    assert faults.CROSSING in {item.name for item in verdict.matrix}
+    assert upgrades.CROSSING in {item.name for item in verdict.matrix}
 
 
 @pytest.mark.parametrize("fault", WORSE, ids=lambda fault: fault.id)
@@ -194,14 +182,14 @@ def test_what_differs_between_releases_that_are_sound_is_no_regression(versions:
 
 def test_acceptance_of_the_row_is_enough_for_what_grew() -> None:
     upgrade = Upgrade()
-    upgrade.number(faults.SIZE, "size", lambda size: 1.2 * size)
-    upgrade.accept(faults.SIZE)
+    upgrade.number(upgrades.SIZE, "size", lambda size: 1.2 * size)
+    upgrade.accept(upgrades.SIZE)
     assert verdict_of(upgrade).exit_status == 0
 
 
 def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_broken() -> None:
     upgrade = Upgrade()
-    upgrade.number(faults.SIZE, "size", lambda size: size / 1.2)
+    upgrade.number(upgrades.SIZE, "size", lambda size: size / 1.2)
     verdict = verdict_of(upgrade)
     assert Counter(row.word for row in verdict.rows)["fixed"] == 1
     assert verdict.exit_status == 0 and "1 claim holds better than before" in verdict.answer
@@ -209,7 +197,7 @@ def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_brok
 
 def test_crossing_of_other_releases_is_refused() -> None:
     upgrade = Upgrade()
-    matrix = list(gate._matrix(upgrade.with_crossing(), [faults.crossing_file()]))
+    matrix = list(gate._matrix(upgrade.with_crossing(), [upgrades.crossing_file()]))
     with pytest.raises(UsageError, match="is about other versions"):
         compare(upgrade.old, release("2.15.0"), matrix=matrix)
 
@@ -349,7 +337,7 @@ def _suite(folder: Path, conftest: str = "") -> Suite:
     shutil.copytree(fixtures_folder(), folder / "fixtures")
     (folder / "fixtures" / "deviations.toml").write_text("deviation = []\n", encoding="utf-8")
     for claim in read_claims():
-        made.write(claim, faults.sound(claim))
+        made.write(claim, lost.sound(claim))
     return made
 
 
@@ -361,9 +349,9 @@ def suite(tmp_path: Path) -> Suite:
 @pytest.fixture(scope="module")
 def lost_run(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """Return the run of a suite in which every fault of the catalogue is injected, each into a claim of its own."""
-    made = _suite(tmp_path_factory.mktemp("lost"), faults.OTHER_PLUGIN)
+    made = _suite(tmp_path_factory.mktemp("lost"), lost.OTHER_PLUGIN)
     for fault in LOST:
-        made.write(fault.claim, fault.text(faults.sound(fault.claim)))
+        made.write(fault.claim, fault.text(lost.sound(fault.claim)))
     return made.run()
 
 
@@ -371,7 +359,7 @@ def lost_run(tmp_path_factory: pytest.TempPathFactory) -> Done:
 def test_test_that_checks_nothing_is_found(fault: Lost, lost_run: Done) -> None:
     record = lost_run.record
     statuses = {row.status for row in record.claims if row.claim == fault.claim}
-    missing = faults.names_of(fault.claim, record.missing)
+    missing = lost.names_of(fault.claim, record.missing)
     assert (statuses, bool(missing)) == (({"failed"}, False) if fault.failed else (set(), True)), lost_run.text
 
 
@@ -410,7 +398,7 @@ def test_narrowed_run_is_no_run_to_upgrade_on(suite: Suite) -> None:
 
 @pytest.mark.parametrize("marker", ["'lable'", ""], ids=["unknown", "none"])
 def test_marker_of_no_claim_is_an_error_of_usage(marker: str, suite: Suite) -> None:
-    suite.write("label", faults.sound("label").replace("'label'", marker))
+    suite.write("label", lost.sound("label").replace("'label'", marker))
     done = suite.run()
     assert done.status not in (0, 1) and not done.record_file.exists(), done.text
     assert "fixtures/claims.toml" in done.text and "INTERNALERROR" not in done.text
@@ -419,7 +407,7 @@ def test_marker_of_no_claim_is_an_error_of_usage(marker: str, suite: Suite) -> N
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_crash_of_a_worker_is_red_and_its_claim_alone_is_missing(workers: str, suite: Suite) -> None:
     body = "    import os\n    if cell.variant == 'lite':\n        os._exit(3)"
-    suite.write("label", faults.sound("label").replace("    pass", body))
+    suite.write("label", lost.sound("label").replace("    pass", body))
     done = suite.run("-n", workers)
     assert done.status == 1 and not done.record.complete, done.text
     assert done.record.missing == ("label[digits-fbgemm-lite]",), done.text

@@ -14,6 +14,7 @@ import torch
 
 _CONVOLUTIONS = {"aten::conv2d": "conv2d", "prepacked::conv2d_clamp_run": "prepacked conv2d"}
 _CASTS = {"aten::to", "aten::_autocast_to_reduced_precision"}
+_DTYPES: Mapping[object, str] = {5: "float16", 6: "float32", 7: "float64", 15: "bfloat16"}  # c10/core/ScalarType.h
 _ATTENTION = {"aten::scaled_dot_product_attention": "scale", "aten::softmax": "dtype"}  # fused, and written out
 
 
@@ -39,7 +40,7 @@ def _words(node: Any) -> str:
     if kind in _ATTENTION:
         name = _ATTENTION[kind]
         value = _given(node, name)
-        return "attention" if value is None else f"attention {name}={_dtypes().get(value, value)}"
+        return "attention" if value is None else f"attention {name}={_DTYPES.get(value, value)}"
     if kind == "aten::round" or (kind.startswith("aten::") and "quantize" in kind):
         return str(kind)
     return _cast(node) if kind in _CASTS else ""
@@ -47,7 +48,7 @@ def _words(node: Any) -> str:
 
 def _cast(node: Any) -> str:
     dtype = _given(node, "dtype")
-    named = _dtypes().get(dtype, "float32")  # another overload has no dtype; one that is computed is its input's own
+    named = _DTYPES.get(dtype, "float32")  # another overload has no dtype; one that is computed is its input's own
     return "" if named == "float32" else f"cast to {named}"
 
 
@@ -56,8 +57,3 @@ def _given(node: Any, argument: str) -> Any:
     names = [one.name for one in torch._C.parse_schema(node.schema()).arguments]
     value = node.inputsAt(names.index(argument)) if argument in names else None
     return value.toIValue() if value is not None and value.node().kind() == "prim::Constant" else None
-
-
-def _dtypes() -> Mapping[object, str]:
-    """Return the names of floating dtypes by the number that a graph writes."""
-    return {5: "float16", 6: "float32", 7: "float64", 15: "bfloat16"}  # c10/core/ScalarType.h
