@@ -41,6 +41,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
 _LONGEST_NAME = 255  # bytes of a file's name, on every system's disk
 _SEED = 269  # of the input that a user's own file gets where no other is given
 _MOST_NUMBERS = MOST_BYTES // 4  # of such an input
+_MOST_AXES = 32  # that NumPy 1 knows
 _MOST_BYTES = 16 << 30  # of all files of one archive: those of DeiT-Base under four engines take 2 GiB
 
 
@@ -87,7 +88,7 @@ class OwnFile(Strict):
     @field_validator("input")
     @classmethod
     def _is_shape(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
-        if not shape or min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
+        if not 0 < len(shape) <= _MOST_AXES or min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
             raise ValueError("it is no shape of a picture, such as [1, 3, 224, 224]")
         return shape
 

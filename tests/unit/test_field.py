@@ -409,6 +409,7 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder):
         ('[[file]]\nfile = "phone.ptl"\nengine = "cuda"', ("engine",)),
         ('[[file]]\nfile = "phone.ptl"\ninput = []', ("no shape of a picture",)),
         ('[[file]]\nfile = "phone.ptl"\ninput = [1, -3, 224, 224]', ("no shape of a picture",)),
+        (f'[[file]]\nfile = "phone.ptl"\ninput = {[1] * 33}', ("no shape of a picture",)),
         ('[[file]]\nfile = "phone.ptl"\ninput = [1000, 1000, 1000]', ("no shape of a picture",)),
         ("[[file]", ("cannot read this file",)),
         ("file = 3", ("file",)),
