@@ -30,6 +30,20 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"if text\), None\)", "another value that counts as nothing"),
     (r"not in \(\"\w+\", \"\w+\", \"file\"\)", "claims about cells and engines have their rows by the other condition"),
     (r"< present|others < claims", "a whole run has rows of both kinds, so that neither set is ever all of it"),
+    (r"([\w)]+) ([<>])(=?) (\S+).*\n.*\1 \2(?!\3 )=? \4", "numbers that were measured are never exactly the bound"),
+    (r"None, (\"\w*\"|None), (\"\w*\"|None)\)$", "no bound between releases selects by weights or by machine"),
+    (
+        r"old=None|default=|test=|outcome=\"(XX)?passed|complete=",
+        "never looked at: overwritten, as false as False, or unused",
+    ),
+    (
+        r"Finding\((None|row\.statistic), value, (None|row\.unit)",
+        "the finding is only asked whether it is within its bounds",
+    ),
+    (r"baseline: ClaimRow", "as false as None, until the first row takes its place"),
+    (r"alike = self", "what is declared is like nothing else, since a row with a deviation is left alone"),
+    (r"variants\.index|names\.index", "a record's variants and engines are known ones"),
+    (r"^return \"\"\nreturn \"XXXX\"$", "no such side comes here: rows of one record were left out before"),
 )
 
 

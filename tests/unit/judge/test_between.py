@@ -36,6 +36,7 @@ def step(record, claim_row):
         ("size", "size", "", 1000.0, 971.0, "same"),
         ("size", "size", "", 0.0, 10.0, "regressed"),  # a ratio to nothing is no number
         ("size", "size", "", 0.5, 0.6, "regressed"),
+        ("size", "size", "", 0.5, 0.51, "same"),
         ("size", "ratio", "", 1000.0, 9000.0, "same"),
         ("weights", "size", "", 1000.0, 9000.0, "same"),
         ("logits_original", "sqnr", "original", 24.0, 22.5, "same"),

@@ -169,3 +169,26 @@ def test_the_head_is_held_against_the_noise_of_the_last_block_too():
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
 
     assert (found.first, found.factor) == ("head", pytest.approx(0.9**2 / (1.0 / 32 + 0.01), rel=1e-4))
+
+
+def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see():
+    rng = np.random.default_rng(0)
+    streams_of = [rng.normal(size=(1, 8, 16)) for _ in range(6)]
+    reference = [*np.cumsum(streams_of, axis=0), rng.normal(size=(1, 10))]
+    other = [*reference[:-2], reference[-2].copy(), reference[-1] * 1.1]
+    other[-2][:, 3] *= 1.1  # one token of eight; the head sees it alone
+
+    found = part_ways(reference, other, ordinary=60.0)
+
+    assert found.first == "blocks.4"
+    assert found.factor == pytest.approx(10 ** (-found.own[-2] / 10) / 1e-6, rel=1e-6)
+
+
+def test_what_is_not_finite_keeps_every_number(arrays):
+    broken = [array.copy() for array in arrays]
+    broken[2][:] = np.nan
+
+    found = part_ways(arrays, broken)
+
+    assert (found.first, found.factor, found.places) == ("blocks.1", math.inf, place_names(len(arrays)))
+    assert len(found.sqnr) == len(found.own) == len(arrays)

@@ -66,6 +66,7 @@ def only(item, *builds, **options):
     ("item", "key"),
     [
         (row(side(**FAILED)), ("undeclared", "label")),
+        (row(side(), note="it grew"), ("undeclared", "label")),
         (row(side("failed", "failed at script")), ("undeclared", "failed at script")),
         (row(side("failed", "passed", deviation="gone")), ("undeclared", "label")),
         (row(side("declared", "failed", deviation="gone")), ("deviation", "gone")),

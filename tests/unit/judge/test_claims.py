@@ -164,3 +164,16 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name, near):
         claims_named(["build", name])
 
     assert str(caught.value) == f"unknown claim {name!r} (--claim): choose from {', '.join(read_claims())}{near}"
+
+
+def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer_rows(tmp_path):
+    (tmp_path / "own.pt").write_bytes(b"")
+    (tmp_path / "field.toml").write_text('[[file]]\nfile = "own.pt"\nengine = "qnnpack"\n')
+    folders = (str(tmp_path),)
+
+    mine, others = (expected_claims(["digits"], [engine], folders) for engine in ("qnnpack", "x86"))
+
+    assert "artifacts[own-own.pt]" in mine and "artifacts[own-own.pt]" not in others
+    assert {name for name in mine if name.startswith("field[")} == {
+        f"field[{item.row.id}]" for item in committed() if item.row.engine == "qnnpack"
+    }

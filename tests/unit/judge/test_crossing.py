@@ -160,3 +160,12 @@ def test_paired_latencies_keep_their_words():
         )
         for row in rows
     ]
+
+
+def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviation(sides, claim_row):
+    both = sides([claim_row("build", **GONE)], [claim_row("build", **GONE)])
+
+    (old, _, _) = judge_matrix(*both, [crossing()])
+
+    assert old.row == crossing(OLD, OLD, **GONE)
+    assert set(old.row.model_dump()) == set(MatrixRow.model_fields)

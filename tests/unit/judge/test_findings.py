@@ -9,6 +9,7 @@ import pytest
 from vitgate.evidence import Evidence
 from vitgate.field import Seen
 from vitgate.judge import findings
+from vitgate.judge.compare import sqnr
 from vitgate.outcome import Finding
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
@@ -418,3 +419,31 @@ def test_nothing_is_not_compared_with_nothing():
     found = by_name(findings.field(outputs(LOGITS[:0]), Seen(X, LOGITS[:0], None, 20.0, "b")))
 
     assert math.isnan(found["same_labels"].value)
+
+
+# The anchor
+
+
+def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones():
+    committed = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+    assert findings.anchor(committed, committed) == (
+        Finding("finite", 1.0, "1"),
+        Finding("sqnr", sqnr(committed, committed), "dB", against="committed"),
+    )
+    (_, found) = findings.anchor(committed * np.float32(1.1), committed)
+    assert found.value == pytest.approx(20.0, abs=1e-3)
+
+
+def test_an_anchor_that_nobody_committed_must_still_be_numbers():
+    assert findings.anchor(np.ones((2, 2), np.float32), None) == (Finding("finite", 1.0, "1"),)
+
+
+@pytest.mark.parametrize("logits", [np.empty((0, 2), np.float32), np.array([[1.0, np.nan]], np.float32)])
+def test_an_anchor_without_numbers_is_not_finite(logits):
+    assert findings.anchor(logits, None) == (Finding("finite", 0.0, "1"),)
+
+
+def test_an_anchor_of_another_shape_says_both():
+    (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
+    assert found.note == "shapes (2, 2) and (1, 2)" and math.isnan(found.value)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 
 from vitgate.judge import lock
-from vitgate.judge.lock import Locked, loosened, read_lock, write_lock
+from vitgate.judge.lock import lock_of, Locked, loosened, read_lock, write_lock
+from vitgate.judge.tolerances import Tolerance
 
 ROW = Locked(lower=1.0, upper=2.0, selects="{}", words="why")
 
@@ -35,3 +37,14 @@ def test_lock_is_read_as_it_was_written(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(lock, "fixtures_folder", lambda: tmp_path)
     write_lock({"row": ROW, "open": replace(ROW, upper=None)})
     assert read_lock() == {"row": ROW, "open": replace(ROW, upper=None)}
+    assert (tmp_path / "tolerances.lock.json").read_text().startswith('{\n "row": {\n  "lower": 1.0,')
+
+
+def test_what_is_locked_of_a_row_is_its_bounds_whom_it_selects_and_its_words() -> None:
+    about = {"id": "a", "claim": "size", "statistic": "size", "unit": "bytes", "variants": ("lite",)}
+    row = Tolerance(**about, lower=1.0, reason="It is so", measured="here")
+
+    selects = '{"against": "", "claim": "size", "id": "a", "statistic": "size", "unit": "bytes", "variants": ["lite"]}'
+    words = hashlib.sha256(b"It is sohere").hexdigest()[:16]
+    assert lock_of([row]) == {"a": Locked(1.0, None, selects, words)}
+    assert lock_of([row.model_copy(update={"upper": 2.0})])["a"].upper == 2.0

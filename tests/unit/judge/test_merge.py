@@ -147,7 +147,10 @@ def test_a_row_of_which_two_records_say_different_things_is_refused(record, clai
 def test_a_cell_of_two_sizes_is_refused(record, cell_row, refuses):
     one, two = (record(cells=(cell_row(case="digits", size_bytes=size),)) for size in (1, 2))
 
-    refuses(lambda: merge([one, two]), "size_bytes", "digits-qnnpack-lite")
+    text = (
+        "two records have a different size_bytes of digits-qnnpack-lite (merge): keep each case and engine within one"
+    )
+    refuses(lambda: merge([one, two]), f"{text} shard")
 
 
 @pytest.mark.parametrize(
@@ -173,8 +176,8 @@ def test_records_of_different_inputs_suites_or_splits_are_refused(record, refuse
 
     refuses(lambda: merge([record(), record(inputs=inputs)]), "inputs of digits")
     refuses(lambda: merge([record(), record(vitgate="9")]), "versions of vitgate", "9")
-    refuses(lambda: merge([record(shard="1/2"), record(shard="1/3")]), "numbers of shards")
-    refuses(lambda: merge([record(shard="3/2")]), "no shard 3 of 2")
+    refuses(lambda: merge([record(shard="1/2"), record(shard="1/3")]), "different numbers of shards: 2 and 3")
+    refuses(lambda: merge([record(shard="3/2")]), "there is no shard 3 of 2 (merge): make that record again")
     refuses(lambda: merge([]), "nothing to merge")
 
 
@@ -353,3 +356,29 @@ def test_processors_of_parts_that_were_merged_before_are_named_once(record, envi
     merged = merge([merge([on("B", cores=8), on("A", "Linux 6")]), on("B", cores=4)]).environment
 
     assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
+
+
+def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch):
+    whole = release("2.12.1")
+    without_later_claims(whole, monkeypatch)
+    narrowed = whole.model_copy(update={"complete": False, "claims": whole.claims[:5], "cells": ()})
+    parts = [part(whole, index, 2) for index in range(2)]
+
+    assert merge([narrowed, whole]) == whole
+    assert merge([merge(parts), narrowed]).complete
+    assert not merge([narrowed]).complete
+    assert not merge([narrowed, whole.model_copy(update={"complete": False, "claims": whole.claims[5:]})]).shard
+
+
+def test_cases_stand_in_the_order_of_their_file(record, monkeypatch):
+    rows = record().inputs[0]
+    monkeypatch.setattr("vitgate.judge.merge.read_cases", lambda: {"b": None, "a": None})
+    parts = [
+        record(cases=(case,), inputs=(rows.model_copy(update={"case": case}),), claims=(), cells=())
+        for case in ("aa", "a", "b")
+    ]
+
+    merged = merge(parts)
+
+    assert merged.cases == ("b", "a", "aa")
+    assert [row.case for row in merged.inputs] == ["b", "a", "aa"]

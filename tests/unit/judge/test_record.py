@@ -10,6 +10,7 @@ from vitgate.errors import MachineError, UsageError
 from vitgate.judge.record import (
     cell_deviation,
     cell_outcome,
+    check_target,
     ClaimRow,
     finding_row,
     json_schema,
@@ -278,3 +279,13 @@ def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_pat
     record(warnings=("é → ✓",)).write(path)
 
     assert "é → ✓".encode() in path.read_bytes() and read_record(path).warnings == ("é → ✓",)
+
+
+def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path):
+    for option in ({}, {"option": "--old-record"}):
+        name = option.get("option", "--record")
+        with pytest.raises(MachineError) as caught:
+            check_target(tmp_path, **option)
+        line = f"cannot write the record: Is a directory ({tmp_path}): name another file with {name}"
+        assert str(caught.value) == line
+    check_target(tmp_path / "record.json")

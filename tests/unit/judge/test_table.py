@@ -5,8 +5,9 @@ import math
 
 import pytest
 
+from vitgate.data import MOST_TOML
 from vitgate.errors import UsageError
-from vitgate.judge.table import COLUMNS, differences, judged, parse, render, Table, table_of
+from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table, table_of
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.outcome import Finding
 
@@ -357,3 +358,36 @@ def test_no_line_ends_in_spaces(table, changed):
     text = render(changed(outcome="FAILED: label, size"))
 
     assert [line for line in text.splitlines() if line != line.strip()] == []
+
+
+def test_an_accepted_table_is_read_from_its_file(table, data_file):
+    assert read_table(data_file("digits-x86.txt", render(table))) == table
+
+
+def test_a_file_that_cannot_be_read_is_no_table(tmp_path, data_file, refuses):
+    again = "accept it anew with --snapshot-update"
+    refuses(
+        lambda: read_table(tmp_path / "none.txt"), "cannot read this table: [Errno 2]", f"({tmp_path}/none.txt)", again
+    )
+    large = data_file("large.txt", "#" * (MOST_TOML + 1))
+    refuses(lambda: read_table(large), f"it has more than 256 kB ({large}): {again}")
+    other = data_file("other.txt", "nothing")
+    refuses(lambda: read_table(other), f"not a benchmark table ({other}): {again}")
+
+
+def test_a_line_ends_in_no_space_and_begins_with_its_variant(table):
+    lines = render(table).splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert lines[-1].startswith("lite")
+
+
+def test_two_lines_may_say_the_same_of_two_variants(table):
+    lines = render(table).splitlines()
+    twin = lines[-1].replace("lite", "twin", 1)
+    assert "twin" in parse("\n".join([*lines, twin])).lines
+
+
+def test_text_of_no_known_place_that_is_no_table_is_refused_in_one_line():
+    with pytest.raises(UsageError) as caught:
+        parse("nothing")
+    assert str(caught.value) == "not a benchmark table: accept it anew with --snapshot-update"

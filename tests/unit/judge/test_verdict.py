@@ -614,7 +614,13 @@ def test_a_refusal_says_what_differs_and_what_to_do(record, fields, text):
 
     with pytest.raises(UsageError) as caught:
         compare(record(), whole.model_copy(update=fields))
+    with pytest.raises(UsageError) as back:
+        compare(whole.model_copy(update=fields), record())
 
+    assert ("deit_base, zoo, and digits" if "cases" in fields else fields.get("weights_digest", "")[:12]) in str(
+        back.value
+    )
+    assert "0123456789abc" not in str(back.value)
     where = "2.13.0+cpu of 2026-01-01T00:00:00+00:00 and 2.13.0+cpu of 2026-01-02"
     assert str(caught.value) == f"the records are {text}".replace("WHERE", where)
 
