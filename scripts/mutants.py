@@ -44,6 +44,9 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"alike = self", "what is declared is like nothing else, since a row with a deviation is left alone"),
     (r"variants\.index|names\.index", "a record's variants and engines are known ones"),
     (r"^return \"\"\nreturn \"XXXX\"$", "no such side comes here: rows of one record were left out before"),
+    (r"old is None and new is None", "what one record lacks has neither of these words"),
+    (r"mode=(None|\"\w*json\"), exclude|model_dump\(exclude", "tuples become lists in JSON anyway"),
+    (r"pop\(\"seal\"", "nothing that stands for a missing seal is one"),
 )
 
 

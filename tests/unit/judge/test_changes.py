@@ -138,4 +138,6 @@ def test_drift_is_that_of_every_comparison_of_outputs(record, claim_row, cell_ro
             Drift(against="parent", **fields),
         )
     )
+    cells = [record(cells=(cell_row(case="digits", sqnr_db=value),), claims=()) for value in (23.5, 24.0)]
+    assert [drift.against for drift in between(*cells).drift] == ["original"]
     assert between(one(None, None, None), new).drift == between(old, one(None, None, None)).drift == ()

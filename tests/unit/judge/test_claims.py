@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from vitgate.cases import Cell, read_cases
+from vitgate.data import fixtures_folder
 from vitgate.engines import ENGINES
 from vitgate.errors import UsageError
 from vitgate.field import committed
@@ -177,3 +178,10 @@ def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer
     assert {name for name in mine if name.startswith("field[")} == {
         f"field[{item.row.id}]" for item in committed() if item.row.engine == "qnnpack"
     }
+
+
+def test_a_file_of_another_case_is_not_expected():
+    folders = (str(fixtures_folder() / "field" / "2.12.1"),)
+
+    assert [name for name in expected_claims(["deit_base"], ENGINES, folders) if name.startswith("artifacts[")] == []
+    assert [name for name in expected_claims(["digits"], ENGINES, folders) if name.startswith("artifacts[")] != []

@@ -168,4 +168,4 @@ def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviatio
     (old, _, _) = judge_matrix(*both, [crossing()])
 
     assert old.row == crossing(OLD, OLD, **GONE)
-    assert set(old.row.model_dump()) == set(MatrixRow.model_fields)
+    assert set(vars(old.row)) == set(MatrixRow.model_fields)

@@ -436,7 +436,8 @@ def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones():
 
 
 def test_an_anchor_that_nobody_committed_must_still_be_numbers():
-    assert findings.anchor(np.ones((2, 2), np.float32), None) == (Finding("finite", 1.0, "1"),)
+    for shape in ((2, 2), (1, 1)):
+        assert findings.anchor(np.ones(shape, np.float32), None) == (Finding("finite", 1.0, "1"),)
 
 
 @pytest.mark.parametrize("logits", [np.empty((0, 2), np.float32), np.array([[1.0, np.nan]], np.float32)])

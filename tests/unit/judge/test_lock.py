@@ -47,4 +47,4 @@ def test_what_is_locked_of_a_row_is_its_bounds_whom_it_selects_and_its_words() -
     selects = '{"against": "", "claim": "size", "id": "a", "statistic": "size", "unit": "bytes", "variants": ["lite"]}'
     words = hashlib.sha256(b"It is sohere").hexdigest()[:16]
     assert lock_of([row]) == {"a": Locked(1.0, None, selects, words)}
-    assert lock_of([row.model_copy(update={"upper": 2.0})])["a"].upper == 2.0
+    assert lock_of([row.model_copy(update={"upper": 2.0})]) == {"a": Locked(1.0, 2.0, selects, words)}

@@ -153,6 +153,7 @@ def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
 
 def test_a_note_of_the_controller_is_kept():
     assert judged(pairs(1.0, 1.0, 1.0), "not pinned").note == "not pinned"
+    assert judged(pairs(1.5, 1.5, 1.5)).note == ""
     assert judged(pairs(*[1.04] * 8), "not pinned").note.endswith("; not pinned")
 
 
