@@ -71,24 +71,28 @@ class Injection:
         """Read `KIND:FRACTION`."""
         kind, _, fraction = text.partition(":")
         delays: dict[str, Callable[[float], None]] = {"thread": _burn_elsewhere, "sleep": time.sleep}
-        self._delay = delays.get(kind, _burn)
+        self._delay = delays.get(kind)
         self._moment = kind if kind in _MOMENTS else "timed"
         self._fraction = float(fraction)
 
-    def delay(self, seconds: float, moment: str) -> None:
-        """Delay what took these seconds of CPU time at that moment: load, first or timed."""
-        if moment == self._moment:
-            self._delay(self._fraction * seconds)
+    def delay(self, start: float, moment: str) -> None:
+        """Delay what began when this thread's CPU clock showed `start`, at that moment: load, first or timed."""
+        if moment != self._moment:
+            return
+        took = time.thread_time() - start
+        if self._delay is None:
+            _burn_until(start + (1.0 + self._fraction) * took)  # what the delay itself costs is part of it
+        else:
+            self._delay(self._fraction * took)
 
 
-def _burn(seconds: float) -> None:
-    end = time.thread_time() + seconds
+def _burn_until(end: float) -> None:
     while time.thread_time() < end:
         pass
 
 
 def _burn_elsewhere(seconds: float) -> None:
-    other = threading.Thread(target=_burn, args=(seconds,))
+    other = threading.Thread(target=lambda: _burn_until(time.thread_time() + seconds))
     other.start()
     other.join()
 
@@ -167,7 +171,7 @@ class Worker:
         wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
         run()
         if self._injection:
-            self._injection.delay(time.thread_time() - thread, moment)
+            self._injection.delay(thread, moment)
         times["thread"].append(time.thread_time() - thread)
         times["process"].append(time.process_time() - process)
         times["wall"].append(time.perf_counter() - wall)
