@@ -21,7 +21,7 @@ BODY = random.Random(0).randbytes(3_000_000)  # three reads, so that it can be c
 DIGEST = hashlib.sha256(BODY).hexdigest()
 OTHER = random.Random(1).randbytes(3_000_000)
 SRC = Path(vitgate.__file__).parents[1]
-QUICK = Patience(connect=2.0, read=0.3, attempts=3, pause=0.01)
+QUICK = Patience(connect=2.0, read=0.6, attempts=3, pause=0.01)
 
 
 @contextmanager
