@@ -165,10 +165,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(BODY[:10])
         self.wfile.flush()
-        time.sleep(0.6)
+        time.sleep(2 * QUICK.read)
 
     def play_silent(self) -> None:
-        time.sleep(0.6)
+        time.sleep(2 * QUICK.read)
 
     def play_busy(self) -> None:
         if self.first_time():
