@@ -22,8 +22,8 @@ from xml.etree import ElementTree
 import fuzz_mutations as spoil
 import numpy as np
 
+from vitgate import cases
 from vitgate.build.cache import ArtifactCache, sha256_of
-from vitgate.cases import read_cases
 from vitgate.data import fixtures_folder, read_model, Strict
 from vitgate.errors import UsageError
 from vitgate.evidence import Evidence, pack, Store, unpack
@@ -37,6 +37,7 @@ from vitgate.judge.consistency import check_consistent
 from vitgate.judge.merge import merge
 from vitgate.judge.record import read_with_seal, Record
 from vitgate.judge.table import differences, parse, read_table
+from vitgate.judge.tolerances import Tolerances
 from vitgate.judge.verdict import compare
 from vitgate.report.compatibility import page
 from vitgate.report.verdict import html, junit, markdown, terminal
@@ -179,6 +180,37 @@ def accept(folder: Path) -> Reader:
     text = """accept = [{id = "xnnpack-gone", reason = "we ship the frozen file", owner = "ml", expires = 2027-01-31},
       {id = "label[digits-qnnpack-lite]", reason = "known", owner = "ml", expires = 2027-01-31}]"""
     return _tree_reader(folder, tomllib.loads(text.replace("\n", "")), lambda path: read_acceptances((), path))
+
+
+def own_cases(folder: Path) -> Reader:
+    """A user's own cases, with a tolerance."""
+    case = {
+        "id": "mine",
+        "title": "my ViT",
+        "build": "mine:build",
+        "weights": "a.pth",
+        "input": [3, 32, 32],
+        "files": "mine",
+    }
+    shown = [{"file": "a.png", "label": 1, "name": "a"}, {"file": "b.png", "label": 0}]
+    bound = {
+        "id": "mine.size",
+        "claim": "size",
+        "statistic": "size_ratio",
+        "unit": "1",
+        "against": "parent",
+        "upper": 2.0,
+    }
+    words = {"reason": "small", "measured": "here"}
+    sound = {
+        "case": [{**case, "picture": shown, "operators": ["aten::mean.dim"]}],
+        "tolerance": [{**bound, **words}],
+    }
+
+    def read(path: Path) -> Tolerances:
+        return Tolerances([], path, tolerances.own_tolerances(cases.read_own.__wrapped__(path), path))
+
+    return _tree_reader(folder, sound, read)
 
 
 def own_folder(folder: Path) -> Reader:
@@ -522,14 +554,18 @@ READERS: dict[str, tuple[str, Make]] = {
     "record": ("record", record),
     "verdict": ("records compared, merged and reported", verdict),
     "accept": ("accept file", accept),
-    "cases": ("`cases.toml`", _fixture("cases.toml", 2, read_cases.__wrapped__)),
+    "cases": ("`cases.toml`", _fixture("cases.toml", 2, cases._committed.__wrapped__)),
+    "own_cases": ("cases of a user", own_cases),
     "claims": ("`claims.toml`", _fixture("claims.toml", 3, lambda path: claims.read_claims.__wrapped__(path))),
-    "tolerances": ("`tolerances.toml`", _fixture("tolerances.toml", 3, tolerances.read_tolerances.__wrapped__)),
+    "tolerances": (
+        "`tolerances.toml`",
+        _fixture("tolerances.toml", 3, lambda path: tolerances._read.__wrapped__(path, ())),
+    ),
     "deviations": ("`deviations.toml`", _fixture("deviations.toml", 3, deviations.read_deviations.__wrapped__)),
     "operators": ("`operators.toml`", _fixture("operators.toml", 2, _model(operators.OperatorFile))),
     "api": ("`api.toml`", _fixture("api.toml", 4, calls.read_calls.__wrapped__)),
     "warnings": ("`warnings.toml`", _fixture("warnings.toml", 3, warnings.read_warnings.__wrapped__)),
-    "standin": ("`standin.toml`", _fixture("heads/standin.toml", 2, _model(pictures.StandinFile))),
+    "standin": ("description of a stand-in", _fixture("heads/deit_base.toml", 2, _model(pictures.StandinFile))),
     "own_folder": ("`field.toml`", own_folder),
     "manifest": ("`field.json`", manifest),
     "arrays": ("`seen.npz`", arrays),

@@ -1,7 +1,7 @@
 """Make the float models' logits of made-up pictures, `fixtures/anchors/CASE.npz`, or compare this PyTorch with them.
 
-    python scripts/make_anchors.py           writes them
-    python scripts/make_anchors.py --check   prints how far this PyTorch on this machine is from them
+    python scripts/make_anchors.py [--case deit_tiny]   writes them
+    python scripts/make_anchors.py --check              prints how far this PyTorch on this machine is from them
 
 Running it again accepts whatever the installed PyTorch and timm compute now: only after the change was understood.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from vitgate.cases import Cell, read_cases
+from vitgate.cases import case_named, Cell, read_cases
 from vitgate.inputs.anchor import commit_logits, committed_logits
 from vitgate.judge.compare import sqnr
 from vitgate.plan import make_plan
@@ -25,8 +25,9 @@ def main() -> None:
     """Write, or only compare."""
     parser = argparse.ArgumentParser(description="make or check the float models' committed logits")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--case", action="append", choices=list(read_cases()), help="this one only; repeatable")
     options = parser.parse_args()
-    for case in read_cases().values():
+    for case in map(case_named, options.case or read_cases()):
         with tempfile.TemporaryDirectory() as folder:
             weights = "standin" if case.standin else "auto"
             session, cache = Path(folder), str(Path(folder) / "cache")

@@ -1,4 +1,4 @@
-"""Make the head of the stand-in DeiT-Base: labels for the pictures, with margins a few times the int8 error.
+"""Make the head of a stand-in DeiT: labels for the pictures, with margins a few times the int8 error.
 
 A label proves little where its margin is a hundred times the noise. So every picture gets rivals: classes whose logit
 lies MARGIN below the picture's own, and whose rows differ from the prototype's in one direction in which int8 errs.
@@ -16,19 +16,22 @@ The margin is then MARGIN in float32, and its int8 error b · (u · e), e being 
 
 The steps (the first in every environment that is to count, each with its torch):
 
-    python scripts/make_head.py measure --reference image.png OUT.npz
-    python scripts/make_head.py build OUT.npz ...      writes fixtures/heads/deit_base_patch16_224.safetensors
-    python scripts/make_head.py measure ...            again: now with the logits of the new head
-    python scripts/make_head.py report OUT.npz ...     writes fixtures/heads/standin.toml, prints what was reached
+    python scripts/make_head.py deit_tiny measure --reference image.png OUT.npz
+    python scripts/make_head.py deit_tiny build OUT.npz ...    writes fixtures/heads/deit_tiny.safetensors
+    python scripts/make_head.py deit_tiny measure ...          again: now with the logits of the new head
+    python scripts/make_head.py deit_tiny report OUT.npz ...   writes fixtures/heads/deit_tiny.toml, prints figures
 
 The tutorial's own picture (`--reference`) is not committed; `wolf_sketch.png` takes its place where it cannot be had.
-Both have the label 269. The committed head was made with torch 1.13.1, 2.12.1 and 2.15.0.
+Both have the label 269. The logits of a distilled DeiT are the mean of two heads, which get the same rows; its features
+here are the mean of both tokens. DeiT-Base's head was made with torch 1.13.1, 2.12.1 and 2.15.0, the others' with the
+last two.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,14 +40,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from vitgate.cases import case_named
 from vitgate.inputs import standin
+from vitgate.inputs.preprocess import preprocess
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-HEAD = FIXTURES / "heads" / "deit_base_patch16_224.safetensors"
-TABLE = FIXTURES / "heads" / "standin.toml"
+WIDTHS = {"tiny": 192, "small": 384, "base": 768}
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 WOLF = 269
 PICTURES = {
@@ -73,20 +77,51 @@ FAMILIES = ((0, 1, 2), (3,))  # engines whose errors agree: activations of 7 bit
 NOISE = 3.0  # the factor that must lose a label
 
 
+class Model(NamedTuple):
+    """Whose head is made: timm's name, and what `standin.vit_shapes` needs to know."""
+
+    case: str
+    name: str
+    shapes: dict[str, int]
+
+    @property
+    def head(self) -> Path:
+        """The committed rows."""
+        return FIXTURES / "heads" / f"{self.case}.safetensors"
+
+    @property
+    def table(self) -> Path:
+        """The description beside them."""
+        return FIXTURES / "heads" / f"{self.case}.toml"
+
+    def state(self, *, plain: bool = False) -> dict[str, NDArray[np.float32]]:
+        """Return the stand-in weights; `plain` ones have generated rows only."""
+        return standin.generate(
+            standin.vit_shapes(**self.shapes), None if plain or not self.head.exists() else self.head
+        )
+
+
+def model_of(name: str) -> Model:
+    """Return the DeiT of that case."""
+    case = case_named(name)
+    width = next(width for size, width in WIDTHS.items() if f"_{size}_" in case.model)
+    shapes = {"embed_dim": width, "depth": 12, "patch": 16, "image": case.input[-1], "classes": 1000}
+    return Model(name, case.model, shapes | ({"distilled": True} if "distilled" in case.model else {}))
+
+
 # -- measure ----------------------------------------------------------------------------------------------------------
 
 
-def measure(reference: Path, out: Path) -> None:
+def measure(of: Model, reference: Path, out: Path) -> None:
     """Save the float32 features [P, D] and logits [P, C], and under every engine both after int8 [E, P, ...]."""
     import timm
     import torch
 
-    model = timm.create_model("deit_base_patch16_224").eval()
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    state = standin.generate(shapes, HEAD if HEAD.exists() else None)
+    model = timm.create_model(of.name).eval()
+    state = of.state()
     print(torch.__version__, "numpy", np.__version__, "sha256", standin.digest(state))
     model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    batch = _preprocessed(reference)
+    batch = [preprocess(path, of.shapes["image"]) for path in (*embedded(), reference)]
     features, logits = _run(model, batch)
     noisy = []
     for engine in ENGINES:
@@ -102,21 +137,9 @@ def measure(reference: Path, out: Path) -> None:
     )
 
 
-def _preprocessed(reference: Path) -> list[Any]:
-    """Return the pictures as tensors [1, 3, 224, 224]; torch stays inside: `build` and `report` do without."""
-    from PIL import Image
-    from torchvision import transforms as tv
-
-    steps = tv.Compose(
-        [
-            tv.Resize(256, interpolation=tv.InterpolationMode.BICUBIC),
-            tv.CenterCrop(224),
-            tv.ToTensor(),
-            tv.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-        ]
-    )
-    files = [*(FIXTURES / "images" / f"{name}.png" for name in PICTURES), reference]
-    return [steps(Image.open(file).convert("RGB"))[None] for file in files]
+def embedded() -> list[Path]:
+    """Return the committed pictures."""
+    return [FIXTURES / "images" / f"{name}.png" for name in PICTURES]
 
 
 def _run(model: Any, batch: list[Any]) -> tuple[Array, Array]:
@@ -124,7 +147,7 @@ def _run(model: Any, batch: list[Any]) -> tuple[Array, Array]:
 
     with torch.no_grad():
         features = [model.forward_head(model.forward_features(picture), pre_logits=True) for picture in batch]
-        logits = [model.head(feature) for feature in features]
+        logits = [model(picture) for picture in batch]
     return torch.cat(features).numpy(), torch.cat(logits).numpy()
 
 
@@ -152,10 +175,10 @@ def read(files: Sequence[Path]) -> Measured:
     return Measured(versions, features, np.linalg.pinv(features).T, np.array(errors), logits, noisy)
 
 
-def build(files: Sequence[Path]) -> None:
+def build(of: Model, files: Sequence[Path]) -> None:
     """Write the head: classes int32 [N], weight float16 [N, D], bias float32 [N]."""
     found = read(files)
-    plain = standin.generate(standin.vit_shapes(), None)
+    plain = of.state(plain=True)
     bias = plain["head.bias"].astype(float)
     free = set(range(1000)) - set(LABELS.tolist())
     rows: dict[int, Array] = {}
@@ -169,10 +192,9 @@ def build(files: Sequence[Path]) -> None:
         rows[label] = (TOP - bias[label]) * prototype
         rows |= {c: (TOP - MARGIN - bias[c]) * prototype - offset for c, offset in offsets.items()}
     order = sorted(rows)
-    HEAD.parent.mkdir(exist_ok=True)
     weight = np.array([rows[c] for c in order]).astype(np.float16)
-    save_file({"classes": np.array(order, np.int32), "weight": weight, "bias": plain["head.bias"][order]}, HEAD)
-    print(f"{HEAD.name}: {len(order)} rows, {HEAD.stat().st_size} bytes")
+    save_file({"classes": np.array(order, np.int32), "weight": weight, "bias": plain["head.bias"][order]}, of.head)
+    print(f"{of.head.name}: {len(order)} rows, {of.head.stat().st_size} bytes")
 
 
 def _nearest(label: int, free: set[int]) -> list[int]:
@@ -216,8 +238,8 @@ def _orthogonal(vector: Array, found: Measured) -> Array:
 # -- report -----------------------------------------------------------------------------------------------------------
 
 
-def report(files: Sequence[Path]) -> None:
-    """Print what the head reaches on the measured engines and in simulation, and write `standin.toml`."""
+def report(of: Model, files: Sequence[Path]) -> None:
+    """Print what the head reaches on the measured engines and in simulation, and write its description."""
     found = read(files)
     _print_cells(found)
     ratios = [margin_errors(found, picture) / margins(found)[:, picture].min() for picture in range(len(LABELS))]
@@ -227,8 +249,8 @@ def report(files: Sequence[Path]) -> None:
         worst = ratios[picture]
         print(f"  {name:14} {margins(found)[-1, picture]:.4f}  {np.abs(worst).max():.2f}  {worst.max():.2f}")
     _print_unseen(found)
-    _simulate(found, ratios)
-    _write_table(margins(found)[-1])
+    _simulate(of, found, ratios)
+    _write_table(of, margins(found)[-1])
 
 
 def margins(found: Measured) -> Array:
@@ -278,7 +300,7 @@ def _print_unseen(found: Measured) -> None:
     print(f"steady rivals and a version that they were not made from: {low:.2f} to {high:.2f} of the margin")
 
 
-def _simulate(found: Measured, ratios: Sequence[Array], draws: int = 100000) -> None:
+def _simulate(of: Model, found: Measured, ratios: Sequence[Array], draws: int = 100000) -> None:
     """Print the chance that int8 loses a label, from the errors of the logits (the head's own rounding is in them).
 
     `as measured`: every rival's mean over the versions and engines of a family, plus Gaussian scatter of the size found
@@ -295,7 +317,7 @@ def _simulate(found: Measured, ratios: Sequence[Array], draws: int = 100000) -> 
             worst = []
             for picture, ratio in enumerate(ratios):
                 samples = ratio[:, family].reshape(-1, ratio.shape[-1])
-                worst.append(kind(rng, samples, is_chance(found, picture), draws))
+                worst.append(kind(rng, samples, is_chance(of, found, picture), draws))
             text = []
             for factor in (1.0, 1.5, 2.0, NOISE):
                 lost = np.array([factor * w > 1 for w in worst])
@@ -303,9 +325,9 @@ def _simulate(found: Measured, ratios: Sequence[Array], draws: int = 100000) -> 
             print(f"  {engine:8} {kind.__name__.strip('_'):14} {'  '.join(text)}")
 
 
-def is_chance(found: Measured, picture: int) -> Mask:
+def is_chance(of: Model, found: Measured, picture: int) -> Mask:
     """Return which rivals [R] of a picture are of the chance kind: their b is several times that of the steady ones."""
-    classes, weight, _ = standin.read_head(HEAD)
+    classes, weight, _ = standin.read_head(of.head)
     rows = weight[np.searchsorted(classes, rivals_of(found, picture))].astype(float)
     norms = np.linalg.norm(rows - (rows @ found.features.T) @ found.duals, axis=1)
     return np.isin(np.arange(len(norms)), np.argsort(norms)[-RIVALS:])
@@ -327,18 +349,18 @@ def _any_direction(rng: np.random.Generator, samples: Array, chance: Mask, draws
     return worst
 
 
-def _write_table(margin: Array) -> None:
-    state = standin.generate(standin.vit_shapes(), HEAD)
+def _write_table(of: Model, margin: Array) -> None:
+    shapes = ", ".join(f"{name} = {json.dumps(value)}" for name, value in of.shapes.items())
     lines = [
-        "# The stand-in for deit_base_patch16_224: what its bytes must be, and the project's own labelled pictures.",
+        f"# The stand-in for {of.name}: what its bytes must be, and the project's own labelled pictures.",
         "# Written by scripts/make_head.py; `sha256` of all parameters is vitgate.inputs.standin.digest's.",
         "# `margin` is top-1 minus top-2 of the float32 logits.",
         "",
-        'model = "deit_base_patch16_224"',
+        f'model = "{of.name}"',
         f"generator = {standin.GENERATOR}",
-        "shapes = { embed_dim = 768, depth = 12, patch = 16, image = 224, classes = 1000 }",
-        f'head = "{HEAD.relative_to(FIXTURES).as_posix()}"',
-        f'sha256 = "{standin.digest(state)}"',
+        f"shapes = {{ {shapes} }}",
+        f'head = "{of.head.relative_to(FIXTURES).as_posix()}"',
+        f'sha256 = "{standin.digest(of.state())}"',
         "# Where the tutorial's own picture cannot be had; both have the label 269.",
         'fallback_reference = "images/wolf_sketch.png"',
     ]
@@ -353,12 +375,13 @@ def _write_table(margin: Array) -> None:
             f'sha256 = "{sha256}"',
             f"margin = {value:.4f}",
         ]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    of.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     """Read the command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", type=model_of, help="deit_tiny")
     commands = parser.add_subparsers(dest="command", required=True)
     first = commands.add_parser("measure")
     first.add_argument("--reference", type=Path, required=True)
@@ -367,9 +390,9 @@ def main() -> None:
         commands.add_parser(name).add_argument("files", type=Path, nargs="+")
     chosen = parser.parse_args()
     if chosen.command == "measure":
-        measure(chosen.reference, chosen.out)
+        measure(chosen.case, chosen.reference, chosen.out)
     else:
-        {"build": build, "report": report}[chosen.command](chosen.files)
+        {"build": build, "report": report}[chosen.command](chosen.case, chosen.files)
 
 
 if __name__ == "__main__":

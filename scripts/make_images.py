@@ -2,7 +2,7 @@
 
 Everything is drawn with comparisons on a fixed 4 × 4 grid of samples in each pixel and blended in integers, so that
 the pixels do not depend on Pillow's rasterizer or on NumPy's release. The committed files are what counts (their sha256
-stand in `fixtures/heads/standin.toml`); this script says where they come from.
+stand in `fixtures/heads/deit_base.toml`); this script says where they come from.
 
     python scripts/make_images.py [FOLDER]
 """

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator, PrivateAttr
 
 from vitgate.data import fixtures_folder, InnerPath, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
 from vitgate.variants import Variant, VariantName, VARIANTS
+
+ALL = "all"
+"""What stands for every case on the command line."""
+
+OWN = "VITGATE_CASES"
+"""The environment variable that names the user's own files, apart by `os.pathsep`, for all processes of a run."""
+
+_FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+
+_Size = Annotated[int, Field(gt=0)]
 
 
 class CheckpointRow(Strict):
@@ -24,34 +35,93 @@ class CheckpointRow(Strict):
 
 
 class Case(Strict):
-    """One deployed model.
+    """One deployed model; what it leaves out, no claim is made about.
 
     `model` is a name of timm's registry, or `VisionTransformer` for a model built from `arguments` alone.
+    `parameters` is how many numbers are trained, as published. A case that is not `default` runs where it is named.
     `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
     `arithmetic` is what the graph of the model computes, in the words of `vitgate.run.arithmetic`.
     `anchor` names the float model's logits of made-up pictures, for the weights that are `trained` or stand in.
     `heldout` names the labelled pictures of the accuracy claim (npz: images uint8 [N, H, W], labels uint8 [N]).
+    `tables` is the folder of the accepted benchmark tables. `operators` are those that the lite file may need beside
+    the ones of `fixtures/operators.toml`.
     """
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
     model: str = Field(pattern=r"^[A-Za-z0-9_.]+$")  # no address: timm would load what it leads to
     arguments: dict[str, Any] = {}
-    input: tuple[int, int, int]
+    input: tuple[_Size, _Size, _Size]
+    parameters: int | None = Field(default=None, gt=0)
+    default: bool = False
     files: str = Field(pattern=r"^[A-Za-z0-9_\-]+$")
-    arithmetic: dict[str, int]
-    anchor: InnerPath
+    arithmetic: dict[str, int] | None = None
+    anchor: InnerPath | None = None
     preprocessing: Literal["tutorial", "digits"]
     checkpoint: CheckpointRow | None = None
     standin: InnerPath | None = None
     trained: InnerPath | None = None
     heldout: InnerPath | None = None
+    tables: InnerPath | None = None
+    operators: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which the files lie that the case names."""
+        return fixtures_folder()
 
 
 class CaseFile(Strict):
     """The whole of `cases.toml`."""
 
     case: list[Case]
+
+
+class OwnPicture(Strict):
+    """A picture of the user's: its file, the index of its class, what it shows."""
+
+    file: InnerPath
+    label: int = Field(ge=0)
+    name: str = ""
+
+
+class OwnCase(Case):
+    """A model of the user's own, from a TOML file of theirs. Paths are relative to that file's folder.
+
+    `build` is called without arguments and returns the `torch.nn.Module`; `weights` is a state dict for it (`.pth`,
+    `.pt`, `.safetensors`), and where there is none it comes with its weights. `transform` turns the path of a picture
+    into its tensor, float32 [C, H, W]; without it pictures go the tutorial's way. Both functions are
+    `package.module:function`, found as Python finds modules, and first in the file's folder.
+    """
+
+    model: str = ""
+    build: str = Field(pattern=_FUNCTION)
+    weights: InnerPath | None = None
+    transform: str | None = Field(default=None, pattern=_FUNCTION)
+    preprocessing: Literal["tutorial", "digits"] = "tutorial"
+    picture: list[OwnPicture] = Field(min_length=1)
+    default: bool = True
+    _file: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _is_of_its_kind(self) -> OwnCase:
+        for name in sorted(
+            self.model_fields_set & {"model", "arguments", "checkpoint", "standin", "trained", "heldout"}
+        ):
+            raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file that describes the case."""
+        return self._file.parent
+
+
+class OwnCases(Strict):
+    """The whole of a user's file: cases, and tolerances for them, as `vitgate.judge.tolerances` reads those."""
+
+    case: list[OwnCase] = Field(min_length=1)
+    tolerance: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -81,10 +151,20 @@ class Cell:
         return Cell(self.case, self.engine, variant)
 
     @property
+    def parameters(self) -> int:
+        """How many numbers are trained, as published; 0 where nobody says."""
+        return read_cases()[self.case].parameters or 0
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators that the case's lite files may need beside those of all."""
+        return read_cases()[self.case].operators
+
+    @property
     def arithmetic(self) -> dict[str, int]:
         """What the cell's saved graph computes: the case's, with the convolution that the mobile optimizer packs."""
         optimized = any("optimize_for_mobile" in cell.form.stages for cell in self.lineage())
-        case = read_cases()[self.case].arithmetic
+        case = read_cases()[self.case].arithmetic or {}
         return {f"prepacked {word}" if optimized and word == "conv2d" else word: case[word] for word in case}
 
     @property
@@ -99,18 +179,63 @@ class Cell:
         yield self
 
 
-@cache
 def read_cases(path: Path | None = None) -> dict[str, Case]:
-    """Return the cases by id, in the file's order."""
-    path = path or fixtures_folder() / "cases.toml"
+    """Return the cases by id: those of `fixtures/cases.toml` in its order, then the user's own."""
+    if path is not None:
+        return _committed(path)
+    return _all(fixtures_folder() / "cases.toml", own_files())
+
+
+def own_files() -> tuple[Path, ...]:
+    """Return the user's own files of cases."""
+    return tuple(Path(name).absolute() for name in os.environ.get(OWN, "").split(os.pathsep) if name)
+
+
+def name_own(files: Iterable[str]) -> None:
+    """Name further files of cases, for this process and all that it starts; UsageError where they cannot be read."""
+    named = dict.fromkeys([*own_files(), *(Path(file).absolute() for file in files)])
+    if named:
+        os.environ[OWN] = os.pathsep.join(map(str, named))
+        read_cases()
+
+
+@cache
+def read_own(path: Path) -> OwnCases:
+    """Return the user's cases and tolerances; UsageError for a case that has one of the committed ones' names."""
+    found = read_model(OwnCases, path)
+    for row in found.case:
+        row._file = path
+    return found
+
+
+@cache
+def _all(path: Path, own: tuple[Path, ...]) -> dict[str, Case]:
+    rows = [*_committed(path).values(), *(row for file in own for row in read_own(file).case)]
+    unique([row.id for row in rows], where=", ".join(map(str, own)) or path)
+    return {row.id: row for row in rows}
+
+
+@cache
+def _committed(path: Path) -> dict[str, Case]:
     rows = read_model(CaseFile, path).case
     unique([row.id for row in rows], where=path)
     return {row.id: row for row in rows}
+
+
+def default_cases() -> tuple[str, ...]:
+    """Return the cases that run where none is named: the tutorial's model, and the small one."""
+    return tuple(row.id for row in read_cases().values() if row.default)
+
+
+def cases_named(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of these cases, each once; `all` is every one. UsageError for an unknown one."""
+    found = (tuple(read_cases()) if name == ALL else (case_named(name).id,) for name in names)
+    return tuple(dict.fromkeys(case for cases in found for case in cases))
 
 
 def case_named(name: str) -> Case:
     """Return the case of that exact id; UsageError names the known ones."""
     cases = read_cases()
     if name not in cases:
-        raise UsageError(f"unknown case {name!r}", where="--case", do=f"choose from {', '.join(cases)}")
+        raise UsageError(f"unknown case {name!r}", where="--case", do=f"choose from {', '.join(cases)}, or {ALL}")
     return cases[name]

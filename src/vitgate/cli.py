@@ -212,7 +212,8 @@ def compare(old: str, new: str, **values: Any) -> int:
 def suite_options(command: Command) -> Command:
     """Add the options that narrow a run exactly as they do in pytest, and those by which environments are made."""
     options = (
-        click.option("--case", "cases", multiple=True, metavar="ID", help="This case only; repeatable."),
+        click.option("--case", "cases", multiple=True, metavar="ID", help="This case only, or all; repeatable."),
+        click.option("--case-file", "case_files", multiple=True, metavar="FILE", help="Cases of your own; repeatable."),
         click.option("--engine", "engines", multiple=True, metavar="NAME", help="This engine only; repeatable."),
         click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|standin|FILE"),
         click.option("--assets", envvar="VITGATE_ASSETS", metavar="DIR", help="Folder with the reference picture."),
@@ -227,10 +228,12 @@ def suite_options(command: Command) -> Command:
 
 def request_from(values: dict[str, Any]) -> Request:
     """Return the suite's options among a command's parameters; UsageError as pytest would, before anything is made."""
+    from vitgate.cases import cases_named, name_own
     from vitgate.plan import make_plan
     from vitgate.upgrade.runs import Request
 
     cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
+    name_own(values.get("case_files", ()))
     make_plan(
         cases=list(cases),
         engines=list(engines),
@@ -240,7 +243,7 @@ def request_from(values: dict[str, Any]) -> Request:
         artifact_cache=None,
         claims=values.get("claims", ()),
     )
-    return Request(cases=cases, engines=engines, weights=weights, assets=assets)
+    return Request(cases=cases_named(cases), engines=engines, weights=weights, assets=assets)
 
 
 def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vitgate.cases import case_named, Cell, read_cases
+from vitgate.cases import cases_named, Cell, default_cases, OwnCase, read_cases
 from vitgate.engines import Engine, engine_named, ENGINES
 from vitgate.errors import UsageError
 from vitgate.judge.claims import claims_named, read_claims
@@ -67,11 +67,13 @@ class Plan:
     def request_for(self, case: str) -> str:
         """Return the weights asked for this case.
 
-        Cases with committed, trained weights use those, unless a file was named and they are the only case.
+        Cases with committed, trained weights use those, and a user's own case its own, unless a file was named and they
+        are the only case.
         """
-        trained = read_cases()[case].trained is not None
-        is_file = self.weights not in WEIGHTS_WORDS
-        return "trained" if trained and not (is_file and self.cases == (case,)) else self.weights
+        row = read_cases()[case]
+        if self.weights not in WEIGHTS_WORDS and self.cases == (case,):
+            return self.weights
+        return "own" if isinstance(row, OwnCase) else "trained" if row.trained is not None else self.weights
 
     def to_json(self) -> str:
         """Return it as text for the workers."""
@@ -112,7 +114,7 @@ def make_plan(
     alone = _alone(names)
     artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
     return Plan(
-        cases=tuple(case_named(name).id for name in dict.fromkeys(cases or alone[0])) or tuple(read_cases()),
+        cases=cases_named(cases or alone[0]) or default_cases(),
         engines=tuple(engine_named(name) for name in dict.fromkeys(engines or alone[1])) or ENGINES,
         explicit_engines=bool(engines),
         weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),

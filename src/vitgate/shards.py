@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from vitgate.cases import read_cases
+from vitgate.cases import default_cases, read_cases
 from vitgate.engines import ENGINES
 from vitgate.errors import UsageError
 
@@ -20,7 +20,8 @@ OTHERS = "others"  # the group of all claims about no cell
 _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.field`
 _MOST = 9999
 # What a group costs, in seconds on two cores of 2026; only the proportions matter.
-_FULL_SIZE, _SMALL, _OTHERS = 50, 5, 10
+_EACH, _FULL_SIZE, _OTHERS = 5, 45, 10
+_DEIT_BASE = 86_567_656 * 224**2  # parameters × pixels of the model that takes `_FULL_SIZE`
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,15 @@ def groups() -> dict[str, int]:
 
 
 def _groups() -> Iterator[tuple[str, int]]:
-    for case, row in read_cases().items():
+    for row in read_cases().values():
+        size = (row.parameters or 0) * row.input[-1] * row.input[-2]
         for engine in ENGINES:
-            yield f"{case}-{engine}", _SMALL if row.trained else _FULL_SIZE
+            yield f"{row.id}-{engine}", _EACH + round(_FULL_SIZE * size / _DEIT_BASE)
     yield OTHERS, _OTHERS
+
+
+def _by_default(group: str) -> bool:
+    return group == OTHERS or group.partition("-")[0] in default_cases()
 
 
 def shard_of(group: str, of: int) -> int:
@@ -84,10 +90,10 @@ def shard_of(group: str, of: int) -> int:
 
 @cache
 def _assigned(of: int) -> dict[str, int]:
-    """Give the dearest group first, each to the part that has least to do so far."""
+    """Give the dearest group first, each to the part that has least to do so far; those of a default run before all."""
     load = dict.fromkeys(range(1, of + 1), 0)
     found = {}
-    for group, cost in sorted(groups().items(), key=lambda each: -each[1]):
+    for group, cost in sorted(groups().items(), key=lambda each: (not _by_default(each[0]), -each[1])):
         found[group] = lightest = min(load, key=lambda number: (load[number], number))
         load[lightest] += cost
     return found

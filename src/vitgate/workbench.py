@@ -89,6 +89,10 @@ class Observations:
         """Return `logits` float32 [N, classes] of the made-up pictures of `vitgate.inputs.anchor`."""
         return self._get("anchor", cell.evidence_name, cell)
 
+    def parameters(self, case: str) -> Evidence:
+        """Return how many numbers the float model's parameters are, `count`, and its whole state, `numbers`."""
+        return self._get("parameters", case, case)
+
     def readback(self, cell: Cell) -> Evidence:
         """Return what the file's weights and its graph are, read back and compared with the original's."""
         return self._get("readback", cell.evidence_name, cell)
@@ -149,6 +153,7 @@ class Workbench(Observations):
             "build": self._build,
             "outputs": self._outputs,
             "anchor": self._anchor,
+            "parameters": self._parameters,
             "readback": self._readback,
             "lite_info": self._lite_info,
             "warmed": self._warmed,
@@ -290,6 +295,11 @@ class Workbench(Observations):
         pictures = torch.from_numpy(made_up_pictures(read_cases()[cell.case]))
         with engine_set(cell.engine):
             return Evidence(arrays={"logits": self.runnable(cell)(pictures).numpy()})
+
+    def _parameters(self, case: str) -> Evidence:
+        model = self.model(case)
+        kinds = {"count": model.parameters(), "numbers": model.state_dict().values()}
+        return Evidence({name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()})
 
     def _observed(self, cell: Cell, run: Runnable) -> Evidence:
         pictures = self.pictures(cell.case).arrays

@@ -1,9 +1,13 @@
-"""The original itself, held against committed logits: a fault that all variants share shows in no comparison of two."""
+"""The original itself, held against what was published or committed of it.
+
+A fault that all variants share shows in no comparison of two of them.
+"""
 
 import pytest
 
 from vitgate.cases import read_cases
 from vitgate.inputs.anchor import committed_logits
+from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
 from vitgate.plugin.check import Check
 
@@ -12,5 +16,11 @@ from vitgate.plugin.check import Check
 def test_anchor(check: Check) -> None:
     bench, cell = check.bench, check.cell
     logits = bench.anchor(cell).demand().arrays["logits"]
-    known = bench.weights(cell.case).values["kind"] in ("standin", "trained")
+    known = bench.weights(cell.case).values["kind"] in KNOWN
     check.assert_within(findings=findings.anchor(logits, committed_logits(read_cases()[cell.case]) if known else None))
+
+
+@pytest.mark.claim("parameters")
+def test_parameters(check: Check) -> None:
+    count, published = check.bench.parameters(check.cell.case).demand().values["count"], check.cell.parameters
+    check.assert_that(holds=count == published, message=f"the model has {count:,} parameters, expected {published:,}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
 from vitgate.plugin.check import Check
 
@@ -12,7 +13,7 @@ def test_label(check: Check) -> None:
     outputs = bench.outputs(cell).demand()
     original = bench.outputs(cell.at("original")).demand()
     kind = bench.weights(cell.case).values["kind"]
-    found = findings.labels(outputs, bench.pictures(cell.case), original, true_labels=kind in ("standin", "trained"))
+    found = findings.labels(outputs, bench.pictures(cell.case), original, true_labels=kind in KNOWN)
     check.assert_within(findings=found, diagnose=lambda: bench.diagnosis(cell.at("original"), cell))
 
 

@@ -15,4 +15,6 @@ def test_size(check: Check) -> None:
         if cell.parent and cell.parent.form.file and cell.parent.form.quantized
         else None
     )
-    check.assert_within(findings=findings.sizes(own, scripted, parent))
+    own_model = bench.weights(cell.case).values["kind"] == "own"
+    numbers = bench.parameters(cell.case).demand().values["numbers"] if own_model else None
+    check.assert_within(findings=findings.sizes(own, scripted, parent, numbers))

@@ -212,7 +212,7 @@ def accept(table: str, case: str, engine: Engine, folder: Path, patch: pytest.Mo
     path = folder / "tables" / f"{case}-{engine}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(table, encoding="utf-8")
-    patch.setattr(tables, "fixtures_folder", lambda: folder)
+    patch.setattr(tables, "folder_of", lambda cell: folder / "tables")
 
 
 def judge_all(bench: Workbench, case: str, engine: Engine) -> Rows:
@@ -261,6 +261,8 @@ class Scene:
 
     def rebuild(self, variant: VariantName) -> None:
         """Drop all evidence of a variant and of everything made from it, apart from the latency."""
+        if variant == "original":
+            self.forget("parameters", self.case)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
             for kind in ("build", "outputs", "anchor", "readback", "lite_info", "diagnosis"):
                 self.forget(kind, self.cell(name).evidence_name)

@@ -13,7 +13,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from vitgate.cases import Cell, read_cases
+from vitgate.cases import Cell, default_cases, read_cases
 from vitgate.data import fixtures_folder
 from vitgate.engines import Engine, ENGINES
 from vitgate.evidence import Evidence, Store
@@ -77,7 +77,7 @@ def _expected_ids() -> Iterator[str]:
     for test in claim_tests():
         name = f"{test.file}::{test.function.__name__}"
         if test.claim.per in ("cell", "engine"):
-            places = [place for case in read_cases() for engine in ENGINES for place in test.at(engine, case)]
+            places = [place for case in default_cases() for engine in ENGINES for place in test.at(engine, case)]
             yield from (f"{name}[{subject}]" for subject, _ in places if _is_made(test, subject))
         elif test.claim.per == "file":
             yield from (f"{name}[{item.row.id}]" for item in committed() if test.claim.id == "field")
@@ -212,6 +212,9 @@ class MadeUp(Observations):
     def _anchor(self, name: str) -> Evidence:
         return Evidence(arrays={"logits": np.ones((2, 10), np.float32)})
 
+    def _parameters(self, name: str) -> Evidence:
+        return Evidence({"count": 5, "numbers": 5})
+
     def _readback(self, name: str) -> Evidence:
         layer = {
             "name": "head", "quantized": self._quantized, "scheme": "per_tensor_affine", "dtype": "qint8", "bits": 8,
@@ -258,7 +261,7 @@ def accept_own_table(bench: Observations, cell: Cell, folder: Path, patch: pytes
     path = folder / "tables" / f"{cell.case}-{cell.engine}.txt"
     path.parent.mkdir(exist_ok=True)
     path.write_text(render(tables.own_table(check)), encoding="utf-8")
-    patch.setattr(tables, "fixtures_folder", lambda: folder)
+    patch.setattr(tables, "folder_of", lambda cell: folder / "tables")
 
 
 # Tables

@@ -2,7 +2,8 @@
 
 import pytest
 
-from vitgate.cases import case_named, Cell, read_cases
+from vitgate.cases import case_named, Cell, default_cases, read_cases
+from vitgate.data import fixtures_folder
 from vitgate.engines import engine_named, ENGINES
 from vitgate.variants import VARIANTS
 
@@ -80,3 +81,13 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_f
     path = data_file("cases.toml", text)
 
     refuses(lambda: read_cases(path), path, words)
+
+
+@pytest.mark.parametrize("case", read_cases(fixtures_folder() / "cases.toml").values(), ids=lambda case: case.id)
+def test_a_committed_case_says_all_that_claims_need_but_pictures_of_its_own(case):
+    assert [name for name in ("anchor", "arithmetic", "parameters", "tables") if getattr(case, name) is None] == []
+    assert all(path.is_file() for path in (case.folder / case.anchor, case.folder / (case.standin or case.trained)))
+
+
+def test_the_default_cases_are_the_tutorials_model_and_the_small_one():
+    assert default_cases() == ("deit_base", "digits")

@@ -18,11 +18,15 @@ def made(tmp_path):
     return make
 
 
-def test_without_options_a_run_is_about_every_case_and_engine(made, tmp_path):
+def test_without_options_a_run_is_about_the_default_cases_and_every_engine(made, tmp_path):
     plan = made()
 
-    assert (plan.cases, plan.engines, plan.explicit_engines) == (tuple(read_cases()), ENGINES, False)
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (("deit_base", "digits"), ENGINES, False)
     assert Path(plan.artifacts) == tmp_path / "session" / "artifacts"
+
+
+def test_all_stands_for_every_case(made):
+    assert made(cases=["digits", "all"]).cases == ("digits", *(case for case in read_cases() if case != "digits"))
 
 
 def test_named_cases_and_engines_are_taken_once_each(made):

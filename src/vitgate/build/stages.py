@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from vitgate.build.cache import is_full
-from vitgate.cases import Case
+from vitgate.cases import Case, OwnCase
 from vitgate.engines import Engine
 from vitgate.errors import MachineError, NO_ROOM, VitgateError
+from vitgate.inputs.own import own_model
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.variants import Stage
 
@@ -71,7 +72,9 @@ def _require(engine: Engine) -> None:
 
 
 def architecture(case: Case, **extra: Any) -> nn.Module:
-    """Build the case's model without its weights; `extra` goes to timm."""
+    """Build the case's model, with weights or without; `extra` goes to timm."""
+    if isinstance(case, OwnCase):
+        return own_model(case)
     import timm
     from timm.models.vision_transformer import VisionTransformer
 
@@ -83,7 +86,7 @@ def architecture(case: Case, **extra: Any) -> nn.Module:
 def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
     """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can."""
     if "assign" in nn.Module.load_state_dict.__code__.co_varnames:  # from torch 2.1 on
-        with torch.device("meta"):
+        with torch.device("cpu" if isinstance(case, OwnCase) else "meta"):  # others' code may need real tensors
             model = architecture(case)
         model.load_state_dict(dict(state), strict=True, assign=True)
     else:

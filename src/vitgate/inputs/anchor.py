@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vitgate.cases import Case
-from vitgate.data import fixtures_folder
 from vitgate.inputs.preprocess import read_arrays
 
 PICTURES = 2
@@ -32,7 +31,8 @@ def committed_logits(case: Case) -> npt.NDArray[np.float32]:
 
 
 def _path(case: Case) -> Path:
-    return fixtures_folder() / case.anchor
+    assert case.anchor is not None
+    return case.folder / case.anchor
 
 
 def commit_logits(case: Case, logits: npt.NDArray[np.float32]) -> None:

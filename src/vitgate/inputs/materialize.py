@@ -15,8 +15,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_arrays
 
-from vitgate.build.cache import ArtifactCache, digest_of, key_of
-from vitgate.cases import Case
+from vitgate.build.cache import ArtifactCache, digest, digest_of, key_of
+from vitgate.cases import Case, OwnCase
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError
 from vitgate.evidence import Evidence
@@ -32,11 +32,31 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
     """
     if source.kind == "standin":
         return _standin(case, source, cache)
-    assert source.path is not None
+    if source.path is None:
+        return _as_built(case, source, cache)
     digest = digest_of(source.path)
     parts = {"weights": digest, "case": case.id}
     entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source.path, path))
     return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
+
+
+def _as_built(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
+    """Keep the weights with which the user's function builds the model; it is called anew in each run."""
+    from safetensors.torch import save
+
+    from vitgate.build.stages import architecture
+
+    state = architecture(case).state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    checked = check_state(state, shapes, where=source.note, model=case.id)
+    data = save({name: tensor.contiguous().clone() for name, tensor in checked.items()})
+    key = digest(data)
+    entry = cache.get(key_of({"weights": key, "case": case.id}), "weights.safetensors", lambda path: _write(data, path))
+    return Evidence({"path": entry.path, "digest": key, "kind": source.kind, "note": source.note})
+
+
+def _write(data: bytes, path: Path) -> None:
+    path.write_bytes(data)
 
 
 def _convert(case: Case, source: Path | None, path: Path) -> None:
@@ -83,7 +103,9 @@ def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
 
     from vitgate.build.stages import architecture
 
-    if hasattr(torch, "get_default_device") or hasattr(torch.device, "__enter__"):
+    if isinstance(case, OwnCase):
+        model = architecture(case)
+    elif hasattr(torch, "get_default_device") or hasattr(torch.device, "__enter__"):
         with torch.device("meta"):
             model = architecture(case)
     else:

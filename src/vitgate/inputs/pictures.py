@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from vitgate.cases import Case
+from vitgate.cases import Case, OwnCase
 from vitgate.data import fixtures_folder, InnerPath, read_model, Strict
 from vitgate.evidence import Evidence
 
@@ -32,6 +32,7 @@ class Sizes(Strict):
     patch: int
     image: int
     classes: int
+    distilled: bool = False
 
 
 class StandinFile(Strict):
@@ -49,7 +50,7 @@ class StandinFile(Strict):
 def read_standin(case: Case) -> StandinFile:
     """Return the case's stand-in description."""
     assert case.standin is not None
-    return read_model(StandinFile, fixtures_folder() / case.standin)
+    return read_model(StandinFile, case.folder / case.standin)
 
 
 def pictures_of(case: Case, reference: Evidence) -> Evidence:
@@ -59,6 +60,8 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
     Values: the pictures' names, and source, sha256 and note of the reference.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
+    if isinstance(case, OwnCase):
+        return _own(case, about)
     return (
         _digits(case, about)
         if case.preprocessing == "digits"
@@ -66,12 +69,21 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
     )
 
 
+def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
+    from vitgate.inputs.own import own_pictures
+
+    names = [row.name or Path(row.file).stem for row in case.picture]
+    labels = np.array([row.label for row in case.picture], dtype=np.int64)
+    return Evidence({"names": names, **about}, {"x": own_pictures(case), "labels": labels})
+
+
 def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import preprocess
 
-    folder, standin = fixtures_folder(), read_standin(case)
+    folder, standin, size = fixtures_folder(), read_standin(case), case.input[-1]
     embedded = [row for row in standin.picture if row.file != standin.fallback_reference]
-    x = np.concatenate([preprocess(path).numpy() for path in (reference, *(folder / row.file for row in embedded))])
+    paths = (reference, *(folder / row.file for row in embedded))
+    x = np.concatenate([preprocess(path, size).numpy() for path in paths])
     labels = np.array([REFERENCE_LABEL, *(row.label for row in embedded)], dtype=np.int64)
     names = ["reference", *(Path(row.file).stem for row in embedded)]
     return Evidence({"names": names, **about}, {"x": x, "labels": labels})
@@ -81,7 +93,7 @@ def _digits(case: Case, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import digits_tensor, read_labelled
 
     assert case.heldout is not None
-    stored = read_labelled(fixtures_folder() / case.heldout)
+    stored = read_labelled(case.folder / case.heldout)
     x, labels = digits_tensor(stored.images).numpy(), stored.labels.astype(np.int64)
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     arrays = {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels}

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RESIZE, CROP = 256, 224
-"""Pixels: the tutorial's shorter side after the resize, and the side of its centre crop (crop ratio 0.875)."""
+"""Pixels: the tutorial's shorter side after the resize, and the side of its centre crop (crop ratio 0.875).
+
+For larger inputs DeiT's own evaluation keeps the ratio: 438 and 384 (its `datasets.py`, rounded down)."""
 
 GOLDEN_STRIDE = 8
 """Of the normalised golden tensor every eighth row and column is stored, 28 × 28 of 224 × 224."""
@@ -34,19 +36,19 @@ DIGIT_WHITE = 16
 """The largest value of a handwritten digit's pixel: dots set in a 4 × 4 block of the scan."""
 
 
-def resize_and_crop() -> Callable[[Image], Image]:
-    """Return the part of the tutorial's transform that Pillow computes: an RGB picture to one of 224 × 224 pixels."""
+def resize_and_crop(size: int = CROP) -> Callable[[Image], Image]:
+    """Return the part of the tutorial's transform that Pillow computes: an RGB picture to one of `size` × `size`."""
     from torchvision import transforms  # type: ignore[import-untyped,unused-ignore]  # torchvision has no types
 
     bicubic = transforms.InterpolationMode.BICUBIC  # the tutorial's `interpolation=3`, Pillow's number for it
     steps: Callable[[Image], Image] = transforms.Compose(
-        [transforms.Resize(RESIZE, interpolation=bicubic), transforms.CenterCrop(CROP)]
+        [transforms.Resize(RESIZE * size // CROP, interpolation=bicubic), transforms.CenterCrop(size)]
     )
     return steps
 
 
-def tutorial_transform() -> Callable[[Image], Tensor]:
-    """Return the tutorial's transform: an RGB picture to float32 [3, 224, 224], normalised.
+def tutorial_transform(size: int = CROP) -> Callable[[Image], Tensor]:
+    """Return the tutorial's transform: an RGB picture to float32 [3, size, size], normalised.
 
     Resize(256, bicubic), CenterCrop(224), ToTensor, Normalize with timm's `IMAGENET_DEFAULT_MEAN` (0.485, 0.456, 0.406)
     and `IMAGENET_DEFAULT_STD` (0.229, 0.224, 0.225), in units of full scale, from `timm.data.constants`.
@@ -55,13 +57,13 @@ def tutorial_transform() -> Callable[[Image], Tensor]:
     from torchvision import transforms  # type: ignore[import-untyped,unused-ignore]  # torchvision has no types
 
     normalize = transforms.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
-    transform: Callable[[Image], Tensor] = transforms.Compose([resize_and_crop(), transforms.ToTensor(), normalize])
+    transform: Callable[[Image], Tensor] = transforms.Compose([resize_and_crop(size), transforms.ToTensor(), normalize])
     return transform
 
 
-def preprocess(path: Path) -> Tensor:
-    """Read a picture and return float32 [1, 3, 224, 224]; UsageError as `load_picture` raises it."""
-    return tutorial_transform()(load_picture(path)).unsqueeze(0)
+def preprocess(path: Path, size: int = CROP) -> Tensor:
+    """Read a picture and return float32 [1, 3, size, size]; UsageError as `load_picture` raises it."""
+    return tutorial_transform(size)(load_picture(path)).unsqueeze(0)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from vitgate.cases import Case
+from vitgate.cases import Case, OwnCase
 from vitgate.data import fixtures_folder
+from vitgate.errors import UsageError
 from vitgate.evidence import Evidence
 from vitgate.inputs.images import reference_picture
 from vitgate.inputs.pictures import read_standin
@@ -18,13 +19,24 @@ from vitgate.inputs.weights import Checkpoint, choose_source, WeightsSource
 
 def weights_source(case: Case, request: str) -> Evidence:
     """Return kind, path and note of the weights; MachineError for a checkpoint that was asked for and cannot be had."""
-    if request == "trained":
+    if isinstance(case, OwnCase) and request == "own":
+        source = _own(case)
+    elif request == "trained":
         assert case.trained is not None
-        source = WeightsSource("trained", fixtures_folder() / case.trained, "trained weights, committed with the suite")
+        source = WeightsSource("trained", case.folder / case.trained, "trained weights, committed with the suite")
     else:
         row = case.checkpoint
         source = choose_source(request, Checkpoint(row.url, row.sha256) if row else None, case.standin is not None)
     return Evidence({"kind": source.kind, "path": str(source.path) if source.path else None, "note": source.note})
+
+
+def _own(case: OwnCase) -> WeightsSource:
+    if case.weights is None:
+        return WeightsSource("own", None, f"own weights, as {case.build} gives them")
+    path = case.folder / case.weights
+    if not path.is_file():
+        raise UsageError(f"the weights of {case.id} are no file", where=path, do="mend the file of cases")
+    return WeightsSource("own", path, f"own weights from {path}")
 
 
 def source_from(evidence: Evidence) -> WeightsSource:
@@ -35,6 +47,8 @@ def source_from(evidence: Evidence) -> WeightsSource:
 
 def picture_source(case: Case, assets: str | None) -> Evidence:
     """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none."""
+    if isinstance(case, OwnCase):
+        return Evidence({"path": "", "source": "own", "sha256": "", "note": f"own pictures, {len(case.picture)}"})
     if case.preprocessing == "digits":
         note = "held-out scans, committed with the suite"
         return Evidence({"path": "", "source": "embedded", "sha256": "", "note": note})

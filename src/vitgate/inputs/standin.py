@@ -172,13 +172,16 @@ _HEAD_TENSORS = {"classes": "int32", "weight": "float16", "bias": "float32"}
 def _put_rows(
     state: dict[str, Floats], classes: NDArray[np.int64], weight: Floats, bias: Floats, where: object
 ) -> None:
-    target = state.get("head.weight")
-    if target is None or target.shape[1] != weight.shape[1] or not 0 <= classes.min() <= classes.max() < len(target):
-        size = None if target is None else target.shape
-        what = f"the stand-in head has rows of {weight.shape[1]} features, the model's head is {size}"
-        raise UsageError(what, where=where, do="use a head made for this model, or none")
-    target[classes] = weight
-    state["head.bias"][classes] = bias
+    """Write the rows into the head, and into a distilled DeiT's second one: its logits are the mean of both."""
+    heads = [name for name in ("head", "head_dist") if f"{name}.weight" in state]
+    for name in heads:
+        target = state[f"{name}.weight"]
+        if target.shape[1] != weight.shape[1] or not 0 <= classes.min() <= classes.max() < len(target):
+            what = f"the stand-in head has rows of {weight.shape[1]} features, the model's head is {target.shape}"
+            raise UsageError(what, where=where, do="use a head made for this model, or none")
+        target[classes], state[f"{name}.bias"][classes] = weight, bias
+    if not heads:
+        raise UsageError("the model has no head for the stand-in's rows", where=where, do="use no head")
 
 
 def digest(state: Mapping[str, Floats]) -> str:

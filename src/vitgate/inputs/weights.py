@@ -28,6 +28,9 @@ from vitgate.inputs.pickles import more_than_tensors
 if TYPE_CHECKING:
     import torch
 
+KNOWN = ("standin", "trained", "own")
+"""The kinds of weights for which all labels are known: ours, and a user's own."""
+
 SUFFIXES = (".pth", ".pt", ".safetensors")
 _WRAPPERS = ("model", "state_dict")  # the keys under which training scripts store the state (DeiT's: `model`)
 
@@ -71,7 +74,7 @@ class Checkpoint:
 class WeightsSource:
     """Where the weights are. `path` is absolute, None for the stand-in; `note` is a sentence for header and record."""
 
-    kind: Literal["pretrained", "file", "standin", "trained"]
+    kind: Literal["pretrained", "file", "standin", "trained", "own"]
     path: Path | None
     note: str
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique
@@ -27,6 +28,7 @@ class Sentence(Strict):
 class Claim(Strict):
     """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
 
+    `needs` is what a case must say so that the claim is made about it; see `vitgate.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
     test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
     """
@@ -36,6 +38,7 @@ class Claim(Strict):
     sentences: tuple[str, ...] = ()
     link: str = ""
     per: str = "cell"
+    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
@@ -45,6 +48,7 @@ class Claim(Strict):
         return [
             Cell(case, engine, variant)
             for case in self.cases or tuple(read_cases())
+            if not self.needs or getattr(read_cases()[case], self.needs) is not None
             for engine in self.engines or ENGINES
             for variant in self.variants or tuple(VARIANTS)
         ]

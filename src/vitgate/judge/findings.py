@@ -70,19 +70,25 @@ def anchor(logits: Array, committed: Array | None) -> tuple[Finding, ...]:
     return (*found, Finding("sqnr", sqnr(committed, logits), "dB", against="committed", note=note))
 
 
-def sizes(own: Evidence, scripted: Evidence, parent: Evidence | None) -> tuple[Finding, ...]:
+def sizes(
+    own: Evidence, scripted: Evidence, parent: Evidence | None, numbers: int | None = None
+) -> tuple[Finding, ...]:
     """Return bytes, the reduction against the scripted file, and the ratio to a quantized parent's file.
 
     The tutorial states bytes and reduction of the scripted and the quantized file; of what is made from the quantized
-    one it says only that its size is about the same, so that there the ratio alone is judged.
+    one it says only that its size is about the same, so that there the ratio alone is judged. Of a user's model nobody
+    states bytes: its scripted file is held against `numbers`, how many its state has.
     """
     size = float(own.values["bytes"])
     reduction = Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted")
     if parent is not None:
         ratio = Finding("size_ratio", size / parent.values["bytes"], "1", against="parent")
         return (ratio, replace(reduction, judged=False), Finding("size", size, "bytes", judged=False))
-    stated = (Finding("size", size, "bytes"),)
-    return stated if own.values["path"] == scripted.values["path"] else (*stated, reduction)
+    is_scripted = own.values["path"] == scripted.values["path"]
+    stated = Finding("size", size, "bytes", judged=numbers is None)
+    if numbers is None:
+        return (stated,) if is_scripted else (stated, reduction)
+    return (stated, Finding("size_per_number", size / numbers, "bytes") if is_scripted else reduction)
 
 
 def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, ...]:

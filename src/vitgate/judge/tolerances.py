@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, known, read_model, Strict, unique
+from vitgate.cases import Cell, own_files, OwnCases, read_cases, read_own
+from vitgate.data import fixtures_folder, known, read_model, Strict, unique, validate
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
 from vitgate.judge.claims import read_claims
@@ -57,23 +58,30 @@ class ToleranceFile(Strict):
 class Tolerances:
     """The rows, with the rule that exactly one decides about a number."""
 
-    def __init__(self, rows: list[Tolerance], where: object) -> None:
-        """Keep the rows; UsageError for a duplicate name or a row without reason, measurement or bound."""
-        unique([row.id for row in rows], where=where)
-        for row in rows:
+    def __init__(self, rows: list[Tolerance], where: object, own: Sequence[Tolerance] = ()) -> None:
+        """Keep the rows; UsageError for a duplicate name or a row without reason, measurement or bound.
+
+        Where one of the `own` rows is about a number, it decides.
+        """
+        unique([row.id for row in (*rows, *own)], where=where)
+        for row in (*rows, *own):
             if not (row.reason.strip() and row.measured.strip()):
                 raise UsageError(f"tolerance {row.id} has no reason or measurement", where=where, do="state both")
             if row.lower is None and row.upper is None:
                 raise UsageError(f"tolerance {row.id} bounds nothing", where=where, do="give it lower, upper or both")
             if row.lower is not None and row.upper is not None and row.lower > row.upper:
                 raise UsageError(f"tolerance {row.id} has lower above upper", where=where, do="swap them")
-        self._rows, self._where = rows, where
+        self._rows, self._where, self._own = rows, where, own
 
     def find(self, claim: str, finding: Finding, cell: Cell | None, weights: str, machine: str) -> Tolerance:
         """Return the one row for this statistic; UsageError where there is none or more than one."""
-        wanted = (claim, finding.statistic, finding.against, finding.unit)
-        rows = [row for row in self._rows if (row.claim, row.statistic, row.against, row.unit) == wanted]
-        rows = [row for row in rows if row.selects(cell, weights, machine)]
+
+        def fitting(rows: Sequence[Tolerance]) -> list[Tolerance]:
+            wanted = (claim, finding.statistic, finding.against, finding.unit)
+            rows = [row for row in rows if (row.claim, row.statistic, row.against, row.unit) == wanted]
+            return [row for row in rows if row.selects(cell, weights, machine)]
+
+        rows = fitting(self._own) or fitting(self._rows)
         if len(rows) != 1:
             names = ", ".join(row.id for row in rows) or "none"
             what = f"{claim}: {finding.statistic} [{finding.unit}] against {finding.against or 'nothing'} of {cell}"
@@ -94,12 +102,27 @@ class Tolerances:
         return list(self._rows)
 
 
-@cache
 def read_tolerances(path: Path | None = None) -> Tolerances:
-    """Return the committed tolerances; UsageError for a row about a claim or a case that does not exist."""
-    path = path or fixtures_folder() / "tolerances.toml"
+    """Return the committed tolerances, and the user's own; UsageError for a row about what does not exist."""
+    return _read(path or fixtures_folder() / "tolerances.toml", own_files())
+
+
+@cache
+def _read(path: Path, own: tuple[Path, ...]) -> Tolerances:
     rows = read_model(ToleranceFile, path).tolerance
+    _check(rows, read_cases(), path)
+    return Tolerances(rows, path, [row for file in own for row in own_tolerances(read_own(file), file)])
+
+
+def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:
     for row in rows:
         known([row.claim], read_claims(), f"tolerance {row.id}: claim", where=path)
-        known(row.cases, read_cases(), f"tolerance {row.id}: case", where=path)
-    return Tolerances(rows, path)
+        known(row.cases, cases, f"tolerance {row.id}: case", where=path)
+
+
+def own_tolerances(found: OwnCases, path: Path) -> list[Tolerance]:
+    """Return the tolerances of a user's file, which are about its own cases alone; UsageError for any other."""
+    rows = validate(ToleranceFile, {"tolerance": found.tolerance}, where=path).tolerance
+    own = tuple(case.id for case in found.case)
+    _check(rows, own, path)
+    return [row.model_copy(update={"cases": row.cases or own}) for row in rows]

@@ -142,6 +142,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" in metafunc.fixturenames:
         groups = [Cell(case, engine, "original") for case, engine in claim.groups()]
         cells = claim.cells() if claim.per == "cell" else groups
+        plan = metafunc.config.stash[_PLAN]
+        cells = [cell for cell in cells if cell.case in plan.cases] or cells  # what is left is deselected by and by
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:

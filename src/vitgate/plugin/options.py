@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vitgate.cases import name_own, OWN
 from vitgate.engines import ENGINES
 from vitgate.errors import UsageError
 from vitgate.field import given
@@ -25,7 +26,10 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare the options."""
     group = parser.getgroup("vitgate", _HELP)
     add = group.addoption
-    add("--case", action="append", default=[], metavar="ID", help="check this case only; repeatable (default: all)")
+    case = "check this case only, or all; repeatable (default: deit_base, digits, and what --case-file adds)"
+    add("--case", action="append", default=[], metavar="ID", help=case)
+    own = f"a TOML file with cases of your own, besides those that {OWN} names; repeatable"
+    add("--case-file", action="append", default=[], metavar="FILE", help=own)
     add(
         "--engine",
         action="append",
@@ -64,6 +68,7 @@ def add_options(parser: pytest.Parser) -> None:
 def plan_from(config: pytest.Config, session: Path) -> Plan:
     """Check the options and return the plan; UsageError as `make_plan`."""
     option = config.getoption
+    name_own(option("--case-file"))
     if option("--export"):
         check_target(config.rootpath / option("--export"))
     elif option("--export-packed"):

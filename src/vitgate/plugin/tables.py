@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from syrupy.data import SnapshotCollections
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder
+from vitgate.cases import Cell, read_cases
 from vitgate.judge.deviations import Place, read_deviations
 from vitgate.judge.record import CellRow
 from vitgate.judge.table import DECLARED, judged, parse, read_table, Table, table_of
@@ -31,7 +31,7 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
     @classmethod
     def dirname(cls, *, test_location: Any) -> str:
         """Return the folder of the accepted tables."""
-        return str(fixtures_folder() / "tables")
+        return str(folder_of(test_location.item.callspec.params["cell"]))
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:
@@ -50,11 +50,18 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
 
 def accepted_table(cell: Cell) -> Table:
     """Return the accepted table of the cell's case and engine; ClaimFailed where there is none."""
-    path = fixtures_folder() / "tables" / f"{cell.case}-{cell.engine}.txt"
+    path = folder_of(cell) / f"{cell.case}-{cell.engine}.txt"
     if not path.exists():
         message = f"no accepted table {path.name}: look at this run's and accept it with --snapshot-update"
         raise ClaimFailed(Outcome("failed", message=message))
     return read_table(path)
+
+
+def folder_of(cell: Cell) -> Path:
+    """Return where the accepted tables of the cell's case lie."""
+    case = read_cases()[cell.case]
+    assert case.tables is not None
+    return case.folder / case.tables
 
 
 def own_table(check: Check) -> Table:

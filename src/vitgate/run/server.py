@@ -93,8 +93,9 @@ def _write_standins(folder: Path) -> None:
     waiting = set(read_cases())
     while waiting and time.monotonic() < deadline and not is_abandoned(folder):
         for case in [name for name in waiting if store.has("source", name)]:
-            waiting.remove(case)
-            bench = Workbench(_plan(folder))
+            plan = _plan(folder)  # was written before the first source was
+            waiting = waiting & set(plan.cases) - {case}
+            bench = Workbench(plan)
             if bench.source(case).values["kind"] == "standin":
                 bench.weights(case)
         time.sleep(0.05)

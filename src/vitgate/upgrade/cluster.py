@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from vitgate.build.cache import digest
-from vitgate.cases import read_cases
+from vitgate.cases import default_cases
 from vitgate.engines import ENGINES
 from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.evidence import locked, replacing
@@ -201,7 +201,7 @@ def shards_of(request: Request) -> list[Shard]:
 
 
 def _chosen(request: Request) -> Iterator[str]:
-    for case in request.cases or read_cases():
+    for case in request.cases or default_cases():
         for engine in request.engines or ENGINES:
             yield f"{case}-{engine}"
     yield OTHERS

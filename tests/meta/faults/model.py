@@ -84,10 +84,23 @@ def original_weight_scaled(scene: Scene) -> None:
     scene.original(change)
 
 
+@fault(parameters=("original",), may=("weights", *SHARED))
+def original_positions_are_not_trained(scene: Scene) -> None:
+    """A release of timm keeps the positions' embedding as a buffer: the same numbers, but none that is trained."""
+
+    def change(model: Any) -> Any:
+        positions = model.pos_embed.data
+        del model.pos_embed
+        model.register_buffer("pos_embed", positions)
+        return model
+
+    scene.original(change)
+
+
 @fault(
-    anchor=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES, logits_parent=MADE_FROM_INT8,
-    weights=FILES, arithmetic=FILES, accuracy=ALL, size=FILES, lite_bytecode=LITE, lite_operators=LITE, latency=FILES,
-    table=TABLE, everywhere=True, stage="create_model",
+    anchor=("original",), parameters=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES,
+    logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, size=FILES, lite_bytecode=LITE,
+    lite_operators=LITE, latency=FILES, table=TABLE, everywhere=True, stage="create_model",
 )  # fmt: skip
 def model_cannot_be_made(scene: Scene) -> None:
     """A release of timm in which the model's constructor raises."""

@@ -21,7 +21,7 @@ def _instead(scene: Scene, name: str, value: Any) -> None:
 def _steps(*steps: Any) -> Any:
     from torchvision import transforms
 
-    return lambda: transforms.Compose(steps)
+    return lambda size=preprocess.CROP: transforms.Compose(steps)
 
 
 @fault(preprocessing=CLAIM, says="steps")
@@ -43,7 +43,7 @@ def crop_off_by_one(scene: Scene) -> None:
     real = functional.center_crop
     scene.patch.setattr(functional, "center_crop", lambda image, size: real(image.transform(
         image.size, 0, (1, 0, 1, 0, 1, 0)), size))  # fmt: skip
-    _instead(scene, "resize_and_crop", lambda: sound)
+    _instead(scene, "resize_and_crop", lambda size=preprocess.CROP: sound)
 
 
 @fault(preprocessing=CLAIM, says="steps")

@@ -111,6 +111,12 @@ def skipped_as_unittest_does(text: str) -> str:
     return _with_body(text, "import unittest; raise unittest.SkipTest('not today')")
 
 
+@lost("parameters")
+def put_into_a_class_that_is_not_collected(text: str) -> str:
+    head, _, test = text.partition("\n\n")
+    return f"{head}\n\nclass Parameters:\n" + "".join(f"    {line}\n" for line in test.splitlines())
+
+
 @lost("arithmetic")
 def left_out_on_a_condition(text: str) -> str:
     head, _, test = text.partition("\n\n")

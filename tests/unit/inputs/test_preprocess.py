@@ -46,7 +46,7 @@ def test_another_resize_is_caught(mode: str, monkeypatch: pytest.MonkeyPatch) ->
 
     resize = transforms.Resize(256, interpolation=getattr(transforms.InterpolationMode, mode))
     other = transforms.Compose([resize, transforms.CenterCrop(224)])
-    monkeypatch.setattr(module, "resize_and_crop", lambda: other)
+    monkeypatch.setattr(module, "resize_and_crop", lambda size=224: other)
     found = golden_difference()
     assert found.steps > 8 and found.share > 0.1
 

@@ -19,7 +19,7 @@ from vitgate.errors import UsageError
 from vitgate.inputs import standin
 
 FIXTURES = fixtures_folder()
-TABLE = read_toml(FIXTURES / "heads" / "standin.toml")
+TABLE = read_toml(FIXTURES / "heads" / "deit_base.toml")
 HEAD = FIXTURES / TABLE["head"]
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_images.py"
 TINY = standin.vit_shapes(embed_dim=192, depth=2)

@@ -448,3 +448,13 @@ def test_an_anchor_without_numbers_is_not_finite(logits):
 def test_an_anchor_of_another_shape_says_both():
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
     assert found.note == "shapes (2, 2) and (1, 2)" and math.isnan(found.value)
+
+
+def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has():
+    scripted = Evidence({"bytes": 420, "path": "a"})
+    assert findings.sizes(scripted, scripted, None, 100) == (
+        Finding("size", 420.0, "bytes", judged=False),
+        Finding("size_per_number", 4.2, "bytes"),
+    )
+    (size, reduction) = findings.sizes(Evidence({"bytes": 105, "path": "b"}), scripted, None, 100)
+    assert not size.judged and reduction == Finding("reduction", 0.75, "1", against="scripted")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import read_cases
+from vitgate.cases import default_cases, read_cases
 from vitgate.data import fixtures_folder
 from vitgate.engines import ENGINES
 from vitgate.evidence import Store
@@ -64,6 +64,12 @@ def test_the_models_of_full_size_are_spread_evenly(count):
     full = [shard_of(f"deit_base-{engine}", count) for engine in ENGINES]
 
     assert {full.count(number) for number in range(1, count + 1)} == {len(ENGINES) // count}
+
+
+def test_a_default_run_is_split_evenly_whatever_other_cases_there_are(planned):
+    plans = [planned(shard=f"{number}/4") for number in range(1, 5)]
+
+    assert [sum(plan.has_group(f"deit_base-{engine}") for engine in ENGINES) for plan in plans] == [1, 1, 1, 1]
 
 
 def test_with_as_many_parts_as_groups_each_has_its_own():
@@ -134,7 +140,7 @@ def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned):
 
 @pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
 def test_a_claim_about_more_narrows_to_no_case(planned, names):
-    assert planned(claims=names).cases == tuple(read_cases())
+    assert planned(claims=names).cases == default_cases()
 
 
 @pytest.mark.parametrize(
@@ -155,7 +161,8 @@ def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned):
 
 
 def test_only_the_inputs_of_the_own_part_are_needed(planned):
-    own = [planned(shard=f"{number}/{len(groups())}").own_cases() for number in range(1, len(groups()) + 1)]
+    every = range(1, len(groups()) + 1)
+    own = [planned(cases=["all"], shard=f"{number}/{len(groups())}").own_cases() for number in every]
 
     assert sorted(own) == sorted([()] + [(case,) for case in read_cases() for _ in ENGINES])
     assert planned(claims=["calls"]).own_cases() == ()

@@ -139,8 +139,8 @@ def _of_today(record: Record) -> tuple[ClaimRow, ...]:
     builds = {row.subject: row for row in record.claims if row.claim in ("build", "label")}
     for claim in {*read_claims()} - {row.claim for row in record.claims} - {"artifacts", "field"}:
         for name in rows_of(read_claims()[claim]):
-            like = builds[name.partition("[")[2].rstrip("]")]
-            rows.setdefault(name, like.model_copy(update={"claim": claim, "findings": ()}))
+            if like := builds.get(name.partition("[")[2].rstrip("]")):  # a row of the cases that the record is about
+                rows.setdefault(name, like.model_copy(update={"claim": claim, "findings": ()}))
     return tuple(rows.values())
 
 
