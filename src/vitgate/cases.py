@@ -201,7 +201,7 @@ def name_own(files: Iterable[str]) -> None:
 
 @cache
 def read_own(path: Path) -> OwnCases:
-    """Return the user's cases and tolerances; UsageError for a case that has one of the committed ones' names."""
+    """Return the user's cases and tolerances; UsageError where the file is not such."""
     found = read_model(OwnCases, path)
     for row in found.case:
         row._file = path
