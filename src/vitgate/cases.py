@@ -14,7 +14,7 @@ from pydantic import Field, model_validator, PrivateAttr
 from vitgate.data import fixtures_folder, InnerPath, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
-from vitgate.variants import Variant, VariantName, VARIANTS
+from vitgate.variants import FORMS, Variant, VariantName
 
 ALL = "all"
 """What stands for every case on the command line."""
@@ -144,7 +144,7 @@ class Cell:
     @property
     def form(self) -> Variant:
         """The row of the variant table."""
-        return VARIANTS[self.variant]
+        return FORMS[self.variant]
 
     def at(self, variant: VariantName) -> Cell:
         """Return the cell of the same case and engine at another variant."""

@@ -30,11 +30,11 @@ from vitgate.data import fixtures_folder, known, read_json, read_model, Strict, 
 from vitgate.engines import Engine
 from vitgate.errors import NO_ROOM, UsageError
 from vitgate.evidence import locked
-from vitgate.variants import Runtime, VariantName
+from vitgate.variants import TutorialRuntime, VariantName
 
 SCHEMA = 1
 MANIFEST, SEEN, OWN = "field.json", "seen.npz", "field.toml"
-_RUNTIMES: dict[str, Runtime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
+_RUNTIMES: dict[str, TutorialRuntime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
 _DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
 _LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
@@ -50,7 +50,7 @@ class FieldFile(Strict):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_.\-]+$")
     file: str
-    runtime: Runtime
+    runtime: TutorialRuntime  # no other's: a package of AOTInductor's is machine code
     case: str = ""
     engine: Engine | None = None
     variant: VariantName | None = None
@@ -82,7 +82,7 @@ class OwnFile(Strict):
     x: str = ""
     logits: str = ""
     engine: Engine | None = None
-    runtime: Runtime | None = None
+    runtime: TutorialRuntime | None = None
     least_sqnr_db: float = _LEAST_SQNR
 
     @field_validator("input")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vitgate.cases import cases_named, Cell, default_cases, OwnCase, read_cases
-from vitgate.engines import Engine, engine_named, ENGINES
+from vitgate.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.errors import UsageError
 from vitgate.judge.claims import claims_named, read_claims
 from vitgate.shards import group_of, parse_shard, Shard
@@ -40,6 +40,10 @@ class Plan:
     def selects(self, cell: Cell) -> bool:
         """Whether the cell is part of this run."""
         return cell.case in self.cases and cell.engine in self.engines
+
+    def offers(self, cell: Cell) -> bool:
+        """Whether the cell is worth collecting: `--engine` deselects, while successors are there where asked for."""
+        return cell.case in self.cases and (cell.engine != NO_ENGINE or NO_ENGINE in self.engines)
 
     def checks(self, claim: str, subject: str) -> bool:
         """Whether the claim about that subject is part of this run, as far as `claims` and `shard` decide it."""
@@ -97,10 +101,12 @@ def make_plan(
     field: Iterable[str] = (),
     claims: Sequence[str] = (),
     shard: str | None = None,
+    successors: bool = False,
 ) -> Plan:
     """Check the options; UsageError for the first that cannot be.
 
-    Claims that are rows about cells narrow the run to their cases and engines, where the user names none.
+    Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
+    adds the engine `none`, under which they stand.
     """
     if assets is not None and not Path(assets).is_dir():
         do = "name an existing folder with --assets or VITGATE_ASSETS"
@@ -115,7 +121,7 @@ def make_plan(
     artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
     return Plan(
         cases=cases_named(cases or alone[0]) or default_cases(),
-        engines=tuple(engine_named(name) for name in dict.fromkeys(engines or alone[1])) or ENGINES,
+        engines=_engines(engines or alone[1], successors=successors),
         explicit_engines=bool(engines),
         weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),
         assets=str(Path(assets).absolute()) if assets else None,
@@ -125,6 +131,11 @@ def make_plan(
         claims=names,
         shard=str(parse_shard(shard)) if shard is not None else "",
     )
+
+
+def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:
+    named = tuple(engine_named(name) for name in names) or ENGINES
+    return tuple(dict.fromkeys((*named, NO_ENGINE) if successors else named))
 
 
 def _is_about_cells(name: str) -> bool:

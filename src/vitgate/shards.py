@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from vitgate.cases import default_cases, read_cases
-from vitgate.engines import ENGINES
+from vitgate.engines import EVERY_ENGINE
 from vitgate.errors import UsageError
 
 OTHERS = "others"  # the group of all claims about no cell
@@ -63,7 +63,7 @@ def group_of(name: str) -> str:
 
 
 def _is_group(case: str, engine: str) -> bool:
-    return case in read_cases() and engine in ENGINES
+    return case in read_cases() and engine in EVERY_ENGINE
 
 
 def groups() -> dict[str, int]:
@@ -74,7 +74,7 @@ def groups() -> dict[str, int]:
 def _groups() -> Iterator[tuple[str, int]]:
     for row in read_cases().values():
         size = (row.parameters or 0) * row.input[-1] * row.input[-2]
-        for engine in ENGINES:
+        for engine in EVERY_ENGINE:
             yield f"{row.id}-{engine}", _EACH + round(_FULL_SIZE * size / _DEIT_BASE)
     yield OTHERS, _OTHERS
 

@@ -1,7 +1,8 @@
 """The forms that a model takes on its way to a device: who is built from whom, by which stages, under which file name.
 
 The first five are the tutorial's. `lite_frozen` is the tutorial's pipeline without the mobile optimizer, the only way
-to a lite file on releases whose wheels lack XNNPACK.
+to a lite file on releases whose wheels lack XNNPACK. The successors are where its users can go when TorchScript and
+the mobile runtime are gone; they use no quantized engine of PyTorch.
 """
 
 from __future__ import annotations
@@ -9,7 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args, Literal
 
-VariantName = Literal["original", "scripted", "scripted_quantized", "optimized", "lite", "lite_frozen"]
+from vitgate.engines import Engine, NO_ENGINE
+
+VariantName = Literal[
+    "original",
+    "scripted",
+    "scripted_quantized",
+    "optimized",
+    "lite",
+    "lite_frozen",
+    "exported",
+    "exported_int8",
+    "inductor",
+    "inductor_int8",
+    "executorch",
+    "executorch_int8",
+    "onnx",
+    "onnx_int8",
+]
 Stage = Literal[
     "set_engine",
     "create_model",
@@ -19,11 +37,21 @@ Stage = Literal[
     "freeze",
     "save",
     "save_for_lite_interpreter",
+    "quantize_torchao",
+    "export",
+    "save_exported",
+    "compile_package",
+    "quantize_pt2e",
+    "lower_to_xnnpack",
+    "save_program",
+    "export_onnx",
+    "quantize_onnx",
     "load",
     "run",
     "read_weights",
 ]
-Runtime = Literal["eager", "torchscript", "lite_interpreter"]
+TutorialRuntime = Literal["eager", "torchscript", "lite_interpreter"]
+Runtime = Literal[TutorialRuntime, "export", "inductor", "executorch", "onnxruntime"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -95,4 +123,59 @@ _TABLE = (
     ),
 )
 
+
+
+def _successor(
+    name: VariantName,
+    title: str,
+    stages: tuple[Stage, ...],
+    file: str,
+    runtime: Runtime,
+    parent: VariantName = "original",
+) -> Variant:
+    return Variant(name, title, parent, stages, file, runtime, quantized=False)
+
+
+_SUCCESSORS = (
+    _successor("exported", "torch.export", ("export", "save_exported"), "exported.pt2", "export"),
+    _successor(
+        "exported_int8",
+        "torch.export, int8 by torchao",
+        ("quantize_torchao", "export", "save_exported"),
+        "exported_int8.pt2",
+        "export",
+    ),
+    _successor("inductor", "AOTInductor", ("export", "compile_package"), "inductor.pt2", "inductor"),
+    _successor(
+        "inductor_int8",
+        "AOTInductor, int8 by torchao",
+        ("quantize_torchao", "export", "compile_package"),
+        "inductor_int8.pt2",
+        "inductor",
+    ),
+    _successor(
+        "executorch",
+        "ExecuTorch with XNNPACK",
+        ("export", "lower_to_xnnpack", "save_program"),
+        "xnnpack.pte",
+        "executorch",
+    ),
+    _successor(
+        "executorch_int8",
+        "ExecuTorch with XNNPACK, int8",
+        ("export", "quantize_pt2e", "lower_to_xnnpack", "save_program"),
+        "xnnpack_int8.pte",
+        "executorch",
+    ),
+    _successor("onnx", "ONNX Runtime", ("export_onnx",), "float.onnx", "onnxruntime"),
+    _successor("onnx_int8", "ONNX Runtime, int8", ("quantize_onnx",), "int8.onnx", "onnxruntime", parent="onnx"),
+)
+
 VARIANTS: dict[VariantName, Variant] = {variant.name: variant for variant in _TABLE}
+SUCCESSORS: dict[VariantName, Variant] = {variant.name: variant for variant in _SUCCESSORS}
+FORMS: dict[VariantName, Variant] = VARIANTS | SUCCESSORS
+
+
+def variants_of(engine: Engine) -> tuple[VariantName, ...]:
+    """Return the variants that stand under that engine, in the tables' order."""
+    return tuple(SUCCESSORS if engine == NO_ENGINE else VARIANTS)

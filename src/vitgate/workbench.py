@@ -18,14 +18,15 @@ import numpy as np
 
 from vitgate.build.cache import ArtifactCache, digest, key_of
 from vitgate.cases import Cell, read_cases
-from vitgate.engines import Engine, engine_named
+from vitgate.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
-from vitgate.variants import VariantName, VARIANTS
+from vitgate.successors import read_successors
+from vitgate.variants import SUCCESSORS, VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.build.graph import Builder
@@ -119,8 +120,24 @@ class Observations:
         found = self._get("diagnosis", f"{cell.evidence_name}-{other.variant}", cell, other)
         return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 
+    def lacks(self, cell: Cell, *, whole: bool = True) -> str:
+        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's.
+
+        Of a claim that is not about a `whole` cell only the engine counts. MachineError as `supports`.
+        """
+        if not self.supports(cell.engine):
+            return lacks_engine(cell.engine)
+        needs = read_successors().get(cell.variant) if whole else None
+        return needs.lacking(self.environment().values["torch"]) if needs else ""
+
+    def usual_engine(self) -> Engine:
+        """Return the engine under which users of this build quantize."""
+        return usual_engine(self.environment().values["engines"])
+
     def supports(self, engine: Engine) -> bool:
         """Whether this PyTorch build has the engine; MachineError where the user named one that it lacks."""
+        if engine == NO_ENGINE:
+            return True
         engines = self.environment().values["engines"]
         if engine not in engines and self.plan.explicit_engines:
             raise MachineError(
@@ -129,6 +146,11 @@ class Observations:
                 do=f"choose from {', '.join(engines)}",
             )
         return engine in engines
+
+
+def lacks_engine(engine: Engine) -> str:
+    """Say that this build has no such engine."""
+    return f"this PyTorch build has no engine {engine}"
 
 
 class Workbench(Observations):
@@ -375,13 +397,20 @@ class Workbench(Observations):
         with stage("load"):
             return Evidence(asdict(lite_info(path)))
 
-    def _running(self, cell: Cell) -> dict[VariantName, Runnable]:
-        """Return the variants of the cell's case and engine that load; the claims about the others say why not."""
-        runs: dict[VariantName, Runnable] = {}
-        for variant in VARIANTS:
+    def _running(self, cell: Cell) -> dict[Cell, Runnable]:
+        """Return what is timed together and loads; the claims about the others say why not."""
+        runs: dict[Cell, Runnable] = {}
+        for other in self._timed_with(cell):
             with suppress(ClaimFailed):
-                runs[variant] = self.runnable(cell.at(variant))
+                runs[other] = self.runnable(other)
         return runs
+
+    def _timed_with(self, cell: Cell) -> list[Cell]:
+        """Return the variants of the cell's case and engine; successors with the original, and the tutorial's int8."""
+        if cell.engine != NO_ENGINE:
+            return [cell.at(variant) for variant in VARIANTS]
+        successors = [cell.at(variant) for variant in SUCCESSORS if not self.lacks(cell.at(variant))]
+        return [cell.at("original"), Cell(cell.case, self.usual_engine(), "scripted_quantized"), *successors]
 
     def _warmed(self, cell: Cell) -> Evidence:
         import torch
@@ -392,11 +421,11 @@ class Workbench(Observations):
         x = torch.from_numpy(self.pictures(cell.case).arrays["x"][:1])
         profiled = {}
         with engine_set(cell.engine):
-            for variant, run in self._running(cell).items():
-                name = cell.at(variant).evidence_name
+            for other, run in self._running(cell).items():
+                name = other.evidence_name
                 for _ in range(max(1, WARM_UP_CALLS - 1 - self._warm[name])):
                     run(x)
-                profiled[str(variant)] = profiled_ms(run, x)
+                profiled[other.variant] = profiled_ms(run, x)
                 self._warm[name] += WARM_UP_CALLS
         return Evidence(profiled)
 
@@ -410,8 +439,8 @@ class Workbench(Observations):
         warmed = self.warmed(cell.case, cell.engine).values
         with engine_set(cell.engine):
             runs = self._running(cell)
-            warm = {str(variant): self._warm[cell.at(variant).evidence_name] for variant in runs}
-            named = {str(variant): run for variant, run in runs.items()}
+            warm = {str(other.variant): self._warm[other.evidence_name] for other in runs}
+            named = {str(other.variant): run for other, run in runs.items()}
             samples = sample(named, x, {variant: Bound(*edges) for variant, edges in bounds.items()}, warm)
         return Evidence({name: {**vars(rows), "profiled_ms": warmed.get(name)} for name, rows in samples.items()})
 

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from vitgate.build import stages
-from vitgate.build.cache import ArtifactCache, key_of
+from vitgate.build import stages, successors
+from vitgate.build.cache import ArtifactCache, digest_of, key_of
 from vitgate.build.stages import engine_set, stage
 from vitgate.cases import Cell, read_cases
+from vitgate.engines import NO_ENGINE
 from vitgate.evidence import Evidence
 from vitgate.outcome import Outcome
-from vitgate.run.environment import torch_build
+from vitgate.run.environment import cpu_model, torch_build
+from vitgate.successors import package_versions
 
 
 class Builder:
@@ -53,6 +55,8 @@ class Builder:
         lineage = [ancestor.variant for ancestor in cell.lineage()]
         engine = cell.engine if cell.form.quantized else None
         parts = {"lineage": lineage, "engine": engine, "weights": self._weights(cell.case), "build": self._build_id}
+        if cell.engine == NO_ENGINE:
+            parts |= {"packages": package_versions(), "cpu": cpu_model(), "recipe": digest_of(Path(successors.__file__))}
         return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
 
     def _write(self, cell: Cell, path: Path) -> None:
@@ -61,7 +65,10 @@ class Builder:
             if cell.form.stages[-1] == "save":
                 self._live[cell] = module
             with stage(cell.form.stages[-1], path.parent):
-                _SAVERS[cell.form.stages[-1]](module, path)
+                if cell.form.stages[-1] == "export_onnx":
+                    successors.export_onnx(module, example(cell), path)
+                else:
+                    _SAVERS[cell.form.stages[-1]](module, path)
 
     def _make(self, cell: Cell) -> Any:
         assert cell.parent is not None
@@ -72,6 +79,8 @@ class Builder:
         return module
 
     def _parent_module(self, parent: Cell) -> Any:
+        if parent.engine == NO_ENGINE:  # one file made of another
+            return Path(self._artifact(parent).demand().values["path"])
         if parent not in self._live:  # it was built by an earlier session
             with stage("load"):
                 self._live[parent] = torch.jit.load(self._artifact(parent).demand().values["path"])
@@ -81,6 +90,10 @@ class Builder:
 _SAVERS: dict[str, Callable[[Any, Path], None]] = {
     "save": lambda module, path: module.save(str(path)),
     "save_for_lite_interpreter": stages.save_for_lite_interpreter,
+    "save_exported": successors.save_exported,
+    "compile_package": successors.compile_package,
+    "save_program": successors.save_program,
+    "quantize_onnx": successors.quantize_onnx,
 }
 
 
@@ -91,8 +104,21 @@ def _apply(name: str, module: Any, cell: Cell) -> Any:
         return stages.quantize_dynamic(module, cell.engine)
     if name == "optimize_for_mobile":
         return stages.optimize_for_mobile(module)
-    assert name == "freeze"
-    return torch.jit.freeze(module)
+    if name == "freeze":
+        return torch.jit.freeze(module)
+    if name == "quantize_torchao":
+        return successors.quantize_torchao(module)
+    if name == "export":
+        return successors.export(module, example(cell))
+    if name == "quantize_pt2e":
+        return successors.quantize_pt2e(module, example(cell))
+    assert name == "lower_to_xnnpack"
+    return successors.lower_to_xnnpack(module)
+
+
+def example(cell: Cell) -> torch.Tensor:
+    """Return one input of the case, float32 [1, C, H, W], for what is exported by example; its numbers do not matter."""
+    return torch.rand(1, *read_cases()[cell.case].input, generator=torch.Generator().manual_seed(0))
 
 
 def _identity() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from vitgate.build.cache import is_full
 from vitgate.cases import Case, OwnCase
-from vitgate.engines import Engine
+from vitgate.engines import Engine, NO_ENGINE
 from vitgate.errors import MachineError, NO_ROOM, VitgateError
 from vitgate.inputs.own import own_model
 from vitgate.outcome import ClaimFailed, Outcome
@@ -49,12 +49,15 @@ def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
 
 @contextmanager
 def engine_set(engine: Engine) -> Iterator[None]:
-    """Make `engine` the quantized backend within the block, on one thread.
+    """Make `engine` the quantized backend within the block, on one thread; `none` leaves what PyTorch has.
 
     ClaimFailed (`failed at set_engine`) where PyTorch has another one then, or when the block is left.
     qnnpack and XNNPACK have a thread pool of their own, which only `set_num_threads` holds to one thread.
     """
     torch.set_num_threads(1)
+    if engine == NO_ENGINE:
+        yield
+        return
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     try:

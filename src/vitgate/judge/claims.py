@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from vitgate.cases import Cell, read_cases
 from vitgate.data import fixtures_folder, known, read_model, Strict, unique
-from vitgate.engines import Engine, ENGINES
+from vitgate.engines import Engine, ENGINES, NO_ENGINE
 from vitgate.errors import UsageError
 from vitgate.field import committed, given, selected
 from vitgate.judge.calls import read_calls
-from vitgate.variants import VariantName, VARIANTS
+from vitgate.variants import VariantName, variants_of
 
 
 class Sentence(Strict):
@@ -29,8 +29,8 @@ class Claim(Strict):
     """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
 
     `needs` is what a case must say so that the claim is made about it; see `vitgate.cases.Case`.
-    `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
-    test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
+    `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
+    is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Claim(Strict):
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
+    successors: bool = False
 
     def cells(self) -> list[Cell]:
         """Return the cells that the claim is made about, in the tables' order."""
@@ -49,9 +50,15 @@ class Claim(Strict):
             Cell(case, engine, variant)
             for case in self.cases or tuple(read_cases())
             if not self.needs or getattr(read_cases()[case], self.needs) is not None
-            for engine in self.engines or ENGINES
-            for variant in self.variants or tuple(VARIANTS)
+            for engine, variants in self._forms()
+            for variant in variants
         ]
+
+    def _forms(self) -> Iterator[tuple[Engine, tuple[VariantName, ...]]]:
+        for engine in self.engines or ENGINES:
+            yield engine, self.variants or variants_of(engine)
+        if self.successors:
+            yield NO_ENGINE, variants_of(NO_ENGINE)
 
     def groups(self) -> list[tuple[str, Engine]]:
         """Return the (case, engine) pairs that the claim is made about."""

@@ -15,6 +15,10 @@ from vitgate.field import Seen
 from vitgate.judge.compare import Array, margins, ROUNDING_DB, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
 from vitgate.outcome import Finding
+from vitgate.variants import SUCCESSORS
+
+TUTORIAL_INT8 = "scripted_quantized"
+"""What a successor's costs are shown against: the tutorial's int8 file under the build's usual engine."""
 
 
 def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_labels: bool) -> tuple[Finding, ...]:
@@ -91,6 +95,18 @@ def sizes(
     return (stated, Finding("size_per_number", size / numbers, "bytes") if is_scripted else reduction)
 
 
+def successor_sizes(own: Evidence, numbers: int, int8: Evidence) -> tuple[Finding, ...]:
+    """Return a successor's bytes for each of the `numbers` in the model's state; its size and how it compares are shown.
+
+    `int8` is the tutorial's scripted, quantized file, where there is one.
+    """
+    size = float(own.values["bytes"])
+    found = (Finding("size_per_number", size / numbers, "bytes"), Finding("size", size, "bytes", judged=False))
+    if int8.outcome is not None:
+        return found
+    return (*found, Finding("size_ratio", size / int8.values["bytes"], "1", against=TUTORIAL_INT8, judged=False))
+
+
 def weights(readback: Mapping[str, Any], *, quantized: bool) -> tuple[Finding, ...]:
     """Return how far the weights in the file are from the original's; every statistic over all Linear layers."""
     layers = readback["layers"]
@@ -150,13 +166,20 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
         return (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
     found = ratio(own["thread"], original["thread"])
     note = f"interval {found.low:.3f} to {found.high:.3f}, {len(own['thread'])} rounds"
+    beside = samples.get("scripted_quantized") if variant in SUCCESSORS else None
+    costs = () if beside is None else (_against_int8(own, beside),)
     return (
+        *costs,
         Finding("ratio", found.value, "1", against="original", note=note),
         Finding("wall_per_cpu", _least(own["wall"], own["thread"]), "1"),
         Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
         Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
         Finding("profiler", float(own["profiled_ms"]), "ms", judged=False, note="the tutorial's own figure"),
     )
+
+
+def _against_int8(own: Mapping[str, Any], int8: Mapping[str, Any]) -> Finding:
+    return Finding("ratio", ratio(own["thread"], int8["thread"]).value, "1", against=TUTORIAL_INT8, judged=False)
 
 
 def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:

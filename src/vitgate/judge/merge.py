@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from vitgate.cases import read_cases
-from vitgate.engines import ENGINES
+from vitgate.engines import EVERY_ENGINE
 from vitgate.errors import UsageError
 from vitgate.judge.claims import expected_claims, read_claims
 from vitgate.judge.record import (
@@ -21,7 +21,7 @@ from vitgate.judge.record import (
     InputRow,
     Record,
 )
-from vitgate.variants import VARIANTS
+from vitgate.variants import FORMS
 
 _APART = " | "  # between the processors of shards that ran on several
 _WHERE = ("cpu", "platform")  # what may differ between the machines of one run; the numerics' own capability may not
@@ -88,7 +88,7 @@ def _case_place(case: str) -> tuple[int, str]:
 
 
 def _engine_place(engine: str) -> tuple[int, str]:
-    names: tuple[str, ...] = ENGINES
+    names: tuple[str, ...] = EVERY_ENGINE
     return (names.index(engine) if engine in names else -1, engine)
 
 
@@ -167,7 +167,7 @@ def _cells(records: Sequence[Record], claims: Sequence[ClaimRow]) -> list[CellRo
 
 
 def _cell_place(row: CellRow) -> tuple[object, ...]:
-    variants: list[str] = list(VARIANTS)
+    variants: list[str] = list(FORMS)
     known = variants.index(row.variant) if row.variant in variants else len(variants)
     return _case_place(row.case), _engine_place(row.engine), known, row.variant
 

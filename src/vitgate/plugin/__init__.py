@@ -29,7 +29,7 @@ from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
-from vitgate.workbench import Observations, Workbench
+from vitgate.workbench import lacks_engine, Observations, Workbench
 
 _PLAN = pytest.StashKey[Plan]()
 _FOLDER = pytest.StashKey[SessionFolder]()
@@ -143,7 +143,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         groups = [Cell(case, engine, "original") for case, engine in claim.groups()]
         cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[_PLAN]
-        cells = [cell for cell in cells if cell.case in plan.cases] or cells  # what is left is deselected by and by
+        cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:
@@ -229,8 +229,8 @@ def check(request: pytest.FixtureRequest, cell: Cell, bench: Observations) -> Ch
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, bench, read_tolerances(), machine())
     settling.attach(request.node, made)
-    if not bench.supports(cell.engine):
-        raise settling.Unsupported(cell.engine)
+    if lacking := bench.lacks(cell, whole=made.claim.per == "cell"):
+        raise settling.Unsupported(lacking)
     return made
 
 
@@ -241,7 +241,7 @@ def field_check(request: pytest.FixtureRequest, item: field.FieldItem, bench: Ob
     made = FieldCheck(claim, item.cell, bench, read_tolerances(), machine(), file=item)
     settling.attach(request.node, made)
     if item.row.engine is not None and not bench.supports(item.row.engine):
-        raise settling.Unsupported(item.row.engine)
+        raise settling.Unsupported(lacks_engine(item.row.engine))
     return made
 
 

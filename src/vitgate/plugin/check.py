@@ -12,7 +12,6 @@ from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.ratios import Bound
 from vitgate.judge.tolerances import Tolerances
 from vitgate.outcome import ClaimFailed, Finding, Outcome
-from vitgate.variants import VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.workbench import Observations
@@ -52,10 +51,11 @@ class Check:
     def latency_bounds(self) -> dict[str, Bound]:
         """Return the bounds that decide when the sampling of this engine's latencies may stop."""
         found = {}
-        for variant in read_claims()["latency"].variants or VARIANTS:
+        group = (self.cell.case, self.cell.engine)
+        for cell in [cell for cell in read_claims()["latency"].cells() if (cell.case, cell.engine) == group]:
             finding = Finding("ratio", 1.0, "1", against="original")
-            row = self.tolerances.find("latency", finding, self.cell.at(variant), self._weights(), self.machine)
-            found[str(variant)] = Bound(row.lower, row.upper)
+            row = self.tolerances.find("latency", finding, cell, self._weights(), self.machine)
+            found[str(cell.variant)] = Bound(row.lower, row.upper)
         return found
 
     def _bounded(self, finding: Finding) -> Finding:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.engines import ENGINES
+from vitgate.engines import EVERY_ENGINE
 from vitgate.errors import MachineError, UsageError, VitgateError
 from vitgate.evidence import Store
 from vitgate.judge.claims import read_claims
@@ -151,5 +151,5 @@ def _one_row(kept: ClaimRow, row: ClaimRow) -> ClaimRow:
 
 def _place(row: ClaimRow) -> tuple[int, str, int, str]:
     claims = list(read_claims())
-    engine = ENGINES.index(row.engine) if row.engine in ENGINES else -1  # type: ignore[arg-type]  # just checked
+    engine = EVERY_ENGINE.index(row.engine) if row.engine in EVERY_ENGINE else -1  # type: ignore[arg-type]  # just checked
     return claims.index(row.claim), row.case, engine, row.subject

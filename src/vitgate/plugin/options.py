@@ -37,6 +37,9 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="NAME",
         help=f"check this engine only: {', '.join(ENGINES)}; may be repeated (default: all that the build supports)",
     )
+    successors = "check the successors of TorchScript too (as the engine none): torch.export, AOTInductor, ExecuTorch, "
+    successors += "ONNX Runtime, as far as their packages are installed"
+    add("--successors", action="store_true", help=successors)
     claim = "run only the tests of this claim (build) or row (build[digits-qnnpack-optimized]); repeatable"
     add("--claim", action="append", default=[], metavar="ID", help=claim)
     shard = "check part K of N of the conformance tests; `vitgate merge` puts the parts' records together"
@@ -83,6 +86,7 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         field=option("--field"),
         claims=option("--claim"),
         shard=option("--shard"),
+        successors=option("--successors"),
     )
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection
     return plan

@@ -16,7 +16,7 @@ from typing import Any
 
 from vitgate.build.cache import is_full
 from vitgate.cases import Cell
-from vitgate.engines import Engine
+from vitgate.engines import Engine, NO_ENGINE
 from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import Evidence, locked
 from vitgate.judge.ratios import Bound
@@ -112,7 +112,7 @@ class RemoteBench(Observations):
     def _attend(self, arguments: tuple[Any, ...]) -> None:
         """Ask another process when the case or engine changes: one process holds the modules of one of them."""
         cell = arguments[0] if arguments and isinstance(arguments[0], Cell) else None
-        scope = f"{cell.case}-{cell.engine}" if cell is not None and cell.form.quantized else self._scope
+        scope = f"{cell.case}-{cell.engine}" if cell is not None and _is_of_its_engine(cell) else self._scope
         if scope != self._scope:
             self.close()
             self._scope = scope
@@ -148,6 +148,10 @@ class RemoteBench(Observations):
         if kind in _GROUND:
             raise MachineError(message, do="start again, with fewer workers (-n) where memory is short")
         return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
+
+
+def _is_of_its_engine(cell: Cell) -> bool:
+    return cell.form.quantized or cell.engine == NO_ENGINE
 
 
 def _encoded(value: Any) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from vitgate.cases import Cell
-from vitgate.engines import ENGINES
+from vitgate.engines import EVERY_ENGINE
 
 FLOAT = ("original", "scripted")
 
@@ -34,7 +34,7 @@ def scope_of(nodeid: str) -> str:
         if len(parts) != 4:
             return f"{path}:own"
         return f"{path}:{parts[2]}{':float' if parts[3] in FLOAT else ''}"  # a float file costs as much as three others
-    if len(parts) < 2 or parts[1] not in ENGINES:
+    if len(parts) < 2 or parts[1] not in EVERY_ENGINE:
         return path
     if path.endswith("test_weights.py"):
         return f"{parts[0]}-weights"
@@ -89,4 +89,4 @@ def _weight(scope: str) -> str:
     What takes longest must not be what one worker is left with while the others have nothing to do.
     """
     case, _, part = scope.rpartition("-")
-    return f"{case}:{('float', *reversed(ENGINES), 'weights').index(part)}"
+    return f"{case}:{('float', *reversed(EVERY_ENGINE), 'weights').index(part)}"

@@ -21,7 +21,7 @@ _CHECK = pytest.StashKey[Check]()
 
 
 class Unsupported(Exception):
-    """The build lacks the engine: the one declared reason for a skip."""
+    """The build lacks the engine, or the environment what a successor needs: the declared reasons for a skip."""
 
 
 def read_data() -> None:
@@ -88,7 +88,7 @@ def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
     if isinstance(error, ClaimFailed):
         return error.outcome
     if isinstance(error, Unsupported):
-        return Outcome("unsupported", message=f"this PyTorch build has no engine {error}")
+        return Outcome("unsupported", message=str(error))
     if isinstance(error, VitgateError):
         return Outcome("environment error", error=type(error).__name__, message=str(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:  # evidence that could not be kept judges nothing

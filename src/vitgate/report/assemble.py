@@ -28,7 +28,7 @@ from vitgate.judge.record import (
 )
 from vitgate.plan import Plan
 from vitgate.shards import OTHERS
-from vitgate.variants import VARIANTS
+from vitgate.variants import variants_of
 
 
 def assemble(plan: Plan, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
@@ -81,7 +81,7 @@ def _cells(plan: Plan, rows: list[ClaimRow]) -> Iterable[Cell]:
         Cell(case, engine, variant)
         for case in plan.cases
         for engine in plan.engines
-        for variant in VARIANTS
+        for variant in variants_of(engine)
         if (case, engine) in seen and plan.has_group(f"{case}-{engine}")
     )
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vitgate.build.cache import sha256_of
 from vitgate.cases import Cell
+from vitgate.engines import NO_ENGINE
 from vitgate.errors import MachineError, UsageError
 from vitgate.evidence import check_folder, Store
 from vitgate.field import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
@@ -100,7 +101,8 @@ def _gather(plan: Plan, store: Store, target: Path, maker: str) -> tuple[list[Fi
 
 def _cells(plan: Plan, case: str) -> list[Cell]:
     """Return one cell a file: a float file is the same under every engine, and stands under the first."""
-    every = [Cell(case, engine, variant) for engine in plan.engines for variant in VARIANTS if VARIANTS[variant].file]
+    engines = [engine for engine in plan.engines if engine != NO_ENGINE]  # others' files need others' runtimes
+    every = [Cell(case, engine, variant) for engine in engines for variant in VARIANTS if VARIANTS[variant].file]
     return list({cell.evidence_name: cell for cell in reversed(every)}.values())[::-1]
 
 

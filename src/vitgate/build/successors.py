@@ -1,0 +1,120 @@
+"""The stages of the successors of TorchScript, one small function each: torch.export, torchao, AOTInductor, ExecuTorch
+with XNNPACK, ONNX Runtime. Their packages are imported where they are used, since each is optional.
+
+Every stage takes what the one before gave and returns the next, or writes the file. Models are exported for the one
+shape that the case has, float32 [1, C, H, W], and for inference.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import nn
+
+_INDUCTOR_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def quantize_torchao(model: nn.Module) -> nn.Module:
+    """Return a copy with int8 weights and dynamic int8 activations in every Linear, as torchao does it."""
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    quantized = copy.deepcopy(model)
+    quantize_(quantized, Int8DynamicActivationInt8WeightConfig())
+    return quantized
+
+
+def export(model: nn.Module, x: torch.Tensor) -> Any:
+    """Return the ExportedProgram of a model for inputs like `x`."""
+    with torch.no_grad():
+        return torch.export.export(model, (x,))
+
+
+def save_exported(program: Any, path: Path) -> None:
+    """Save an ExportedProgram as `.pt2`."""
+    torch.export.save(program, path)
+
+
+def compile_package(program: Any, path: Path) -> None:
+    """Compile an ExportedProgram ahead of time, for this processor; needs a C++ compiler.
+
+    What Inductor leaves behind goes with the folder, not into the user's own cache.
+    """
+    from torch._inductor import aoti_compile_and_package, config
+
+    with TemporaryDirectory(dir=path.parent) as folder, _inductor_folder(folder), torch.no_grad():
+        with config.patch(compile_threads=1):  # no pool of processes beside the test workers
+            aoti_compile_and_package(program, package_path=str(path))
+
+
+@contextmanager
+def _inductor_folder(folder: str) -> Iterator[None]:
+    before = os.environ.get(_INDUCTOR_FOLDER)
+    os.environ[_INDUCTOR_FOLDER] = folder
+    try:
+        yield
+    finally:
+        del os.environ[_INDUCTOR_FOLDER]
+        if before is not None:
+            os.environ[_INDUCTOR_FOLDER] = before
+
+
+def quantize_pt2e(program: Any, x: torch.Tensor) -> Any:
+    """Return the program with every Linear quantized to int8, a scale a channel, activations dynamically."""
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        get_symmetric_quantization_config,
+        XNNPACKQuantizer,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    linear = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=True)
+    prepared = prepare_pt2e(program.module(), XNNPACKQuantizer().set_module_type(nn.Linear, linear))
+    with torch.no_grad():
+        prepared(x)  # a dynamic observer learns nothing from it, but must have been called
+    return export(convert_pt2e(prepared), x)
+
+
+def lower_to_xnnpack(program: Any) -> Any:
+    """Return ExecuTorch's program with all that XNNPACK can compute handed over to it."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    return to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+
+
+def save_program(program: Any, path: Path) -> None:
+    """Write ExecuTorch's program as `.pte`."""
+    with path.open("wb") as file:
+        program.write_to_file(file)
+
+
+def export_onnx(model: nn.Module, x: torch.Tensor, path: Path) -> None:
+    """Write the model as one ONNX file, weights inside."""
+    with torch.no_grad():
+        torch.onnx.export(model, (x,), str(path), dynamo=True, external_data=False, verbose=False)
+
+
+def quantize_onnx(source: Path, path: Path) -> None:
+    """Write that ONNX file with int8 weights in every MatMul and Gemm, a scale a channel, activations dynamically.
+
+    Without the pre-processing ONNX Runtime's quantization fails on what torch exports.
+    """
+    from onnxruntime.quantization import quantize_dynamic, QuantType
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with TemporaryDirectory(dir=path.parent) as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared))
+        quantize_dynamic(
+            str(prepared),
+            str(path),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
