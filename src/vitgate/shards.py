@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from vitgate.cases import default_cases, read_cases
-from vitgate.engines import EVERY_ENGINE
+from vitgate.engines import EVERY_ENGINE, NO_ENGINE
 from vitgate.errors import UsageError
 
 OTHERS = "others"  # the group of all claims about no cell
@@ -21,6 +21,7 @@ _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.field`
 _MOST = 9999
 # What a group costs, in seconds on two cores of 2026; only the proportions matter.
 _EACH, _FULL_SIZE, _OTHERS = 5, 45, 10
+_SUCCESSORS = 4  # times as much as an engine: eight files, two of them compiled
 _DEIT_BASE = 86_567_656 * 224**2  # parameters × pixels of the model that takes `_FULL_SIZE`
 
 
@@ -75,12 +76,14 @@ def _groups() -> Iterator[tuple[str, int]]:
     for row in read_cases().values():
         size = (row.parameters or 0) * row.input[-1] * row.input[-2]
         for engine in EVERY_ENGINE:
-            yield f"{row.id}-{engine}", _EACH + round(_FULL_SIZE * size / _DEIT_BASE)
+            cost = _EACH + round(_FULL_SIZE * size / _DEIT_BASE)
+            yield f"{row.id}-{engine}", cost * (_SUCCESSORS if engine == NO_ENGINE else 1)
     yield OTHERS, _OTHERS
 
 
 def _by_default(group: str) -> bool:
-    return group == OTHERS or group.partition("-")[0] in default_cases()
+    case, _, engine = group.partition("-")
+    return group == OTHERS or (case in default_cases() and engine != NO_ENGINE)
 
 
 def shard_of(group: str, of: int) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from vitgate.cases import case_named, Cell, default_cases, read_cases
 from vitgate.data import fixtures_folder
-from vitgate.engines import engine_named, ENGINES
+from vitgate.engines import engine_named, EVERY_ENGINE
 from vitgate.variants import VARIANTS
 
 LITE = Cell("deit_base", "qnnpack", "lite")
@@ -54,9 +54,9 @@ def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name, refuse
     refuses(lambda: case_named(name), repr(name), "--case", ", ".join(read_cases()))
 
 
-@pytest.mark.parametrize("name", ["qnn", "QNNPACK", "none", ""])
+@pytest.mark.parametrize("name", ["qnn", "QNNPACK", "None", ""])
 def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
-    refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(ENGINES))
+    refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(EVERY_ENGINE))
 
 
 def test_cases_are_read_in_the_order_of_the_file(data_file):

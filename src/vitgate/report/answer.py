@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vitgate.engines import ENGINES
+from vitgate.engines import ENGINES, NO_ENGINE
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.report.successors import ways_out
 from vitgate.report.verdict.safe import clean
+from vitgate.variants import SUCCESSORS, VARIANTS
 
 Plain = Callable[[str], str]
 
@@ -19,7 +21,8 @@ def answer(record: Record, plain: Plain = clean) -> str:
     subject = f"PyTorch {plain(record.environment.torch)}"
     failed = [row for row in record.claims if row.status in ("failed", "environment error")]
     if failed:
-        return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}"
+        out = f" {ways_out(record, plain)}" if any(row.variant in VARIANTS for row in failed) else ""
+        return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}{out}"
     if record.missing:
         count = "1 claim was" if len(record.missing) == 1 else f"{len(record.missing)} claims were"
         return f"No answer for {subject}: {count} not checked, {plain(record.missing[0])} among them."
@@ -29,8 +32,10 @@ def answer(record: Record, plain: Plain = clean) -> str:
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
     rest = f"{_files(record, plain)}{_lacking(record)}"
     if breaking:
-        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{rest}"
-    return f"{subject} can carry the whole pipeline{scope}: every claim holds{_declared(record, plain)}.{rest}"
+        out = f" {ways_out(record, plain)}"
+        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{out}{rest}"
+    what = "the successors of the pipeline" if record.engines == (NO_ENGINE,) else "the whole pipeline"
+    return f"{subject} can carry {what}{scope}: every claim holds{_declared(record, plain)}.{rest}"
 
 
 def _count(rows: list[ClaimRow]) -> str:
@@ -68,7 +73,10 @@ def _lacking(record: Record) -> str:
     """Name the engines about which nothing is said because this build lacks them."""
     unsupported = {row.engine for row in record.claims if row.status == "unsupported"}
     lacking = [name for name in ENGINES if name in unsupported]
-    return f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
+    engines = f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
+    rows = [row for row in record.claims if row.status == "unsupported" and row.engine == NO_ENGINE]
+    named = [name for name in SUCCESSORS if name in {row.variant for row in rows}]
+    return engines + (f" Successors not checked, as what they need is not there: {', '.join(named)}." if named else "")
 
 
 def _declared(record: Record, plain: Plain) -> str:

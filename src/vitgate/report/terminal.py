@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vitgate.engines import NO_ENGINE
 from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import CellRow, Record
@@ -44,7 +45,8 @@ def _declared(record: Record) -> list[str]:
 
 
 def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
-    table = Table(title=f"{case} on {engine}", title_justify="left")
+    title = f"{case}, successors of TorchScript" if engine == NO_ENGINE else f"{case} on {engine}"
+    table = Table(title=title, title_justify="left")
     for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading in ("Variant", "Outcome") else "right")
     scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)

@@ -11,7 +11,7 @@ from vitgate.errors import UsageError
 from vitgate.field import committed
 from vitgate.judge.calls import read_calls
 from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of
-from vitgate.variants import VARIANTS
+from vitgate.variants import SUCCESSORS, VARIANTS
 
 SENTENCE = '[[sentence]]\nid = "s"\nsection = "All"\nsays = "It works."\n'
 
@@ -90,10 +90,16 @@ def own_files(tmp_path):
     return (str(folder),)
 
 
+_TUTORIAL = ["-".join(form) for form in itertools.product(ENGINES, VARIANTS)]
+_FROM_A_FILE = ["-".join(form) for form in itertools.product(ENGINES, ("optimized", "lite", "lite_frozen"))]
+_SUCCESSORS = [f"none-{name}" for name in SUCCESSORS]
+
+
 @pytest.mark.parametrize(
     ("claim", "rows"),
     [
-        ("label", [f"label[{'-'.join(cell)}]" for cell in itertools.product(read_cases(), ENGINES, VARIANTS)]),
+        ("label", [f"label[{case}-{form}]" for case in read_cases() for form in (*_TUTORIAL, *_SUCCESSORS)]),
+        ("logits_parent", [f"logits_parent[{case}-{form}]" for case in read_cases() for form in _FROM_A_FILE]),
         ("table", [f"table[{case}-{engine}]" for case in read_cases() for engine in ENGINES]),
         ("field", [f"field[{item.row.id}]" for item in committed()]),
         ("artifacts", ["artifacts[own-own.pt]"]),
@@ -133,7 +139,7 @@ def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path):
     assert committed_files <= set(expected_claims(["digits"], ["x86"], (str(tmp_path),))) != set()
 
 
-@pytest.mark.parametrize("lacking", [(["deit_base"], ["none"]), (["none"], ["x86"]), ([], [])])
+@pytest.mark.parametrize("lacking", [(["deit_base"], ["cuda"]), (["none"], ["x86"]), ([], [])])
 def test_a_run_of_nothing_expects_nothing(lacking):
     assert expected_claims(*lacking) == []
 

@@ -37,7 +37,7 @@ def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its
 
     text = answer(record(claims=rows))
 
-    assert text == "PyTorch 2.13.0+cpu cannot carry the whole pipeline: no XNNPACK"
+    assert text.startswith("PyTorch 2.13.0+cpu cannot carry the whole pipeline: no XNNPACK ")
 
 
 @pytest.mark.parametrize("status", ["failed", "environment error"])

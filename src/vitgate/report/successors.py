@@ -1,0 +1,55 @@
+"""The way out, in words: which successors of TorchScript passed on this very run, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from vitgate.engines import NO_ENGINE
+from vitgate.judge.findings import TUTORIAL_INT8
+from vitgate.judge.record import CellRow, Record
+from vitgate.variants import SUCCESSORS
+
+Plain = Callable[[str], str]
+
+TRY_THEM = "Whether what replaces TorchScript works here, --successors tells."
+
+
+def ways_out(record: Record, plain: Plain) -> str:
+    """Return a sentence for each case about its successors that passed, the fastest first; how to try them if none was.
+
+    Where they were tried and none passed, it says that.
+    """
+    if NO_ENGINE not in record.engines:
+        return TRY_THEM
+    return " ".join(_of_case(record, case, plain) for case in record.cases)
+
+
+def _of_case(record: Record, case: str, plain: Plain) -> str:
+    rows = [row for row in record.cells if (row.case, row.engine, row.outcome) == (case, NO_ENGINE, "passed")]
+    rows = [row for row in rows if row.variant in SUCCESSORS]  # a record may be anybody's
+    if not rows:
+        return f"No successor of TorchScript passed for {plain(case)}."
+    rows.sort(key=lambda row: row.latency_ratio or float("inf"))
+    return f"Ways out that passed for {plain(case)} on this run: {'; '.join(_costs(record, row) for row in rows)}."
+
+
+def _costs(record: Record, row: CellRow) -> str:
+    """Return name and numbers of one successor, as far as they were measured."""
+    parts = [
+        row.size_bytes and f"{row.size_bytes / 1e6:.1f} MB{_against_int8(record, row, 'size')}",
+        row.latency_ratio and f"{row.latency_ratio:.2f} × the original's time{_against_int8(record, row, 'latency')}",
+        row.sqnr_db and f"{row.sqnr_db:.1f} dB",
+    ]
+    return f"{row.variant} ({', '.join(part for part in parts if part)})"
+
+
+def _against_int8(record: Record, row: CellRow, claim: str) -> str:
+    found = next(_ratios(record, row, claim), None)
+    return "" if found is None else f", {found:.2f} × the tutorial's int8 file's"
+
+
+def _ratios(record: Record, row: CellRow, claim: str) -> Iterator[float]:
+    subject = f"{row.case}-{row.engine}-{row.variant}"
+    for each in record.claims:
+        if (each.claim, each.subject) == (claim, subject):
+            yield from (f.value for f in each.findings if f.against == TUTORIAL_INT8 and f.value is not None)

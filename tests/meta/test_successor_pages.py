@@ -1,0 +1,60 @@
+"""The code of the pages "from the lite interpreter to …", run as its reader runs it, on a small model."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vitgate.run.environment import packages
+from vitgate.successors import read_successors
+
+from .processes import ROOT
+
+MODEL = """
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+torch.manual_seed(0)
+model = VisionTransformer(img_size=32, patch_size=8, num_classes=10, embed_dim=64, depth=2, num_heads=2).eval()
+x = torch.rand(1, 3, 32, 32)
+"""
+CHECK = """
+with torch.no_grad():
+    expected = model(x)
+noise = ((logits - expected) ** 2).mean()
+assert logits.shape == expected.shape and logits.dtype == torch.float32
+print(f"{10 * torch.log10((expected**2).mean() / noise):.1f}")
+"""
+PAGES = sorted({row.page for row in read_successors().values()})
+
+
+def blocks(page: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_the_page_gives_the_logits_within_int8_noise(page: str, tmp_path: Path) -> None:
+    rows = [row for row in read_successors().values() if row.page == page]
+    if lacking := [text for row in rows if (text := row.lacking(packages()["torch"]))]:
+        pytest.skip("; ".join(lacking))
+    (tmp_path / "page.py").write_text("\n".join([MODEL, *blocks(page), CHECK]), encoding="utf-8")
+
+    done = subprocess.run([sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+
+    assert done.returncode == 0, done.stderr
+    assert 15.0 < float(done.stdout.split()[-1]) < 60.0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_shows_what_the_suite_builds(page: str) -> None:
+    source = (ROOT / "src" / "vitgate" / "build" / "successors.py").read_text(encoding="utf-8")
+    calls = set(re.findall(r"\b(quantize_|prepare_pt2e|to_edge_transform_and_lower|quant_pre_process|aoti_compile_and_package)\(", source))
+
+    own = {name for name in calls if f"{name}(" in "".join(blocks(page))}
+
+    assert len(calls) == 5 and own, "the page and the suite go different ways"

@@ -1,0 +1,111 @@
+"""Successors are judged as the tutorial's variants are: faults in one turn its claims red. Needs nothing but torch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vitgate.build import graph, successors
+from vitgate.cases import Cell
+from vitgate.engines import NO_ENGINE
+from vitgate.judge.record import ClaimRow
+from vitgate.plan import make_plan
+from vitgate.variants import VariantName
+from vitgate.workbench import Workbench
+
+from .harness import claim_tests, judge, samples
+
+Patch = pytest.MonkeyPatch
+CLAIMS = ("build", "label", "repeatable", "logits_original", "accuracy", "size", "latency")
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
+    """Return a function that builds a successor of the small model and judges it; its latency is made up."""
+    plan = make_plan(
+        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
+    )
+    bench = Workbench(plan)
+
+    def make(variant: VariantName) -> dict[str, ClaimRow]:
+        cell = Cell("digits", NO_ENGINE, variant)
+        from vitgate.evidence import Evidence
+
+        bench.store.get(
+            "latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)})
+        )
+        return {test.claim.id: judge(test, str(cell), cell, bench) for test in claim_tests() if test.claim.id in CLAIMS}
+
+    return make
+
+
+def red(rows: dict[str, ClaimRow]) -> set[str]:
+    return {name for name, row in rows.items() if row.status != "passed"}
+
+
+def test_a_sound_successor_passes_every_claim(judged: Any) -> None:
+    rows = judged("exported")
+
+    assert {name: row.message for name, row in rows.items() if row.status != "passed"} == {}
+    assert set(rows) == set(CLAIMS)
+
+
+def test_a_program_with_another_weight_is_found_by_its_logits(judged: Any, monkeypatch: Patch) -> None:
+    real = successors.export
+
+    def other(model: Any, x: torch.Tensor) -> Any:
+        changed = copy.deepcopy(model)
+        with torch.no_grad():
+            changed.blocks[1].mlp.fc1.bias += 0.01
+        return real(changed, x)
+
+    monkeypatch.setattr(successors, "export", other)
+
+    assert red(judged("exported")) == {"logits_original", "accuracy"}
+
+
+def test_an_int8_file_that_was_not_quantized_is_found_by_its_size_and_its_exactness(
+    judged: Any, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(successors, "quantize_torchao", copy.deepcopy)
+
+    assert red(judged("exported_int8")) == {"logits_original", "accuracy", "size"}
+
+
+def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
+    def gone(model: Any, x: torch.Tensor) -> Any:
+        raise RuntimeError("torch.export is gone")
+
+    monkeypatch.setattr(successors, "export", gone)
+    rows = judged("exported")
+
+    assert (rows["build"].outcome, rows["build"].error) == ("failed at export", "RuntimeError")
+    assert red(rows) == set(CLAIMS)
+
+
+def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, monkeypatch: Patch) -> None:
+    def gone(model: Any, x: torch.Tensor, path: Path) -> None:
+        raise RuntimeError("no exporter")
+
+    monkeypatch.setattr(successors, "export_onnx", gone)
+
+    assert judged("onnx_int8")["build"].outcome == "blocked by onnx"
+
+
+def test_what_a_file_depends_on_is_part_of_its_key(monkeypatch: Patch, tmp_path: Path) -> None:
+    plan = make_plan(
+        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
+    )
+    cell, builder = Cell("digits", NO_ENGINE, "onnx"), Workbench(plan)._builder
+    keys = {builder._key(cell)}
+    for name, value in (("package_versions", {"onnx": "0"}), ("cpu_model", "another")):
+        with monkeypatch.context() as patch:
+            patch.setattr(graph, name, lambda value=value: value)
+            keys.add(builder._key(cell))
+
+    assert len(keys) == 3

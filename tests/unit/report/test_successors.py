@@ -1,0 +1,75 @@
+"""Which way out passed is said with the numbers of this very run."""
+
+import pytest
+
+from vitgate.judge.record import CellRow, FindingRow
+from vitgate.report.answer import answer
+from vitgate.report.successors import TRY_THEM, ways_out
+
+STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": "gone", "message": "gone"}
+
+
+def cell(variant, outcome="passed", **numbers):
+    return CellRow(case="digits", engine="none", variant=variant, outcome=outcome, **numbers)
+
+
+@pytest.fixture
+def tried(record, claim_row):
+    """Return a function that makes a record of a run in which the tutorial's way failed, and these successors were tried."""
+
+    def make(*cells, claims=()):
+        rows = (claim_row(), claim_row("build", "optimized", **STOPPED), *claims)
+        return record(cases=("digits",), engines=("qnnpack", "none"), cells=cells, claims=rows)
+
+    return make
+
+
+def plain(text):
+    return text
+
+
+def test_what_passed_is_named_with_its_numbers_the_fastest_first(tried, claim_row):
+    shown = [
+        FindingRow(statistic="ratio", value=0.5, unit="1", against="scripted_quantized", judged=False),
+        FindingRow(statistic="ratio", value=0.25, unit="1", against="original"),
+    ]
+    rows = tried(
+        cell("exported", size_bytes=2_000_000, latency_ratio=1.0, sqnr_db=140.04),
+        cell("onnx_int8", size_bytes=500_000, latency_ratio=0.25, sqnr_db=31.26),
+        cell("executorch", "FAILED: size", size_bytes=1, latency_ratio=0.1),
+        claims=(claim_row("latency", "onnx_int8", engine="none", findings=tuple(shown)),),
+    )
+
+    assert ways_out(rows, plain) == (
+        "Ways out that passed for digits on this run: onnx_int8 (0.5 MB, 0.25 × the original's time, "
+        "0.50 × the tutorial's int8 file's, 31.3 dB); exported (2.0 MB, 1.00 × the original's time, 140.0 dB)."
+    )
+    assert ways_out(rows, plain) in answer(rows)
+
+
+def test_where_none_passed_that_is_said(tried):
+    assert ways_out(tried(cell("onnx", "FAILED: size")), plain) == "No successor of TorchScript passed for digits."
+
+
+def test_who_has_not_tried_them_reads_how(record, claim_row):
+    rows = record(claims=(claim_row("build", "optimized", **STOPPED),))
+
+    assert answer(rows).endswith(TRY_THEM) and "--successors" in TRY_THEM
+
+
+def test_a_run_that_carries_the_pipeline_needs_no_way_out(record, claim_row):
+    assert "successor" not in answer(record(claims=(claim_row(),)))
+
+
+def test_a_run_of_successors_alone_speaks_of_them_alone(record, claim_row):
+    rows = record(engines=("none",), claims=(claim_row(variant="onnx", engine="none"),))
+
+    assert answer(rows) == "PyTorch 2.13.0+cpu can carry the successors of the pipeline: every claim holds."
+
+
+def test_successors_whose_needs_are_not_met_are_named(record, claim_row):
+    lacking = claim_row(variant="onnx", engine="none", status="unsupported", outcome="unsupported")
+
+    text = answer(record(claims=(claim_row(), lacking)))
+
+    assert text.endswith("Successors not checked, as what they need is not there: onnx.")
