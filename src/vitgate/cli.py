@@ -229,11 +229,17 @@ def suite_options(command: Command) -> Command:
 def request_from(values: dict[str, Any]) -> Request:
     """Return the suite's options among a command's parameters; UsageError as pytest would, before anything is made."""
     from vitgate.cases import cases_named, name_own
+    from vitgate.engines import NO_ENGINE
     from vitgate.plan import make_plan
     from vitgate.upgrade.runs import Request
 
     cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
     name_own(values.get("case_files", ()))
+    if NO_ENGINE in engines:
+        do = (
+            "run pytest tests/conformance --successors under each release, and compare the records with vitgate compare"
+        )
+        raise UsageError("this command makes environments of its own, without successors", where="--engine none", do=do)
     make_plan(
         cases=list(cases),
         engines=list(engines),

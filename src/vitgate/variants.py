@@ -124,7 +124,6 @@ _TABLE = (
 )
 
 
-
 def _successor(
     name: VariantName,
     title: str,

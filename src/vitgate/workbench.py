@@ -425,7 +425,7 @@ class Workbench(Observations):
                 name = other.evidence_name
                 for _ in range(max(1, WARM_UP_CALLS - 1 - self._warm[name])):
                     run(x)
-                profiled[other.variant] = profiled_ms(run, x)
+                profiled[str(other.variant)] = profiled_ms(run, x)
                 self._warm[name] += WARM_UP_CALLS
         return Evidence(profiled)
 

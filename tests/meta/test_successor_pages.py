@@ -53,7 +53,12 @@ def test_the_code_of_the_page_gives_the_logits_within_int8_noise(page: str, tmp_
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_shows_what_the_suite_builds(page: str) -> None:
     source = (ROOT / "src" / "vitgate" / "build" / "successors.py").read_text(encoding="utf-8")
-    calls = set(re.findall(r"\b(quantize_|prepare_pt2e|to_edge_transform_and_lower|quant_pre_process|aoti_compile_and_package)\(", source))
+    calls = set(
+        re.findall(
+            r"\b(quantize_|prepare_pt2e|to_edge_transform_and_lower|quant_pre_process|aoti_compile_and_package)\(",
+            source,
+        )
+    )
 
     own = {name for name in calls if f"{name}(" in "".join(blocks(page))}
 

@@ -36,9 +36,7 @@ def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
         cell = Cell("digits", NO_ENGINE, variant)
         from vitgate.evidence import Evidence
 
-        bench.store.get(
-            "latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)})
-        )
+        bench.store.get("latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)}))
         return {test.claim.id: judge(test, str(cell), cell, bench) for test in claim_tests() if test.claim.id in CLAIMS}
 
     return make

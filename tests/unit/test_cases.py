@@ -4,7 +4,7 @@ import pytest
 
 from vitgate.cases import case_named, Cell, default_cases, read_cases
 from vitgate.data import fixtures_folder
-from vitgate.engines import engine_named, EVERY_ENGINE
+from vitgate.engines import engine_named, ENGINES, EVERY_ENGINE
 from vitgate.variants import VARIANTS
 
 LITE = Cell("deit_base", "qnnpack", "lite")

@@ -198,6 +198,7 @@ def no_environment(monkeypatch, tmp_path):
         (("2.12.1", "2.13.0", "2.15.0"), ("one version too many: '2.15.0'",)),
         (("2.12.1", "newest"), ("NEW", "newest")),
         (("2.12.1", "2.15.0", "--engine", "cuda"), ("unknown engine 'cuda'", "qnnpack")),
+        (("2.12.1", "2.15.0", "--engine", "none"), ("without successors", "vitgate compare")),
         (("2.12.1", "2.15.0", "--case", "digit"), ("unknown case 'digit'", "digits")),
         (("2.12.1", "2.15.0", "--weights", "nonsense.pth"), ("--weights 'nonsense.pth'",)),
         (("2.12.1", "2.15.0", "--assets", "nowhere"), ("no such asset directory", "nowhere")),

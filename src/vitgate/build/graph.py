@@ -56,7 +56,11 @@ class Builder:
         engine = cell.engine if cell.form.quantized else None
         parts = {"lineage": lineage, "engine": engine, "weights": self._weights(cell.case), "build": self._build_id}
         if cell.engine == NO_ENGINE:
-            parts |= {"packages": package_versions(), "cpu": cpu_model(), "recipe": digest_of(Path(successors.__file__))}
+            parts |= {
+                "packages": package_versions(),
+                "cpu": cpu_model(),
+                "recipe": digest_of(Path(successors.__file__)),
+            }
         return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
 
     def _write(self, cell: Cell, path: Path) -> None:

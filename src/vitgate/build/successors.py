@@ -1,7 +1,7 @@
-"""The stages of the successors of TorchScript, one small function each: torch.export, torchao, AOTInductor, ExecuTorch
-with XNNPACK, ONNX Runtime. Their packages are imported where they are used, since each is optional.
+"""The stages of the successors of TorchScript, one small function each.
 
-Every stage takes what the one before gave and returns the next, or writes the file. Models are exported for the one
+torch.export, torchao, AOTInductor, ExecuTorch with XNNPACK, ONNX Runtime: their packages are imported where they are
+used, since each is optional. Every stage takes what the one before gave and returns the next, or writes the file. Models are exported for the one
 shape that the case has, float32 [1, C, H, W], and for inference.
 """
 

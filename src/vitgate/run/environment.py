@@ -11,7 +11,10 @@ from typing import Any
 
 from vitgate.errors import MachineError
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate")
+PACKAGES = (
+    *("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate"),
+    *("torchao", "executorch", "onnx", "onnxscript", "onnxruntime"),  # of the successors
+)
 
 
 @cache  # every settled claim asks, and looking them up takes tens of milliseconds

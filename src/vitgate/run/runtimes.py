@@ -1,5 +1,6 @@
 """Loading a variant with the runtime that its users have, and calling it: eager, TorchScript, lite interpreter, and
-those of the successors, each on one thread."""
+those of the successors, each on one thread.
+"""
 
 from __future__ import annotations
 

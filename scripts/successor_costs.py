@@ -1,0 +1,114 @@
+"""Print `docs/successors.md`: what replaces the tutorial's pipeline, and what each costs, from the record of a real run.
+
+pytest -n auto tests/conformance --engine x86 --successors --record record.json
+python scripts/successor_costs.py record.json > docs/successors.md
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from vitgate.cases import read_cases
+from vitgate.engines import NO_ENGINE
+from vitgate.judge.findings import TUTORIAL_INT8
+from vitgate.judge.record import CellRow, read_record, Record
+from vitgate.successors import read_successors
+from vitgate.variants import FORMS, SUCCESSORS
+
+HEAD = """# Successors of the tutorial's pipeline
+
+TorchScript is deprecated, PyTorch's wheels lack the mobile optimizer's XNNPACK since 2.13, and `torch.quantization` is to go. What takes
+their place is checked beside the tutorial's variants, by the same claims:
+
+    pip install "vitgate[successors]"
+    pytest -n auto tests/conformance --successors
+
+Successors use no quantized engine of PyTorch, so that they stand under PyTorch's own word for that: `--engine none` checks them alone, and
+their rows are named like `label[deit_base-none-executorch_int8]`. One whose packages, compiler or torch are not there is declared
+unsupported, and the answer at the end names it. Where the tutorial's way fails, the answer names the successors that passed on that run, with
+their numbers. An upgrade of a successor is gated by two records: `vitgate compare OLD.json NEW.json`.
+
+The benchmark table that is held against an accepted one (claim `table`) is the tutorial's: a successor's numbers depend on four packages
+that are released apart from PyTorch, and are judged by bounds alone.
+
+| successor | file | what it needs | how to get there |
+|---|---|---|---|
+"""
+
+COSTS = """
+## What each costs
+
+Made by `scripts/successor_costs.py` from one run: torch {torch}, {packages}; {cpu}. Latency is CPU time of one thread, all
+variants of a table interleaved, as `measuring.md` describes.
+"""
+
+TABLE = """
+### {title}, {weights} weights
+
+| variant | MB | × the tutorial's int8 file | latency, × the original's | × the tutorial's int8 file's | SQNR, dB | label | outcome |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    """Read the record and print the page."""
+    parser = argparse.ArgumentParser(description="print docs/successors.md from a record")
+    parser.add_argument("record", type=Path)
+    record = read_record(parser.parse_args().record)
+    print(HEAD + "\n".join(_needs()) + "\n" + _costs(record), end="")
+
+
+def _needs() -> Iterator[str]:
+    for name, row in read_successors().items():
+        form = FORMS[name]
+        needs = [f"torch{row.torch}", *row.packages, *(["a C++ compiler to build"] if row.compiler else [])]
+        shown = ", ".join(f"`{need}`" if "=" in need else need for need in needs)
+        yield f"| `{name}` | {form.title}, `{Path(form.file or '').suffix}` | {shown} | [{row.page}]({row.page}) |"
+
+
+def _costs(record: Record) -> str:
+    own = {name: version for name, version in record.environment.packages.items() if name in _PACKAGES}
+    packages = ", ".join(f"{name} {version}" for name, version in own.items())
+    environment = record.environment
+    text = COSTS.format(torch=environment.torch.partition("+")[0], packages=packages, cpu=environment.cpu)
+    weights = {row.case: row.weights for row in record.inputs}
+    for case in record.cases:
+        text += (
+            TABLE.format(title=read_cases()[case].title, weights=weights[case]) + "\n".join(_lines(record, case)) + "\n"
+        )
+    return text
+
+
+_PACKAGES = ("torchao", "executorch", "onnx", "onnxscript", "onnxruntime")
+
+
+def _lines(record: Record, case: str) -> Iterator[str]:
+    (engine,) = [name for name in record.engines if name != NO_ENGINE]
+    rows = {(row.engine, row.variant): row for row in record.cells if row.case == case}
+    int8 = rows[engine, TUTORIAL_INT8]
+    yield _line(f"tutorial's `{TUTORIAL_INT8}`, {engine}", int8, int8, 1.0)
+    for name in SUCCESSORS:
+        yield _line(f"`{name}`", rows[NO_ENGINE, name], int8, _ratio_to_int8(record, rows[NO_ENGINE, name]))
+
+
+def _line(title: str, row: CellRow, int8: CellRow, ratio: float | None) -> str:
+    size = f"{row.size_bytes / 1e6:.1f}" if row.size_bytes else "-"
+    to_int8 = f"{row.size_bytes / int8.size_bytes:.2f}" if row.size_bytes and int8.size_bytes else "-"
+    cells = [_show(row.latency_ratio, ".2f"), _show(ratio, ".2f"), _show(row.sqnr_db, ".1f"), _show(row.label, "d")]
+    return f"| {title} | {size} | {to_int8} | {' | '.join(cells)} | {row.outcome} |"
+
+
+def _show(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _ratio_to_int8(record: Record, row: CellRow) -> float | None:
+    subject = f"{row.case}-{row.engine}-{row.variant}"
+    found = [each for each in record.claims if (each.claim, each.subject) == ("latency", subject)]
+    return next((f.value for each in found for f in each.findings if f.against == TUTORIAL_INT8), None)
+
+
+if __name__ == "__main__":
+    main()
