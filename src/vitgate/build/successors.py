@@ -1,8 +1,8 @@
 """The stages of the successors of TorchScript, one small function each.
 
 torch.export, torchao, AOTInductor, ExecuTorch with XNNPACK, ONNX Runtime: their packages are imported where they are
-used, since each is optional. Every stage takes what the one before gave and returns the next, or writes the file. Models are exported for the one
-shape that the case has, float32 [1, C, H, W], and for inference.
+used, since each is optional. Every stage takes what the one before gave and returns the next, or writes the file.
+Models are exported for the one shape that the case has, float32 [1, C, H, W], and for inference.
 """
 
 from __future__ import annotations

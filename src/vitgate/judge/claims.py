@@ -30,7 +30,8 @@ class Claim(Strict):
 
     `needs` is what a case must say so that the claim is made about it; see `vitgate.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
-    is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
+    is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under
+    one engine, one of the tutorial's calls, a file from the field, a session.
     """
 
     id: str

@@ -1,5 +1,6 @@
-"""Loading a variant with the runtime that its users have, and calling it: eager, TorchScript, lite interpreter, and
-those of the successors, each on one thread.
+"""Loading a variant with the runtime that its users have, and calling it on one thread.
+
+Eager, TorchScript and the lite interpreter, and those of the successors.
 """
 
 from __future__ import annotations
