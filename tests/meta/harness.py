@@ -62,9 +62,8 @@ class ClaimTest:
         if self.claim.per == "cell":
             yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
         elif self.claim.per == "engine":
-            yield from (
-                (f"{a}-{b}", Cell(a, b, "original")) for a, b in self.claim.groups() if (a, b) == (case, engine)
-            )
+            if (case, engine) in self.claim.groups():
+                yield f"{case}-{engine}", Cell(case, engine, "original")
         elif self.claim.per == "file":
             yield from ((item.row.id, item.cell) for item in self._items() if item.row.engine == engine)
         else:

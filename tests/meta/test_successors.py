@@ -13,6 +13,7 @@ import torch
 from vitgate.build import graph, successors
 from vitgate.cases import Cell
 from vitgate.engines import NO_ENGINE
+from vitgate.evidence import Evidence
 from vitgate.judge.record import ClaimRow
 from vitgate.plan import make_plan
 from vitgate.variants import VariantName
@@ -34,8 +35,6 @@ def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
 
     def make(variant: VariantName) -> dict[str, ClaimRow]:
         cell = Cell("digits", NO_ENGINE, variant)
-        from vitgate.evidence import Evidence
-
         bench.store.get("latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)}))
         return {test.claim.id: judge(test, str(cell), cell, bench) for test in claim_tests() if test.claim.id in CLAIMS}
 

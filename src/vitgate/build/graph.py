@@ -121,7 +121,7 @@ def _apply(name: str, module: Any, cell: Cell) -> Any:
 
 
 def example(cell: Cell) -> torch.Tensor:
-    """Return one input of the case, float32 [1, C, H, W], for what is exported by example; its numbers do not matter."""
+    """Return one input of the case, float32 [1, C, H, W], to export by; its numbers do not matter."""
     return torch.rand(1, *read_cases()[cell.case].input, generator=torch.Generator().manual_seed(0))
 
 

@@ -96,7 +96,7 @@ def sizes(
 
 
 def successor_sizes(own: Evidence, numbers: int, int8: Evidence) -> tuple[Finding, ...]:
-    """Return a successor's bytes for each of the `numbers` in the model's state; its size and how it compares are shown.
+    """Return a successor's bytes for each of the `numbers` in the model's state; its size, and ratios, are shown.
 
     `int8` is the tutorial's scripted, quantized file, where there is one.
     """

@@ -15,7 +15,7 @@ def cell(variant, outcome="passed", **numbers):
 
 @pytest.fixture
 def tried(record, claim_row):
-    """Return a function that makes a record of a run in which the tutorial's way failed, and these successors were tried."""
+    """Return a function: a record of a run in which the tutorial's way failed, and these successors were tried."""
 
     def make(*cells, claims=()):
         rows = (claim_row(), claim_row("build", "optimized", **STOPPED), *claims)
