@@ -19,20 +19,20 @@ from vitgate.variants import FORMS, SUCCESSORS
 
 HEAD = """# Successors of the tutorial's pipeline
 
-TorchScript is deprecated, PyTorch's wheels lack the mobile optimizer's XNNPACK since 2.13, and `torch.quantization` is to
-go. What takes their place is checked beside the tutorial's variants, by the same claims:
+TorchScript is deprecated, PyTorch's wheels lack the mobile optimizer's XNNPACK since 2.13, and `torch.quantization`
+is to go. What takes their place is checked beside the tutorial's variants, by the same claims:
 
     pip install "vitgate[successors]"
     pytest -n auto tests/conformance --successors
 
-Successors use no quantized engine of PyTorch, so that they stand under PyTorch's own word for that: `--engine none` checks
-them alone, and their rows are named like `label[deit_base-none-executorch_int8]`. One whose packages, compiler or torch are
-not there is declared unsupported, and the answer at the end names it. Where the tutorial's way fails, the answer names the
-successors that passed on that run, with their numbers. An upgrade of a successor is gated by two records:
-`vitgate compare OLD.json NEW.json`.
+Successors use no quantized engine of PyTorch, so that they stand under PyTorch's own word for that: `--engine none`
+checks them alone, and their rows are named like `label[deit_base-none-executorch_int8]`. One whose packages, compiler
+or torch are not there is declared unsupported, and the answer at the end names it. Where the tutorial's way fails,
+the answer names the successors that passed on that run, with their numbers. An upgrade of a successor is gated by two
+records: `vitgate compare OLD.json NEW.json`.
 
-No accepted table is kept of them (claim `table`): a successor's numbers depend on packages that are released apart from
-PyTorch, and are judged by bounds alone.
+No accepted table is kept of them (claim `table`): a successor's numbers depend on packages that are released apart
+from PyTorch, and are judged by bounds alone.
 
 | successor | file | what it needs | how to get there |
 |---|---|---|---|
@@ -42,7 +42,8 @@ COSTS = """
 ## What each costs
 
 Made by `scripts/successor_costs.py` from one run: torch {torch}, {packages}; {cpu}. Latency is CPU time of one thread,
-all variants of a table interleaved, as `measuring.md` describes. The int8 file is the tutorial's scripted, quantized one.
+all variants of a table interleaved, as `measuring.md` describes. The int8 file is the tutorial's scripted,
+quantized one.
 """
 
 TABLE = """
