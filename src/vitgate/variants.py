@@ -22,6 +22,7 @@ Stage = Literal[
     "load",
     "run",
     "read_weights",
+    "compile",
 ]
 Runtime = Literal["eager", "torchscript", "lite_interpreter"]
 

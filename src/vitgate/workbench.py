@@ -101,6 +101,14 @@ class Observations:
         """Return bytecode version and operators of a lite file."""
         return self._get("lite_info", cell.evidence_name, cell)
 
+    def program(self) -> Evidence:
+        """Return the compiled C++ program: path, version (of the libtorch that it was built against), libraries."""
+        return self._get("program", "program")
+
+    def native(self, cell: Cell) -> Evidence:
+        """Return `logits` float32 [N, classes] that the C++ program gets from the cell's file for each picture alone."""
+        return self._get("native", cell.evidence_name, cell)
+
     def warmed(self, case: str, engine: Engine) -> Evidence:
         """Return the variants that are loaded and warm for the samples of `latency`."""
         return self._get("warmed", f"{case}-{engine}", Cell(case, engine, "original"))
@@ -156,6 +164,8 @@ class Workbench(Observations):
             "parameters": self._parameters,
             "readback": self._readback,
             "lite_info": self._lite_info,
+            "program": self._program,
+            "native": self._native,
             "warmed": self._warmed,
             "latency": self._latency,
             "diagnosis": self._diagnosis,
@@ -374,6 +384,23 @@ class Workbench(Observations):
         path = Path(self.artifact(cell).demand().values["path"])
         with stage("load"):
             return Evidence(asdict(lite_info(path)))
+
+    def _program(self) -> Evidence:
+        self.environment()
+        from vitgate.run import native
+
+        path = native.compiled(self._cache).path
+        version, libraries = native.about(Path(path))
+        return Evidence({"path": path, "version": version, "libraries": libraries})
+
+    def _native(self, cell: Cell) -> Evidence:
+        from vitgate.run import native
+
+        file = self.artifact(cell).demand().values["path"]
+        program = Path(self.program().demand().values["path"])
+        engine = cell.engine if cell.form.quantized else None
+        pictures = self.pictures(cell.case).arrays["x"]
+        return Evidence(arrays={"logits": native.run(program, cell.form.runtime, engine, file, pictures)})
 
     def _running(self, cell: Cell) -> dict[VariantName, Runnable]:
         """Return the variants of the cell's case and engine that load; the claims about the others say why not."""

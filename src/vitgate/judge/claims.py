@@ -31,6 +31,7 @@ class Claim(Strict):
     `needs` is what a case must say so that the claim is made about it; see `vitgate.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. `per` is what one
     test of it is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
+    `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Claim(Strict):
     sentences: tuple[str, ...] = ()
     link: str = ""
     per: str = "cell"
+    tools: str = ""
     needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
