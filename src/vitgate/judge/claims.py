@@ -96,6 +96,15 @@ def expected_claims(cases: Collection[str], engines: Collection[str], field: tup
     return names
 
 
+def unchecked(claims: Iterable[str]) -> str:
+    """Say that these claims were not checked, and which tools that takes; empty where there is none."""
+    lacking: dict[str, list[str]] = {}
+    for claim in dict.fromkeys(claims):
+        if claim in read_claims():
+            lacking.setdefault(read_claims()[claim].tools, []).append(claim)
+    return "".join(f" Not checked: {', '.join(names)}, which takes {tools}." for tools, names in lacking.items())
+
+
 def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
     """Return the names of all rows that a claim can have, whatever a run is narrowed to."""
     if claim.per == "cell":

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vitgate.engines import ENGINES
+from vitgate.judge.claims import unchecked
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.outcome import NO_TOOLS
 from vitgate.report.verdict.safe import clean
 
 Plain = Callable[[str], str]
@@ -65,10 +67,12 @@ def _files(record: Record, plain: Plain) -> str:
 
 
 def _lacking(record: Record) -> str:
-    """Name the engines about which nothing is said because this build lacks them."""
-    unsupported = {row.engine for row in record.claims if row.status == "unsupported"}
+    """Name the engines about which nothing is said because this build lacks them, and claims that lacked their tools."""
+    rows = [row for row in record.claims if row.status == "unsupported"]
+    unsupported = {row.engine for row in rows if row.error != NO_TOOLS}
     lacking = [name for name in ENGINES if name in unsupported]
-    return f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
+    text = f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
+    return f"{text}{unchecked(row.claim for row in rows if row.error == NO_TOOLS)}"
 
 
 def _declared(record: Record, plain: Plain) -> str:

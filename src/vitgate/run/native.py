@@ -25,7 +25,7 @@ from vitgate.build.stages import stage
 from vitgate.engines import Engine
 from vitgate.errors import MachineError
 from vitgate.judge.compare import Array
-from vitgate.outcome import ClaimFailed, Outcome
+from vitgate.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.run.environment import machine, torch_build
 from vitgate.variants import Runtime, Stage
 
@@ -59,7 +59,7 @@ def _demand_tools(compiler: Sequence[str], path: str) -> None:
     lacking = [f"{name}: {do}" for name, (found, do) in missing.items() if not found]
     if lacking:
         message = f"to compile the program that runs the files, this machine lacks {'; '.join(lacking)}"
-        raise ClaimFailed(Outcome("unsupported", message=message))
+        raise ClaimFailed(Outcome("unsupported", error=NO_TOOLS, message=message))
 
 
 def _identity() -> dict[str, object]:
@@ -107,7 +107,7 @@ def _compile(target: Path, path: str) -> None:
             )
             shutil.copy(made, target)
     except RuntimeError as error:
-        lines = str(error).splitlines()
+        lines = str(error).removeprefix("Error building extension 'native': ").splitlines()
         raise RuntimeError(next((line for line in lines if "error: " in line), lines[0])) from None
     finally:
         os.environ["PATH"] = before
