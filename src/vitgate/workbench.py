@@ -106,7 +106,7 @@ class Observations:
         return self._get("program", "program")
 
     def native(self, cell: Cell) -> Evidence:
-        """Return `logits` float32 [N, classes] that the C++ program gets from the cell's file for each picture alone."""
+        """Return `logits` float32 [N, classes] that the C++ program gets from the cell's file, picture by picture."""
         return self._get("native", cell.evidence_name, cell)
 
     def warmed(self, case: str, engine: Engine) -> Evidence:

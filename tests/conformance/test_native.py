@@ -11,8 +11,9 @@ def test_native_program(session_check: Check) -> None:
     program = session_check.bench.program().demand().values
     torch = session_check.bench.environment().values["torch"]
     python = [name for name in program["libraries"] if "python" in name]
-    message = f"it was built against libtorch {program['version']} of torch {torch}, and runs with {python or 'no Python'}"
-    session_check.assert_that(holds=torch.startswith(program["version"]) and not python, message=message)
+    own = str(program["version"])
+    message = f"it was built against libtorch {own}, torch is {torch}; libraries of Python's: {python or 'none'}"
+    session_check.assert_that(holds=torch.startswith(own) and not python, message=message)
 
 
 @pytest.mark.claim("native")

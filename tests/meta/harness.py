@@ -2,8 +2,8 @@
 
 A `Baseline` is a clean run whose evidence stays on disk. A `Scene` starts from a copy of that evidence, so that a fault
 costs only what it changes. Judging calls the functions of `tests/conformance` themselves and the plugin's own settling.
-Latency samples are made up: no busy neighbour may decide a test of the gate. In a scene the C++ program's logits are made
-up too, as those that Python got: libtorch is the same, and so is what ails it. `Scene.native` runs the program.
+Latency samples are made up: no busy neighbour may decide a test of the gate. In a scene the C++ program's logits are
+made up too, as those that Python got: libtorch is the same, and so is what ails it. `Scene.native` runs the program.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _files(record: Record, plain: Plain) -> str:
 
 
 def _lacking(record: Record) -> str:
-    """Name the engines about which nothing is said because this build lacks them, and claims that lacked their tools."""
+    """Name the engines about which nothing is said because this build lacks them, and claims whose tools lack."""
     rows = [row for row in record.claims if row.status == "unsupported"]
     unsupported = {row.engine for row in rows if row.error != NO_TOOLS}
     lacking = [name for name in ENGINES if name in unsupported]

@@ -15,6 +15,7 @@
 #include <link.h>
 #endif
 
+#include <ATen/ATen.h>
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/jit/mobile/import.h>
