@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +50,27 @@ def compiled(fallback: ArtifactCache) -> Entry:
 
 
 def _demand_tools(compiler: Sequence[str], path: str) -> None:
-    missing = {
-        "a C++ compiler": (shutil.which(compiler[0], path=path), f"install g++ (there is no {compiler[0]})"),
-        "ninja": (shutil.which("ninja", path=path), "pip install ninja"),
-        "setuptools": (find_spec("setuptools"), "pip install setuptools"),
-    }
-    lacking = [f"{name}: {do}" for name, (found, do) in missing.items() if not found]
-    if lacking:
-        message = f"to compile the program that runs the files, this machine lacks {'; '.join(lacking)}"
+    lacking = [
+        "" if shutil.which(compiler[0], path=path) else f"a C++ compiler: install g++ (there is no {compiler[0]})",
+        "" if shutil.which("ninja", path=path) else "ninja: pip install ninja",
+        _lacking_setuptools(),
+    ]
+    if any(lacking):
+        message = f"to compile the program that runs the files, this machine lacks {'; '.join(filter(None, lacking))}"
         raise ClaimFailed(Outcome("unsupported", error=NO_TOOLS, message=message))
+
+
+def _lacking_setuptools() -> str:
+    """Say which setuptools to install; empty where this torch can import what it needs of them.
+
+    Early releases of torch, 1.13 among them, need `pkg_resources.packaging`, which setuptools lost in version 70.
+    """
+    try:
+        import torch.utils.cpp_extension  # noqa: F401  # imported to see whether that works
+    except ImportError as error:
+        which = "setuptools" if error.name == "setuptools" else "'setuptools<70'"
+        return f"setuptools: pip install {which} ({error})"
+    return ""
 
 
 def _identity() -> dict[str, object]:

@@ -13,6 +13,8 @@ from vitgate.build.cache import ArtifactCache
 from vitgate.outcome import ClaimFailed, NO_TOOLS
 from vitgate.run import native
 
+VERSIONER = "torch.utils._cpp_extension_versioner"  # stands for what an early release looks for in vain
+
 
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
@@ -72,14 +74,17 @@ def test_missing_tools_are_named_with_what_to_do(tools, compiles, tmp_path, give
     ]
 
 
-def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("module", "which"), [("setuptools", "setuptools"), (VERSIONER, "'setuptools<70'")])
+def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, monkeypatch, tmp_path, module, which):
     tools(ninja=":")
     monkeypatch.setenv("CXX", "my-c++ -m64")
-    monkeypatch.setattr(native, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "torch.utils.cpp_extension", raising=False)
+    monkeypatch.delattr("torch.utils.cpp_extension", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
 
     message = failed(native.compiled, ArtifactCache(tmp_path / "other")).message
 
-    assert "there is no my-c++" in message and "pip install setuptools" in message
+    assert "there is no my-c++" in message and f"pip install {which} (import of {module} halted" in message
     assert "ninja" not in message
 
 
