@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 Kind = Literal["passed", "failed", "failed at", "blocked by", "environment error", "unsupported"]
 
+NO_TOOLS = "ToolsMissing"
+"""The error of an `unsupported` outcome that says nothing of PyTorch: what the check itself needs is not installed."""
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -13,6 +13,7 @@ from pydantic import field_validator
 
 from vitgate.data import fixtures_folder, InnerPath, known, read_model, Strict, unique
 from vitgate.judge.versions import VersionRange, within
+from vitgate.outcome import NO_TOOLS, Outcome
 from vitgate.variants import SUCCESSORS, VariantName
 
 
@@ -39,10 +40,14 @@ class Successor(Strict):
             raise ValueError(f"{text!r} is no requirement: {error}") from None
         return packages
 
-    def lacking(self, torch: str) -> str:
-        """Say what this environment lacks to build it under that torch, and what to do; empty where nothing is."""
+    def lacking(self, torch: str) -> Outcome | None:
+        """Say what stands in the way of building it under that torch, and what to do; None where nothing does."""
         if not within(self.torch, torch):
-            return f"{self.variant} needs torch{self.torch}, this is {torch}"
+            return Outcome("unsupported", message=f"{self.variant} needs torch{self.torch}, this is {torch}")
+        tools = self._lacking_tools()
+        return Outcome("unsupported", error=NO_TOOLS, message=tools) if tools else None
+
+    def _lacking_tools(self) -> str:
         wrong = [text for text in self.packages if not _is_installed(Requirement(text))]
         if wrong:
             return f'{self.variant} needs {" and ".join(wrong)}: pip install "vitgate[{self.extra}]"'

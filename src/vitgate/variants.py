@@ -49,6 +49,7 @@ Stage = Literal[
     "load",
     "run",
     "read_weights",
+    "compile",
 ]
 TutorialRuntime = Literal["eager", "torchscript", "lite_interpreter"]
 Runtime = Literal[TutorialRuntime, "export", "inductor", "executorch", "onnxruntime"]

@@ -23,7 +23,7 @@ from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.ratios import Bound
-from vitgate.outcome import ClaimFailed
+from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plan import Plan
 from vitgate.successors import read_successors
 from vitgate.variants import SUCCESSORS, VARIANTS
@@ -102,6 +102,14 @@ class Observations:
         """Return bytecode version and operators of a lite file."""
         return self._get("lite_info", cell.evidence_name, cell)
 
+    def program(self) -> Evidence:
+        """Return the compiled C++ program: path, version (of the libtorch that it was built against), libraries."""
+        return self._get("program", "program")
+
+    def native(self, cell: Cell) -> Evidence:
+        """Return `logits` float32 [N, classes] that the C++ program gets from the cell's file, picture by picture."""
+        return self._get("native", cell.evidence_name, cell)
+
     def warmed(self, case: str, engine: Engine) -> Evidence:
         """Return the variants that are loaded and warm for the samples of `latency`."""
         return self._get("warmed", f"{case}-{engine}", Cell(case, engine, "original"))
@@ -120,15 +128,15 @@ class Observations:
         found = self._get("diagnosis", f"{cell.evidence_name}-{other.variant}", cell, other)
         return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 
-    def lacks(self, cell: Cell, *, whole: bool = True) -> str:
-        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's.
+    def lacks(self, cell: Cell) -> Outcome | None:
+        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's; else None.
 
-        Of a claim that is not about a `whole` cell only the engine counts. MachineError as `supports`.
+        MachineError as `supports`.
         """
         if not self.supports(cell.engine):
             return lacks_engine(cell.engine)
-        needs = read_successors().get(cell.variant) if whole else None
-        return needs.lacking(self.environment().values["torch"]) if needs else ""
+        needs = read_successors().get(cell.variant)
+        return needs.lacking(self.environment().values["torch"]) if needs else None
 
     def usual_engine(self) -> Engine:
         """Return the engine under which users of this build quantize."""
@@ -148,9 +156,9 @@ class Observations:
         return engine in engines
 
 
-def lacks_engine(engine: Engine) -> str:
+def lacks_engine(engine: Engine) -> Outcome:
     """Say that this build has no such engine."""
-    return f"this PyTorch build has no engine {engine}"
+    return Outcome("unsupported", message=f"this PyTorch build has no engine {engine}")
 
 
 class Workbench(Observations):
@@ -178,6 +186,8 @@ class Workbench(Observations):
             "parameters": self._parameters,
             "readback": self._readback,
             "lite_info": self._lite_info,
+            "program": self._program,
+            "native": self._native,
             "warmed": self._warmed,
             "latency": self._latency,
             "diagnosis": self._diagnosis,
@@ -396,6 +406,23 @@ class Workbench(Observations):
         path = Path(self.artifact(cell).demand().values["path"])
         with stage("load"):
             return Evidence(asdict(lite_info(path)))
+
+    def _program(self) -> Evidence:
+        self.environment()
+        from vitgate.run import native
+
+        path = native.compiled(self._cache).path
+        version, libraries = native.about(Path(path))
+        return Evidence({"path": path, "version": version, "libraries": libraries})
+
+    def _native(self, cell: Cell) -> Evidence:
+        from vitgate.run import native
+
+        file = self.artifact(cell).demand().values["path"]
+        program = Path(self.program().demand().values["path"])
+        engine = cell.engine if cell.form.quantized else None
+        pictures = self.pictures(cell.case).arrays["x"]
+        return Evidence(arrays={"logits": native.run(program, cell.form.runtime, engine, file, pictures)})
 
     def _running(self, cell: Cell) -> dict[Cell, Runnable]:
         """Return what is timed together and loads; the claims about the others say why not."""

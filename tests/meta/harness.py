@@ -2,7 +2,8 @@
 
 A `Baseline` is a clean run whose evidence stays on disk. A `Scene` starts from a copy of that evidence, so that a fault
 costs only what it changes. Judging calls the functions of `tests/conformance` themselves and the plugin's own settling.
-Latency samples are made up: no busy neighbour may decide a test of the gate.
+Latency samples are made up: no busy neighbour may decide a test of the gate. In a scene the C++ program's logits are
+made up too, as those that Python got: libtorch is the same, and so is what ails it. `Scene.native` runs the program.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ FULL_SIZE = "deit_base"
 RATIOS = {CASE: 1.0, FULL_SIZE: 0.5}  # made-up latencies as ratios to the original's, in every window
 GIVEN = (str(fixtures_folder() / "field" / "2.12.1"),)  # stands for a folder that a user names with --field
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
-STOPPED = ("failed at", "blocked by")
+STOPPED = ("failed at", "blocked by", "unsupported")
 Rows = dict[str, ClaimRow]
 
 
@@ -240,6 +241,9 @@ class Scene:
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
         self.bench = Workbench(_plan(self.case, self.clean.engine, self.folder))
         self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
+        if self.bench.program().outcome is None:
+            shutil.rmtree(self.folder / "evidence" / "native")
+            self.patch.setitem(self.bench._makers, "native", self._as_python)
         self.accept(self.clean.table)
 
     @property
@@ -250,6 +254,17 @@ class Scene:
     def cell(self, variant: VariantName) -> Cell:
         """Return the cell of this scene at that variant."""
         return Cell(self.case, self.clean.engine, variant)
+
+    def _as_python(self, cell: Cell) -> Evidence:
+        return Evidence(arrays={"logits": self.bench.outputs(cell).demand().arrays["logits"]})
+
+    def native(self, *variants: VariantName) -> None:
+        """Let the program run those variants' files."""
+
+        def make(cell: Cell) -> Evidence:
+            return self.bench._native(cell) if cell.variant in variants else self._as_python(cell)
+
+        self.patch.setitem(self.bench._makers, "native", make)
 
     def accept(self, table: str) -> None:
         """Make this the accepted table."""
@@ -366,10 +381,10 @@ class Scene:
 
 
 def red(rows: Rows) -> set[str]:
-    """Return the names of the claims that are neither passed nor declared."""
-    return {name for name, row in rows.items() if row.status not in ("passed", "declared")}
+    """Return the names of the claims that are neither passed nor declared, nor lack the tools to check them."""
+    return {name for name, row in rows.items() if row.status not in ("passed", "declared", "unsupported")}
 
 
 def stopped(rows: Rows) -> set[str]:
-    """Return the names of the claims that a stage's failure decides."""
+    """Return the names of the claims that a stage's failure decides, or that lack the tools to check them."""
     return {name for name, row in rows.items() if row.outcome.startswith(STOPPED)}

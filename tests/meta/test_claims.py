@@ -205,6 +205,12 @@ class MadeUp(Observations):
         logits = np.random.default_rng(len(name)).normal(size=(3, 10)).astype(np.float32)
         return Evidence(arrays={"logits": logits, "again": logits[:1], "heldout_logits": logits})
 
+    def _program(self, name: str) -> Evidence:
+        return Evidence({"path": "", "version": "2.12.1", "libraries": ["libtorch_cpu.so"]})
+
+    def _native(self, name: str) -> Evidence:
+        return self._outputs(name)
+
     def _build(self, name: str) -> Evidence:
         path = self._folder / f"{name}.pt"
         path.write_bytes(b"made up")

@@ -41,7 +41,7 @@ def blocks(page: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_the_page_gives_the_logits_within_int8_noise(page: str, tmp_path: Path) -> None:
     rows = [row for row in read_successors().values() if row.page == page]
-    if lacking := [text for row in rows if (text := row.lacking(packages()["torch"]))]:
+    if lacking := [found.message for row in rows if (found := row.lacking(packages()["torch"]))]:
         pytest.skip("; ".join(lacking))
     (tmp_path / "page.py").write_text("\n".join([MODEL, *blocks(page), CHECK]), encoding="utf-8")
 

@@ -6,6 +6,7 @@ import pytest
 
 from vitgate import successors
 from vitgate.data import fixtures_folder
+from vitgate.outcome import NO_TOOLS
 from vitgate.plan import make_plan
 from vitgate.run.environment import packages
 from vitgate.successors import read_successors
@@ -54,16 +55,23 @@ def test_the_extras_bring_what_the_successors_need():
 def test_what_is_lacking_is_said_with_what_to_do(torch, versions, says, installed):
     installed(**versions)
 
-    text = read_successors()["executorch_int8"].lacking(torch)
+    lacking = read_successors()["executorch_int8"].lacking(torch)
 
-    assert says in text if says else text == ""
+    assert (lacking is None) == (says == "")
+    assert lacking is None or (lacking.kind == "unsupported" and says in lacking.message)
+
+
+def test_only_a_torch_that_is_too_old_says_something_of_torch(installed):
+    installed()
+
+    assert [read_successors()["onnx"].lacking(torch).error for torch in ("2.5.1", "2.15.0")] == ["", NO_TOOLS]
 
 
 def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
 
-    assert "needs a C++ compiler" in read_successors()["inductor"].lacking("2.15.0")
-    assert read_successors()["exported"].lacking("2.15.0") == ""
+    assert "needs a C++ compiler" in read_successors()["inductor"].lacking("2.15.0").message
+    assert read_successors()["exported"].lacking("2.15.0") is None
 
 
 @pytest.mark.parametrize(

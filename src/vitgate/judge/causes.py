@@ -13,6 +13,7 @@ from vitgate.judge.deviations import Deviation
 from vitgate.judge.paired import Judged, Side, VerdictRow
 from vitgate.judge.record import ClaimRow
 from vitgate.judge.versions import within
+from vitgate.outcome import NO_TOOLS
 
 Kind = Literal["deviation", "undeclared", "engine", "missing", "crossing", "latency", "environment error"]
 _LONGEST = 240  # characters of a message that are shown as what a cause says
@@ -67,6 +68,8 @@ class Causes:
             return "missing", "missing"
         if row.note:  # its outcome is as before, and whatever declares that declares no such step
             return "undeclared", row.claim
+        if row.new.status == "unsupported" and row.new.error == NO_TOOLS:
+            return "missing", f"no tools for {row.claim}"
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
         place = f"{row.case}-{row.engine}"
@@ -136,13 +139,13 @@ def _within(row: Deviation, torch: str) -> bool:
 def _says(key: Key, rows: list[Judged]) -> str:
     """Say what an undeclared cause is, by the first row that has words of its own."""
     kind, name = key
-    if kind == "missing":
-        return "what is not checked says nothing."
     if kind == "engine":
         return "this build lacks the engine that the earlier one had."
     if kind == "latency":
         return f"{_slowest(rows)}."
     message = next((text for text in map(_message, rows) if text), "")
+    if kind == "missing":
+        return f"what is not checked says nothing{': ' + message if message else '.'}"
     if kind in ("deviation", "environment error"):
         return message or "no reason is given."
     again = "" if any(row.word != "broken in both" for row in rows) else "it failed before too, which excuses nothing; "

@@ -32,6 +32,7 @@ class Claim(Strict):
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
     is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under
     one engine, one of the tutorial's calls, a file from the field, a session.
+    `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Claim(Strict):
     sentences: tuple[str, ...] = ()
     link: str = ""
     per: str = "cell"
+    tools: str = ""
     needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
@@ -100,6 +102,15 @@ def expected_claims(cases: Collection[str], engines: Collection[str], field: tup
         elif claim.per == "engine":
             names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
     return names
+
+
+def unchecked(claims: Iterable[str]) -> str:
+    """Say that these claims were not checked, and which tools that takes; empty where there is none."""
+    lacking: dict[str, list[str]] = {}
+    for claim in dict.fromkeys(claims):
+        if claim in read_claims() and read_claims()[claim].tools:
+            lacking.setdefault(read_claims()[claim].tools, []).append(claim)
+    return "".join(f" Not checked: {', '.join(names)}, which takes {tools}." for tools, names in lacking.items())
 
 
 def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:

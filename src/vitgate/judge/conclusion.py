@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from vitgate.engines import ENGINES
 from vitgate.judge.acceptance import Acceptance
 from vitgate.judge.causes import Cause
+from vitgate.judge.claims import unchecked
 from vitgate.judge.paired import Judged, VerdictRow
 from vitgate.judge.record import Record
 from vitgate.judge.versions import public
+from vitgate.outcome import NO_TOOLS
 
 _CAUSES = 8  # that the sentence names
 _LONGEST = 100  # characters of a name in it
@@ -98,8 +100,11 @@ class Conclusion:
 
     def _lacking(self) -> str:
         rows = [row for row in self.rows if row.word == "not comparable"]
-        names = [name for name in ENGINES if name in {row.engine for row in rows}]
-        return f" Not compared, as both builds lack the engine: {', '.join(names)}." if names else ""
+        claims = [row.claim for row in rows if row.new and row.new.error == NO_TOOLS]
+        engines = {row.engine for row in rows if not (row.new and row.new.error == NO_TOOLS)}
+        names = [name for name in ENGINES if name in engines]
+        text = f" Not compared, as both builds lack the engine: {', '.join(names)}." if names else ""
+        return f"{text}{unchecked(claims)}"
 
     def _scope(self) -> str:
         narrow = [name for name, record in (("old", self.old), ("new", self.new)) if not record.complete]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vitgate.errors import UsageError
 from vitgate.judge.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_with_seal, Record
-from vitgate.outcome import Finding
+from vitgate.outcome import Finding, NO_TOOLS
 
 _OUTCOME = re.compile(r"passed|failed|failed at \w+|blocked by \w+|environment error|unsupported")
 _TWICE = (  # numbers that a record holds twice: in a finding of the claim, and in the cell's line
@@ -96,7 +96,7 @@ def _row_problem(row: ClaimRow) -> str:
         return f"{says}, which do not go together"
     if row.status == "declared" and not row.deviation:
         return f"{says} without a deviation"
-    if row.outcome in ("passed", "unsupported") and row.error:
+    if row.error and (row.outcome == "passed" or (row.outcome == "unsupported" and row.error != NO_TOOLS)):
         return f"{says} with the error {row.error!r}"
     shown = [finding.statistic for finding in row.findings if not finding.judged and finding.tolerance]
     if shown:

@@ -62,6 +62,19 @@ def repeated(outputs: Evidence) -> Finding:
     return Finding("difference_on_repeat", float(np.max(np.abs(first - again))) if same else math.nan, "logits")
 
 
+def native(outputs: Evidence, found: Evidence) -> tuple[Finding, ...]:
+    """Return how far the C++ program's logits are from those of the same file under Python, and the labels it kept."""
+    logits, own = outputs.arrays["logits"], found.arrays["logits"]
+    if problem := _incomparable(own, logits, np.arange(len(logits))):
+        return (Finding("difference", math.nan, "logits", against="python", note=problem),)
+    kept = float(np.mean(own.argmax(axis=1) == logits.argmax(axis=1)))
+    difference = float(np.max(np.abs(own - logits)))
+    return (
+        Finding("difference", difference, "logits", against="python"),
+        Finding("same_labels", kept, "1", against="python"),
+    )
+
+
 def anchor(logits: Array, committed: Array | None) -> tuple[Finding, ...]:
     """Return whether the float model's logits are numbers, and how far they are from the committed ones.
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from vitgate.data import Strict
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.outcome import NO_TOOLS
 
 Word = Literal["same", "regressed", "fixed", "broken in both", "environment error", "not comparable", "missing"]
 WORDS: tuple[Word, ...] = (
@@ -77,9 +78,18 @@ def word(old: ClaimRow, new: ClaimRow) -> Word:
         return "environment error"
     if old.status == new.status == "unsupported":
         return "not comparable"
+    if _is_unchecked(old) or (_is_unchecked(new) and old.status == "passed"):
+        return "missing"
+    if _is_unchecked(new):
+        return "not comparable"
     if rank(old) != rank(new):
         return "regressed" if rank(new) > rank(old) else "fixed"
     return "same" if rank(new) == 0 else "broken in both"
+
+
+def _is_unchecked(row: ClaimRow) -> bool:
+    """Whether it was not checked for lack of tools, which say nothing of PyTorch; an engine that lacks does."""
+    return row.status == "unsupported" and row.error == NO_TOOLS
 
 
 def paired(old: Record, new: Record) -> list[VerdictRow]:

@@ -22,6 +22,7 @@ from vitgate.errors import MachineError, NO_ROOM, UsageError
 from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
+from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
 from vitgate.plugin import options, scheduling, settling
 from vitgate.plugin.check import Check, FieldCheck
@@ -229,8 +230,8 @@ def check(request: pytest.FixtureRequest, cell: Cell, bench: Observations) -> Ch
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, bench, read_tolerances(), machine())
     settling.attach(request.node, made)
-    if lacking := bench.lacks(cell, whole=made.claim.per == "cell"):
-        raise settling.Unsupported(lacking)
+    if lacking := bench.lacks(cell):
+        raise ClaimFailed(lacking)
     return made
 
 
@@ -241,7 +242,7 @@ def field_check(request: pytest.FixtureRequest, item: field.FieldItem, bench: Ob
     made = FieldCheck(claim, item.cell, bench, read_tolerances(), machine(), file=item)
     settling.attach(request.node, made)
     if item.row.engine is not None and not bench.supports(item.row.engine):
-        raise settling.Unsupported(lacks_engine(item.row.engine))
+        raise ClaimFailed(lacks_engine(item.row.engine))
     return made
 
 

@@ -2,7 +2,8 @@
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
 shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone,
-and is one too. Scopes start in collection order, which `ordered` sets.
+and is one too. Scopes start in collection order, which `ordered` sets: first of all the C++ program is compiled, which
+takes a worker a quarter of a minute once, and what runs that program comes late in its scope.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vitgate.cases import Cell
 from vitgate.engines import EVERY_ENGINE
 
 FLOAT = ("original", "scripted")
+_NATIVE = "conformance/test_native.py"
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
@@ -77,10 +79,12 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 
 def _rank(item: pytest.Item) -> tuple[int, str, int]:
-    scope = scope_of(item.nodeid)
-    conformance = cell_of(item) is not None and scope != item.nodeid.partition("::")[0]
-    alone = item.get_closest_marker("alone") is not None
-    return (0 if conformance else 1, _weight(scope) if conformance else "", int(alone))
+    path, scope = item.nodeid.partition("::")[0], scope_of(item.nodeid)
+    if scope == path and path.endswith(_NATIVE):
+        return (0, "", 0)
+    conformance = cell_of(item) is not None and scope != path
+    last = 2 if item.get_closest_marker("alone") is not None else int(path.endswith(_NATIVE))
+    return (0 if conformance else 1, _weight(scope) if conformance else "", last)
 
 
 def _weight(scope: str) -> str:

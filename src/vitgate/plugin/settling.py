@@ -20,10 +20,6 @@ from vitgate.run.environment import machine, packages
 _CHECK = pytest.StashKey[Check]()
 
 
-class Unsupported(Exception):
-    """The build lacks the engine, or the environment what a successor needs: the declared reasons for a skip."""
-
-
 def read_data() -> None:
     """Read every data file once, so that a mistake in one stops the run before it starts."""
     read_cases()
@@ -87,8 +83,6 @@ def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
         return Outcome("passed", findings=findings)
     if isinstance(error, ClaimFailed):
         return error.outcome
-    if isinstance(error, Unsupported):
-        return Outcome("unsupported", message=str(error))
     if isinstance(error, VitgateError):
         return Outcome("environment error", error=type(error).__name__, message=str(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:  # evidence that could not be kept judges nothing

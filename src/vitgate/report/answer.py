@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vitgate.engines import ENGINES, NO_ENGINE
+from vitgate.judge.claims import unchecked
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import ClaimRow, Record
+from vitgate.outcome import NO_TOOLS
 from vitgate.report.successors import ways_out
 from vitgate.report.verdict.safe import clean
 from vitgate.variants import SUCCESSORS, VARIANTS
@@ -70,13 +72,14 @@ def _files(record: Record, plain: Plain) -> str:
 
 
 def _lacking(record: Record) -> str:
-    """Name the engines about which nothing is said because this build lacks them."""
-    unsupported = {row.engine for row in record.claims if row.status == "unsupported"}
+    """Name the engines about which nothing is said because this build lacks them, and claims whose tools lack."""
+    rows = [row for row in record.claims if row.status == "unsupported"]
+    unsupported = {row.engine for row in rows if row.error != NO_TOOLS}
     lacking = [name for name in ENGINES if name in unsupported]
     engines = f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
-    rows = [row for row in record.claims if row.status == "unsupported" and row.engine == NO_ENGINE]
-    named = [name for name in SUCCESSORS if name in {row.variant for row in rows}]
-    return engines + (f" Successors not checked, as what they need is not there: {', '.join(named)}." if named else "")
+    named = [name for name in SUCCESSORS if name in {row.variant for row in rows if row.engine == NO_ENGINE}]
+    out = f" Successors not checked, as what they need is not there: {', '.join(named)}." if named else ""
+    return f"{engines}{unchecked(row.claim for row in rows if row.error == NO_TOOLS)}{out}"
 
 
 def _declared(record: Record, plain: Plain) -> str:

@@ -39,6 +39,7 @@ _CHILDREN_NEED = tuple(
         "inputs.preprocess",
         "run.diagnosis",
         "run.latency",
+        "run.native",
         "run.readback",
     )
 )
@@ -71,6 +72,7 @@ def serve(folder: Path) -> None:
                 listener.close()
                 os.close(life)
                 threading.Thread(target=_end_after, args=(alive,), daemon=True).start()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, commands that it runs would all end well
                 _attend(connection, Workbench(_plan(folder)))
                 os._exit(0)
             connection.close()

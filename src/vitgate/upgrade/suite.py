@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,9 +65,13 @@ def unpacked_suite(cache: Path, name: str, contents: Mapping[str, bytes]) -> Pat
 
 
 def suite_variables(suite: Path) -> dict[str, str]:
-    """Return the variables with which an environment's Python finds the copy, with the data files inside it."""
+    """Return the variables with which an environment's Python finds the copy, with the data files inside it.
+
+    The running environment's programs come last: both sides find its ninja.
+    """
     variables = {name: value for name, value in clean_variables().items() if name != "VITGATE_FIXTURES"}
-    return {**variables, "PYTHONPATH": str(suite)}
+    programs = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    return {**variables, "PYTHONPATH": str(suite), "PATH": programs}
 
 
 def conformance_folder() -> Path:

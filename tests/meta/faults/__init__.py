@@ -4,10 +4,24 @@ The modules are named after the place where a fault sits. To add one, open the m
 that takes the `Scene`, and decorate it with what must turn red; `catalogue.py` says how.
 """
 
-from . import artifacts, calls, data, field, judging, latency, lite, model, preprocessing, quantization, runtime, table
+from . import (
+    artifacts,
+    calls,
+    data,
+    field,
+    judging,
+    latency,
+    lite,
+    model,
+    native,
+    preprocessing,
+    quantization,
+    runtime,
+    table,
+)
 from .catalogue import catalogue, Fault
 
 __all__ = [
-    "artifacts", "calls", "catalogue", "data", "Fault", "field", "judging", "latency", "lite", "model", "preprocessing",
-    "quantization", "runtime", "table",
+    "artifacts", "calls", "catalogue", "data", "Fault", "field", "judging", "latency", "lite", "model", "native",
+    "preprocessing", "quantization", "runtime", "table",
 ]  # fmt: skip

@@ -90,7 +90,8 @@ BROKEN = ("size", "table", "arithmetic", "label", "repeatable", "logits_original
 
 @fault(
     label=QUANTIZED, repeatable=QUANTIZED, logits_original=QUANTIZED, accuracy=QUANTIZED, weights=QUANTIZED,
-    arithmetic=QUANTIZED, size=QUANTIZED, table=TABLE, may=("size", "logits_parent"), stage="load",
+    arithmetic=QUANTIZED, size=QUANTIZED, native=QUANTIZED, table=TABLE, may=("size", "logits_parent"),
+    stage="load",
 )  # fmt: skip
 def file_cut_short(scene: Scene) -> None:
     """The saved file lacks its second half."""

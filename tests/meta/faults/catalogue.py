@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vitgate.engines import Engine
+from vitgate.variants import VariantName
 
 from ..harness import Scene
 
-ALL = ("original", "scripted", "scripted_quantized", "optimized", "lite", "lite_frozen")
+ALL: tuple[VariantName, ...] = ("original", "scripted", "scripted_quantized", "optimized", "lite", "lite_frozen")
 FILES = ALL[1:]
 INT8 = ALL[2:]
 LITE = ("lite", "lite_frozen")

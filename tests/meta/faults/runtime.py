@@ -22,7 +22,8 @@ FROZEN = ("lite_frozen",)
 
 
 @fault(
-    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, table=TABLE,
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
+    table=TABLE,
 )  # fmt: skip
 def not_a_number(scene: Scene) -> None:
     """The lite interpreter gives NaN."""
@@ -30,7 +31,8 @@ def not_a_number(scene: Scene) -> None:
 
 
 @fault(
-    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, table=TABLE,
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
+    table=TABLE,
 )  # fmt: skip
 def infinite(scene: Scene) -> None:
     """One logit of every picture is infinite."""
@@ -198,8 +200,8 @@ def packed_under_fbgemm_run_under_qnnpack(scene: Scene) -> None:
 
 
 @fault(
-    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, table=TABLE,
-    stage="load",
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
+    table=TABLE, stage="load",
 )  # fmt: skip
 def file_no_longer_loads(scene: Scene) -> None:
     """The lite interpreter refuses the file that was just written."""
@@ -213,8 +215,8 @@ def file_no_longer_loads(scene: Scene) -> None:
 
 
 @fault(
-    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, table=TABLE,
-    stage="run",
+    label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
+    table=TABLE, stage="run",
 )  # fmt: skip
 def call_fails(scene: Scene) -> None:
     """The lite interpreter loads the file and fails in the first call."""

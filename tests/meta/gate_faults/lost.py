@@ -149,6 +149,17 @@ def taken_out_by_another_plugin(text: str) -> str:
     return text
 
 
+@lost("native", failed=True)
+def skipped_on_a_condition_inside(text: str) -> str:
+    return _with_body(text, "import shutil; shutil.which('no-such-c++') or pytest.skip('no compiler')")
+
+
+@lost("native_program")
+def made_an_inner_function(text: str) -> str:
+    head, _, test = text.partition("\n\n")
+    return f"{head}\n\ndef outer():\n" + "".join(f"    {line}\n" for line in test.splitlines())
+
+
 OTHER_PLUGIN = """
 import pytest
 

@@ -16,7 +16,7 @@ from vitgate.field import committed, FieldItem, seen
 from vitgate.judge.acceptance import Acceptance
 from vitgate.judge.pairs import Paired
 from vitgate.judge.record import ClaimRow, FindingRow, Record
-from vitgate.outcome import Outcome
+from vitgate.outcome import NO_TOOLS, Outcome
 from vitgate.workbench import Observations
 
 from ..harness import claim_tests, judge
@@ -195,6 +195,12 @@ def nothing_is_compared(upgrade: Upgrade) -> None:
 def an_engine_is_gone(upgrade: Upgrade) -> None:
     """NEW's build lacks it."""
     upgrade.change(LABEL, status="unsupported", outcome="unsupported")
+
+
+@worse(LABEL, says="what is not checked says nothing: no ninja")
+def a_tool_is_gone(upgrade: Upgrade) -> None:
+    """On NEW's side nothing can be compiled, so that a claim is not checked there that held before."""
+    upgrade.change(LABEL, status="unsupported", outcome="unsupported", error=NO_TOOLS, message="no ninja")
 
 
 @worse(LABEL, says="environment stood in the way", status=6)

@@ -8,6 +8,7 @@ from vitgate.judge.causes import Cause, Causes
 from vitgate.judge.crossing import JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency
 from vitgate.judge.deviations import Deviation
 from vitgate.judge.paired import Judged, Side, VerdictRow
+from vitgate.outcome import NO_TOOLS
 
 FAILED = {"status": "failed", "outcome": "failed"}
 NAME = "label[digits-x86-lite]"
@@ -74,6 +75,7 @@ def only(item, *builds, **options):
         (row(side("failed", "blocked by optimized")), ("undeclared", "blocked by optimized")),
         (row(side("unsupported", "unsupported")), ("engine", "no engine x86")),
         (row(side("unsupported", "unsupported"), engine=""), ("engine", "no engine")),
+        (row(side("unsupported", "unsupported", error=NO_TOOLS), "missing"), ("missing", "no tools for label")),
         (row(None, "missing"), ("missing", "missing")),
         (row(side(), "environment error"), ("environment error", "environment error")),
         (crossing("environment error"), ("environment error", "environment error")),
@@ -207,6 +209,10 @@ def test_a_cause_is_as_bad_as_its_worst_row(word, red, expected):
     ("item", "says"),
     [
         (row(None, "missing"), "what is not checked says nothing."),
+        (
+            row(side("unsupported", "unsupported", error=NO_TOOLS, message="no ninja"), "missing"),
+            "what is not checked says nothing: no ninja",
+        ),
         (row(side("unsupported", "unsupported")), "this build lacks the engine that the earlier one had."),
         (row(side(**FAILED, message="two\n  lines")), "declared nowhere: two lines"),
         (row(side(**FAILED)), "declared nowhere"),

@@ -10,7 +10,7 @@ from vitgate.engines import ENGINES
 from vitgate.errors import UsageError
 from vitgate.field import committed
 from vitgate.judge.calls import read_calls
-from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of
+from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of, unchecked
 from vitgate.variants import SUCCESSORS, VARIANTS
 
 SENTENCE = '[[sentence]]\nid = "s"\nsection = "All"\nsays = "It works."\n'
@@ -191,3 +191,13 @@ def test_a_file_of_another_case_is_not_expected():
 
     assert [name for name in expected_claims(["deit_base"], ENGINES, folders) if name.startswith("artifacts[")] == []
     assert [name for name in expected_claims(["digits"], ENGINES, folders) if name.startswith("artifacts[")] != []
+
+
+def test_claims_that_were_not_checked_are_grouped_by_the_tools_that_they_take(monkeypatch):
+    claims = [Claim(id=name, says="s", tools=tools) for name, tools in (("a", "x"), ("b", "y"), ("c", "x"))]
+    monkeypatch.setattr("vitgate.judge.claims.read_claims", lambda: {claim.id: claim for claim in claims})
+
+    assert unchecked(["a", "b", "c", "a", "of another vitgate"]) == (
+        " Not checked: a, c, which takes x. Not checked: b, which takes y."
+    )
+    assert unchecked([]) == ""

@@ -7,8 +7,10 @@ import pytest
 
 from vitgate.judge.acceptance import Acceptance
 from vitgate.judge.causes import Cause
+from vitgate.judge.claims import read_claims
 from vitgate.judge.conclusion import Conclusion
 from vitgate.judge.paired import Side, VerdictRow
+from vitgate.outcome import NO_TOOLS
 
 NOT_WHOLE = "of a whole run: this is about the claims that were checked."
 
@@ -185,6 +187,18 @@ def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded):
     answer = concluded(row(engine="fbgemm"), *lacking).answer()
 
     assert answer.endswith("as before. Not compared, as both builds lack the engine: x86, qnnpack.")
+
+
+def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded):
+    side = Side(status="unsupported", outcome="unsupported", error=NO_TOOLS)
+    rows = [row("not comparable", engine="x86", new=side).model_copy(update={"claim": "native"})] * 2
+
+    answer = concluded(row(engine="x86"), *rows, row("not comparable", engine="qnnpack")).answer()
+
+    assert answer.endswith(
+        "as before. Not compared, as both builds lack the engine: qnnpack. "
+        f"Not checked: native, which takes {read_claims()['native'].tools}."
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.judge.consistency import check_consistent, read_consistent
 from vitgate.judge.record import CellRow, FindingRow
+from vitgate.outcome import NO_TOOLS
 
 RELEASES = sorted((fixtures_folder() / "records").glob("*.json"))
 
@@ -150,6 +151,7 @@ def number(value=1.0, **fields):
         ({**GONE, "outcome": "environment error"}, "which do not go together"),
         ({**GONE, "deviation": ""}, "status 'declared' and outcome 'failed at run' without a deviation"),
         ({"error": "OSError"}, "status 'passed' and outcome 'passed' with the error 'OSError'"),
+        ({"error": NO_TOOLS}, "status 'passed' and outcome 'passed' with the error 'ToolsMissing'"),
         ({"status": "unsupported", "outcome": "unsupported", "error": "E"}, "with the error 'E'"),
         ({"findings": (number(judged=False),)}, "bounds for size, which is not judged"),
         ({"findings": (number(3.0),)}, "status 'passed' and outcome 'passed', but size is out of its bounds"),
@@ -187,6 +189,7 @@ def test_a_row_that_contradicts_itself_is_refused(record, claim_row, fields, pro
         {"status": "failed", "outcome": "passed", "deviation": "d"},  # it holds where it should not
         {"status": "failed", "outcome": "failed at run"},
         {"status": "unsupported", "outcome": "unsupported"},
+        {"status": "unsupported", "outcome": "unsupported", "error": NO_TOOLS},
         {"status": "environment error", "outcome": "environment error", "error": "OSError"},
         {"findings": (number(), number(9.0, judged=False, tolerance="", upper=None))},
         {"findings": (number(2.0),)},

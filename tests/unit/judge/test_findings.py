@@ -148,6 +148,29 @@ def test_a_repetition_that_cannot_be_compared_is_no_number(again):
     assert math.isnan(findings.repeated(outputs(LOGITS, again=again)).value)
 
 
+def test_the_program_gives_the_same_logits_and_labels():
+    found = by_name(findings.native(outputs(LOGITS), outputs(LOGITS)))
+
+    assert (found["difference"].value, found["same_labels"].value) == (0.0, 1.0)
+    assert {(finding.against, finding.judged) for finding in found.values()} == {("python", True)}
+
+
+def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost():
+    other = LOGITS + np.float32([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]])
+
+    found = by_name(findings.native(outputs(LOGITS), outputs(other)))
+
+    assert (found["difference"].value, found["same_labels"].value) == (0.75, 0.5)
+
+
+@pytest.mark.parametrize("other", [LOGITS[:1], LOGITS[:, :2], LOGITS[:0], LOGITS * np.nan], ids=len)
+def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other):
+    (found,) = findings.native(outputs(LOGITS), outputs(other))
+
+    assert math.isnan(found.value) and found.note
+    assert math.isnan(findings.native(outputs(other), outputs(LOGITS))[0].value)
+
+
 def test_sizes_against_the_scripted_file_and_the_parent():
     own, scripted, parent = (
         Evidence({"path": path, "bytes": size}) for path, size in (("c", 90), ("a", 360), ("b", 100))

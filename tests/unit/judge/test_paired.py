@@ -3,11 +3,13 @@
 import pytest
 
 from vitgate.judge.paired import paired, rank, Side, VerdictRow, word
+from vitgate.outcome import NO_TOOLS
 
 PASSED = {"status": "passed", "outcome": "passed"}
 DECLARED = {"status": "declared", "outcome": "failed", "deviation": "d"}
 FAILED = {"status": "failed", "outcome": "failed", "error": "E", "message": "m"}
 LACKING = {"status": "unsupported", "outcome": "unsupported"}
+NO_COMPILER = {**LACKING, "error": NO_TOOLS}
 GONE = {"status": "declared", "outcome": "failed at run", "deviation": "d"}
 BLOCKED = {"status": "failed", "outcome": "blocked by lite"}
 OFFLINE = {"status": "environment error", "outcome": "environment error"}
@@ -30,6 +32,12 @@ def test_states_have_an_order(claim_row, state, expected):
         (GONE, LACKING, "broken in both"),
         (LACKING, PASSED, "fixed"),
         (PASSED, LACKING, "regressed"),
+        (NO_COMPILER, NO_COMPILER, "not comparable"),
+        (NO_COMPILER, PASSED, "missing"),
+        (NO_COMPILER, FAILED, "missing"),
+        (PASSED, NO_COMPILER, "missing"),
+        (GONE, NO_COMPILER, "not comparable"),
+        (OFFLINE, NO_COMPILER, "environment error"),
         (OFFLINE, LACKING, "environment error"),
         (LACKING, OFFLINE, "environment error"),
     ],
@@ -67,6 +75,11 @@ def test_a_row_holds_both_sides_and_the_place(record, claim_row):
         (FAILED, FAILED, "broken in both", True),
         (BLOCKED, FAILED, "fixed", True),
         (LACKING, LACKING, "not comparable", False),
+        (NO_COMPILER, NO_COMPILER, "not comparable", False),
+        (NO_COMPILER, PASSED, "missing", False),
+        (NO_COMPILER, FAILED, "missing", True),
+        (PASSED, NO_COMPILER, "missing", True),
+        (GONE, NO_COMPILER, "not comparable", False),
         (PASSED, None, "missing", True),
         (OFFLINE, None, "environment error", True),
         (None, PASSED, "missing", False),

@@ -107,6 +107,17 @@ def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
     assert {item.nodeid for item in order} == {item.nodeid for item in items}
 
 
+def test_the_program_is_compiled_first_and_run_late_in_each_scope():
+    cell = Cell("digits", "x86", "lite")
+    tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
+    program = Item("tests/conformance/test_native.py::test_native_program")
+
+    order = ordered([Item("tests/conformance/test_api.py::test_call[load]"), *tests, program])
+
+    names = [item.nodeid.partition("::")[2].partition("[")[0] for item in order]
+    assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_call"]
+
+
 def test_all_other_tests_come_after_in_their_own_order():
     others = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
     odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=Cell("digits", "x86", "lite"))

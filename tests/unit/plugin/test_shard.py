@@ -261,7 +261,7 @@ def test_a_lost_test_is_missing_from_its_own_part_alone(planned, tmp_path):
         plan = planned(cases=["digits"], shard=f"{number}/9")
         record = assemble(plan, Store(tmp_path / "evidence"), [], narrowed=False)
         own = {name for name in expected_claims(plan) if plan.in_shard(name)}
-        others = {"calls", "warnings", "preprocessing"} if plan.has_group(OTHERS) else set()
+        others = {"calls", "native_program", "warnings", "preprocessing"} if plan.has_group(OTHERS) else set()
 
         assert set(record.missing) == own | others
         assert (record.shard, record.complete) == (f"{number}/9", False)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
+from vitgate.outcome import NO_TOOLS
 from vitgate.report.answer import answer
 
 GONE = "xnnpack-gone"
@@ -97,3 +99,16 @@ def test_engines_that_the_build_lacks_are_named(record, claim_row):
     rows = (claim_row(), claim_row(engine="x86", status="unsupported", outcome="unsupported"))
 
     assert answer(record(claims=rows)).endswith("every claim holds. Not checked, as this build lacks the engine: x86.")
+
+
+def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(record, claim_row):
+    lacking = {"status": "unsupported", "outcome": "unsupported"}
+    rows = [claim_row(name, error=NO_TOOLS, **lacking) for name in ("native_program", "native")]
+    tools = read_claims()["native"].tools
+
+    text = answer(record(claims=(claim_row(), *rows, claim_row("native", engine="x86", **lacking))))
+
+    assert text.endswith(
+        "every claim holds. Not checked, as this build lacks the engine: x86. "
+        f"Not checked: native_program, native, which takes {tools}."
+    )

@@ -137,10 +137,13 @@ def _of_today(record: Record) -> tuple[ClaimRow, ...]:
         row = ClaimRow(claim="field", status="passed", outcome="passed", test="test_field.py::test_field", **place)
         rows.setdefault(row.name, row)
     builds = {row.subject: row for row in record.claims if row.claim in ("build", "label")}
+    of_session = next(row for row in record.claims if row.claim == "preprocessing")
     for claim in {*read_claims()} - {row.claim for row in record.claims} - {"artifacts", "field"}:
         for name in rows_of(read_claims()[claim]):
-            if like := builds.get(name.partition("[")[2].rstrip("]")):  # a row of the cases that the record is about
-                rows.setdefault(name, like.model_copy(update={"claim": claim, "findings": ()}))
+            subject = name.partition("[")[2].rstrip("]")
+            like = of_session if read_claims()[claim].per == "session" else builds.get(subject)
+            if like:  # it is about the session, or a case that the record is about
+                rows.setdefault(name, like.model_copy(update={"claim": claim, "subject": subject, "findings": ()}))
     return tuple(rows.values())
 
 

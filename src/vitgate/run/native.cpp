@@ -1,0 +1,148 @@
+// Runs a TorchScript file, or one for the lite interpreter, without Python, and writes its logits.
+//
+//   native RUNTIME ENGINE FILE PICTURES LOGITS N C H W
+//   native
+//
+// RUNTIME is `torchscript` or `lite_interpreter`; ENGINE the quantized engine, or `none` for a float file. PICTURES
+// holds N*C*H*W float32 numbers in the machine's byte order; each picture is run alone. LOGITS will hold one row of
+// float32 numbers for each. On standard output stands each stage as it begins; then `failed` and what libtorch says
+// (exit status 1), or the shape of the logits. Without arguments the program says which libtorch it was built against
+// and which libraries it runs with, by name and one a line.
+
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#else
+#include <link.h>
+#endif
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/jit/mobile/import.h>
+#include <torch/csrc/jit/serialization/import.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Model = std::function<at::Tensor(const at::Tensor&)>;
+
+void say(const std::string& line) {
+  std::cout << line << std::endl;  // flushed: what is said last tells where a crash came
+}
+
+void set_engine(const std::string& name) {
+  at::set_num_threads(1);
+  if (name == "none") {
+    return;
+  }
+  for (const auto engine : at::globalContext().supportedQEngines()) {
+    auto own = c10::toString(engine);
+    std::transform(own.begin(), own.end(), own.begin(), [](unsigned char letter) { return std::tolower(letter); });
+    if (own == name) {
+      at::globalContext().setQEngine(engine);
+      return;
+    }
+  }
+  throw std::runtime_error("libtorch has no quantized engine " + name);
+}
+
+Model load(const std::string& runtime, const std::string& file) {
+  if (runtime == "lite_interpreter") {
+    auto module = torch::jit::_load_for_mobile(file);
+    return [module](const at::Tensor& x) mutable { return module.forward({x}).toTensor(); };
+  }
+  if (runtime == "torchscript") {
+    auto module = torch::jit::load(file);
+    return [module](const at::Tensor& x) mutable { return module.forward({x}).toTensor(); };
+  }
+  throw std::runtime_error("there is no runtime " + runtime);
+}
+
+at::Tensor read(const std::string& path, const std::vector<int64_t>& shape) {
+  auto pictures = at::empty(shape, at::kFloat);
+  std::ifstream in(path, std::ios::binary);
+  in.read(static_cast<char*>(pictures.data_ptr()), static_cast<std::streamsize>(pictures.nbytes()));
+  if (!in || in.peek() != std::ifstream::traits_type::eof()) {
+    throw std::runtime_error(path + " does not hold float32 numbers of that shape");
+  }
+  return pictures;
+}
+
+void write(const std::string& path, const at::Tensor& logits) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(static_cast<const char*>(logits.data_ptr()), static_cast<std::streamsize>(logits.nbytes()));
+  if (!out.flush()) {
+    throw std::runtime_error("cannot write " + path);
+  }
+}
+
+void run(const std::vector<std::string>& words) {
+  std::vector<int64_t> shape;
+  for (size_t i = 5; i < words.size(); ++i) {
+    shape.push_back(std::stoll(words[i]));
+  }
+  say("set_engine");
+  set_engine(words[1]);
+  say("load");
+  auto model = load(words[0], words[2]);
+  say("run");
+  const at::NoGradGuard no_gradients;
+  std::vector<at::Tensor> rows;
+  for (const auto& picture : read(words[3], shape).split(1)) {
+    rows.push_back(model(picture));
+  }
+  const auto logits = at::cat(rows).to(at::kFloat).contiguous();
+  write(words[4], logits);
+  say(std::to_string(logits.size(0)) + " " + std::to_string(logits.size(1)));
+}
+
+void say_library(const std::string& path) {
+  if (!path.empty()) {  // as the program itself has it
+    say(path.substr(path.rfind('/') + 1));
+  }
+}
+
+void say_libraries() {
+#ifdef __APPLE__
+  for (uint32_t i = 0; i < _dyld_image_count(); ++i) {
+    say_library(_dyld_get_image_name(i));
+  }
+#else
+  const auto each = [](dl_phdr_info* library, size_t, void*) {
+    say_library(library->dlpi_name);
+    return 0;
+  };
+  dl_iterate_phdr(each, nullptr);
+#endif
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count == 1) {
+    say(TORCH_VERSION);
+    say_libraries();
+    return 0;
+  }
+  if (count != 10) {
+    std::cerr << "usage: native [RUNTIME ENGINE FILE PICTURES LOGITS N C H W]" << std::endl;
+    return 2;
+  }
+  try {
+    run({words + 1, words + count});
+  } catch (const std::exception& error) {
+    say(std::string("failed ") + error.what());
+    return 1;
+  }
+  return 0;
+}
