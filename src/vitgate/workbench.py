@@ -129,7 +129,7 @@ class Observations:
         return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 
     def lacks(self, cell: Cell) -> Outcome | None:
-        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's; else None.
+        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's.
 
         MachineError as `supports`.
         """
