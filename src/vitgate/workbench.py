@@ -22,6 +22,7 @@ from vitgate.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
+from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plan import Plan
@@ -421,7 +422,7 @@ class Workbench(Observations):
         file = self.artifact(cell).demand().values["path"]
         program = Path(self.program().demand().values["path"])
         engine = cell.engine if cell.form.quantized else None
-        pictures = self.pictures(cell.case).arrays["x"]
+        pictures = self.pictures(cell.case).arrays["x"][:NATIVE_PICTURES]
         return Evidence(arrays={"logits": native.run(program, cell.form.runtime, engine, file, pictures)})
 
     def _running(self, cell: Cell) -> dict[Cell, Runnable]:

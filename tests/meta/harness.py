@@ -27,6 +27,7 @@ from vitgate.engines import Engine
 from vitgate.evidence import Evidence
 from vitgate.field import committed, FieldItem, given
 from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.record import ClaimRow
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
@@ -256,7 +257,7 @@ class Scene:
         return Cell(self.case, self.clean.engine, variant)
 
     def _as_python(self, cell: Cell) -> Evidence:
-        return Evidence(arrays={"logits": self.bench.outputs(cell).demand().arrays["logits"]})
+        return Evidence(arrays={"logits": self.bench.outputs(cell).demand().arrays["logits"][:NATIVE_PICTURES]})
 
     def native(self, *variants: VariantName) -> None:
         """Let the program run those variants' files."""

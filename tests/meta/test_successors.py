@@ -15,8 +15,9 @@ from vitgate.cases import Cell
 from vitgate.engines import NO_ENGINE
 from vitgate.evidence import Evidence
 from vitgate.judge.record import ClaimRow
+from vitgate.outcome import ClaimFailed
 from vitgate.plan import make_plan
-from vitgate.variants import VariantName
+from vitgate.variants import SUCCESSORS, VariantName
 from vitgate.workbench import Workbench
 
 from .harness import claim_tests, judge, samples
@@ -72,6 +73,29 @@ def test_an_int8_file_that_was_not_quantized_is_found_by_its_size_and_its_exactn
     monkeypatch.setattr(successors, "quantize_torchao", copy.deepcopy)
 
     assert red(judged("exported_int8")) == {"logits_original", "accuracy", "size"}
+
+
+STAGES = [(name, stage) for name, form in SUCCESSORS.items() for stage in form.stages]
+
+
+@pytest.mark.parametrize(("variant", "stage"), STAGES, ids=str)
+def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_path: Path, monkeypatch: Patch) -> None:
+    def gone(*_: Any) -> Any:
+        raise RuntimeError(f"{stage} is gone")
+
+    for name in {stage for _, stage in STAGES}:
+        monkeypatch.setattr(successors, name, gone if name == stage else lambda *_: None)
+    monkeypatch.setattr(graph, "_SAVERS", {name: getattr(successors, name, None) for name in graph._SAVERS})
+    plan = make_plan(
+        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
+    )
+    builder = Workbench(plan)._builder
+    monkeypatch.setattr(builder, "_parent_module", lambda parent: Path("parent.onnx"))
+
+    with pytest.raises(ClaimFailed) as failed:
+        builder._write(Cell("digits", NO_ENGINE, variant), tmp_path / "file")
+
+    assert (str(failed.value.outcome), failed.value.outcome.message) == (f"failed at {stage}", f"{stage} is gone")
 
 
 def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:

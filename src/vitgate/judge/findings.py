@@ -17,6 +17,9 @@ from vitgate.judge.ratios import fastest_quartile, ratio
 from vitgate.outcome import Finding
 from vitgate.variants import SUCCESSORS
 
+NATIVE_PICTURES = 3
+"""How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
+
 TUTORIAL_INT8 = "scripted_quantized"
 """What a successor's costs are shown against: the tutorial's int8 file under the build's usual engine."""
 
@@ -64,7 +67,7 @@ def repeated(outputs: Evidence) -> Finding:
 
 def native(outputs: Evidence, found: Evidence) -> tuple[Finding, ...]:
     """Return how far the C++ program's logits are from those of the same file under Python, and the labels it kept."""
-    logits, own = outputs.arrays["logits"], found.arrays["logits"]
+    logits, own = outputs.arrays["logits"][:NATIVE_PICTURES], found.arrays["logits"]
     if problem := _incomparable(own, logits, np.arange(len(logits))):
         return (Finding("difference", math.nan, "logits", against="python", note=problem),)
     kept = float(np.mean(own.argmax(axis=1) == logits.argmax(axis=1)))
