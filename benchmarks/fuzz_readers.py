@@ -29,6 +29,7 @@ from vitgate.errors import UsageError
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldFile, FieldManifest, located, read_field, seen
 from vitgate.inputs import pictures, preprocess, standin
+from vitgate.inputs.folder import check_classes, contents, read_folder
 from vitgate.inputs.images import load_picture
 from vitgate.inputs.weights import check_state, read_state
 from vitgate.judge import calls, claims, deviations, operators, tolerances, warnings
@@ -415,6 +416,25 @@ def picture(folder: Path) -> Reader:
     return Reader(folder / "picture.png", files, case, load_picture)
 
 
+def labelled_folder(folder: Path) -> Reader:
+    """A folder of a user's pictures, listed, read and hashed; the bytes are a picture's."""
+    from PIL import Image
+
+    target = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(target, "PNG")
+    sound = target.getvalue()
+    (folder / "7").mkdir()
+    (folder / "8").mkdir()
+    (folder / "8" / "a.png").write_bytes(sound)
+
+    def read(path: Path) -> None:
+        found = read_folder(path.parents[1])
+        check_classes(found, 10, "fuzz")
+        contents(found, lambda done: None, decode=True)
+
+    return Reader(folder / "7" / "b.jpg", [sound], lambda rng: spoil.in_bytes(rng, sound), read)
+
+
 def golden(folder: Path) -> Reader:
     """Arrays that were committed: labelled pictures."""
     target = io.BytesIO()
@@ -576,6 +596,7 @@ READERS: dict[str, tuple[str, Make]] = {
     "safetensors": ("checkpoint, safetensors", safetensors),
     "head": ("head of the stand-in", head),
     "picture": ("picture", picture),
+    "labelled_folder": ("folder of a user's pictures", labelled_folder),
     "golden": ("labelled pictures, `.npz`", golden),
     "lite": ("head of a lite file", lite),
     "requirements": ("requirements file", requirements),

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator, PrivateAttr
 from vitgate.data import fixtures_folder, InnerPath, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
-from vitgate.variants import FORMS, Variant, VariantName
+from vitgate.variants import FORMS, SUCCESSORS, Variant, VariantName, VARIANTS
 
 ALL = "all"
 """What stands for every case on the command line."""
@@ -66,6 +66,11 @@ class Case(Strict):
     operators: tuple[str, ...] = ()
 
     @property
+    def reads_files(self) -> str | None:
+        """How a picture's file becomes the model's input; None where its pictures come otherwise."""
+        return None if self.preprocessing == "digits" else self.preprocessing
+
+    @property
     def folder(self) -> Path:
         """The folder in which the files lie that the case names."""
         return fixtures_folder()
@@ -110,6 +115,11 @@ class OwnCase(Case):
         ):
             raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
         return self
+
+    @property
+    def reads_files(self) -> str:
+        """By the user's own function, or the tutorial's way."""
+        return self.transform or "tutorial"
 
     @property
     def folder(self) -> Path:
@@ -171,6 +181,11 @@ class Cell:
     def parent(self) -> Cell | None:
         """The cell that this one is built from."""
         return None if self.form.parent is None else self.at(self.form.parent)
+
+    def group(self) -> list[Cell]:
+        """Return the cells that one process runs together: those of the case and engine which are quantized alike."""
+        cells = [self.at(variant) for variant in (SUCCESSORS if self.variant in SUCCESSORS else VARIANTS)]
+        return [cell for cell in cells if cell.form.quantized == self.form.quantized]
 
     def lineage(self) -> Iterator[Cell]:
         """Yield the ancestors, the original first, and the cell itself last."""

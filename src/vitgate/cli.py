@@ -248,6 +248,8 @@ def request_from(values: dict[str, Any]) -> Request:
         session=Path(),
         artifact_cache=None,
         claims=values.get("claims", ()),
+        images=values.get("images"),
+        images_accuracy=values.get("images_accuracy"),
     )
     return Request(cases=cases_named(cases), engines=engines, weights=weights, assets=assets)
 
@@ -264,6 +266,8 @@ def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:
 @click.option("--new-python", metavar="PATH", help="Interpreter, or environment, of the new side, instead of NEW.")
 @suite_options
 @click.option("--field", multiple=True, metavar="DIR", help="A folder of your own artifacts: both sides run them.")
+@click.option("--images", metavar="DIR", help="Labelled pictures of yours, DIR/<class>/<picture>, for both sides.")
+@click.option("--images-accuracy", type=float, metavar="SHARE", help="The least accuracy over them.")
 @click.option("--latency/--no-latency", default=True, help="Compare latencies in pairs of processes.  [default: yes]")
 @click.option("--keep", metavar="DIR", help="Keep the sides' records and logs in this folder.")
 @report_options
@@ -290,6 +294,8 @@ def upgrade(versions: tuple[str, ...], **values: Any) -> int:
         python=values["python"],
         latency=values["latency"],
         keep=Path(values["keep"]) if values["keep"] else None,
+        images=Path(values["images"]).absolute() if values["images"] else None,
+        images_accuracy=values["images_accuracy"],
     )
     verdict = gate(order, accepted, lambda line: click.echo(line, err=True))
     emit(verdict, reports)

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vitgate.cases import cases_named, Cell, default_cases, OwnCase, read_cases
+from vitgate.cases import Case, case_named, cases_named, Cell, default_cases, OwnCase, read_cases
 from vitgate.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.errors import UsageError
-from vitgate.judge.claims import claims_named, read_claims
+from vitgate.judge.claims import claims_named, IMAGES, read_claims
 from vitgate.shards import group_of, parse_shard, Shard
 
 WEIGHTS_WORDS = ("auto", "pretrained", "standin")
@@ -23,7 +23,8 @@ class Plan:
 
     `session` is the folder that all workers share; `artifacts` the cache of built files, inside it unless kept.
     `field` names folders of files that were made elsewhere. `claims` are ids and rows' names to which the run is
-    narrowed; `shard` is the part of the run that this one checks, `2/5`.
+    narrowed; `shard` is the part of the run that this one checks, `2/5`. `images` is a folder of labelled pictures, and
+    `images_accuracy` what the user says of the accuracy over them.
     """
 
     cases: tuple[str, ...]
@@ -36,6 +37,8 @@ class Plan:
     field: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     shard: str = ""
+    images: str = ""
+    images_accuracy: float | None = None
 
     def selects(self, cell: Cell) -> bool:
         """Whether the cell is part of this run."""
@@ -67,6 +70,10 @@ class Plan:
         about_cells = not self.claims or any(_is_about_cells(name) for name in self.claims)
         engines = {case: [self.has_group(f"{case}-{engine}") for engine in self.engines] for case in self.cases}
         return tuple(case for case, found in engines.items() if about_cells and any(found))
+
+    def cases_of_files(self) -> list[Case]:
+        """Return the cases that take pictures of files, so that they go through the folder of `images`."""
+        return [case for case in map(case_named, self.cases) if case.reads_files is not None]
 
     def request_for(self, case: str) -> str:
         """Return the weights asked for this case.
@@ -102,6 +109,8 @@ def make_plan(
     claims: Sequence[str] = (),
     shard: str | None = None,
     successors: bool = False,
+    images: str | None = None,
+    images_accuracy: float | None = None,
 ) -> Plan:
     """Check the options; UsageError for the first that cannot be.
 
@@ -119,7 +128,7 @@ def make_plan(
     _check_left(names, cases, engines)
     alone = _alone(names)
     artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
-    return Plan(
+    plan = Plan(
         cases=cases_named(cases or alone[0]) or default_cases(),
         engines=_engines(engines or alone[1], successors=successors),
         explicit_engines=bool(engines),
@@ -130,7 +139,30 @@ def make_plan(
         field=folders,
         claims=names,
         shard=str(parse_shard(shard)) if shard is not None else "",
+        images=str(Path(images).absolute()) if images else "",
+        images_accuracy=images_accuracy,
     )
+    _check_images(plan)
+    return plan
+
+
+def _check_images(plan: Plan) -> None:
+    """UsageError for a folder that no case can go through, or that is none, and for what is nothing without one."""
+    asked = [name for name in plan.claims if name.partition("[")[0] == IMAGES]
+    if not plan.images and asked:
+        do = "name their folder with --images DIR"
+        raise UsageError(f"{asked[0]} is about pictures of yours", where="--claim", do=do)
+    if not plan.images and plan.images_accuracy is not None:
+        raise UsageError("--images-accuracy without --images", do="name the folder of pictures with --images DIR")
+    if plan.images_accuracy is not None and not 0.0 <= plan.images_accuracy <= 1.0:
+        raise UsageError(f"an accuracy of {plan.images_accuracy:g}", where="--images-accuracy", do="give 0 to 1")
+    if plan.images:
+        if not plan.cases_of_files():
+            what = f"no case of this run takes pictures of files: {', '.join(plan.cases)}"
+            raise UsageError(what, where="--images", do="name one that does with --case, or leave --images out")
+        from vitgate.inputs.folder import read_folder  # and with it what downloads, which few runs need
+
+        read_folder(Path(plan.images))
 
 
 def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vitgate.errors import MachineError
+from vitgate.evidence import replacing
 
+_COUNTS = "counts"
+_NOTE_SECONDS = 0.5  # between two notes of one observation
 _PREFIX = "vitgate-session-"
 SOCKET = "server.sock"
 
@@ -67,3 +74,33 @@ def apply_settings() -> None:
     """Set what is not set already; the user's own choice wins."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def counting(folder: Path, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Give a function that notes in the session's folder how much of a long observation is done, for `counts`."""
+    path, last = folder / _COUNTS / name, 0.0
+    path.parent.mkdir(exist_ok=True)
+
+    def note(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _NOTE_SECONDS:
+            last = time.monotonic()
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps([done, total]), encoding="utf-8")
+
+    try:
+        note(0)
+        yield note
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def counts(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return of each observation under way that counts how much is done, and of how much."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in sorted((folder / _COUNTS).glob("[!.]*")):
+        with suppress(FileNotFoundError):  # it has just ended
+            done, total = json.loads(path.read_text(encoding="utf-8"))
+            found[path.name] = (int(done), int(total))
+    return found

@@ -7,7 +7,7 @@ engine, so that the test workers themselves stay light and outlive a crash of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -17,20 +17,23 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from vitgate.build.cache import ArtifactCache, digest, key_of
-from vitgate.cases import Cell, read_cases
+from vitgate.cases import Cell, OwnCase, read_cases
 from vitgate.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.findings import NATIVE_PICTURES
+from vitgate.judge.images import of_variant
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plan import Plan
+from vitgate.session import counting
 from vitgate.successors import read_successors
 from vitgate.variants import SUCCESSORS, VARIANTS
 
 if TYPE_CHECKING:
     from vitgate.build.graph import Builder
+    from vitgate.inputs.folder import LabelledFolder
     from vitgate.judge.compare import Array
     from vitgate.run.readback import Seen
     from vitgate.run.runtimes import Runnable
@@ -124,6 +127,21 @@ class Observations:
         """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs."""
         return self._get("field", f"{claim}-{item.row.id}", item.folder, item.row.id)
 
+    def labelled(self) -> Evidence:
+        """Return what is in the folder of `--images`: `labels` int64 [N], names, classes, digest of the contents."""
+        return self._get("labelled", "images")
+
+    def images(self, cell: Cell) -> Evidence:
+        """Return what the variant says of each picture of the user's folder, as `vitgate.judge.images` reads it.
+
+        A runtime that crashes does so with the case's own pictures, for its variant alone; the others then go through
+        the folder together.
+        """
+        group = [each for each in cell.group() if self.outputs(each).outcome is None]
+        if cell not in group:
+            return self.outputs(cell)
+        return of_variant(self._get("images", cell.group()[0].evidence_name, cell), cell.variant)
+
     def diagnosis(self, cell: Cell, other: Cell) -> str:
         """Return in words where in the network the two cells part ways."""
         found = self._get("diagnosis", f"{cell.evidence_name}-{other.variant}", cell, other)
@@ -193,6 +211,8 @@ class Workbench(Observations):
             "latency": self._latency,
             "diagnosis": self._diagnosis,
             "field": self._field,
+            "labelled": self._labelled,
+            "images": self._images,
         }
 
     def observe(self, kind: str, name: str, *arguments: Any) -> Evidence:
@@ -485,6 +505,34 @@ class Workbench(Observations):
             pictures = [torch.from_numpy(picture[None]) for picture in seen(item).x]
             logits = np.concatenate([run(picture).numpy() for picture in pictures])
             return Evidence(arrays={"logits": logits, "again": run(pictures[0]).numpy()})
+
+    def _labelled(self) -> Evidence:
+        from vitgate.inputs.folder import contents, read_folder
+
+        found = read_folder(Path(self.plan.images))
+        decode = any(not isinstance(case, OwnCase) or case.transform is None for case in self.plan.cases_of_files())
+        with counting(Path(self.plan.session), "reading", len(found.names)) as each:
+            return found.to_evidence(contents(found, each, decode=decode))
+
+    def _images(self, cell: Cell) -> Evidence:
+        from vitgate.build.stages import engine_set
+        from vitgate.inputs.folder import check_classes, folder_from
+        from vitgate.run.predictions import predicted
+
+        found = folder_from(self.labelled())
+        group = [each for each in cell.group() if self.outputs(each).outcome is None]
+        check_classes(found, self.outputs(group[0]).arrays["logits"].shape[1], cell.case)
+        name = f"{cell.case} {cell.engine if cell.form.quantized else 'float'}"
+        with engine_set(cell.engine), counting(Path(self.plan.session), name, len(found.names)) as each:
+            runs = {str(own.variant): self.runnable(own) for own in group}
+            return predicted(runs, self._files(cell.case, found), found.labels, each)
+
+    def _files(self, case: str, found: LabelledFolder) -> Iterator[Array]:
+        """Yield the pictures of the user's folder one by one, float32 [C, H, W]: it may be larger than memory."""
+        from vitgate.inputs.pictures import picture_of
+
+        for name in found.names:
+            yield picture_of(read_cases()[case], found.folder / name)
 
     def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
         from vitgate.run.diagnosis import diagnose

@@ -26,7 +26,8 @@ from vitgate.data import fixtures_folder
 from vitgate.engines import Engine
 from vitgate.evidence import Evidence
 from vitgate.field import committed, FieldItem, given
-from vitgate.judge.claims import Claim, read_claims
+from vitgate.inputs.folder import LabelledFolder
+from vitgate.judge.claims import Claim, IMAGES, read_claims
 from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.record import ClaimRow
 from vitgate.judge.table import parse, render
@@ -35,7 +36,7 @@ from vitgate.plan import make_plan, Plan
 from vitgate.plugin import settling, tables
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.run.environment import machine
-from vitgate.variants import VariantName, VARIANTS
+from vitgate.variants import VariantName, VARIANTS, variants_of
 from vitgate.workbench import Observations, Workbench
 
 CASE = "digits"  # the smallest case
@@ -61,7 +62,9 @@ class ClaimTest:
 
     def at(self, engine: Engine, case: str = CASE) -> Iterator[tuple[str, Cell | None]]:
         """Yield the subjects for one case and engine, with their cells."""
-        if self.claim.per == "cell":
+        if self.claim.id == IMAGES:
+            yield from ((str(cell), cell) for cell in (Cell(case, engine, variant) for variant in variants_of(engine)))
+        elif self.claim.per == "cell":
             yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
         elif self.claim.per == "engine":
             if (case, engine) in self.claim.groups():
@@ -99,6 +102,24 @@ def _tests_of(path: Path) -> Iterator[ClaimTest]:
         if "claim" in marks:
             values = tuple(marks["parametrize"].args[1]) if "parametrize" in marks else ()
             yield ClaimTest(function, read_claims()[marks["claim"].args[0]], path.name, values)
+
+
+class HarnessBench(Workbench):
+    """The real workbench; for the folder of a user's pictures stand the case's own, in memory."""
+
+    def _own(self) -> tuple[Any, Any]:
+        pictures = self.pictures(self.plan.cases[0]).arrays
+        names = ("heldout_x", "heldout_labels") if "heldout_x" in pictures else ("x", "labels")
+        return pictures[names[0]], pictures[names[1]]
+
+    def _labelled(self) -> Evidence:
+        x, labels = self._own()
+        names = tuple(f"{label}/{number:03}.png" for number, label in enumerate(labels))
+        classes = tuple(sorted({str(label) for label in labels}))
+        return LabelledFolder(Path("own"), names, labels, classes, True, 0).to_evidence("made up")
+
+    def _files(self, case: str, found: LabelledFolder) -> Iterator[Any]:
+        yield from self._own()[0]
 
 
 # One claim, judged as the plugin does it
@@ -174,7 +195,7 @@ def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
     """Build and judge everything about a case under one engine; its own table is the accepted one."""
     forget_classes()
     plan = _plan(case, engine, folder)
-    bench = Workbench(plan)
+    bench = HarnessBench(plan)
     runs = [variant for variant in VARIANTS if bench.outputs(Cell(case, engine, variant)).outcome is None]
     made_up = {name: samples(RATIOS[case]) for name in runs} | {"original": samples(1.0)}
     bench.store.get("latency", f"{case}-{engine}", lambda: Evidence(made_up))
@@ -240,7 +261,7 @@ class Scene:
         """Copy the evidence, and accept the clean run's table."""
         forget_classes()
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
-        self.bench = Workbench(_plan(self.case, self.clean.engine, self.folder))
+        self.bench = HarnessBench(_plan(self.case, self.clean.engine, self.folder))
         self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
         if self.bench.program().outcome is None:
             shutil.rmtree(self.folder / "evidence" / "native")
@@ -277,7 +298,11 @@ class Scene:
             (self.folder / "evidence" / kind / f"{name}{suffix}").unlink(missing_ok=True)
 
     def rebuild(self, variant: VariantName) -> None:
-        """Drop all evidence of a variant and of everything made from it, apart from the latency."""
+        """Drop all evidence of a variant and of everything made from it, apart from the latency and `images`.
+
+        The folder that stands for the user's holds the pictures of `accuracy`, which shows the same: the faults of
+        `images` alter that evidence themselves, and only a variant that does not run at all is seen there too.
+        """
         if variant == "original":
             self.forget("parameters", self.case)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:

@@ -203,6 +203,8 @@ def no_environment(monkeypatch, tmp_path):
         (("2.12.1", "2.15.0", "--weights", "nonsense.pth"), ("--weights 'nonsense.pth'",)),
         (("2.12.1", "2.15.0", "--assets", "nowhere"), ("no such asset directory", "nowhere")),
         (("2.12.1", "2.15.0", "--field", "nowhere"), ("no such folder of artifacts", "nowhere", "--field")),
+        (("2.12.1", "2.15.0", "--images", "nowhere"), ("cannot read this folder of pictures", "nowhere", "--images")),
+        (("2.12.1", "2.15.0", "--images-accuracy", "0.8"), ("--images-accuracy without --images",)),
         (("2.12.1", "2.15.0", "--field", "empty"), ("no .pt or .ptl file here", "empty")),
         (("2.12.1", "2.15.0", "--field", "twice"), ("duplicate name 'own-a_b.pt'",)),
         (("--old-python", "nowhere/python", "2.15.0"), ("--old-python", "nowhere/python")),

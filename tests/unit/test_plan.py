@@ -86,3 +86,45 @@ def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
 )
 def test_committed_weights_are_used_unless_a_file_is_named_for_that_case_alone(case, options, request_, plan):
     assert plan(**options).request_for(case) == request_
+
+
+@pytest.fixture
+def pictures(tmp_path) -> str:
+    """Return a folder of one labelled picture, of which only the name is looked at."""
+    (tmp_path / "pictures" / "3").mkdir(parents=True)
+    (tmp_path / "pictures" / "3" / "a.png").touch()
+    return str(tmp_path / "pictures")
+
+
+def test_pictures_are_for_the_cases_that_take_files(made, pictures):
+    plan = made(images=pictures, images_accuracy=0.8)
+
+    assert (plan.images, plan.images_accuracy) == (pictures, 0.8)
+    assert [case.id for case in plan.cases_of_files()] == ["deit_base"]
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_pictures_are_an_absolute_path(made, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert made(images="pictures").images == pictures
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": "nowhere"}, ("cannot read this folder of pictures", "nowhere", "--images")),
+        ({"cases": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
+        ({"images_accuracy": 0.8}, ("--images-accuracy without --images",)),
+        ({"claims": ["images"]}, ("images is about pictures of yours", "--claim", "--images")),
+        ({"claims": ["images[deit_tiny-x86-lite]"]}, ("images[deit_tiny-x86-lite] is about pictures of yours",)),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_pictures_that_cannot_be_are_one_line(made, refuses, options, words):
+    refuses(lambda: made(**options), *words)
+
+
+@pytest.mark.parametrize("share", [-0.1, 81.0, float("nan")])
+def test_an_accuracy_is_a_share(made, refuses, pictures, share):
+    refuses(lambda: made(images=pictures, images_accuracy=share), "--images-accuracy", "give 0 to 1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.errors import MachineError
-from vitgate.session import apply_settings, SessionFolder, SETTINGS
+from vitgate.session import apply_settings, counting, counts, SessionFolder, SETTINGS
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +123,28 @@ def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch):
     apply_settings()
 
     assert surroundings == {**SETTINGS, "OMP_NUM_THREADS": "7"}
+
+
+def test_what_counts_is_seen_while_it_lasts(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitgate.session._NOTE_SECONDS", -1.0)
+    with counting(tmp_path, "deit_tiny float", 60) as each, counting(tmp_path, "reading", 7):
+        assert counts(tmp_path) == {"deit_tiny float": (0, 60), "reading": (0, 7)}
+        each(25)
+        assert counts(tmp_path)["deit_tiny float"] == (25, 60)
+    assert counts(tmp_path) == {}
+
+
+def test_notes_are_few(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitgate.session._NOTE_SECONDS", 3600.0)
+    with counting(tmp_path, "a", 10_000) as each:
+        for done in range(10_000):
+            each(done)
+        assert counts(tmp_path) == {"a": (0, 10_000)}
+
+
+def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path):
+    (tmp_path / "counts").mkdir()
+    (tmp_path / "counts" / "gone").symlink_to(tmp_path / "nowhere")
+
+    assert counts(tmp_path) == {}
+    assert counts(tmp_path / "nowhere") == {}

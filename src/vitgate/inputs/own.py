@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -34,10 +35,11 @@ def own_model(case: OwnCase) -> nn.Module:
 
 def own_pictures(case: OwnCase) -> npt.NDArray[np.float32]:
     """Return the case's pictures as float32 [N, C, H, W]; UsageError for one that the model cannot take."""
-    return np.stack([_tensor(case, case.folder / row.file) for row in case.picture])
+    return np.stack([own_picture(case, case.folder / row.file) for row in case.picture])
 
 
-def _tensor(case: OwnCase, path: Any) -> npt.NDArray[np.float32]:
+def own_picture(case: OwnCase, path: Path) -> npt.NDArray[np.float32]:
+    """Return one picture as float32 [C, H, W]; UsageError for one that the model cannot take."""
     if case.transform is None:
         return np.asarray(preprocess(path, case.input[-1])[0].numpy(), np.float32)
     if not path.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from vitgate.cases import Case, OwnCase
@@ -67,6 +68,17 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
         if case.preprocessing == "digits"
         else _tutorial(case, Path(reference.values["path"]), about)
     )
+
+
+def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
+    """Return one picture of a file as float32 [C, H, W], read as the case's own are; UsageError where it cannot be."""
+    if isinstance(case, OwnCase):
+        from vitgate.inputs.own import own_picture
+
+        return own_picture(case, path)
+    from vitgate.inputs.preprocess import preprocess
+
+    return np.asarray(preprocess(path, case.input[-1])[0].numpy(), np.float32)
 
 
 def _own(case: OwnCase, about: dict[str, str]) -> Evidence:

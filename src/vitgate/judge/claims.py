@@ -16,6 +16,9 @@ from vitgate.field import committed, given, selected
 from vitgate.judge.calls import read_calls
 from vitgate.variants import VariantName, variants_of
 
+IMAGES = "images"
+"""The claim about a folder of the user's pictures: made where one was named."""
+
 
 class Sentence(Strict):
     """Something that the tutorial promises, in our words, with the section that says it."""
@@ -41,7 +44,7 @@ class Claim(Strict):
     link: str = ""
     per: str = "cell"
     tools: str = ""
-    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables"] = ""
+    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
@@ -88,14 +91,18 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return {row.id: row for row in rows.claim}
 
 
-def expected_claims(cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = ()) -> list[str]:
+def expected_claims(
+    cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), *, images: bool = False
+) -> list[str]:
     """Return the names of all claims about cells, engines and files that a whole run of these checks.
 
-    `field` are the folders of files that the user named.
+    `field` are the folders of files that the user named; `images` says whether there was one of pictures.
     """
     names = [f"field[{item.row.id}]" for item in selected(committed(), cases, engines)]
     names += [f"artifacts[{item.row.id}]" for item in selected(given(field), cases, engines)]
     for claim in read_claims().values():
+        if claim.id == IMAGES and not images:
+            continue
         cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
         if claim.per == "cell":
             names += [f"{claim.id}[{cell}]" for cell in cells]

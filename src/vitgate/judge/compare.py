@@ -7,6 +7,7 @@ functions then return findings with the value NaN, which no bound admits.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -92,18 +93,36 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
         return (Finding("accuracy", math.nan, "1", note=note),)
     right, was_right = other.argmax(axis=1) == labels, reference.argmax(axis=1) == labels
     gained, lost = int(np.sum(right & ~was_right)), int(np.sum(~right & was_right))
-    note = f"{gained} pictures gained, {lost} lost of {len(labels)}"
+    note, change = f"{gained} pictures gained, {lost} lost of {len(labels)}", paired_change(gained, lost, len(labels))
     agreement = float(np.mean(other.argmax(axis=1) == reference.argmax(axis=1)))
     return (
         Finding("accuracy", float(np.mean(right)), "1"),
-        Finding("accuracy_change_low", _paired_low(gained, lost, len(labels)), "1", against="original", note=note),
+        Finding("accuracy_change_low", change.low, "1", against="original", note=note),
         Finding("agreement", agreement, "1", against="original"),
         Finding("sqnr", sqnr(reference, other), "dB", against="original"),
     )
 
 
-def _paired_low(gained: int, lost: int, n: int) -> float:
-    z = NormalDist().inv_cdf(0.975)
+@dataclass(frozen=True)
+class Interval:
+    """A number with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Return the interval as a reader wants it."""
+        return f"95% interval {self.low:.4f} to {self.high:.4f}"
+
+
+Z = NormalDist().inv_cdf(0.975)
+"""Standard deviations from the middle to the ends of a 95% interval."""
+
+
+def paired_change(gained: int, lost: int, n: int) -> Interval:
+    """Return the change of a proportion on the same pictures, with Agresti and Min's (2005) adjusted Wald interval."""
     up, down, total = gained + 0.5, lost + 0.5, n + 2.0
-    change = (up - down) / total
-    return change - z * math.sqrt((up + down - (up - down) ** 2 / total) / total**2)
+    middle = (up - down) / total
+    half = Z * math.sqrt((up + down - (up - down) ** 2 / total) / total**2)
+    return Interval((gained - lost) / n, middle - half, middle + half)

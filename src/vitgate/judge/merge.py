@@ -136,7 +136,8 @@ def _is_covered(record: Record) -> bool:
     """Whether every claim about the record's cases and engines has its row, and every other claim at least one."""
     present, claims = {row.name for row in record.claims}, {row.claim for row in record.claims}
     others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
-    return set(expected_claims(record.cases, record.engines)) <= present and others <= claims
+    images = any(row.images_digest for row in record.inputs)
+    return set(expected_claims(record.cases, record.engines, images=images)) <= present and others <= claims
 
 
 def _environment(environments: Sequence[Environment]) -> Environment:

@@ -87,7 +87,7 @@ class CellRow(Strict):
 
 
 class InputRow(Strict):
-    """Where a case's weights and pictures came from."""
+    """Where a case's weights and pictures came from, and which folder of the user's it went through, if any."""
 
     case: str
     weights: str
@@ -96,6 +96,8 @@ class InputRow(Strict):
     pictures: str
     pictures_note: str
     pictures_sha256: str
+    images_note: str = ""
+    images_digest: str = ""
 
 
 class Environment(Strict):

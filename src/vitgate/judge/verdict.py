@@ -193,11 +193,18 @@ def _check_comparable(old: Record, new: Record) -> None:
             _check_inputs(inputs[row.case], row, where)
 
 
+_INPUTS = (
+    ("weights", "weights", "weights_digest", "--weights"),
+    ("pictures", "pictures", "pictures_sha256", "--assets"),
+    ("folders of pictures", "images_note", "images_digest", "--images"),
+)
+
+
 def _check_inputs(old: InputRow, new: InputRow, where: str) -> None:
-    for what, field in (("weights", "weights_digest"), ("pictures", "pictures_sha256")):
+    for what, source, field, option in _INPUTS:
         before, after = getattr(old, field), getattr(new, field)
         if before != after:
-            pair = f"{getattr(old, what)} {before[:12]} and {getattr(new, what)} {after[:12]}"
-            option = "--weights" if what == "weights" else "--assets"
+            names = [(getattr(row, source), getattr(row, field)[:12]) for row in (old, new)]
+            pair = " and ".join(" ".join(filter(None, name)) or "none" for name in names)
             text = f"the records are about different {what} of {new.case}: {pair}"
             raise UsageError(text, where=where, do=f"run both with the same {option}")

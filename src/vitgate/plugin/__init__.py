@@ -19,7 +19,7 @@ from vitgate import field
 from vitgate.build.cache import ArtifactCache
 from vitgate.cases import Cell
 from vitgate.errors import MachineError, NO_ROOM, UsageError
-from vitgate.judge.claims import Claim, read_claims
+from vitgate.judge.claims import Claim, IMAGES, read_claims
 from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.outcome import ClaimFailed
@@ -85,8 +85,25 @@ def _own_plan(config: pytest.Config) -> Plan:
         ArtifactCache(Path(plan.artifacts)).clear_leftovers()
     from vitgate.plugin.controller import Controller  # whose report a worker never makes
 
+    if plan.images:
+        watch_pictures(config, plan)
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
+
+
+def watch_pictures(config: pytest.Config, plan: Plan) -> None:
+    """See that the list of changed labels can be written, and show how far the pictures are."""
+    from vitgate.plugin.progress import Progress
+    from vitgate.report.images import check_list
+
+    check_list(config.rootpath / config.getoption("--record"))
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        progress = Progress.on_terminal(
+            Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line > 0
+        )
+    if progress is not None:
+        config.pluginmanager.register(progress, "vitgate-progress")
+        config.add_cleanup(progress.end)
 
 
 def _end_in_order(config: pytest.Config) -> None:
@@ -145,6 +162,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[_PLAN]
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
+        if claim.id == IMAGES and not plan.images:
+            cells = []
         ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:
@@ -174,7 +193,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if not _is_chosen(item, plan)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-    items[:] = scheduling.ordered(item for item in chosen if not _is_about_no_file(item))
+    items[:] = scheduling.ordered(item for item in chosen if not _is_about_nothing(item))
 
 
 def _is_chosen(item: pytest.Item, plan: Plan) -> bool:
@@ -185,11 +204,14 @@ def _is_chosen(item: pytest.Item, plan: Plan) -> bool:
     return plan.checks(marker.args[0], settling.subject_of(item)) if marker else not plan.claims
 
 
-def _is_about_no_file(item: pytest.Item) -> bool:
-    """Whether this is what pytest collects in the place of a test of files where there is no file."""
+_SUBJECTS = {"item": field.FieldItem, "cell": Cell}
+
+
+def _is_about_nothing(item: pytest.Item) -> bool:
+    """Whether this is what pytest collects in the place of tests of files or pictures where the user named none."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     claimed = item.get_closest_marker("claim") is not None  # other tests may call a parameter as they like
-    return claimed and "item" in params and not isinstance(params["item"], field.FieldItem)
+    return claimed and any(name in params and not isinstance(params[name], kind) for name, kind in _SUBJECTS.items())
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

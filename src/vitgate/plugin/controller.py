@@ -18,6 +18,7 @@ from vitgate.plugin.remote import RemoteBench
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.report.assemble import assemble
 from vitgate.report.export import export
+from vitgate.report.images import write_list
 from vitgate.report.terminal import render
 from vitgate.run.environment import packages
 
@@ -37,6 +38,7 @@ class Controller:
         self._record: Record | None = None
         self._stopped = ""
         self._stopped_by = ""
+        self._changed = ""
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested."""
@@ -90,6 +92,8 @@ class Controller:
         path = self._config.rootpath / self._config.getoption("--record")
         try:
             self._record.write(path)
+            if self._plan.images:
+                self._changed = str(write_list(self._plan, store, path))
             self._export(store)
         except VitgateError as error:
             self._stopped, self._stopped_by = str(error), type(error).__name__
@@ -132,7 +136,7 @@ class Controller:
         """Print the table of each case and engine, then the answer in words."""
         if self._record is not None:  # even where it could not be written: the run may have taken half an hour
             path = "not written" if self._stopped_by else self._config.getoption("--record")
-            render(self._record, terminalreporter, path)
+            render(self._record, terminalreporter, path, self._changed)
         if self._stopped_by:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
 

@@ -61,6 +61,10 @@ def add_options(parser: pytest.Parser) -> None:
     add("--artifact-cache", default=None, metavar="DIR", help=kept)
     elsewhere = "check the TorchScript and lite files in this folder too; repeatable"
     add("--field", action="append", default=[], metavar="DIR", help=elsewhere)
+    images = "labelled pictures of yours, DIR/<class>/<picture>: accuracy, agreement and calibration of every variant"
+    add("--images", default=None, metavar="DIR", help=images)
+    floor = "fail where the accuracy over --images is lower than this, from 0 to 1, by more than chance"
+    add("--images-accuracy", type=float, default=None, metavar="SHARE", help=floor)
     seen = "write what this run built, with inputs and logits, into this folder, for another PyTorch's --field"
     add("--export", default=None, metavar="DIR", help=seen)
     add("--export-packed", action="store_true", help="put the exported files into one archive")
@@ -87,6 +91,8 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         claims=option("--claim"),
         shard=option("--shard"),
         successors=option("--successors"),
+        images=option("--images"),
+        images_accuracy=option("--images-accuracy"),
     )
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection
     return plan

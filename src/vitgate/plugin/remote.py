@@ -27,7 +27,7 @@ from vitgate.session import SOCKET
 from vitgate.workbench import Observations
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
-_GROUND = ("environment", "source", "reference", "weights", "pictures")  # without these no claim can be judged
+_GROUND = ("environment", "source", "reference", "weights", "pictures", "labelled")  # what all claims stand on
 _LONGEST_SOCKET = 103  # bytes; of macOS, where it is 104 with the final NUL. Linux has 108
 _QUOTED = 200  # characters of what the server said last
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process

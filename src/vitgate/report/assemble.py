@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vitgate import __version__
-from vitgate.cases import Cell
+from vitgate.cases import Cell, read_cases
 from vitgate.evidence import Evidence, Store
 from vitgate.field import committed
 from vitgate.judge.claims import expected_claims as expected_names
@@ -67,7 +67,7 @@ def _unchecked(plan: Plan, rows: list[ClaimRow]) -> set[str]:
 
 def expected_claims(plan: Plan) -> list[str]:
     """Return the names of all claims about cells and engines that a whole run of this plan checks."""
-    return expected_names(plan.cases, plan.engines, plan.field)
+    return expected_names(plan.cases, plan.engines, plan.field, images=bool(plan.images))
 
 
 def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
@@ -135,7 +135,9 @@ def _latency(cell: Cell, store: Store) -> dict[str, Any]:
 
 
 def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:
+    folder = store.find("labelled", "images")
     for case in plan.cases:
+        own = folder.values if folder and read_cases()[case].reads_files else {}
         weights, pictures = store.find("weights", case), store.find("pictures", case)
         if weights is None or pictures is None:
             continue
@@ -147,6 +149,8 @@ def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:
             pictures=pictures.values["source"],
             pictures_note=pictures.values["note"],
             pictures_sha256=pictures.values["sha256"],
+            images_note=own.get("note", ""),
+            images_digest=own.get("digest", ""),
         )
 
 

@@ -14,25 +14,31 @@ from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import CellRow, Record
 from vitgate.report.answer import answer
+from vitgate.report.images import tables
 from vitgate.report.verdict.safe import clean
 
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
-def render(record: Record, reporter: pytest.TerminalReporter, path: str) -> None:
-    """Write the report; colours only where pytest uses them."""
+def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "") -> None:
+    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is."""
     reporter.section("vitgate")
     for case, engine in dict.fromkeys((row.case, row.engine) for row in record.cells):
         rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
         reporter.write(_text(_table(case, engine, rows), colour=bool(reporter.hasmarkup)))
+    for table in tables(record):
+        reporter.write(_text(table, colour=bool(reporter.hasmarkup)))
     for row in record.inputs:
-        reporter.write_line(clean(f"{row.case}: {row.weights_note}; {row.pictures_note}"))
+        notes = [row.weights_note, row.pictures_note, *([row.images_note] if row.images_note else [])]
+        reporter.write_line(clean(f"{row.case}: {'; '.join(notes)}"))
     for note in (*record.warnings, *record.new_operators):
         reporter.write_line(clean(f"note: {note}"))
     for line in _declared(record):
         reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
     reporter.write_line(f"record: {path}")
+    if changed:
+        reporter.write_line(f"changed labels: {changed}")
     text = answer(record)
     colours = {"green": " can carry ", "yellow": " cannot carry ", "red": " does not carry "}
     reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})

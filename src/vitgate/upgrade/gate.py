@@ -24,6 +24,7 @@ from vitgate.build.cache import key_of
 from vitgate.errors import MachineError, NO_ROOM, UsageError
 from vitgate.evidence import check_folder, replacing
 from vitgate.field import FieldItem, read_field, seen
+from vitgate.inputs.folder import read_folder
 from vitgate.judge.acceptance import Acceptances
 from vitgate.judge.consistency import read_consistent
 from vitgate.judge.crossing import MatrixRow, PairedLatency
@@ -49,6 +50,7 @@ class Order:
     """What a gate is asked: the two sides, the suite's options, a user's own folders of files.
 
     `uv_args` and `python` decide how environments are made; `keep` is a folder for records and logs.
+    `images` is a folder of the user's pictures, which both sides go through, and `images_accuracy` the floor for it.
     """
 
     old: Side
@@ -60,6 +62,13 @@ class Order:
     python: str | None = None
     latency: bool = True
     keep: Path | None = None
+    images: Path | None = None
+    images_accuracy: float | None = None
+
+    def pictures(self) -> tuple[str, ...]:
+        """Return what pytest is to be told of the user's pictures."""
+        least = () if self.images_accuracy is None else (f"--images-accuracy={self.images_accuracy!r}",)
+        return () if self.images is None else (f"--images={self.images}", *least)
 
 
 def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
@@ -109,7 +118,8 @@ class Gate:
         return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
 
     def _run(self, name: str) -> Run:
-        return Run(self.folder / f"{name}.json", self.folder / f"{name}.log", export=self._files(name))
+        paths = (self.folder / f"{name}.json", self.folder / f"{name}.log")
+        return Run(*paths, export=self._files(name), arguments=self.order.pictures())
 
     def _files(self, name: str) -> Path:
         return self.folder / name
@@ -180,8 +190,8 @@ class Gate:
         return pairs.Side(str(environment.python), models, env)  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:
-        """Copy records and logs to a folder of the user's."""
-        for path in sorted([*self.folder.glob("*.json"), *self.folder.glob("*.log")]):
+        """Copy records, lists of changed labels and logs to a folder of the user's."""
+        for path in sorted(path for pattern in ("*.json", "*.csv", "*.log") for path in self.folder.glob(pattern)):
             try:
                 with replacing(target / path.name) as temporary:
                     shutil.copyfile(path, temporary)
@@ -282,10 +292,12 @@ def _key(order: Order, old: Environment, new: Environment, suite: Path) -> str:
     request = order.request
     files = [Path(request.weights), Path(request.assets or "") / "image.png"]
     files += [path for folder in order.field for path in sorted(folder.glob("*"))]
+    files += [order.images / name for name in read_folder(order.images).names] if order.images else []
     parts = {
         "sides": [[str(side.python), sorted(side.versions.items())] for side in (old, new)],
         "request": request.arguments(),
         "field": [str(folder) for folder in order.field],
+        "images": order.pictures(),
         "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()],
         "suite": suite.name,
     }

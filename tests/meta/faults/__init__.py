@@ -9,6 +9,7 @@ from . import (
     calls,
     data,
     field,
+    images,
     judging,
     latency,
     lite,
@@ -22,6 +23,6 @@ from . import (
 from .catalogue import catalogue, Fault
 
 __all__ = [
-    "artifacts", "calls", "catalogue", "data", "Fault", "field", "judging", "latency", "lite", "model", "native",
-    "preprocessing", "quantization", "runtime", "table",
+    "artifacts", "calls", "catalogue", "data", "Fault", "field", "images", "judging", "latency", "lite", "model",
+    "native", "preprocessing", "quantization", "runtime", "table",
 ]  # fmt: skip

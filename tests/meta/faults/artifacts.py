@@ -85,13 +85,13 @@ def stored_four_times(scene: Scene) -> None:
 
 # Content
 
-BROKEN = ("size", "table", "arithmetic", "label", "repeatable", "logits_original", "accuracy", "latency")
+BROKEN = ("size", "table", "arithmetic", "label", "repeatable", "logits_original", "accuracy", "images", "latency")
 
 
 @fault(
     label=QUANTIZED, repeatable=QUANTIZED, logits_original=QUANTIZED, accuracy=QUANTIZED, weights=QUANTIZED,
-    arithmetic=QUANTIZED, size=QUANTIZED, native=QUANTIZED, table=TABLE, may=("size", "logits_parent"),
-    stage="load",
+    images=QUANTIZED, arithmetic=QUANTIZED, size=QUANTIZED, native=QUANTIZED, table=TABLE,
+    may=("size", "logits_parent"), stage="load",
 )  # fmt: skip
 def file_cut_short(scene: Scene) -> None:
     """The saved file lacks its second half."""

@@ -18,7 +18,7 @@ FROZEN = ("lite_frozen",)
 
 @fault(
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, weights=FROZEN,
-    size=FROZEN, native=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
+    images=FROZEN, size=FROZEN, native=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
 )  # fmt: skip
 def lite_file_not_frozen(scene: Scene) -> None:
     """The lite file was saved without freezing: torch.jit.load takes it, the lite interpreter does not."""
@@ -32,7 +32,7 @@ def _parent(scene: Scene) -> Any:
 @fault(
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN,
     lite_bytecode=FROZEN, lite_operators=FROZEN, size=FROZEN, native=FROZEN, table=TABLE,
-    may=("weights", "arithmetic"),
+    images=FROZEN, may=("weights", "arithmetic"),
 )  # fmt: skip
 def lite_file_without_bytecode(scene: Scene) -> None:
     """The file for the lite interpreter was saved as any other: it holds code, and no bytecode."""
@@ -95,9 +95,10 @@ def operators_unknown(scene: Scene) -> None:
 
 def _without(variants: tuple[str, ...], *also: str) -> dict[str, tuple[str, ...]]:
     """Return what turns red where these variants, lite ones among them, cannot be built."""
-    claims = ("build", "label", "repeatable", "logits_original", "logits_parent", "weights", "arithmetic", "accuracy")
+    numbers = ("label", "repeatable", "logits_original", "logits_parent", "accuracy", "images")
     lite = tuple(name for name in variants if name in LITE)
-    return {**{claim: variants for claim in (*claims, "size", "native", "latency")}, **{claim: lite for claim in also}}
+    claims = ("build", *numbers, "weights", "arithmetic", "size", "native", "latency")
+    return {**{claim: variants for claim in claims}, **{claim: lite for claim in also}}
 
 
 _LITE_CLAIMS = ("lite_bytecode", "lite_operators")

@@ -99,8 +99,9 @@ def original_positions_are_not_trained(scene: Scene) -> None:
 
 @fault(
     anchor=("original",), parameters=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES,
-    logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, size=FILES, lite_bytecode=LITE,
-    lite_operators=LITE, native=FILES, latency=FILES, table=TABLE, everywhere=True, stage="create_model",
+    logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, images=ALL, size=FILES,
+    lite_bytecode=LITE, lite_operators=LITE, native=FILES, latency=FILES, table=TABLE, everywhere=True,
+    stage="create_model",
 )  # fmt: skip
 def model_cannot_be_made(scene: Scene) -> None:
     """A release of timm in which the model's constructor raises."""
@@ -153,7 +154,7 @@ def _scripted(scene: Scene, change: Any) -> None:
 @fault(
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
-    native=("scripted",), table=TABLE, stage="script",
+    images=("scripted",), native=("scripted",), table=TABLE, stage="script",
 )  # fmt: skip
 def scripting_raises(scene: Scene) -> None:
     """A release in which torch.jit.script raises for this model: no size can be held against the scripted file's."""
@@ -163,7 +164,7 @@ def scripting_raises(scene: Scene) -> None:
 @fault(
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
-    native=("scripted",), table=TABLE, stage="save",
+    images=("scripted",), native=("scripted",), table=TABLE, stage="save",
 )  # fmt: skip
 def saving_raises(scene: Scene) -> None:
     """A release in which a scripted module cannot be saved."""
@@ -179,7 +180,7 @@ def saving_raises(scene: Scene) -> None:
 @fault(
     label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8, arithmetic=INT8,
     accuracy=INT8, build=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,
-    native=INT8, everywhere=True, stage="set_engine",
+    images=INT8, native=INT8, everywhere=True, stage="set_engine",
 )  # fmt: skip
 def engine_is_not_set(scene: Scene) -> None:
     """A release that ignores the engine which is set, and keeps its own."""

@@ -289,7 +289,7 @@ def quantized_softmax_in_half(scene: Scene) -> None:
 @fault(
     build=INT8, label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8,
     arithmetic=INT8, accuracy=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,
-    native=INT8, everywhere=True, stage="quantize_dynamic",
+    images=INT8, native=INT8, everywhere=True, stage="quantize_dynamic",
 )  # fmt: skip
 def quantization_raises(scene: Scene) -> None:
     """A release in which quantize_dynamic raises."""

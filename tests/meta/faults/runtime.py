@@ -201,7 +201,7 @@ def packed_under_fbgemm_run_under_qnnpack(scene: Scene) -> None:
 
 @fault(
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
-    table=TABLE, stage="load",
+    images=FROZEN, table=TABLE, stage="load",
 )  # fmt: skip
 def file_no_longer_loads(scene: Scene) -> None:
     """The lite interpreter refuses the file that was just written."""
@@ -216,7 +216,7 @@ def file_no_longer_loads(scene: Scene) -> None:
 
 @fault(
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
-    table=TABLE, stage="run",
+    images=FROZEN, table=TABLE, stage="run",
 )  # fmt: skip
 def call_fails(scene: Scene) -> None:
     """The lite interpreter loads the file and fails in the first call."""

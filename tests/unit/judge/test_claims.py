@@ -139,6 +139,14 @@ def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path):
     assert committed_files <= set(expected_claims(["digits"], ["x86"], (str(tmp_path),))) != set()
 
 
+def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_files():
+    without = expected_claims(["deit_base", "digits"], ["x86"])
+    found = [name for name in expected_claims(["deit_base", "digits"], ["x86"], images=True) if name not in without]
+
+    assert found == [f"images[deit_base-x86-{variant}]" for variant in VARIANTS]
+    assert set(without) < {*expected_claims(["deit_base", "digits"], ["x86"], images=True)}
+
+
 @pytest.mark.parametrize("lacking", [(["deit_base"], ["cuda"]), (["none"], ["x86"]), ([], [])])
 def test_a_run_of_nothing_expects_nothing(lacking):
     assert expected_claims(*lacking) == []

@@ -600,6 +600,10 @@ def test_parts_of_a_verdict_are_kept_apart_and_judged_together(record, claim_row
             "run both with the same --weights",
         ),
         (
+            {"images_digest": "ef"},
+            "about different folders of pictures of digits: none and ef (WHERE): run both with the same --images",
+        ),
+        (
             {"pictures_sha256": "ff"},
             "about different pictures of digits: committed cd and committed ff (WHERE): "
             "run both with the same --assets",

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from vitgate import plugin
+from vitgate.cases import Cell
 from vitgate.field import committed, FieldItem
 from vitgate.judge.claims import expected_claims, read_claims
 
@@ -54,6 +55,22 @@ def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen, own
     assert chosen("artifacts", field=(own,), cases=("deit_base",)) == ["own-any.ptl"]
 
 
+def test_pictures_are_collected_where_a_folder_was_named(plan):
+    def subjects(**fields):
+        handed = []
+        metafunc = SimpleNamespace(
+            definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=("images",))),
+            fixturenames=["check", "cell"],
+            config=SimpleNamespace(stash={plugin._PLAN: plan(cases=("deit_tiny",), **fields)}),
+            parametrize=lambda name, values, ids: handed.extend(ids),
+        )
+        plugin.pytest_generate_tests(metafunc)
+        return handed
+
+    assert subjects() == []
+    assert {name.partition("-")[0] for name in subjects(images="/pictures")} == {"deit_tiny"}
+
+
 def test_without_a_folder_there_is_no_file_of_the_users(chosen):
     assert chosen("artifacts") == []
 
@@ -73,8 +90,10 @@ def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan):
     def about(**params):
         return {"callspec": SimpleNamespace(params=params)}
 
-    assert plugin._is_about_no_file(item(**about(item=object())))
-    assert not plugin._is_about_no_file(item(**about(item=committed()[0])))
-    assert not plugin._is_about_no_file(item(**about(cell=None)))
-    assert not plugin._is_about_no_file(item())
-    assert not plugin._is_about_no_file(item(claimed=False, **about(item=object())))  # a parameter of somebody else's
+    assert plugin._is_about_nothing(item(**about(item=object())))
+    assert not plugin._is_about_nothing(item(**about(item=committed()[0])))
+    assert plugin._is_about_nothing(item(**about(cell=object())))
+    assert not plugin._is_about_nothing(item(**about(cell=Cell("digits", "x86", "lite"))))
+    assert not plugin._is_about_nothing(item(**about(call="script")))
+    assert not plugin._is_about_nothing(item())
+    assert not plugin._is_about_nothing(item(claimed=False, **about(item=object())))  # a parameter of somebody else's

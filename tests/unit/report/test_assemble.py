@@ -58,7 +58,7 @@ def test_a_whole_run_is_expected_to_check_every_claim_about_the_plans_cells(plan
 
     by_cell = [claim for claim in read_claims().values() if claim.per == "cell"]
     assert len(names) == len(set(names))
-    assert {name.partition("[")[0] for name in names} >= {claim.id for claim in by_cell}
+    assert {name.partition("[")[0] for name in names} >= {claim.id for claim in by_cell} - {"images"}  # asked for
     assert {"build[digits-qnnpack-lite]", "label[digits-qnnpack-original]", "table[digits-qnnpack]"} <= set(names)
 
 
@@ -111,6 +111,27 @@ def test_the_inputs_of_each_case_are_named(plan, store, put, claim_row):
     (row,) = assemble(plan(), store, [claim_row()], narrowed=True).inputs
 
     assert (row.case, row.weights, row.weights_digest, row.pictures_sha256) == ("digits", "trained", "ab", "cd")
+
+
+def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(plan, store, put, claim_row):
+    for case in ("digits", "deit_tiny"):
+        put("weights", case, Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
+        put("pictures", case, Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
+    put("labelled", "images", Evidence({"note": "8 pictures", "digest": "ef"}))
+    asked = plan(cases=("digits", "deit_tiny"), images="/pictures")
+
+    digits, tiny = assemble(asked, store, [claim_row()], narrowed=True).inputs
+
+    assert (digits.images_note, digits.images_digest) == ("", "")
+    assert (tiny.images_note, tiny.images_digest) == ("8 pictures", "ef")
+
+
+def test_a_run_with_pictures_lacks_what_it_did_not_check_of_them(plan, rows_of, store):
+    asked = plan(cases=("deit_tiny",), images="/pictures")
+
+    assert assemble(asked, store, rows_of(asked), narrowed=False).missing == ()
+    lost = "images[deit_tiny-qnnpack-lite]"
+    assert assemble(asked, store, rows_of(asked, lost), narrowed=False).missing == (lost,)
 
 
 def test_news_of_warnings_and_operators_are_listed_once(plan, store, claim_row):

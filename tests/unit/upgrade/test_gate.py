@@ -114,6 +114,40 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own
     assert row.name in verdict.answer
 
 
+@pytest.fixture
+def pictures(tmp_path):
+    """Return a folder of one labelled picture."""
+    (tmp_path / "pictures" / "3").mkdir(parents=True)
+    (tmp_path / "pictures" / "3" / "a.png").touch()
+    return tmp_path / "pictures"
+
+
+def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not(fake, pictures, monkeypatch):
+    told, real = {}, module.run_suite
+
+    def run_suite(environment, suite, request, asked, progress):
+        told[asked.record.stem] = asked.arguments
+        return real(environment, suite, request, asked, progress)
+
+    monkeypatch.setattr(module, "run_suite", run_suite)
+    run(order(fake.cache, images=pictures, images_accuracy=0.8))
+
+    own = (f"--images={pictures}", "--images-accuracy=0.8")
+    assert told == {"old": own, "new": own, "crossing": ("-k", "test_artifacts")}
+
+
+def test_another_picture_is_another_question(fake, pictures):
+    fake.fail = "new"
+    for _ in range(2):
+        with pytest.raises(MachineError):
+            run(order(fake.cache, images=pictures))
+    assert fake.steps() == ["old", "new", "new"]
+    (pictures / "3" / "b.png").touch()
+    with pytest.raises(MachineError):
+        run(order(fake.cache, images=pictures))
+    assert fake.steps() == ["old", "new", "new", "old", "new"]
+
+
 # ---- once, and again
 
 

@@ -138,7 +138,7 @@ def _of_today(record: Record) -> tuple[ClaimRow, ...]:
         rows.setdefault(row.name, row)
     builds = {row.subject: row for row in record.claims if row.claim in ("build", "label")}
     of_session = next(row for row in record.claims if row.claim == "preprocessing")
-    for claim in {*read_claims()} - {row.claim for row in record.claims} - {"artifacts", "field"}:
+    for claim in {*read_claims()} - {row.claim for row in record.claims} - {"artifacts", "field", "images"}:
         for name in rows_of(read_claims()[claim]):
             subject = name.partition("[")[2].rstrip("]")
             like = of_session if read_claims()[claim].per == "session" else builds.get(subject)
