@@ -39,7 +39,7 @@ def own_pictures(case: OwnCase) -> npt.NDArray[np.float32]:
 
 def _tensor(case: OwnCase, path: Any) -> npt.NDArray[np.float32]:
     if case.transform is None:
-        return np.asarray(preprocess(path, case.input[-1])[0].numpy(), np.float32)
+        return np.asarray(preprocess(path, case.input[-1], way=case.preprocessing)[0].numpy(), np.float32)
     if not path.is_file():
         raise UsageError("no such picture", where=path, do=f"give {case.id} pictures that exist")
     value = _called(case, case.transform, str(path))

@@ -12,7 +12,7 @@ from vitgate.cases import Case, OwnCase
 from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.evidence import Evidence
-from vitgate.inputs.images import reference_picture
+from vitgate.inputs.images import embedded_picture, own_reference, reference_picture
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import Checkpoint, choose_source, WeightsSource
 
@@ -26,7 +26,8 @@ def weights_source(case: Case, request: str) -> Evidence:
         source = WeightsSource("trained", case.folder / case.trained, "trained weights, committed with the suite")
     else:
         row = case.checkpoint
-        source = choose_source(request, Checkpoint(row.url, row.sha256) if row else None, case.standin is not None)
+        checkpoint = Checkpoint(row.url, row.sha256, file=row.file) if row else None
+        source = choose_source(request, checkpoint, case.standin is not None)
     return Evidence({"kind": source.kind, "path": str(source.path) if source.path else None, "note": source.note})
 
 
@@ -45,13 +46,22 @@ def source_from(evidence: Evidence) -> WeightsSource:
     return WeightsSource(evidence.values["kind"], Path(path) if path else None, evidence.values["note"])
 
 
-def picture_source(case: Case, assets: str | None) -> Evidence:
-    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none."""
+def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
+    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none.
+
+    `weights` is the kind of the case's weights.
+    """
     if isinstance(case, OwnCase):
         return Evidence({"path": "", "source": "own", "sha256": "", "note": f"own pictures, {len(case.picture)}"})
     if case.preprocessing == "digits":
         note = "held-out scans, committed with the suite"
         return Evidence({"path": "", "source": "embedded", "sha256": "", "note": note})
     embedded = fixtures_folder() / read_standin(case).fallback_reference
-    found = reference_picture(Path(assets) if assets else None, embedded=embedded)
+    folder = Path(assets) if assets else None
+    if case.reference is None:
+        found = reference_picture(folder, embedded=embedded)
+    elif weights == "standin":  # whose head knows the sketch alone
+        found = embedded_picture(embedded, "since the stand-in weights know its label alone")
+    else:
+        found = own_reference(folder, case.reference.file, embedded=embedded)
     return Evidence({**asdict(found), "path": str(found.path)})

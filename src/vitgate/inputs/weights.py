@@ -63,11 +63,12 @@ class Checkpoint:
     url: str
     sha256: str
     size_hint: int | None = None
+    file: str | None = None
 
     @property
     def name(self) -> str:
-        """Its file name, in the address as in torch's cache."""
-        return PurePosixPath(urlsplit(self.url).path).name
+        """Its file name in torch's cache: the address's own, where no other is given."""
+        return self.file or PurePosixPath(urlsplit(self.url).path).name
 
 
 @dataclass(frozen=True)

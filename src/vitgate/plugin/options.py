@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import name_own, OWN
+from vitgate.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
 from vitgate.engines import ENGINES
-from vitgate.errors import UsageError
+from vitgate.errors import MachineError, UsageError
 from vitgate.field import given
 from vitgate.plan import make_plan, Plan
 from vitgate.report.export import check_target
@@ -88,5 +88,13 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         shard=option("--shard"),
         successors=option("--successors"),
     )
+    _check_libraries(plan, option("--case"))
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection
     return plan
+
+
+def _check_libraries(plan: Plan, named: list[str]) -> None:
+    """MachineError where a case that the user named is built by a library that is missing; of `all` it is left out."""
+    for case in plan.cases:
+        if (missing := missing_library(read_cases()[case])) and ALL not in named:
+            raise MachineError(f"{missing} is not installed, which builds {case}", where="--case", do=LIBRARY_ADVICE)
