@@ -45,6 +45,14 @@ class CheckpointRow(Strict):
     file: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")
 
 
+class HubRow(Strict):
+    """A repository on GitHub that torch.hub can load, at one commit, and the name of the model in it."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9_\-]+/[A-Za-z0-9_.\-]+$")
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$")
+    entry: str = Field(pattern=r"^[A-Za-z_]\w*$")
+
+
 class ReferenceRow(Strict):
     """A picture whose label the published weights are known to give: the name of its file in the folder of assets."""
 
@@ -60,6 +68,7 @@ class Case(Strict):
     leads to a download or to others' code.
     `conversion` is how the model becomes TorchScript: `trace` for one whose code torch.jit.script cannot compile.
     `parameters` is how many numbers are trained, as published. A case that is not `default` runs where it is named.
+    `hub` is where its authors' own code loads the published weights, for who asks for that.
     `reference` is the picture with a known label, where it is not the tutorial's own.
     `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
     `arithmetic` is what the graph of the model computes, in the words of `vitgate.run.arithmetic`.
@@ -83,6 +92,7 @@ class Case(Strict):
     anchor: InnerPath | None = None
     preprocessing: Literal["tutorial", "digits", "transformers"]
     checkpoint: CheckpointRow | None = None
+    hub: HubRow | None = None
     reference: ReferenceRow | None = None
     standin: InnerPath | None = None
     trained: InnerPath | None = None
@@ -139,7 +149,8 @@ class OwnCase(Case):
     @model_validator(mode="after")
     def _is_of_its_kind(self) -> OwnCase:
         for name in sorted(
-            self.model_fields_set & {"library", "model", "arguments", "checkpoint", "standin", "trained", "heldout"}
+            self.model_fields_set
+            & {"library", "model", "arguments", "checkpoint", "hub", "standin", "trained", "heldout"}
         ):
             raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
         return self

@@ -215,7 +215,7 @@ def suite_options(command: Command) -> Command:
         click.option("--case", "cases", multiple=True, metavar="ID", help="This case only, or all; repeatable."),
         click.option("--case-file", "case_files", multiple=True, metavar="FILE", help="Cases of your own; repeatable."),
         click.option("--engine", "engines", multiple=True, metavar="NAME", help="This engine only; repeatable."),
-        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|standin|FILE"),
+        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|hub|standin|FILE"),
         click.option("--assets", envvar="VITGATE_ASSETS", metavar="DIR", help="Folder with the reference picture."),
         click.option("--python", metavar="VERSION", help="Python of the environments; default: the one running."),
         click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),

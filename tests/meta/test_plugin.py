@@ -56,6 +56,13 @@ def test_option_that_cannot_be_is_a_usage_error(
     _is_one_clear_line(run_pytest("tests/conformance", *arguments, folder=tmp_path), 4, *words)
 
 
+def test_a_hub_repository_out_of_reach_is_the_environments_fault(tmp_path: Path) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    arguments = ("--case", "deit_tiny", "--weights", "hub")
+    done = run_pytest("tests/conformance", *arguments, folder=tmp_path, TORCH_HOME=str(tmp_path), **nowhere)
+    _is_one_clear_line(done, 6, "cannot download", "facebookresearch/deit", "7e160fe43f0252d17191b71cbb5826254114ea5b")
+
+
 @pytest.fixture
 def without_transformers(tmp_path: Path) -> str:
     """A folder for PYTHONPATH in which the library is not to be found, whatever is installed."""

@@ -23,7 +23,7 @@ from vitgate.evidence import Evidence
 from vitgate.inputs import standin
 from vitgate.inputs.hf_names import from_timm, published
 from vitgate.inputs.pictures import read_standin
-from vitgate.inputs.weights import check_state, read_state, WeightsSource
+from vitgate.inputs.weights import check_equal, check_state, read_state, WeightsSource
 
 
 def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
@@ -37,8 +37,8 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
     if source.path is None:
         return _as_built(case, source, cache)
     digest = digest_of(source.path)
-    parts = {"weights": digest, "case": case.id}
-    entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source.path, path))
+    parts = {"weights": digest, "case": case.id, "equals": str(source.published or "")}
+    entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source, path))
     return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
 
 
@@ -61,14 +61,16 @@ def _write(data: bytes, path: Path) -> None:
     path.write_bytes(data)
 
 
-def _convert(case: Case, source: Path | None, path: Path) -> None:
+def _convert(case: Case, source: WeightsSource, path: Path) -> None:
     from safetensors.torch import save_file
 
-    assert source is not None
-    state = read_state(source)
+    assert source.path is not None
+    state = read_state(source.path)
+    if source.published is not None:
+        check_equal(state, read_state(source.published), where=source.note)
     if case.library == "transformers":
         state = {published(name): tensor for name, tensor in state.items()}
-    state = check_state(state, shapes_of(case), where=str(source), model=case.id)
+    state = check_state(state, shapes_of(case), where=str(source.path), model=case.id)
     with _system_errors(path):
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 

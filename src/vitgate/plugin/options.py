@@ -47,9 +47,10 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--weights",
         default="auto",
-        metavar="auto|pretrained|standin|FILE",
+        metavar="auto|pretrained|hub|standin|FILE",
         help="auto: the published checkpoint if it is cached or can be downloaded, otherwise the generated stand-in; "
-        "pretrained: the checkpoint or exit status 6; FILE: a .pth or .safetensors of your own (default: auto)",
+        "pretrained: the checkpoint or exit status 6; hub: as the authors' own repository loads it, which runs "
+        "its code; FILE: a .pth or .safetensors of your own (default: auto)",
     )
     add(
         "--assets",
