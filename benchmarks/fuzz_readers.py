@@ -11,6 +11,7 @@ import shutil
 import sys
 import tarfile
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from vitgate.data import fixtures_folder, read_model, Strict
 from vitgate.errors import UsageError
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldFile, FieldManifest, located, read_field, seen
-from vitgate.inputs import pictures, preprocess, standin
+from vitgate.inputs import hub, pictures, preprocess, standin
 from vitgate.inputs.folder import check_classes, contents, read_folder
 from vitgate.inputs.images import load_picture
 from vitgate.inputs.weights import check_state, read_state
@@ -317,6 +318,50 @@ def archive(folder: Path) -> Reader:
     return Reader(folder / "files.tar.xz", [target.getvalue()], lambda rng: spoil.tar_file(rng, members), read)
 
 
+def hub_archive(folder: Path) -> Reader:
+    """The archive of a commit, as GitHub gives it for `--weights hub`."""
+    commit, members = "0123456789" * 4, [("deit-01/hubconf.py", b"import torch\n" * 9), ("deit-01/a/b.py", b"1\n")]
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, data in members:
+            made.writestr(name, data)
+        made.comment = commit.encode()
+
+    def read(path: Path) -> None:
+        if problem := hub.not_the_commit(path, commit):
+            raise UsageError(problem, where=path.name, do="fetch it again")
+        try:
+            hub.unpacked(path, path.parent / "session" / "inner")
+        finally:
+            shutil.rmtree(path.parent / "session", ignore_errors=True)
+
+    def case(rng: Random) -> bytes:
+        return spoil.in_bytes(rng, target.getvalue()) if rng.random() < 0.5 else _renamed(rng, members, commit)
+
+    return Reader(folder / "commit.zip", [target.getvalue()], case, read)
+
+
+def _renamed(rng: Random, members: list[tuple[str, bytes]], commit: str) -> bytes:
+    """Return the archive with one hostile name among its own."""
+    names = [
+        "../up",
+        "/abs",
+        "deit-01/../../up",
+        "deit-01/a\x00b",
+        "C:\\up",
+        "deit-01//x",
+        "other/x",
+        "deit-01/a",
+        "x" * 400,
+    ]
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as made:
+        for name, data in [*members, (rng.choice(names), b"up")]:
+            made.writestr(name, data)
+        made.comment = commit.encode()
+    return target.getvalue()
+
+
 # ---- weights, pictures, lite files
 
 
@@ -591,6 +636,7 @@ READERS: dict[str, tuple[str, Make]] = {
     "arrays": ("`seen.npz`", arrays),
     "array": ("`.npy` of a user", array),
     "archive": ("`files.tar.xz`", archive),
+    "hub": ("archive of a hub repository", hub_archive),
     "checkpoint": ("checkpoint, zip form", checkpoint),
     "legacy": ("checkpoint, old form", legacy),
     "safetensors": ("checkpoint, safetensors", safetensors),

@@ -22,9 +22,10 @@ The steps (the first in every environment that is to count, each with its torch)
     python scripts/make_head.py deit_tiny report OUT.npz ...   writes fixtures/heads/deit_tiny.toml, prints figures
 
 The tutorial's own picture (`--reference`) is not committed; `wolf_sketch.png` takes its place where it cannot be had.
-Both have the label 269. The logits of a distilled DeiT are the mean of two heads, which get the same rows; its features
-here are the mean of both tokens. DeiT-Base's head was made with torch 1.13.1, 2.12.1 and 2.15.0, the others' with the
-last two.
+Both have the label 269. A case with a reference picture of its own is measured without `--reference`, and has that
+one's sketch in the wolf's place. The logits of a distilled DeiT are the mean of two heads, which get the same rows; its
+features here are the mean of both tokens. DeiT-Base's head was made with torch 1.13.1, 2.12.1 and 2.15.0, the others'
+with the last two.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from vitgate.build.stages import create_model
 from vitgate.cases import case_named
 from vitgate.inputs import standin
+from vitgate.inputs.hf_names import from_timm
 from vitgate.inputs.preprocess import preprocess
 
 Array = NDArray[np.float64]
@@ -66,7 +69,7 @@ PICTURES = {
     "volcano": (980, "volcano"),
     "candle": (470, "candle"),
 }
-LABELS = np.array([*(label for label, _ in PICTURES.values()), WOLF])  # the reference comes last
+SOCCER_BALL = {"soccer_ball": (805, "soccer ball")}
 
 TOP = 4.0  # the logit of a picture's own class; generated rows have a deviation of 0.8, their largest is about 2.7
 MARGIN = 0.2
@@ -83,6 +86,13 @@ class Model(NamedTuple):
     case: str
     name: str
     shapes: dict[str, int]
+    pictures: dict[str, tuple[int, str]]
+    has_reference: bool  # the tutorial's own picture
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The pictures' labels [P]; the reference comes last."""
+        return np.array([*(label for label, _ in self.pictures.values()), *([WOLF] if self.has_reference else [])])
 
     @property
     def head(self) -> Path:
@@ -104,24 +114,29 @@ class Model(NamedTuple):
 def model_of(name: str) -> Model:
     """Return the DeiT of that case."""
     case = case_named(name)
-    width = next(width for size, width in WIDTHS.items() if f"_{size}_" in case.model)
+    width = next(width for size, width in WIDTHS.items() if f"_{size}_" in f"{case.id}_{case.model}")
     shapes = {"embed_dim": width, "depth": 12, "patch": 16, "image": case.input[-1], "classes": 1000}
-    return Model(name, case.model, shapes | ({"distilled": True} if "distilled" in case.model else {}))
+    shapes |= {"distilled": True} if "distilled" in case.model else {}
+    others = {name: about for name, about in PICTURES.items() if name != "wolf_sketch"}
+    pictures = SOCCER_BALL | others if case.reference else PICTURES
+    return Model(name, case.model, shapes, pictures, case.reference is None)
 
 
 # -- measure ----------------------------------------------------------------------------------------------------------
 
 
-def measure(of: Model, reference: Path, out: Path) -> None:
+def measure(of: Model, reference: Path | None, out: Path) -> None:
     """Save the float32 features [P, D] and logits [P, C], and under every engine both after int8 [E, P, ...]."""
-    import timm
     import torch
 
-    model = timm.create_model(of.name).eval()
-    state = of.state()
+    if (reference is not None) != of.has_reference:
+        raise SystemExit("give --reference for the cases that the tutorial's picture is shown to, and for no other")
+    case, state = case_named(of.case), of.state()
     print(torch.__version__, "numpy", np.__version__, "sha256", standin.digest(state))
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-    batch = [preprocess(path, of.shapes["image"]) for path in (*embedded(), reference)]
+    kept = from_timm(state) if case.library == "transformers" else state
+    model = create_model(case, {name: torch.from_numpy(value.copy()) for name, value in kept.items()})
+    paths = [*embedded(of), *([reference] if reference else [])]
+    batch = [preprocess(path, of.shapes["image"], way=case.preprocessing) for path in paths]
     features, logits = _run(model, batch)
     noisy = []
     for engine in ENGINES:
@@ -137,18 +152,24 @@ def measure(of: Model, reference: Path, out: Path) -> None:
     )
 
 
-def embedded() -> list[Path]:
+def embedded(of: Model) -> list[Path]:
     """Return the committed pictures."""
-    return [FIXTURES / "images" / f"{name}.png" for name in PICTURES]
+    return [FIXTURES / "images" / f"{name}.png" for name in of.pictures]
 
 
 def _run(model: Any, batch: list[Any]) -> tuple[Array, Array]:
     import torch
 
     with torch.no_grad():
-        features = [model.forward_head(model.forward_features(picture), pre_logits=True) for picture in batch]
+        features = [_features(model, picture) for picture in batch]
         logits = [model(picture) for picture in batch]
     return torch.cat(features).numpy(), torch.cat(logits).numpy()
+
+
+def _features(model: Any, picture: Any) -> Any:
+    if hasattr(model, "forward_features"):
+        return model.forward_head(model.forward_features(picture), pre_logits=True)
+    return model.model.vit(picture, return_dict=False)[0][:, 0]  # transformers: the class token, normed
 
 
 # -- build ------------------------------------------------------------------------------------------------------------
@@ -156,6 +177,8 @@ def _run(model: Any, batch: list[Any]) -> tuple[Array, Array]:
 
 class Measured(NamedTuple):
     """What `measure` found, by version; V versions, E engines, P pictures, the reference last."""
+
+    labels: NDArray[np.int64]  # [P]
 
     versions: list[str]
     features: Array  # [P, D], of the last version: they agree to 1e-5
@@ -165,25 +188,25 @@ class Measured(NamedTuple):
     noisy: Array  # [V, E, P, C]
 
 
-def read(files: Sequence[Path]) -> Measured:
+def read(of: Model, files: Sequence[Path]) -> Measured:
     """Read and stack the files of `measure`."""
     runs = [np.load(file) for file in files]
     errors = [run["noisy_features"].astype(float) - run["features"] for run in runs]
     features = runs[-1]["features"].astype(float)
     logits, noisy = (np.array([run[name] for run in runs], float) for name in ("logits", "noisy_logits"))
     versions = [str(run["version"]) for run in runs]
-    return Measured(versions, features, np.linalg.pinv(features).T, np.array(errors), logits, noisy)
+    return Measured(of.labels, versions, features, np.linalg.pinv(features).T, np.array(errors), logits, noisy)
 
 
 def build(of: Model, files: Sequence[Path]) -> None:
     """Write the head: classes int32 [N], weight float16 [N, D], bias float32 [N]."""
-    found = read(files)
+    found = read(of, files)
     plain = of.state(plain=True)
     bias = plain["head.bias"].astype(float)
-    free = set(range(1000)) - set(LABELS.tolist())
+    free = set(range(1000)) - set(found.labels.tolist())
     rows: dict[int, Array] = {}
-    for label in dict.fromkeys(LABELS.tolist()):
-        mine = LABELS == label
+    for label in dict.fromkeys(found.labels.tolist()):
+        mine = found.labels == label
         prototype = found.duals[mine].sum(axis=0)
         offsets = _steady_rivals(found, mine, label, free) | _chance_rivals(
             found, mine, label, free, plain["head.weight"]
@@ -211,7 +234,7 @@ def _steady_rivals(found: Measured, mine: Mask, label: int, free: set[int]) -> d
 def steady(found: Measured, picture: int, family: Sequence[int]) -> Array:
     """Return b · u [D] for the mean error of one picture in one family of engines."""
     u = _orthogonal(-found.errors[:, family, picture].mean(axis=(0, 1)), found)
-    worst = np.abs(found.errors[:, :, LABELS == LABELS[picture]] @ u).max()
+    worst = np.abs(found.errors[:, :, found.labels == found.labels[picture]] @ u).max()
     return u * float(MARGIN * STEADY / worst)
 
 
@@ -240,10 +263,10 @@ def _orthogonal(vector: Array, found: Measured) -> Array:
 
 def report(of: Model, files: Sequence[Path]) -> None:
     """Print what the head reaches on the measured engines and in simulation, and write its description."""
-    found = read(files)
+    found = read(of, files)
     _print_cells(found)
-    ratios = [margin_errors(found, picture) / margins(found)[:, picture].min() for picture in range(len(LABELS))]
-    names = [*PICTURES, "reference"]
+    ratios = [margin_errors(found, picture) / margins(found)[:, picture].min() for picture in range(len(found.labels))]
+    names = [*of.pictures, "reference"][: len(found.labels)]
     print("\npicture: float32 margin, worst |int8 error| and worst harmful one, of the margin")
     for picture, name in enumerate(names):
         worst = ratios[picture]
@@ -255,7 +278,7 @@ def report(of: Model, files: Sequence[Path]) -> None:
 
 def margins(found: Measured) -> Array:
     """Return top-1 minus top-2 [V, P] in float32; the label must be top-1."""
-    if not (found.logits.argmax(axis=-1) == LABELS).all():
+    if not (found.logits.argmax(axis=-1) == found.labels).all():
         raise SystemExit("a label is lost in float32")
     ranked = np.sort(found.logits, axis=-1)
     return ranked[..., -1] - ranked[..., -2]
@@ -270,7 +293,7 @@ def margin_errors(found: Measured, picture: int) -> Array:
     """Return how far int8 brings each rival towards the label [V, E, R]; negative is away from it."""
     rivals = rivals_of(found, picture)
     change = found.noisy[:, :, picture] - found.logits[:, None, picture]
-    return change[..., rivals] - change[..., [LABELS[picture]]]
+    return change[..., rivals] - change[..., [found.labels[picture]]]
 
 
 def _print_cells(found: Measured) -> None:
@@ -280,11 +303,11 @@ def _print_cells(found: Measured) -> None:
         for e, engine in enumerate(ENGINES):
             change = found.noisy[v, e] - clean
             sqnr = 10 * np.log10((clean**2).sum(axis=-1) / (change**2).sum(axis=-1))
-            right = (found.noisy[v, e].argmax(axis=-1) == LABELS).sum()
-            lost = {k: int(((clean + k * change).argmax(axis=-1) != LABELS).sum()) for k in (1.5, 2, NOISE)}
+            right = (found.noisy[v, e].argmax(axis=-1) == found.labels).sum()
+            lost = {k: int(((clean + k * change).argmax(axis=-1) != found.labels).sum()) for k in (1.5, 2, NOISE)}
             relative = np.linalg.norm(found.errors[v, e], axis=-1) / np.linalg.norm(found.features, axis=-1)
             span = f"{sqnr.min():.1f} to {sqnr.max():.1f}"
-            print(f"  {version:8}{engine:8} {span}; {right}/{len(LABELS)}; {lost}; {relative.mean():.3f}")
+            print(f"  {version:8}{engine:8} {span}; {right}/{len(found.labels)}; {lost}; {relative.mean():.3f}")
     print(f"logits' standard deviation {found.logits.std(axis=-1).min():.2f} to {found.logits.std(axis=-1).max():.2f}")
 
 
@@ -293,7 +316,7 @@ def _print_unseen(found: Measured) -> None:
     low, high = np.inf, 0.0
     for v in range(len(found.versions)):
         others = found._replace(errors=np.delete(found.errors, v, axis=0))
-        for picture in range(len(LABELS)):
+        for picture in range(len(found.labels)):
             for family in FAMILIES:
                 along = -(found.errors[v, :, picture] @ steady(others, picture, family)) / MARGIN
                 low, high = min(low, float(along[list(family)].min())), max(high, float(along.max()))
@@ -361,10 +384,12 @@ def _write_table(of: Model, margin: Array) -> None:
         f"shapes = {{ {shapes} }}",
         f'head = "{of.head.relative_to(FIXTURES).as_posix()}"',
         f'sha256 = "{standin.digest(of.state())}"',
-        "# Where the tutorial's own picture cannot be had; both have the label 269.",
-        'fallback_reference = "images/wolf_sketch.png"',
+        "# Where the tutorial's own picture cannot be had; both have the label 269."
+        if of.has_reference
+        else "# Where the user has given no picture of the reference's label.",
+        f'fallback_reference = "images/{next(iter(of.pictures))}.png"',
     ]
-    for (name, (label, title)), value in zip(PICTURES.items(), margin, strict=False):
+    for (name, (label, title)), value in zip(of.pictures.items(), margin, strict=False):
         sha256 = hashlib.sha256((FIXTURES / "images" / f"{name}.png").read_bytes()).hexdigest()
         lines += [
             "",
@@ -384,7 +409,7 @@ def main() -> None:
     parser.add_argument("case", type=model_of, help="deit_tiny")
     commands = parser.add_subparsers(dest="command", required=True)
     first = commands.add_parser("measure")
-    first.add_argument("--reference", type=Path, required=True)
+    first.add_argument("--reference", type=Path)
     first.add_argument("out", type=Path)
     for name in ("build", "report"):
         commands.add_parser(name).add_argument("files", type=Path, nargs="+")

@@ -2,7 +2,7 @@
 
 Everything is drawn with comparisons on a fixed 4 × 4 grid of samples in each pixel and blended in integers, so that
 the pixels do not depend on Pillow's rasterizer or on NumPy's release. The committed files are what counts (their sha256
-stand in `fixtures/heads/deit_base.toml`); this script says where they come from.
+stand in the files of `fixtures/heads`); this script says where they come from.
 
     python scripts/make_images.py [FOLDER]
 """
@@ -573,6 +573,46 @@ def candle() -> Canvas:
     return c
 
 
+def soccer_ball() -> Canvas:
+    """A white ball with black pentagons on a lawn before a net."""
+    c = Canvas(380, 340, (96, 150, 204), (190, 218, 236))
+    for x in range(-20, 400, 22):
+        c.line([(x, 0), (x + 12, 210)], 2, (240, 244, 248), 9)
+    for y in range(8, 210, 20):
+        c.line([(0, y), (380, y + 6)], 2, (240, 244, 248), 9)
+    c.box(0, 206, 380, 340, (58, 132, 54))
+    for stripe in range(0, 380, 76):
+        c.polygon([(stripe, 206), (stripe + 38, 206), (stripe + 20, 340), (stripe - 40, 340)], (70, 148, 62))
+    for x, y, size in scattered(260, 380, 128, 11):
+        c.line([(x, 212 + y), (x + 2, 204 + y)], 1.5, (40 + size // 8, 110 + size // 5, 40))
+    c.ellipse(196, 284, 104, 18, (24, 62, 24), 9)
+    c.ellipse(190, 178, 106, 106, (120, 124, 132))
+    c.ellipse(190, 178, 103, 103, (244, 245, 248))
+    c.ellipse(206, 200, 80, 78, (222, 225, 232), 8)
+    middle = ring(190, 172, 34, 5)
+    outer = ring(190, 174, 96, 5)
+    c.polygon(middle, (26, 28, 34))
+    for index, (x, y) in enumerate(middle):
+        far = outer[index]
+        c.line([(x, y), (x + (far[0] - x) * 0.46, y + (far[1] - y) * 0.46)], 4, (60, 62, 70))
+    for index, (x, y) in enumerate(outer):
+        c.polygon(_dark_patch(x, y, index), (26, 28, 34))
+        following = outer[(index + 1) % 5]
+        seam = ring(190, 176, 74, 5, 0.1)[index]
+        c.line([(x, y), seam, following], 4, (60, 62, 70))
+        c.line([seam, ring(190, 178, 102, 5, 0.1)[index]], 4, (60, 62, 70))
+    c.glow(152, 122, 46, 36, (255, 255, 255), 10, 2)
+    return c
+
+
+def _dark_patch(x: float, y: float, index: int) -> list[Point]:
+    """Return a pentagon at the rim of the ball, foreshortened towards it."""
+    outwards = ring(0, 0, 1, 5)[index]
+    across = (-outwards[1], outwards[0])
+    corners = ((-22, 0), (-13, 20), (13, 20), (22, 0), (0, -14))
+    return [(x + across[0] * a - outwards[0] * b * 0.6, y + across[1] * a - outwards[1] * b * 0.6) for a, b in corners]
+
+
 PICTURES: dict[str, Callable[[], Canvas]] = {
     draw.__name__: draw
     for draw in (
@@ -589,6 +629,7 @@ PICTURES: dict[str, Callable[[], Canvas]] = {
         daisy,
         volcano,
         candle,
+        soccer_ball,
     )
 }
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ from pydantic import Field, model_validator, PrivateAttr
 from vitgate.data import fixtures_folder, InnerPath, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
-from vitgate.variants import FORMS, SUCCESSORS, Variant, VariantName, VARIANTS
+from vitgate.variants import FORMS, Stage, SUCCESSORS, Variant, VariantName, VARIANTS
 
 ALL = "all"
 """What stands for every case on the command line."""
@@ -22,23 +23,53 @@ ALL = "all"
 OWN = "VITGATE_CASES"
 """The environment variable that names the user's own files, apart by `os.pathsep`, for all processes of a run."""
 
+TRANSFORMERS_MODEL = "ViTForImageClassification"
+"""The one class of transformers that a case can name."""
+
+LIBRARY_ADVICE = 'pip install "vitgate[transformers]"'
+"""What to do where the library is missing that builds a case's model."""
+
 _FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 _Size = Annotated[int, Field(gt=0)]
 
 
 class CheckpointRow(Strict):
-    """Where the published weights are: address, and the first digits of the sha256 (as the file name carries them)."""
+    """Where the published weights are: address, and the first digits of the sha256 (as the file name carries them).
+
+    `file` is its name in the cache, where the address ends in one that says nothing.
+    """
 
     url: str = Field(pattern=r"^https?://[^\s/?#\[\]]+/([^\s?#]*/)?[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{8,64}$")
+    file: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")
+
+
+class HubRow(Strict):
+    """A repository on GitHub that torch.hub can load, at one commit, and the name of the model in it."""
+
+    repository: str = Field(pattern=r"^[A-Za-z0-9_\-]+/[A-Za-z0-9_.\-]+$")
+    commit: str = Field(pattern=r"^[0-9a-f]{40}$")
+    entry: str = Field(pattern=r"^[A-Za-z_]\w*$")
+
+
+class ReferenceRow(Strict):
+    """A picture whose label the published weights are known to give: the name of its file in the folder of assets."""
+
+    file: str = Field(pattern=r"^[A-Za-z0-9_\-][A-Za-z0-9_.\-]*$")
+    label: int = Field(ge=0)
 
 
 class Case(Strict):
     """One deployed model; what it leaves out, no claim is made about.
 
-    `model` is a name of timm's registry, or `VisionTransformer` for a model built from `arguments` alone.
+    `library` builds the model: timm by the name in its registry that `model` is, or `VisionTransformer` for one built
+    from `arguments` alone; transformers a `ViTForImageClassification`, `arguments` being its configuration's. No name
+    leads to a download or to others' code.
+    `conversion` is how the model becomes TorchScript: `trace` for one whose code torch.jit.script cannot compile.
     `parameters` is how many numbers are trained, as published. A case that is not `default` runs where it is named.
+    `hub` is where its authors' own code loads the published weights, for who asks for that.
+    `reference` is the picture with a known label, where it is not the tutorial's own.
     `trained` names committed weights (safetensors) that are the real ones; `standin` the head of the generated ones.
     `arithmetic` is what the graph of the model computes, in the words of `vitgate.run.arithmetic`.
     `anchor` names the float model's logits of made-up pictures, for the weights that are `trained` or stand in.
@@ -49,21 +80,33 @@ class Case(Strict):
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
+    library: Literal["timm", "transformers"] = "timm"
     model: str = Field(pattern=r"^[A-Za-z0-9_.]+$")  # no address: timm would load what it leads to
     arguments: dict[str, Any] = {}
+    conversion: Literal["script", "trace"] = "script"
     input: tuple[_Size, _Size, _Size]
     parameters: int | None = Field(default=None, gt=0)
     default: bool = False
     files: str = Field(pattern=r"^[A-Za-z0-9_\-]+$")
     arithmetic: dict[str, int] | None = None
     anchor: InnerPath | None = None
-    preprocessing: Literal["tutorial", "digits"]
+    preprocessing: Literal["tutorial", "digits", "transformers"]
     checkpoint: CheckpointRow | None = None
+    hub: HubRow | None = None
+    reference: ReferenceRow | None = None
     standin: InnerPath | None = None
     trained: InnerPath | None = None
     heldout: InnerPath | None = None
     tables: InnerPath | None = None
     operators: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _model_is_the_librarys(self) -> Case:
+        if self.library == "transformers" and self.model != TRANSFORMERS_MODEL:
+            raise ValueError(f"library transformers builds {TRANSFORMERS_MODEL} alone, not {self.model!r}")
+        if self.library == "transformers" and any(isinstance(value, str) for value in self.arguments.values()):
+            raise ValueError("the configuration of transformers' model may hold numbers alone: names can lead to code")
+        return self
 
     @property
     def reads_files(self) -> str | None:
@@ -103,7 +146,7 @@ class OwnCase(Case):
     build: str = Field(pattern=_FUNCTION)
     weights: InnerPath | None = None
     transform: str | None = Field(default=None, pattern=_FUNCTION)
-    preprocessing: Literal["tutorial", "digits"] = "tutorial"
+    preprocessing: Literal["tutorial", "digits", "transformers"] = "tutorial"
     picture: list[OwnPicture] = Field(min_length=1)
     default: bool = True
     _file: Path = PrivateAttr(default=Path())
@@ -111,7 +154,8 @@ class OwnCase(Case):
     @model_validator(mode="after")
     def _is_of_its_kind(self) -> OwnCase:
         for name in sorted(
-            self.model_fields_set & {"model", "arguments", "checkpoint", "standin", "trained", "heldout"}
+            self.model_fields_set
+            & {"library", "model", "arguments", "checkpoint", "hub", "standin", "trained", "heldout"}
         ):
             raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
         return self
@@ -156,6 +200,13 @@ class Cell:
         """The row of the variant table."""
         return FORMS[self.variant]
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that make the variant from its parent, as the case's model goes through them."""
+        case = read_cases().get(self.case)  # a record may name a case of somebody else's
+        conversion = case.conversion if case else "script"
+        return tuple(conversion if stage == "script" else stage for stage in self.form.stages)
+
     def at(self, variant: VariantName) -> Cell:
         """Return the cell of the same case and engine at another variant."""
         return Cell(self.case, self.engine, variant)
@@ -173,7 +224,7 @@ class Cell:
     @property
     def arithmetic(self) -> dict[str, int]:
         """What the cell's saved graph computes: the case's, with the convolution that the mobile optimizer packs."""
-        optimized = any("optimize_for_mobile" in cell.form.stages for cell in self.lineage())
+        optimized = any("optimize_for_mobile" in cell.stages for cell in self.lineage())
         case = read_cases()[self.case].arithmetic or {}
         return {f"prepacked {word}" if optimized and word == "conv2d" else word: case[word] for word in case}
 
@@ -212,6 +263,11 @@ def name_own(files: Iterable[str]) -> None:
     if named:
         os.environ[OWN] = os.pathsep.join(map(str, named))
         read_cases()
+
+
+def missing_library(case: Case) -> str:
+    """Return the optional library that builds the case's model, where it is not installed; it is not imported."""
+    return case.library if case.library != "timm" and find_spec(case.library) is None else ""
 
 
 @cache

@@ -215,7 +215,7 @@ def suite_options(command: Command) -> Command:
         click.option("--case", "cases", multiple=True, metavar="ID", help="This case only, or all; repeatable."),
         click.option("--case-file", "case_files", multiple=True, metavar="FILE", help="Cases of your own; repeatable."),
         click.option("--engine", "engines", multiple=True, metavar="NAME", help="This engine only; repeatable."),
-        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|standin|FILE"),
+        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|hub|standin|FILE"),
         click.option("--assets", envvar="VITGATE_ASSETS", metavar="DIR", help="Folder with the reference picture."),
         click.option("--python", metavar="VERSION", help="Python of the environments; default: the one running."),
         click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
@@ -277,17 +277,18 @@ def upgrade(versions: tuple[str, ...], **values: Any) -> int:
     from vitgate.report.verdict.emit import check_targets, emit
     from vitgate.upgrade.commands import default_cache
     from vitgate.upgrade.gate import gate, Order
-    from vitgate.upgrade.requirements import sides_from
+    from vitgate.upgrade.requirements import for_cases, sides_from
 
     accepted, reports = acceptances_from(values), options_from(values)
     field = tuple(Path(folder).absolute() for folder in dict.fromkeys(values["field"]))
     given(tuple(map(str, field)))
     check_targets(reports)
     old, new = sides_from(versions, values["old_python"], values["new_python"])
+    request = request_from(values)
     order = Order(
-        old=old,
-        new=new,
-        request=request_from(values),
+        old=for_cases(old, request.cases),
+        new=for_cases(new, request.cases),
+        request=request,
         cache=default_cache(),
         field=field,
         uv_args=uv_args_from(values),
@@ -337,7 +338,7 @@ def sweep(versions: tuple[str, ...], **values: Any) -> int:
     from dataclasses import replace
 
     from vitgate.shards import parse_shard
-    from vitgate.upgrade.requirements import parse_interpreter, parse_side
+    from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
     from vitgate.upgrade.sweep import exit_status, show, Sweep
     from vitgate.upgrade.sweep import sweep as swept
 
@@ -345,6 +346,7 @@ def sweep(versions: tuple[str, ...], **values: Any) -> int:
     sides = [parse_side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in values["interpreters"]]
     request = replace(request_from(values), shard=shard)
+    sides = [for_cases(side, request.cases) for side in sides]
     order = Sweep(tuple(sides), request, means_from(values), Path(values["records"]))
     if values["dask"]:
         from vitgate.upgrade.cluster import sweep_on

@@ -14,7 +14,7 @@ from vitgate.errors import UsageError
 from vitgate.judge.claims import claims_named, IMAGES, read_claims
 from vitgate.shards import group_of, parse_shard, Shard
 
-WEIGHTS_WORDS = ("auto", "pretrained", "standin")
+WEIGHTS_WORDS = ("auto", "pretrained", "hub", "standin")
 
 
 @dataclass(frozen=True)

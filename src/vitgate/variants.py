@@ -32,6 +32,7 @@ Stage = Literal[
     "set_engine",
     "create_model",
     "script",
+    "trace",
     "quantize_dynamic",
     "optimize_for_mobile",
     "freeze",
@@ -62,6 +63,7 @@ class Variant:
     """One form of the model.
 
     `file` is the tutorial's file name after the case's prefix (`fbdeit` for DeiT); None where nothing is saved.
+    `stages` are those of a model that is scripted; `vitgate.cases.Cell.stages` has `trace` for one that is traced.
     `quantized` variants depend on the engine; the others are built once for all of them.
     `frozen` variants keep parameters as constants of one inlined graph instead of attributes of submodules.
     """

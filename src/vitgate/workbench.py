@@ -17,7 +17,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from vitgate.build.cache import ArtifactCache, digest, key_of
-from vitgate.cases import Cell, OwnCase, read_cases
+from vitgate.cases import Cell, LIBRARY_ADVICE, missing_library, OwnCase, read_cases
 from vitgate.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
@@ -25,7 +25,7 @@ from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.images import of_variant
 from vitgate.judge.ratios import Bound
-from vitgate.outcome import ClaimFailed, Outcome
+from vitgate.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.plan import Plan
 from vitgate.session import counting
 from vitgate.successors import read_successors
@@ -148,10 +148,13 @@ class Observations:
         return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 
     def lacks(self, cell: Cell) -> Outcome | None:
-        """Say what stands in the way of the cell: an engine that the build lacks, a package of a successor's.
+        """Say what stands in the way of the cell: its case's library, an engine, a package of a successor's.
 
         MachineError as `supports`.
         """
+        if missing := missing_library(read_cases()[cell.case]):
+            message = f"{missing} is not installed, which builds {cell.case}: {LIBRARY_ADVICE}"
+            return Outcome("unsupported", error=NO_TOOLS, message=message)
         if not self.supports(cell.engine):
             return lacks_engine(cell.engine)
         needs = read_successors().get(cell.variant)
@@ -191,6 +194,7 @@ class Workbench(Observations):
         self._runs: dict[str, Runnable] = {}
         self._warm: dict[str, int] = {}
         self._seen: dict[str, Seen] = {}
+        self._order: dict[str, list[str]] = {}
         self._makers: dict[str, Callable[..., Evidence]] = {
             "environment": self._environment,
             "source": self._source,
@@ -250,7 +254,7 @@ class Workbench(Observations):
     def _reference(self, case: str) -> Evidence:
         from vitgate.inputs.sources import picture_source
 
-        return picture_source(read_cases()[case], self.plan.assets)
+        return picture_source(read_cases()[case], self.plan.assets, self.source(case).values["kind"])
 
     def _weights(self, case: str) -> Evidence:
         from vitgate.inputs.materialize import weights_of
@@ -411,14 +415,30 @@ class Workbench(Observations):
 
         model = self.model(cell.case)
         seen = self._seen.setdefault(cell.case, {})
-        linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        state, modules = model.state_dict(), dict(model.named_modules())
+        order = self._in_use_order(cell.case)
+        owners = dict.fromkeys(name.rpartition(".")[0] for name in order)
+        linears = [name for name in owners if isinstance(modules[name], nn.Linear)]
+        original = {name: state[name] for name in order}
         path = Path(self.artifact(cell).demand().values["path"])
         with engine_set(cell.engine), stage("read_weights"):
             form = cell.form
-            found = read_back(
-                path, model.state_dict(), linears, frozen=form.frozen, quantized=form.quantized, seen=seen
-            )
+            found = read_back(path, original, linears, frozen=form.frozen, quantized=form.quantized, seen=seen)
         return Evidence(asdict(found))
+
+    def _in_use_order(self, case: str) -> list[str]:
+        """Return the names of the model's state in the order of their use, found once per process."""
+        import torch
+
+        from vitgate.build.stages import stage
+        from vitgate.inputs.anchor import made_up_pictures
+        from vitgate.run.readback import in_use_order
+
+        if case not in self._order:
+            with stage("run"):
+                picture = torch.from_numpy(made_up_pictures(read_cases()[case])[:1])
+                self._order[case] = in_use_order(self.model(case), picture)
+        return self._order[case]
 
     def _lite_info(self, cell: Cell) -> Evidence:
         from vitgate.build.stages import stage

@@ -46,3 +46,37 @@ def test_a_label_that_the_model_does_not_give_turns_the_run_red(tmp_path: Path) 
 
     assert done.status == 1
     assert "circle_1: got 0, expected 2" in done.text
+
+
+SIZES = """
+[[tolerance]]
+id = "shapes.traced.{statistic}"
+claim = "size"
+statistic = "{statistic}"
+unit = "{unit}"
+against = "{against}"
+lower = {lower}
+upper = {upper}
+reason = "Of a model this small the traced code is a good part."
+measured = "here"
+"""
+
+
+def test_a_model_that_is_traced_holds_every_claim_too(tmp_path: Path) -> None:
+    """The page says which operators its lite file needs beside those of scripted ones."""
+    copy = shutil.copytree(EXAMPLE, tmp_path / "example")
+    text = (copy / "vitgate.toml").read_text(encoding="utf-8")
+    (more,) = re.findall(r'^(conversion = "trace".*\noperators = .+)$', PAGE, re.MULTILINE)
+    sizes = SIZES.format(statistic="size_per_number", unit="bytes", against="", lower=4.0, upper=6.0)
+    sizes += SIZES.format(statistic="reduction", unit="1", against="scripted", lower=0.35, upper=0.7)
+    sizes += SIZES.format(statistic="size_ratio", unit="1", against="parent", lower=0.4, upper=2.0)
+    text = text.replace('id = "shapes"', f'id = "shapes"\n{more}', 1)
+    (copy / "vitgate.toml").write_text(text + sizes, encoding="utf-8")
+
+    done = run_pytest(
+        "tests/conformance", "--case-file", str(copy / "vitgate.toml"), "--case", "shapes", "--engine", "fbgemm",
+        folder=tmp_path,
+    )  # fmt: skip
+
+    assert done.status == 0, done.text
+    assert {row.status for row in done.record.claims} <= {"passed", "declared"}

@@ -5,6 +5,8 @@ Most runs here are of a made-up suite without any work, `suite`, whose tests onl
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +54,53 @@ def test_option_that_cannot_be_is_a_usage_error(
     arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
 ) -> None:
     _is_one_clear_line(run_pytest("tests/conformance", *arguments, folder=tmp_path), 4, *words)
+
+
+def test_a_hub_repository_out_of_reach_is_the_environments_fault(tmp_path: Path) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    arguments = ("--case", "deit_tiny", "--weights", "hub")
+    done = run_pytest("tests/conformance", *arguments, folder=tmp_path, TORCH_HOME=str(tmp_path), **nowhere)
+    _is_one_clear_line(done, 6, "cannot download", "facebookresearch/deit", "7e160fe43f0252d17191b71cbb5826254114ea5b")
+
+
+@pytest.fixture
+def without_transformers(tmp_path: Path) -> str:
+    """A folder for PYTHONPATH in which the library is not to be found, whatever is installed."""
+    hide = "import importlib.util as u, sys\nreal = u.find_spec\n"
+    hide += "u.find_spec = lambda name, *more: None if name == 'transformers' else real(name, *more)\n"
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(hide, encoding="utf-8")
+    return os.pathsep.join([str(tmp_path / "hidden"), os.environ.get("PYTHONPATH", "")])
+
+
+def test_a_case_whose_library_is_missing_is_the_environments_fault(without_transformers: str, tmp_path: Path) -> None:
+    done = run_pytest("tests/conformance", "--case", "vit_base_hf", folder=tmp_path, PYTHONPATH=without_transformers)
+    _is_one_clear_line(done, 6, "transformers is not installed", "vit_base_hf", 'pip install "vitgate[transformers]"')
+
+
+def test_among_all_cases_it_is_unsupported_and_the_header_says_so(
+    without_transformers: str, tmp_path: Path, fixtures: Path
+) -> None:
+    """Here `all` are the small one and that one."""
+    path = fixtures / "cases.toml"
+    rows = path.read_text(encoding="utf-8").split("[[case]]")
+    kept = [row for row in rows if 'id = "digits"' in row or 'id = "vit_base_hf"' in row]
+    path.write_text("[[case]]" + "[[case]]".join(kept), encoding="utf-8")
+    tolerances = fixtures / "tolerances.toml"
+    known = re.sub(r'"deit_\w+"', '"digits"', tolerances.read_text(encoding="utf-8"))
+    tolerances.write_text(known, encoding="utf-8")
+    for folder in (fixtures / "field").iterdir():
+        shutil.rmtree(folder)
+
+    done = run_pytest(
+        "tests/conformance", "--case", "all", "--claim", "parameters", "--engine", "fbgemm",
+        folder=tmp_path, VITGATE_FIXTURES=str(fixtures), PYTHONPATH=without_transformers,
+    )  # fmt: skip
+
+    assert done.status == 0, done.text
+    assert "vit_base_hf: left out, since transformers is not installed" in done.text
+    statuses = {row.case: row.status for row in done.record.claims}
+    assert statuses == {"digits": "passed", "vit_base_hf": "unsupported"}
 
 
 def test_unknown_key_in_a_data_file_is_a_usage_error(fixtures: Path, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from vitgate.cases import case_named, Cell, default_cases, read_cases
+from vitgate import cases
+from vitgate.cases import case_named, Cell, default_cases, missing_library, read_cases
 from vitgate.data import fixtures_folder
 from vitgate.engines import engine_named, ENGINES, EVERY_ENGINE
 from vitgate.variants import VARIANTS
@@ -23,6 +24,26 @@ def case_text(**fields: str) -> str:
         **fields,
     }
     return "[[case]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+HF = {"library": '"transformers"', "model": '"ViTForImageClassification"'}
+
+
+def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting():
+    stages = {name: Cell("vit_base_hf", "qnnpack", name).stages for name in VARIANTS}
+
+    assert stages["scripted"] == ("trace", "save")
+    assert stages["scripted_quantized"] == ("quantize_dynamic", "trace", "save")
+    assert Cell("digits", "qnnpack", "scripted").stages == ("script", "save")
+    assert [name for name, row in VARIANTS.items() if "trace" in row.stages] == []
+    assert Cell("nobodys", "qnnpack", "scripted").stages == ("script", "save")
+
+
+def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch):
+    case = read_cases()["vit_base_hf"]
+    monkeypatch.setattr(cases, "find_spec", lambda name: None)
+
+    assert (missing_library(case), missing_library(case_named("digits"))) == ("transformers", "")
 
 
 def test_a_cell_is_called_by_case_engine_and_variant():
@@ -73,9 +94,26 @@ def test_cases_are_read_in_the_order_of_the_file(data_file):
         (case_text(input="[3, 8]"), "case.0.input"),
         (case_text(preprocessing='"other"'), "case.0.preprocessing"),
         (case_text(checkpoint='{ url = "u", sha = "s" }'), "case.0.checkpoint"),
+        (case_text(library='"hub"'), "case.0.library"),
+        (case_text(library='"transformers"'), "builds ViTForImageClassification alone"),
+        (case_text(**HF, arguments='{ attn_implementation = "somebody/kernels" }'), "names can lead to code"),
+        (case_text(conversion='"compile"'), "case.0.conversion"),
+        (case_text(reference='{ file = "../a.png", label = 1 }'), "case.0.reference.file"),
         (case_text() + case_text(), "'a'"),
     ],
-    ids=["unknown-key", "dash-in-id", "short-input", "unknown-preprocessing", "unknown-key-within", "duplicate"],
+    ids=[
+        "unknown-key",
+        "dash-in-id",
+        "short-input",
+        "unknown-preprocessing",
+        "unknown-key-within",
+        "unknown-library",
+        "another-model-of-the-library",
+        "a-name-among-its-numbers",
+        "unknown-conversion",
+        "reference-outside",
+        "duplicate",
+    ],
 )
 def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
     path = data_file("cases.toml", text)

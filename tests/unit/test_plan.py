@@ -56,7 +56,7 @@ def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkey
     [
         ({"cases": ["digit"]}, ["--case", "'digit'"]),
         ({"engines": ["qnn"]}, ["--engine", "'qnn'"]),
-        ({"weights": "standing"}, ["--weights", "'standing'", "auto, pretrained, standin"]),
+        ({"weights": "standing"}, ["--weights", "'standing'", "auto, pretrained, hub, standin"]),
         ({"weights": "."}, ["--weights"]),
         ({"assets": "no/such/folder"}, ["no/such/folder", "--assets"]),
     ],

@@ -53,7 +53,8 @@ def test_no_call_runs_what_a_file_says():
 
     found = [(where, name) for where, name, _ in _calls() if name in forbidden or name.rpartition(".")[2] in extracts]
 
-    assert found == []
+    (asked,) = found  # for `--weights hub` alone, in a process that is no part of the suite
+    assert (asked[0].partition(":")[0], asked[1]) == ("hub_worker.py", "torch.hub.load")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from vitgate.cases import Cell, read_cases
 from vitgate.engines import NO_ENGINE
 from vitgate.evidence import Evidence
 from vitgate.outcome import Outcome
-from vitgate.run.environment import cpu_model, torch_build
+from vitgate.run.environment import cpu_model, packages, torch_build
 from vitgate.successors import package_versions
 
 
@@ -66,18 +66,18 @@ class Builder:
     def _write(self, cell: Cell, path: Path) -> None:
         with engine_set(cell.engine):
             module = self._make(cell)
-            if cell.form.stages[-1] == "save":
+            if cell.stages[-1] == "save":
                 self._live[cell] = module
-            with stage(cell.form.stages[-1], path.parent):
-                if cell.form.stages[-1] == "export_onnx":
+            with stage(cell.stages[-1], path.parent):
+                if cell.stages[-1] == "export_onnx":
                     successors.export_onnx(module, example(cell), path)
                 else:
-                    _SAVERS[cell.form.stages[-1]](module, path)
+                    _SAVERS[cell.stages[-1]](module, path)
 
     def _make(self, cell: Cell) -> Any:
         assert cell.parent is not None
         module: Any = self._model(cell.case) if cell.parent.variant == "original" else self._parent_module(cell.parent)
-        for name in cell.form.stages[:-1]:
+        for name in cell.stages[:-1]:
             with stage(name):
                 module = _apply(name, module, cell)
         return module
@@ -104,6 +104,8 @@ _SAVERS: dict[str, Callable[[Any, Path], None]] = {
 def _apply(name: str, module: Any, cell: Cell) -> Any:
     if name == "script":
         return torch.jit.script(module)
+    if name == "trace":
+        return stages.trace(module, read_cases()[cell.case])
     if name == "quantize_dynamic":
         return stages.quantize_dynamic(module, cell.engine)
     if name == "optimize_for_mobile":
@@ -134,5 +136,6 @@ def _identity() -> dict[str, Any]:
     return {
         **{name: build[name] for name in names},
         "timm": timm.__version__,
+        "transformers": packages().get("transformers"),
         "recipe": hashlib.sha256(recipe).hexdigest(),
     }

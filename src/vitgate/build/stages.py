@@ -19,6 +19,7 @@ from vitgate.build.cache import is_full
 from vitgate.cases import Case, OwnCase
 from vitgate.engines import Engine, NO_ENGINE
 from vitgate.errors import MachineError, NO_ROOM, VitgateError
+from vitgate.inputs.anchor import made_up_pictures
 from vitgate.inputs.own import own_model
 from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.variants import Stage
@@ -78,6 +79,10 @@ def architecture(case: Case, **extra: Any) -> nn.Module:
     """Build the case's model, with weights or without; `extra` goes to timm."""
     if isinstance(case, OwnCase):
         return own_model(case)
+    if case.library == "transformers":
+        from vitgate.build.huggingface import classifier
+
+        return classifier(case)
     import timm
     from timm.models.vision_transformer import VisionTransformer
 
@@ -86,16 +91,40 @@ def architecture(case: Case, **extra: Any) -> nn.Module:
     return timm.create_model(case.model, pretrained=False, **case.arguments, **extra)
 
 
+def stored_names(case: Case, model: nn.Module) -> dict[str, str]:
+    """Return, for each name in the model's state, the one under which its weights are kept."""
+    if case.library == "transformers":
+        from vitgate.build import huggingface
+
+        return huggingface.stored_names(model)
+    return {name: name for name in model.state_dict()}
+
+
 def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
-    """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can."""
+    """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can.
+
+    `state` has the names under which weights are kept.
+    """
     if "assign" in nn.Module.load_state_dict.__code__.co_varnames:  # from torch 2.1 on
         with torch.device("cpu" if isinstance(case, OwnCase) else "meta"):  # others' code may need real tensors
             model = architecture(case)
-        model.load_state_dict(dict(state), strict=True, assign=True)
+        model.load_state_dict(_own_names(case, model, state), strict=True, assign=True)
     else:
         model = architecture(case)
-        model.load_state_dict(dict(state), strict=True)
+        model.load_state_dict(_own_names(case, model, state), strict=True)
     return model.eval()
+
+
+def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state under the model's own names; what it does not know keeps its name, and is found so."""
+    own = {stored: name for name, stored in stored_names(case, model).items()}
+    return {own.get(name, name): tensor for name, tensor in state.items()}
+
+
+def trace(model: nn.Module, case: Case) -> torch.jit.ScriptModule:
+    """Trace the model on one made-up picture, as users do with code that torch.jit.script cannot compile."""
+    traced: torch.jit.ScriptModule = torch.jit.trace(model, torch.from_numpy(made_up_pictures(case)[:1]))
+    return traced
 
 
 def quantize_dynamic(model: nn.Module, engine: Engine) -> nn.Module:

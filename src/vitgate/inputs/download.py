@@ -14,7 +14,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +86,17 @@ class _Job:
     limit: int | None
     replace: bool
     patience: Patience
+    check: Callable[[Path], str] | None = None
+
+    def problem(self, path: Path) -> str:
+        """Say why what came is not the wanted file; nothing where it is."""
+        if self.check is not None:
+            return self.check(path)
+        found = sha256_of(path)
+        if found.startswith(self.sha256):
+            return ""
+        begins = f"a sha256 beginning with {found[: len(self.sha256)]}, not {self.sha256}"
+        return f"what came ({path.stat().st_size} bytes) has {begins}"
 
     @property
     def part(self) -> Path:
@@ -129,7 +140,24 @@ def fetch(
     return destination
 
 
+def fetch_unpinned(
+    url: str, destination: Path, *, check: Callable[[Path], str], limit: int, patience: Patience = PATIENT
+) -> Path:
+    """Return `destination`, downloaded from `url` unless it is there, where nobody has published its sha256.
+
+    `check` says in a few words why a file is not the wanted one, and nothing where it is; it sees the file under
+    another name before it appears at `destination`. Otherwise as `fetch`; a file there that is not the wanted one is
+    overwritten.
+    """
+    job = _Job(url, destination, "", None, limit, True, patience, check)
+    if not _is_there(job):
+        _within(job)
+    return destination
+
+
 def _is_there(job: _Job) -> bool:
+    if job.check is not None:
+        return job.destination.is_file() and not job.check(job.destination)
     try:
         return verified(job.destination, job.sha256)
     except UsageError:
@@ -307,14 +335,13 @@ def _receive(job: _Job, answer: requests.Response, start: int) -> None:
 
 
 def _settle(job: _Job, resumed: bool) -> None:
-    """Move `part` to the destination if the digest is right; else drop it, and after a resumption start clean."""
-    found = sha256_of(job.part)
-    if found.startswith(job.sha256):
+    """Move `part` to the destination if it is the wanted file; else drop it, and after a resumption start clean."""
+    reason = job.problem(job.part)
+    if not reason:
         os.replace(job.part, job.destination)
         return
-    size, is_page = job.part.stat().st_size, _is_page(job.part)
+    is_page = _is_page(job.part)
     job.part.unlink()
-    reason = f"what came ({size} bytes) has a sha256 beginning with {found[: len(job.sha256)]}, not {job.sha256}"
     if is_page:
         do = f"log in to the network, mend its proxy settings, or place the file at {job.destination}"
         raise job.error("a web page came instead of the file", do)

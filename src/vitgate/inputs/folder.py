@@ -21,9 +21,7 @@ from vitgate.errors import UsageError
 from vitgate.evidence import Evidence
 from vitgate.inputs.images import load_picture
 
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm".split()
-)
+SUFFIXES = frozenset(".png .apng .jpg .jpeg .jpe .jfif .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm".split())
 """Of the formats that `vitgate.inputs.images` reads, as Pillow registers them."""
 
 _INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)

@@ -182,7 +182,21 @@ def reference_picture(
     try:
         return _from_cache_or_network(cache or _user_cache(), url, sha256, patience)
     except _NotToBeHad as why:
-        return _embedded(embedded or fixtures_folder() / "golden" / "input.png", str(why))
+        return embedded_picture(embedded or fixtures_folder() / "golden" / "input.png", f"because {why}")
+
+
+def own_reference(assets: Path | None, name: str, *, embedded: Path) -> ReferencePicture:
+    """Return the picture of that name in `assets`, of which nobody has published address or sha256; else `embedded`.
+
+    Raises UsageError for a file of that name that is no picture.
+    """
+    path = assets / name if assets is not None else None
+    if path is None or not path.exists():
+        why = f"since no --assets folder holds {name}: what its label is under these weights is not known"
+        return embedded_picture(embedded, why)
+    load_picture(path)
+    note = f"The picture {name} of the asset folder was used as the reference; its sha256 is in the record."
+    return ReferencePicture(path, "assets", _digest(path), note)
 
 
 class _NotToBeHad(Exception):
@@ -233,12 +247,13 @@ def _from_cache_or_network(cache: Path, url: str, sha256: str, patience: Patienc
     return ReferencePicture(path, "download", sha256, f"The reference picture was downloaded from {url}.")
 
 
-def _embedded(path: Path, why: str) -> ReferencePicture:
+def embedded_picture(path: Path, why: str) -> ReferencePicture:
+    """Return a picture of the project's own, with the reason as the note says it; MachineError where it is missing."""
     why = " ".join(why.split())
     try:
         digest = _digest(path)
     except OSError as error:
-        what = f"no reference picture ({why}) and no embedded one ({error.strerror})"
+        what = f"no reference picture ({why.removeprefix('because ')}) and no embedded one ({error.strerror})"
         raise MachineError(what, where=path, do="install vitgate anew or name an asset folder") from None
-    note = f"The embedded picture {path.name} was used instead of the reference picture, because {why}."
+    note = f"The embedded picture {path.name} was used instead of the reference picture, {why}."
     return ReferencePicture(path, "embedded", digest, note)

@@ -21,13 +21,15 @@ from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError
 from vitgate.evidence import Evidence
 from vitgate.inputs import standin
+from vitgate.inputs.hf_names import from_timm, published
 from vitgate.inputs.pictures import read_standin
-from vitgate.inputs.weights import check_state, read_state, WeightsSource
+from vitgate.inputs.weights import check_equal, check_state, read_state, WeightsSource
 
 
 def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
-    """Return path, digest, kind and note of the case's weights; the file holds float32 parameters by timm's names.
+    """Return path, digest, kind and note of the case's weights.
 
+    The file holds float32 parameters by timm's names, or by those that transformers publishes.
     UsageError for weights that do not fit the case's model.
     """
     if source.kind == "standin":
@@ -35,8 +37,8 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
     if source.path is None:
         return _as_built(case, source, cache)
     digest = digest_of(source.path)
-    parts = {"weights": digest, "case": case.id}
-    entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source.path, path))
+    parts = {"weights": digest, "case": case.id, "equals": str(source.published or "")}
+    entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source, path))
     return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
 
 
@@ -59,11 +61,16 @@ def _write(data: bytes, path: Path) -> None:
     path.write_bytes(data)
 
 
-def _convert(case: Case, source: Path | None, path: Path) -> None:
+def _convert(case: Case, source: WeightsSource, path: Path) -> None:
     from safetensors.torch import save_file
 
-    assert source is not None
-    state = check_state(read_state(source), shapes_of(case), where=str(source), model=case.id)
+    assert source.path is not None
+    state = read_state(source.path)
+    if source.published is not None:
+        check_equal(state, read_state(source.published), where=source.note)
+    if case.library == "transformers":
+        state = {published(name): tensor for name, tensor in state.items()}
+    state = check_state(state, shapes_of(case), where=str(source.path), model=case.id)
     with _system_errors(path):
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
@@ -90,18 +97,23 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
                 where=f"stand-in of {case.id}",
                 do="report this machine's NumPy and processor",
             )
+        kept = from_timm(state) if case.library == "transformers" else state
         with _system_errors(path):
-            save_arrays(state, path)
+            save_arrays(kept, path)
 
-    entry = cache.get(key_of({"standin": row.sha256}), "weights.safetensors", make)
+    key = key_of({"standin": row.sha256, "library": case.library})
+    entry = cache.get(key, "weights.safetensors", make)
     return Evidence({"path": entry.path, "digest": row.sha256, "kind": "standin", "note": source.note})
 
 
 def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the case's parameters by name, without allocating them where torch can."""
+    """Return the shapes of the case's parameters by the names under which weights are kept.
+
+    They are not allocated where torch can do without.
+    """
     import torch
 
-    from vitgate.build.stages import architecture
+    from vitgate.build.stages import architecture, stored_names
 
     if isinstance(case, OwnCase):
         model = architecture(case)
@@ -110,7 +122,8 @@ def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
             model = architecture(case)
     else:
         model = architecture(case)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    kept = stored_names(case, model)
+    return {kept[name]: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def load_state(weights: Evidence) -> dict[str, Any]:

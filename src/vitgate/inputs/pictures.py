@@ -58,16 +58,15 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
     The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out.
-    Values: the pictures' names, and source, sha256 and note of the reference.
+    Values: the pictures' names, how many of the first have a label that published weights are `known` to give, and
+    source, sha256 and note of the reference.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
     if isinstance(case, OwnCase):
         return _own(case, about)
-    return (
-        _digits(case, about)
-        if case.preprocessing == "digits"
-        else _tutorial(case, Path(reference.values["path"]), about)
-    )
+    if case.preprocessing == "digits":
+        return _digits(case, about)
+    return _imagenet(case, Path(reference.values["path"]), about)
 
 
 def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
@@ -89,16 +88,18 @@ def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
     return Evidence({"names": names, **about}, {"x": own_pictures(case), "labels": labels})
 
 
-def _tutorial(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
+def _imagenet(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.preprocess import preprocess
 
     folder, standin, size = fixtures_folder(), read_standin(case), case.input[-1]
+    label = case.reference.label if case.reference else REFERENCE_LABEL
+    known = case.reference is None or about["source"] != "embedded"
     embedded = [row for row in standin.picture if row.file != standin.fallback_reference]
     paths = (reference, *(folder / row.file for row in embedded))
-    x = np.concatenate([preprocess(path, size).numpy() for path in paths])
-    labels = np.array([REFERENCE_LABEL, *(row.label for row in embedded)], dtype=np.int64)
+    x = np.concatenate([preprocess(path, size, way=case.preprocessing).numpy() for path in paths])
+    labels = np.array([label, *(row.label for row in embedded)], dtype=np.int64)
     names = ["reference", *(Path(row.file).stem for row in embedded)]
-    return Evidence({"names": names, **about}, {"x": x, "labels": labels})
+    return Evidence({"names": names, "known": int(known), **about}, {"x": x, "labels": labels})
 
 
 def _digits(case: Case, about: dict[str, str]) -> Evidence:

@@ -61,9 +61,27 @@ def tutorial_transform(size: int = CROP) -> Callable[[Image], Tensor]:
     return transform
 
 
-def preprocess(path: Path, size: int = CROP) -> Tensor:
-    """Read a picture and return float32 [1, 3, size, size]; UsageError as `load_picture` raises it."""
-    return tutorial_transform(size)(load_picture(path)).unsqueeze(0)
+def transformers_transform(size: int = CROP) -> Callable[[Image], Tensor]:
+    """Return what transformers' ViTImageProcessor does: an RGB picture to float32 [3, size, size], -1 to 1.
+
+    Resize to a square, bilinear, whatever the picture's proportions; no crop; 1/255; mean and deviation 0.5
+    (`preprocessor_config.json` of google/vit-base-patch16-224).
+    """
+    from torchvision import transforms  # type: ignore[import-untyped,unused-ignore]  # torchvision has no types
+
+    resize = transforms.Resize((size, size), interpolation=transforms.InterpolationMode.BILINEAR)
+    normalize = transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    transform: Callable[[Image], Tensor] = transforms.Compose([resize, transforms.ToTensor(), normalize])
+    return transform
+
+
+def preprocess(path: Path, size: int = CROP, *, way: str = "tutorial") -> Tensor:
+    """Read a picture and return float32 [1, 3, size, size]; UsageError as `load_picture` raises it.
+
+    `way` is a case's `preprocessing`: `transformers`, or the tutorial's.
+    """
+    transform = transformers_transform(size) if way == "transformers" else tutorial_transform(size)
+    return transform(load_picture(path)).unsqueeze(0)
 
 
 @dataclass(frozen=True)

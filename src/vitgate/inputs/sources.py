@@ -12,22 +12,45 @@ from vitgate.cases import Case, OwnCase
 from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.evidence import Evidence
-from vitgate.inputs.images import reference_picture
+from vitgate.inputs.hub import hub_weights
+from vitgate.inputs.images import embedded_picture, own_reference, reference_picture
 from vitgate.inputs.pictures import read_standin
-from vitgate.inputs.weights import Checkpoint, choose_source, WeightsSource
+from vitgate.inputs.weights import cached_checkpoint, Checkpoint, choose_source, WeightsSource
 
 
 def weights_source(case: Case, request: str) -> Evidence:
     """Return kind, path and note of the weights; MachineError for a checkpoint that was asked for and cannot be had."""
     if isinstance(case, OwnCase) and request == "own":
         source = _own(case)
+    elif request == "hub":
+        source = _hub(case)
     elif request == "trained":
         assert case.trained is not None
         source = WeightsSource("trained", case.folder / case.trained, "trained weights, committed with the suite")
     else:
-        row = case.checkpoint
-        source = choose_source(request, Checkpoint(row.url, row.sha256) if row else None, case.standin is not None)
-    return Evidence({"kind": source.kind, "path": str(source.path) if source.path else None, "note": source.note})
+        source = choose_source(request, _checkpoint(case), case.standin is not None)
+    paths = {
+        name: str(path) if path else None for name, path in (("path", source.path), ("published", source.published))
+    }
+    return Evidence({"kind": source.kind, **paths, "note": source.note})
+
+
+def _checkpoint(case: Case) -> Checkpoint | None:
+    row = case.checkpoint
+    return Checkpoint(row.url, row.sha256, file=row.file) if row else None
+
+
+def _hub(case: Case) -> WeightsSource:
+    """Let the authors' own code load the weights: the one place where code from the network runs, and only as asked."""
+    row, checkpoint = case.hub, _checkpoint(case)
+    if row is None:
+        do = "name another case, or other weights"
+        raise UsageError(f"no repository of torch.hub is known for {case.id}", where="--weights hub", do=do)
+    path = hub_weights(row)
+    published = cached_checkpoint(checkpoint) if checkpoint else None
+    note = f"weights as {row.repository} at commit {row.commit[:7]} loads them"
+    note += ", equal to the published checkpoint" if published else ""
+    return WeightsSource("pretrained", path, note, published)
 
 
 def _own(case: OwnCase) -> WeightsSource:
@@ -41,17 +64,26 @@ def _own(case: OwnCase) -> WeightsSource:
 
 def source_from(evidence: Evidence) -> WeightsSource:
     """Rebuild the choice that `weights_source` stored."""
-    path = evidence.values["path"]
-    return WeightsSource(evidence.values["kind"], Path(path) if path else None, evidence.values["note"])
+    path, published = (Path(name) if (name := evidence.values[key]) else None for key in ("path", "published"))
+    return WeightsSource(evidence.values["kind"], path, evidence.values["note"], published)
 
 
-def picture_source(case: Case, assets: str | None) -> Evidence:
-    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none."""
+def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
+    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none.
+
+    `weights` is the kind of the case's weights.
+    """
     if isinstance(case, OwnCase):
         return Evidence({"path": "", "source": "own", "sha256": "", "note": f"own pictures, {len(case.picture)}"})
     if case.preprocessing == "digits":
         note = "held-out scans, committed with the suite"
         return Evidence({"path": "", "source": "embedded", "sha256": "", "note": note})
     embedded = fixtures_folder() / read_standin(case).fallback_reference
-    found = reference_picture(Path(assets) if assets else None, embedded=embedded)
+    folder = Path(assets) if assets else None
+    if case.reference is None:
+        found = reference_picture(folder, embedded=embedded)
+    elif weights == "standin":  # whose head knows the sketch alone
+        found = embedded_picture(embedded, "since the stand-in weights know its label alone")
+    else:
+        found = own_reference(folder, case.reference.file, embedded=embedded)
     return Evidence({**asdict(found), "path": str(found.path)})

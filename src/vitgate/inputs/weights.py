@@ -63,20 +63,25 @@ class Checkpoint:
     url: str
     sha256: str
     size_hint: int | None = None
+    file: str | None = None
 
     @property
     def name(self) -> str:
-        """Its file name, in the address as in torch's cache."""
-        return PurePosixPath(urlsplit(self.url).path).name
+        """Its file name in torch's cache: the address's own, where no other is given."""
+        return self.file or PurePosixPath(urlsplit(self.url).path).name
 
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where the weights are. `path` is absolute, None for the stand-in; `note` is a sentence for header and record."""
+    """Where the weights are. `path` is absolute, None for the stand-in; `note` is a sentence for header and record.
+
+    `published` is the checked checkpoint that weights which came another way must equal, where it is on this machine.
+    """
 
     kind: Literal["pretrained", "file", "standin", "trained", "own"]
     path: Path | None
     note: str
+    published: Path | None = None
 
 
 def choose_source(
@@ -123,6 +128,12 @@ def find_pretrained(checkpoint: Checkpoint, *, download: bool, patience: Patienc
     raise MachineError("the published checkpoint is not cached", where=path, do=f"download {checkpoint.url} to there")
 
 
+def cached_checkpoint(checkpoint: Checkpoint) -> Path | None:
+    """Return the checkpoint's path where it is cached and whole."""
+    path = hub_folder().absolute() / "checkpoints" / checkpoint.name
+    return path if verified(path, checkpoint.sha256) else None
+
+
 def hub_folder() -> Path:
     """Return what `torch.hub.get_dir()` does, by its documented rules, without the seconds that importing it takes."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -158,6 +169,17 @@ def check_state(
     _check_names(state, expected, where, model)
     _check_shapes(state, expected, where, model)
     return {name: _as_float32(name, state[name], where) for name in expected}
+
+
+def check_equal(state: Mapping[str, torch.Tensor], published: Mapping[str, torch.Tensor], *, where: str) -> None:
+    """UsageError unless both states have the same names and the same values, bit for bit."""
+    import torch
+
+    names = [*dict.fromkeys([*published, *state])]
+    other = [n for n in names if n not in state or n not in published or not torch.equal(state[n], published[n])]
+    if other:
+        what = f"{len(other)} of {len(names)} parameters are not those of the published checkpoint: {_some(other)}"
+        raise UsageError(what, where=where, do="use --weights pretrained")
 
 
 def _standin(reason: str, available: bool) -> WeightsSource:

@@ -203,7 +203,7 @@ def _unbuilt(cell: Cell, outcome: Outcome) -> Cell | None:
     if outcome.kind == "blocked by":
         return next((member for member in family if member.variant == outcome.at), None)
     if outcome.kind == "failed at":
-        return next((member for member in family if outcome.at in member.form.stages), None)
+        return next((member for member in family if outcome.at in member.stages), None)
     return None
 
 

@@ -27,8 +27,9 @@ TUTORIAL_INT8 = "scripted_quantized"
 def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_labels: bool) -> tuple[Finding, ...]:
     """Return the share of pictures whose top-1 is right, and the smallest margin in logits.
 
-    The first picture's label is known for every weights; the others' only for weights that they were made for
-    (`true_labels`). Otherwise they are shown: how many of them get the label that the original gives them.
+    The labels of the first pictures, as many as are `known`, hold for every weights; the others' only for weights that
+    they were made for (`true_labels`). Otherwise they are shown: how many of them get the label that the original gives
+    them. That is judged where no label is known.
     """
     logits, reference = outputs.arrays["logits"], original.arrays["logits"]
     expected, names = pictures.arrays["labels"], pictures.values["names"]
@@ -39,7 +40,10 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_la
         return (Finding("right_labels", math.nan, "1", note=problem),)
     agreeing = float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
     if not true_labels:
-        logits, expected = logits[:1], expected[:1]
+        known = int(pictures.values.get("known", 1))
+        logits, expected = logits[:known], expected[:known]
+    if not len(expected):
+        return (Finding("same_labels", agreeing, "1", against="original"),)
     wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
     note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
     spread = margins(logits, expected)

@@ -17,7 +17,7 @@ import pytest
 
 from vitgate import field
 from vitgate.build.cache import ArtifactCache
-from vitgate.cases import Cell
+from vitgate.cases import Cell, LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.errors import MachineError, NO_ROOM, UsageError
 from vitgate.judge.claims import Claim, IMAGES, read_claims
 from vitgate.judge.record import check_target
@@ -121,10 +121,13 @@ def _end_in_order(config: pytest.Config) -> None:
 def look_for_inputs(plan: Plan) -> list[str]:
     """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
     bench = Workbench(plan)
-    return [
-        f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}"
-        for case in plan.own_cases()
-    ]
+    return [_inputs_note(bench, case) for case in plan.own_cases()]
+
+
+def _inputs_note(bench: Observations, case: str) -> str:
+    if missing := missing_library(read_cases()[case]):
+        return f"{case}: left out, since {missing} is not installed: {LIBRARY_ADVICE}"
+    return f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}"
 
 
 def _wants_conformance(config: pytest.Config) -> bool:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import name_own, OWN
+from vitgate.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
 from vitgate.engines import ENGINES
-from vitgate.errors import UsageError
+from vitgate.errors import MachineError, UsageError
 from vitgate.field import given
 from vitgate.plan import make_plan, Plan
 from vitgate.report.export import check_target
@@ -47,9 +47,10 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "--weights",
         default="auto",
-        metavar="auto|pretrained|standin|FILE",
+        metavar="auto|pretrained|hub|standin|FILE",
         help="auto: the published checkpoint if it is cached or can be downloaded, otherwise the generated stand-in; "
-        "pretrained: the checkpoint or exit status 6; FILE: a .pth or .safetensors of your own (default: auto)",
+        "pretrained: the checkpoint or exit status 6; hub: as the authors' own repository loads it, which runs "
+        "its code; FILE: a .pth or .safetensors of your own (default: auto)",
     )
     add(
         "--assets",
@@ -94,5 +95,13 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
         images=option("--images"),
         images_accuracy=option("--images-accuracy"),
     )
+    _check_libraries(plan, option("--case"))
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection
     return plan
+
+
+def _check_libraries(plan: Plan, named: list[str]) -> None:
+    """MachineError where a case that the user named is built by a library that is missing; of `all` it is left out."""
+    for case in plan.cases:
+        if (missing := missing_library(read_cases()[case])) and ALL not in named:
+            raise MachineError(f"{missing} is not installed, which builds {case}", where="--case", do=LIBRARY_ADVICE)

@@ -12,7 +12,11 @@ from typing import Any
 
 import torch
 
-_CONVOLUTIONS = {"aten::conv2d": "conv2d", "prepacked::conv2d_clamp_run": "prepacked conv2d"}
+_CONVOLUTIONS = {
+    "aten::conv2d": "conv2d",
+    "aten::_convolution": "conv2d",  # as a trace has it
+    "prepacked::conv2d_clamp_run": "prepacked conv2d",
+}
 _CASTS = {"aten::to", "aten::_autocast_to_reduced_precision"}
 _DTYPES: Mapping[object, str] = {5: "float16", 6: "float32", 7: "float64", 15: "bfloat16"}  # c10/core/ScalarType.h
 _ATTENTION = {"aten::scaled_dot_product_attention": "scale", "aten::softmax": "dtype"}  # fused, and written out

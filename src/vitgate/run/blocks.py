@@ -43,17 +43,32 @@ def _load(path: Path) -> torch.jit.ScriptModule:
     return module
 
 
+def blocks_of(module: nn.Module) -> list[nn.Module]:
+    """Return the blocks of an eager model: its longest list of modules of one kind; LookupError where it has none."""
+    rows = [list(each) for each in module.modules() if isinstance(each, (nn.Sequential, nn.ModuleList))]
+    alike = [row for row in rows if len(row) > 1 and len({type(each) for each in row}) == 1]
+    if not alike:
+        raise LookupError("no list of blocks in the model")
+    return max(alike, key=len)
+
+
 def _eager(module: nn.Module, x: torch.Tensor) -> list[Array]:
     seen: list[torch.Tensor] = []
-    layers: Any = module.blocks
+    layers = blocks_of(module)
     handles = [layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))]
-    handles += [layer.register_forward_hook(lambda _, __, output: seen.append(output)) for layer in layers]
+    handles += [layer.register_forward_hook(lambda _, __, output: seen.append(_first(output))) for layer in layers]
     try:
         logits = module(x)
     finally:
         for handle in handles:
             handle.remove()
     return [_array(tensor) for tensor in [*seen, logits]]
+
+
+def _first(output: Any) -> torch.Tensor:
+    """Return a block's output; those of older transformers give a tuple that begins with it."""
+    tensor: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return tensor
 
 
 def _scripted(module: torch.jit.ScriptModule, x: torch.Tensor, blocks: int) -> list[Array]:

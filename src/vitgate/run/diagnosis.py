@@ -10,7 +10,7 @@ from vitgate.build.stages import engine_set, stage
 from vitgate.cases import Cell
 from vitgate.judge.blocks import part_ways
 from vitgate.judge.compare import Array
-from vitgate.run.blocks import block_outputs
+from vitgate.run.blocks import block_outputs, blocks_of
 from vitgate.workbench import Workbench
 
 _PICTURES = 2  # enough to tell the blocks apart; each costs a call
@@ -29,7 +29,7 @@ def diagnose(bench: Workbench, reference: Cell, cell: Cell) -> str:
 
 def _blocks(bench: Workbench, cell: Cell) -> list[Array]:
     x = torch.from_numpy(bench.pictures(cell.case).arrays["x"][:_PICTURES])
-    depth = len(bench.model(cell.case).blocks)
+    depth = len(blocks_of(bench.model(cell.case)))
     if cell.variant == "original":
         return block_outputs(bench.model(cell.case), x, frozen=False, blocks=depth)
     path = Path(bench.artifact(cell).demand().values["path"])

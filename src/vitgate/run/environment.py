@@ -13,6 +13,7 @@ from vitgate.errors import MachineError
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate"),
+    "transformers",  # which builds a case
     *("torchao", "executorch", "onnx", "onnxscript", "onnxruntime"),  # of the successors
 )
 

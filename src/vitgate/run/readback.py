@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from vitgate.run.arithmetic import arithmetic
 
@@ -116,8 +117,9 @@ def read_back(
 ) -> Readback:
     """Compare the file with the original's `state_dict` (float32, CPU).
 
-    `linears` are the dotted names of every `nn.Linear` in the order in which the network runs them. `frozen` files keep
-    one graph with constants, the others modules with attributes. `quantized` is what the Linears should be.
+    `original` and `linears`, the dotted names of every `nn.Linear`, are in the order in which the network uses them.
+    `frozen` files keep one graph with constants, the others modules with attributes. `quantized` is what the Linears
+    should be.
     `seen` is one dictionary for all files of the same original.
     Raises what `torch.jit.load` raises, where this PyTorch cannot read the file.
     """
@@ -142,6 +144,34 @@ def read_back(
         count=len(original),
         arithmetic=arithmetic(walk(graph)),
     )
+
+
+def in_use_order(model: nn.Module, x: torch.Tensor) -> list[str]:
+    """Return the names of the model's state in the order in which a call with `x` uses them.
+
+    A module's own tensors count where it is called; those of one that is never called, where its parent is.
+    """
+    called: dict[str, int] = {}
+    names = {module: name for name, module in model.named_modules()}
+
+    def note(module: nn.Module, inputs: object) -> None:
+        called.setdefault(names[module], len(called))
+
+    handles = [module.register_forward_pre_hook(note) for module in names]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sorted(model.state_dict(), key=lambda name: _called_at(name, called))  # stable: as defined within a module
+
+
+def _called_at(name: str, called: Mapping[str, int]) -> int:
+    owner = name.rpartition(".")[0]
+    while owner and owner not in called:
+        owner = owner.rpartition(".")[0]
+    return called.get(owner, 0)
 
 
 # What the file holds: modules with attributes, or one graph with constants.

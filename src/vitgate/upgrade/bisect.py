@@ -15,7 +15,7 @@ from vitgate.judge.record import Record
 from vitgate.upgrade.kept import answered, file_name, Means, NotMade, open_folder, Place
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.releases import parse_release, releases_between
-from vitgate.upgrade.requirements import parse_side
+from vitgate.upgrade.requirements import for_cases, parse_side
 from vitgate.upgrade.runs import Request
 from vitgate.upgrade.suite import suite_folder
 
@@ -120,7 +120,7 @@ class _Runs:
         """Return the release, and what the claim came to on it; NotMade where it cannot be installed."""
         asked = self.asked
         place = Place(self.folder, file_name(f"bisect-{asked.claim}-{name}"))
-        side = parse_side(name, where="vitgate bisect")
+        side = for_cases(parse_side(name, where="vitgate bisect"), asked.request.cases)
         record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
         return Version(Version(record.environment.torch).public), outcomes(record, asked.claim)
 

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import vitgate
+from vitgate.cases import read_cases
 from vitgate.data import MOST_TOML, read_text, read_toml
 from vitgate.errors import UsageError
 
@@ -91,6 +92,17 @@ def sides_from(texts: Sequence[str], old_python: str | None, new_python: str | N
     if left:
         raise UsageError(f"one version too many: {left[0]!r}", where="vitgate upgrade", do="name OLD and NEW only")
     return sides[0], sides[1]
+
+
+def for_cases(side: Side, cases: Iterable[str]) -> Side:
+    """Return the side with the optional libraries that build these cases' models, unless the user names them.
+
+    Nothing is installed into an interpreter: a library that is missing there is the run's to report.
+    """
+    named = {name_of(text) for text in side.requirements}
+    libraries = dict.fromkeys(read_cases()[case].library for case in cases)
+    missing = tuple(name for name in libraries if name != "timm" and name not in named)
+    return side if side.interpreter else replace(side, requirements=(*side.requirements, *missing))
 
 
 def check_python(request: str | None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from vitgate.errors import MachineError, UsageError
 from vitgate.judge.consistency import read_consistent
 from vitgate.judge.record import Record
+from vitgate.plan import WEIGHTS_WORDS
 from vitgate.upgrade.environments import Environment, in_use
 from vitgate.upgrade.suite import suite_variables
 
@@ -50,7 +51,7 @@ class Request:
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
         chosen = [f"--case={name}" for name in self.cases] + [f"--engine={name}" for name in self.engines]
-        weights = self.weights if self.weights in ("auto", "pretrained", "standin") else os.path.abspath(self.weights)
+        weights = self.weights if self.weights in WEIGHTS_WORDS else os.path.abspath(self.weights)
         assets = [f"--assets={os.path.abspath(self.assets)}"] if self.assets else []
         claims = [f"--claim={name}" for name in self.claims]
         shard = [f"--shard={self.shard}"] if self.shard else []

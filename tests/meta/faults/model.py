@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vitgate.build import stages
+from vitgate.cases import read_cases
 
 from ..harness import Scene
 from .catalogue import ALL, fault, FILES, INT8, LITE, MADE_FROM_INT8, TABLE
@@ -159,6 +160,18 @@ def _scripted(scene: Scene, change: Any) -> None:
 def scripting_raises(scene: Scene) -> None:
     """A release in which torch.jit.script raises for this model: no size can be held against the scripted file's."""
     scene.raising("script", "scripted")
+
+
+@fault(
+    build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
+    weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
+    images=("scripted",), native=("scripted",), table=TABLE, stage="trace",
+)  # fmt: skip
+def tracing_raises(scene: Scene) -> None:
+    """A release in which torch.jit.trace raises for a model that is traced instead of scripted."""
+    case = read_cases()[scene.case]
+    scene.patch.setitem(read_cases(), scene.case, case.model_copy(update={"conversion": "trace"}))
+    scene.raising("trace", "scripted")
 
 
 @fault(

@@ -22,10 +22,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError, UsageError
 from vitgate.inputs import images
 from vitgate.inputs.download import Patience
-from vitgate.inputs.images import load_picture, reference_picture, ReferencePicture
+from vitgate.inputs.images import load_picture, own_reference, reference_picture, ReferencePicture
 
 # --- reading pictures ------------------------------------------------------------------------------------------------
 
@@ -515,3 +516,28 @@ def test_pictures_of_any_size_decode_whole(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(buffer.getvalue())  # the content decides, not the name
     image = load_picture(tmp_path / "a.bin")
     assert image.size == (123, 45) and image.getcolors() == [(123 * 45, (9, 8, 7))]
+
+
+# --- a reference whose address nobody gives ---------------------------------------------------------------------------
+
+
+def test_a_users_picture_of_the_documented_name_is_the_reference(tmp_path: Path) -> None:
+    path = save(Image.new("RGB", (64, 48), (1, 2, 3)), tmp_path / "ball.png")
+    found = own_reference(tmp_path, "ball.png", embedded=fixtures_folder() / "images" / "soccer_ball.png")
+    assert (found.path, found.source, found.sha256) == (path, "assets", hashlib.sha256(path.read_bytes()).hexdigest())
+    assert "ball.png" in found.note
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_without_it_the_embedded_one_is_shown_and_the_note_says_so(tmp_path: Path, folder: bool) -> None:
+    embedded = fixtures_folder() / "images" / "soccer_ball.png"
+    found = own_reference(tmp_path if folder else None, "ball.png", embedded=embedded)
+    assert (found.path, found.source) == (embedded, "embedded")
+    assert "since no --assets folder holds ball.png" in found.note and "not known" in found.note
+
+
+def test_a_file_of_that_name_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ball.png").write_text("a ball")
+    with pytest.raises(UsageError) as error:
+        own_reference(tmp_path, "ball.png", embedded=fixtures_folder() / "images" / "soccer_ball.png")
+    one_line(error, "ball.png", "not a picture")

@@ -177,3 +177,34 @@ def test_module_imports_no_torch() -> None:
 
     code = f"import sys, {module.__name__}; assert not {{'torch', 'torchvision', 'timm', 'PIL'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# The way of transformers
+
+INPUT = fixtures_folder() / "golden" / "input.png"
+
+
+def test_transformers_way_is_a_bilinear_resize_to_a_square_and_a_range_of_minus_one_to_one() -> None:
+    small = Image.open(INPUT).convert("RGB").resize((96, 96), Image.Resampling.BILINEAR)
+    expected = (np.asarray(small, np.float32).transpose(2, 0, 1) / 255 - 0.5) / 0.5
+    assert np.allclose(preprocess(INPUT, 96, way="transformers")[0].numpy(), expected, atol=1e-6)
+
+
+def test_transformers_own_processor_gives_the_same_tensor() -> None:
+    """That on Pillow, as the published checkpoint is used; from 5.x on there is one on torchvision beside it."""
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    try:
+        from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil as Processor
+    except ImportError:
+        Processor = transformers.ViTImageProcessor
+    theirs = Processor()(images=Image.open(INPUT).convert("RGB"), return_tensors="pt")["pixel_values"]
+    assert torch.equal(theirs, preprocess(INPUT, way="transformers"))
+
+
+def test_transformers_processor_on_torchvision_is_at_most_a_step_away() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    image = Image.open(INPUT).convert("RGB")
+    theirs = transformers.ViTImageProcessor()(images=image, return_tensors="pt")["pixel_values"]
+    difference = (theirs - preprocess(INPUT, way="transformers")).abs() * 255 / 2
+    assert float(difference.max()) < 1.01
+    assert float((difference > 0.5).float().mean()) < 0.01  # 0.2% were measured with transformers 5.23

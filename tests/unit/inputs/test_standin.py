@@ -20,6 +20,8 @@ from vitgate.inputs import standin
 
 FIXTURES = fixtures_folder()
 TABLE = read_toml(FIXTURES / "heads" / "deit_base.toml")
+HF_TABLE = read_toml(FIXTURES / "heads" / "vit_base_hf.toml")
+PICTURES = [*TABLE["picture"], HF_TABLE["picture"][0]]
 HEAD = FIXTURES / TABLE["head"]
 SCRIPT = Path(__file__).parents[3] / "scripts" / "make_images.py"
 TINY = standin.vit_shapes(embed_dim=192, depth=2)
@@ -177,7 +179,7 @@ def drawing_script() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("picture", TABLE["picture"], ids=lambda picture: Path(picture["file"]).stem)
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: Path(picture["file"]).stem)
 def test_picture_is_the_pinned_file_and_the_scripts_drawing(picture: dict[str, str]) -> None:
     path = FIXTURES / picture["file"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == picture["sha256"]
@@ -188,8 +190,10 @@ def test_picture_is_the_pinned_file_and_the_scripts_drawing(picture: dict[str, s
 
 def test_pictures_have_labels_of_their_own_and_stay_small() -> None:
     labels = [picture["label"] for picture in TABLE["picture"]]
-    files = [FIXTURES / picture["file"] for picture in TABLE["picture"]]
+    files = [FIXTURES / picture["file"] for picture in PICTURES]
     assert len(set(labels)) == len(labels) >= 12
     assert set(files) == set((FIXTURES / "images").glob("*.png"))
     assert sum(file.stat().st_size for file in files) < 400_000
     assert TABLE["fallback_reference"] == "images/wolf_sketch.png" and labels[0] == 269
+    assert HF_TABLE["fallback_reference"] == "images/soccer_ball.png" == HF_TABLE["picture"][0]["file"]
+    assert HF_TABLE["picture"][0]["label"] == 805

@@ -76,6 +76,25 @@ def test_all_wrong_labels_are_named():
     )
 
 
+@pytest.mark.parametrize("known, labels, right", [(2, [1, 2], 0.5), (2, [1, 0], 1.0), (1, [1, 2], 1.0)])
+def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_known(known, labels, right):
+    shown = replace(pictures(labels), values={"names": ["wolf", "cat"], "known": known})
+
+    found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), true_labels=False))
+
+    assert found["right_labels"].value == right
+    assert not found["same_labels"].judged
+
+
+def test_where_no_label_is_known_the_originals_are_the_measure():
+    shown = replace(pictures([0, 0]), values={"names": ["ball", "cat"], "known": 0})
+    other = outputs(LOGITS[[0, 0]])
+
+    assert findings.labels(other, shown, outputs(LOGITS), true_labels=False) == (
+        Finding("same_labels", 0.5, "1", against="original"),
+    )
+
+
 def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged():
     logits = np.vstack([LOGITS, LOGITS[:1]])
     original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]])

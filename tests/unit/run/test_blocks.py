@@ -15,7 +15,7 @@ import torch.backends.xnnpack
 from torch import nn
 
 from vitgate.judge.blocks import part_ways
-from vitgate.run.blocks import block_outputs
+from vitgate.run.blocks import block_outputs, blocks_of
 
 BLOCKS = 4
 FORMS = ["scripted_quantized", "lite_frozen", *(["optimized", "lite"] if torch.backends.xnnpack.enabled else [])]
@@ -139,3 +139,12 @@ def test_a_fault_is_found_in_a_saved_file(form: str, model: nn.Module, x: torch.
     path = save(spoiled, form, tmp_path)
     seen = block_outputs(path, x, frozen=form != "scripted_quantized", blocks=BLOCKS)
     assert part_ways(block_outputs(model, x, frozen=False, blocks=BLOCKS), seen).first == "blocks.2"
+
+
+def test_the_blocks_are_the_longest_list_of_modules_of_one_kind(model: nn.Module):
+    assert [*blocks_of(model)] == [*model.blocks]
+
+
+def test_a_model_without_blocks_has_none_to_compare():
+    with pytest.raises(LookupError, match="no list of blocks"):
+        blocks_of(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))

@@ -15,7 +15,7 @@ import torch
 import torch.backends.xnnpack
 from torch import nn
 
-from vitgate.run.readback import _check_records, LinearReadback, read_back, Readback
+from vitgate.run.readback import _check_records, in_use_order, LinearReadback, read_back, Readback
 
 FORMS = [
     "scripted_quantized",
@@ -203,3 +203,47 @@ def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path):
         found = read_back(tmp_path / "m.pt", model.state_dict(), linears, frozen=False, quantized=False)
     assert (found.wrong_form, found.unmatched, found.strays, found.extra) == ((), (), (), 0)
     assert {one.bits for one in found.layers} == {32}
+
+
+class OutOfOrder(nn.Module):
+    """Defines its parts in another order than it uses them, and one that it never calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+        self.part = nn.Sequential(nn.Linear(4, 4), nn.Identity())
+        self.unused = nn.Linear(4, 4)
+        self.first = nn.LayerNorm(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.part(self.first(x) * self.scale))
+
+
+def test_the_state_is_put_into_the_order_of_its_use() -> None:
+    order = in_use_order(OutOfOrder(), torch.zeros(1, 4))
+    assert [name for name in order if name.endswith("weight") and "unused" not in name] == [
+        "first.weight",
+        "part.0.weight",
+        "last.weight",
+    ]
+    assert sorted(order) == sorted(OutOfOrder().state_dict())
+
+
+def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_path: Path) -> None:
+    model = OutOfOrder().eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) + 1)
+    model.part[0].bias += 1
+    model.last.bias += 2
+    del model.unused
+    path = tmp_path / "model.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.freeze(torch.jit.script(model)).save(str(path))
+    state, order = model.state_dict(), in_use_order(model, torch.zeros(1, 4))
+    read = lambda names, linears: read_back(  # noqa: E731  # the same call twice
+        path, {name: state[name] for name in names}, linears, frozen=True, quantized=False
+    )
+    assert read(order, ["part.0", "last"]).out_of_order == ()
+    assert read(list(state), ["last", "part.0"]).out_of_order != ()

@@ -28,6 +28,7 @@ from vitgate.upgrade.environments import Environment, in_use, lock_of, make, MAR
 from vitgate.upgrade.installer import check_uv_args, clean_variables, explain
 from vitgate.upgrade.requirements import (
     check_python,
+    for_cases,
     is_pinned,
     name_of,
     Needs,
@@ -264,6 +265,23 @@ def test_own_needs_are_the_declared_dependencies() -> None:
     names = [name_of(text) for text in own_needs().requirements]
     assert {"torch", "torchvision", "timm", "pytest", "syrupy"} <= set(names)
     assert not {"uv", "click", "hypothesis", "scikit-learn"} & set(names)
+
+
+@pytest.mark.parametrize(
+    "text, cases, expected",
+    [
+        ("2.12.1", ("digits", "vit_base_hf"), ("torch==2.12.1", "transformers")),
+        ("2.12.1", ("digits",), ("torch==2.12.1",)),
+        ("torch==2.12.1 transformers==4.57.6", ("vit_base_hf",), ("torch==2.12.1", "transformers==4.57.6")),
+    ],
+)
+def test_a_side_gets_the_library_that_builds_a_case(text, cases, expected) -> None:
+    assert for_cases(parse_side(text, where="OLD"), cases).requirements == expected
+
+
+def test_nothing_is_installed_into_an_interpreter_for_a_case() -> None:
+    side = Side("python", interpreter=Path("/usr/bin/python"))
+    assert for_cases(side, ("vit_base_hf",)) == side
 
 
 def test_own_needs_of_an_installed_wheel(monkeypatch) -> None:
