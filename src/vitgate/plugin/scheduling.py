@@ -2,8 +2,9 @@
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
 shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone,
-and is one too. Scopes start in collection order, which `ordered` sets: first of all the C++ program is compiled, which
-takes a worker a quarter of a minute once, and what runs that program comes late in its scope.
+and is one too, and so are the successors that are compiled. Scopes start in collection order, which `ordered` sets:
+first of all the C++ program is compiled, which takes a worker a quarter of a minute once, and what runs that program
+comes late in its scope.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vitgate.cases import Cell
 from vitgate.engines import EVERY_ENGINE
 
 FLOAT = ("original", "scripted")
+COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
 _NATIVE = "conformance/test_native.py"
 
 
@@ -40,8 +42,10 @@ def scope_of(nodeid: str) -> str:
         return path
     if path.endswith("test_weights.py"):
         return f"{parts[0]}-weights"
-    is_float = len(parts) == 3 and parts[2] in FLOAT and "latency" not in path
-    return f"{parts[0]}-{'float' if is_float else parts[1]}"
+    of_variant = len(parts) == 3 and "latency" not in path
+    if of_variant and parts[2] in COMPILED:
+        return f"{parts[0]}-compiled"
+    return f"{parts[0]}-{'float' if of_variant and parts[2] in FLOAT else parts[1]}"
 
 
 class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
@@ -93,4 +97,4 @@ def _weight(scope: str) -> str:
     What takes longest must not be what one worker is left with while the others have nothing to do.
     """
     case, _, part = scope.rpartition("-")
-    return f"{case}:{('float', *reversed(EVERY_ENGINE), 'weights').index(part)}"
+    return f"{case}:{('float', 'compiled', *reversed(EVERY_ENGINE), 'weights').index(part)}"
