@@ -162,8 +162,8 @@ class OwnCase(Case):
 
     @property
     def reads_files(self) -> str:
-        """By the user's own function, or the tutorial's way."""
-        return self.transform or "tutorial"
+        """By the user's own function, or one of the suite's ways."""
+        return self.transform or self.preprocessing
 
     @property
     def folder(self) -> Path:

@@ -151,7 +151,7 @@ def test_records_merge_into_one(run, tmp_path):
     code, out, err = run("merge", OLD, OLD, "-o", tmp_path / "merged.json")
 
     assert (code, err) == (0, "")
-    assert json.loads((tmp_path / "merged.json").read_text()) == {**json.loads(open(OLD).read()), "shard": ""}
+    assert read_record(tmp_path / "merged.json") == read_record(Path(OLD))
     assert "complete" in out
 
 

@@ -77,7 +77,7 @@ def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
         return own_picture(case, path)
     from vitgate.inputs.preprocess import preprocess
 
-    return np.asarray(preprocess(path, case.input[-1])[0].numpy(), np.float32)
+    return np.asarray(preprocess(path, case.input[-1], way=case.preprocessing)[0].numpy(), np.float32)
 
 
 def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
@@ -89,14 +89,12 @@ def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
 
 
 def _imagenet(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
-    from vitgate.inputs.preprocess import preprocess
-
-    folder, standin, size = fixtures_folder(), read_standin(case), case.input[-1]
+    folder, standin = fixtures_folder(), read_standin(case)
     label = case.reference.label if case.reference else REFERENCE_LABEL
     known = case.reference is None or about["source"] != "embedded"
     embedded = [row for row in standin.picture if row.file != standin.fallback_reference]
     paths = (reference, *(folder / row.file for row in embedded))
-    x = np.concatenate([preprocess(path, size, way=case.preprocessing).numpy() for path in paths])
+    x = np.stack([picture_of(case, path) for path in paths])
     labels = np.array([label, *(row.label for row in embedded)], dtype=np.int64)
     names = ["reference", *(Path(row.file).stem for row in embedded)]
     return Evidence({"names": names, "known": int(known), **about}, {"x": x, "labels": labels})

@@ -10,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from vitgate.cases import read_cases
 from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.inputs import preprocess as module
+from vitgate.inputs.pictures import picture_of
 from vitgate.inputs.preprocess import (
     digits_tensor,
     golden_difference,
@@ -208,3 +210,15 @@ def test_transformers_processor_on_torchvision_is_at_most_a_step_away() -> None:
     difference = (theirs - preprocess(INPUT, way="transformers")).abs() * 255 / 2
     assert float(difference.max()) < 1.01
     assert float((difference > 0.5).float().mean()) < 0.01  # 0.2% were measured with transformers 5.23
+
+
+@pytest.mark.parametrize("case", ["deit_tiny", "deit_base_384", "vit_base_hf"])
+def test_a_picture_of_the_users_goes_the_cases_own_way(case: str) -> None:
+    row, path = read_cases()[case], fixtures_folder() / "golden" / "input.png"
+
+    own = picture_of(row, path)
+
+    assert (own.shape, own.dtype) == (row.input, np.float32)
+    assert np.array_equal(own, preprocess(path, row.input[-1], way=row.preprocessing)[0].numpy())
+    other = "tutorial" if row.preprocessing == "transformers" else "transformers"
+    assert not np.allclose(own, preprocess(path, row.input[-1], way=other)[0].numpy(), atol=0.1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 
 from vitgate.cases import Cell
+from vitgate.data import fixtures_folder
 from vitgate.evidence import Evidence
 from vitgate.judge.compare import Interval, paired_change
 from vitgate.judge.images import (
@@ -263,3 +265,17 @@ def test_a_variant_that_failed_has_its_own_outcome() -> None:
     assert of_variant(evidence({"optimized": failed.to_json()}), "optimized").outcome == failed
     assert of_variant(Evidence(outcome=failed), "lite").outcome == failed
     assert of_variant(evidence(), "lite_frozen").outcome == Outcome("failed", message="lite_frozen did not run")
+
+
+def test_the_page_says_how_many_pictures_a_loss_takes() -> None:
+    page = (fixtures_folder().parent / "docs" / "own-pictures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \|$", page, re.MULTILINE)
+    lost = {int(share): int(count.replace(",", "")) for share, count in rows}
+
+    def red(share: int, n: int) -> bool:
+        labels = np.arange(n)
+        own = predictions(np.where(labels < round(n * share / 100), -1, labels), 0.98)
+        return "accuracy_change_high" in judged(changes(predictions(labels, 0.98), own, labels, names(n)))
+
+    assert set(lost) == {3, 4, 5, 10}
+    assert {share: next(n for n in range(10, 5000, 10) if red(share, n)) for share in lost} == lost
