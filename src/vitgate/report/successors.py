@@ -15,9 +15,9 @@ TRY_THEM = "Whether what replaces TorchScript works here, --successors tells."
 
 
 def ways_out(record: Record, plain: Plain) -> str:
-    """Return a sentence for each case about its successors that passed, the fastest first; how to try them if none was.
+    """Return a sentence for each case about its successors that passed, int8 and the fastest first.
 
-    Where they were tried and none passed, it says that.
+    Where none was tried it says how to, and where none of those passed that.
     """
     if NO_ENGINE not in record.engines:
         return TRY_THEM
@@ -29,23 +29,24 @@ def _of_case(record: Record, case: str, plain: Plain) -> str:
     rows = [row for row in rows if row.variant in SUCCESSORS]  # a record may be anybody's
     if not rows:
         return f"No successor of TorchScript passed for {plain(case)}."
-    rows.sort(key=lambda row: row.latency_ratio or float("inf"))
-    return f"Ways out that passed for {plain(case)} on this run: {'; '.join(_costs(record, row) for row in rows)}."
+    rows.sort(key=lambda row: (not row.variant.endswith("_int8"), row.latency_ratio or float("inf")))
+    others = ", ".join(row.variant for row in rows[1:])
+    return f"On this run {_costs(record, rows[0])} passed for {plain(case)}{f', as did {others}' if others else ''}."
 
 
 def _costs(record: Record, row: CellRow) -> str:
     """Return name and numbers of one successor, as far as they were measured."""
     parts = [
         row.size_bytes and f"{row.size_bytes / 1e6:.1f} MB{_against_int8(record, row, 'size')}",
-        row.latency_ratio and f"{row.latency_ratio:.2f} × the original's time{_against_int8(record, row, 'latency')}",
-        row.sqnr_db and f"{row.sqnr_db:.1f} dB",
+        row.latency_ratio and f"{row.latency_ratio:.2f} of the original's time{_against_int8(record, row, 'latency')}",
+        row.sqnr_db and f"SQNR {row.sqnr_db:.1f} dB",
     ]
     return f"{row.variant} ({', '.join(part for part in parts if part)})"
 
 
 def _against_int8(record: Record, row: CellRow, claim: str) -> str:
     found = next(_ratios(record, row, claim), None)
-    return "" if found is None else f", {found:.2f} × the tutorial's int8 file's"
+    return "" if found is None else f", {found:.2f} of the tutorial's int8 file's"
 
 
 def _ratios(record: Record, row: CellRow, claim: str) -> Iterator[float]:
