@@ -32,7 +32,8 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
     def dirname(cls, *, test_location: Any) -> str:
         """Return the folder of the accepted tables; newer syrupys ask about every collected test, of a table or not."""
         params = getattr(getattr(test_location.item, "callspec", None), "params", {})
-        return str(folder_of(params["cell"])) if "cell" in params else ""
+        cell = params.get("cell")  # no cell either where a test has no parameters to run with
+        return str(folder_of(cell)) if isinstance(cell, Cell) else ""
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:
