@@ -477,8 +477,9 @@ class Workbench(Observations):
         """Return the variants of the cell's case and engine; successors with the original, and the tutorial's int8."""
         if cell.engine != NO_ENGINE:
             return [cell.at(variant) for variant in VARIANTS]
-        successors = [cell.at(variant) for variant in SUCCESSORS if not self.lacks(cell.at(variant))]
-        return [cell.at("original"), Cell(cell.case, self.usual_engine(), "scripted_quantized"), *successors]
+        there = [other for other in map(cell.at, SUCCESSORS) if not self.lacks(other)]
+        runs = [other for other in there if self.outputs(other).outcome is None]
+        return [cell.at("original"), Cell(cell.case, self.usual_engine(), "scripted_quantized"), *runs]
 
     def _warmed(self, cell: Cell) -> Evidence:
         import torch
