@@ -60,6 +60,16 @@ class ReferenceRow(Strict):
     label: int = Field(ge=0)
 
 
+class FurtherRow(ReferenceRow):
+    """A further picture whose label the published weights are known to give, and where it is published.
+
+    Nobody publishes its sha256: whatever picture comes from there is taken, and its sha256 is shown.
+    """
+
+    name: str
+    url: str = Field(pattern=r"^https?://[^\s/?#\[\]]+/[^\s]+$")
+
+
 class Case(Strict):
     """One deployed model; what it leaves out, no claim is made about.
 
@@ -94,6 +104,7 @@ class Case(Strict):
     checkpoint: CheckpointRow | None = None
     hub: HubRow | None = None
     reference: ReferenceRow | None = None
+    further: tuple[FurtherRow, ...] = ()
     standin: InnerPath | None = None
     trained: InnerPath | None = None
     heldout: InnerPath | None = None

@@ -19,7 +19,7 @@ from typing import Literal, TYPE_CHECKING
 
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError, UsageError
-from vitgate.inputs.download import fetch, Patience
+from vitgate.inputs.download import fetch, fetch_unpinned, Patience
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -197,6 +197,36 @@ def own_reference(assets: Path | None, name: str, *, embedded: Path) -> Referenc
     load_picture(path)
     note = f"The picture {name} of the asset folder was used as the reference; its sha256 is in the record."
     return ReferencePicture(path, "assets", _digest(path), note)
+
+
+def further_picture(
+    assets: Path | None, file: str, url: str, *, cache: Path | None = None, patience: Patience = PATIENCE
+) -> ReferencePicture | str:
+    """Return the picture of that name in `assets`, else the cache, else downloaded once; else why it cannot be had.
+
+    Nobody has published its sha256, so that any picture which `load_picture` reads is taken. Raises UsageError for a
+    file of that name in `assets` that is no picture.
+    """
+    own = assets / file if assets is not None else None
+    if own is not None and own.exists():
+        load_picture(own)
+        return ReferencePicture(own, "assets", _digest(own), f"{file} of the asset folder")
+    path = (cache or _user_cache()) / file
+    source: Literal["cache", "download"] = "cache" if path.exists() else "download"
+    try:
+        fetch_unpinned(url, path, check=_no_picture, limit=_BODY_LIMIT, patience=patience)
+    except MachineError as error:
+        return str(getattr(error, "reason", error))
+    where = "the cache" if source == "cache" else url
+    return ReferencePicture(path, source, _digest(path), f"{file} from {where}")
+
+
+def _no_picture(path: Path) -> str:
+    try:
+        load_picture(path)
+    except UsageError:
+        return "no picture"
+    return ""
 
 
 class _NotToBeHad(Exception):

@@ -66,7 +66,7 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
         return _own(case, about)
     if case.preprocessing == "digits":
         return _digits(case, about)
-    return _imagenet(case, Path(reference.values["path"]), about)
+    return _imagenet(case, reference, about)
 
 
 def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
@@ -88,16 +88,17 @@ def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
     return Evidence({"names": names, **about}, {"x": own_pictures(case), "labels": labels})
 
 
-def _imagenet(case: Case, reference: Path, about: dict[str, str]) -> Evidence:
+def _imagenet(case: Case, reference: Evidence, about: dict[str, str]) -> Evidence:
     folder, standin = fixtures_folder(), read_standin(case)
     label = case.reference.label if case.reference else REFERENCE_LABEL
     known = case.reference is None or about["source"] != "embedded"
     embedded = [row for row in standin.picture if row.file != standin.fallback_reference]
-    paths = (reference, *(folder / row.file for row in embedded))
-    x = np.stack([picture_of(case, path) for path in paths])
-    labels = np.array([label, *(row.label for row in embedded)], dtype=np.int64)
-    names = ["reference", *(Path(row.file).stem for row in embedded)]
-    return Evidence({"names": names, "known": int(known), **about}, {"x": x, "labels": labels})
+    further = reference.values.get("further", [])
+    paths = (reference.values["path"], *(row["path"] for row in further), *(folder / row.file for row in embedded))
+    x = np.stack([picture_of(case, Path(path)) for path in paths])
+    labels = np.array([label, *(row["label"] for row in (*further, *map(vars, embedded)))], dtype=np.int64)
+    names = ["reference", *(row["name"] for row in further), *(Path(row.file).stem for row in embedded)]
+    return Evidence({"names": names, "known": int(known) + len(further), **about}, {"x": x, "labels": labels})
 
 
 def _digits(case: Case, about: dict[str, str]) -> Evidence:

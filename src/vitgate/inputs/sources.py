@@ -13,7 +13,7 @@ from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
 from vitgate.evidence import Evidence
 from vitgate.inputs.hub import hub_weights
-from vitgate.inputs.images import embedded_picture, own_reference, reference_picture
+from vitgate.inputs.images import embedded_picture, further_picture, own_reference, reference_picture
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import cached_checkpoint, Checkpoint, choose_source, WeightsSource
 
@@ -71,7 +71,8 @@ def source_from(evidence: Evidence) -> WeightsSource:
 def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
     """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none.
 
-    `weights` is the kind of the case's weights.
+    `weights` is the kind of the case's weights. `further` are name, path and label of the case's further pictures,
+    which the published weights alone are known to name right.
     """
     if isinstance(case, OwnCase):
         return Evidence({"path": "", "source": "own", "sha256": "", "note": f"own pictures, {len(case.picture)}"})
@@ -86,4 +87,20 @@ def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
         found = embedded_picture(embedded, "since the stand-in weights know its label alone")
     else:
         found = own_reference(folder, case.reference.file, embedded=embedded)
-    return Evidence({**asdict(found), "path": str(found.path)})
+    further, notes = _further(case, folder) if weights == "pretrained" else ([], [])
+    note = "; ".join([found.note, *notes])
+    return Evidence({**asdict(found), "path": str(found.path), "note": note, "further": further})
+
+
+def _further(case: Case, folder: Path | None) -> tuple[list[dict[str, object]], list[str]]:
+    """Return the further pictures that can be had, and a note about each one."""
+    rows: list[dict[str, object]] = []
+    notes = []
+    for row in case.further:
+        found = further_picture(folder, row.file, row.url)
+        if isinstance(found, str):
+            notes.append(f"the picture of the {row.name} was left out, because {found}")
+            continue
+        rows.append({"name": row.name, "path": str(found.path), "label": row.label})
+        notes.append(f"{found.note}, sha256 {found.sha256}, must be called {row.label}, {row.name}")
+    return rows, notes

@@ -22,11 +22,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vitgate.cases import read_cases
 from vitgate.data import fixtures_folder
 from vitgate.errors import MachineError, UsageError
-from vitgate.inputs import images
+from vitgate.inputs import images, sources
 from vitgate.inputs.download import Patience
-from vitgate.inputs.images import load_picture, own_reference, reference_picture, ReferencePicture
+from vitgate.inputs.images import further_picture, load_picture, own_reference, reference_picture, ReferencePicture
+from vitgate.inputs.pictures import pictures_of
 
 # --- reading pictures ------------------------------------------------------------------------------------------------
 
@@ -541,3 +543,78 @@ def test_a_file_of_that_name_that_is_no_picture_is_refused(tmp_path: Path) -> No
     with pytest.raises(UsageError) as error:
         own_reference(tmp_path, "ball.png", embedded=fixtures_folder() / "images" / "soccer_ball.png")
     one_line(error, "ball.png", "not a picture")
+
+
+# --- further pictures, which published weights alone are known to name right ------------------------------------------
+
+CASE = read_cases()["deit_base"]
+FILE = CASE.further[0].file
+SKETCH = fixtures_folder() / "images" / "daisy.png"
+
+
+def further(server: Server, folder: Path, assets: Path | None = None) -> ReferencePicture | str:
+    return further_picture(assets, FILE, server.url, cache=folder / "cache", patience=QUICK)
+
+
+def test_it_is_downloaded_once_and_then_cached(server: Server, tmp_path: Path) -> None:
+    server.answers = [lambda handler: send(handler, 200, SKETCH.read_bytes())]
+
+    first, second = further(server, tmp_path), further(server, tmp_path)
+
+    assert isinstance(first, ReferencePicture) and isinstance(second, ReferencePicture)
+    assert (first.source, second.source, server.requests) == ("download", "cache", 1)
+    assert first.path.read_bytes() == SKETCH.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [(404, b"no", "answered 404"), (200, b"<html>log in</html>", ""), (200, SKETCH.read_bytes()[:900], "no picture")],
+    ids=["gone", "portal", "cut"],
+)
+def test_what_is_no_picture_is_left_out_and_not_kept(
+    status: int, body: bytes, says: str, server: Server, tmp_path: Path
+) -> None:
+    server.answers = [lambda handler: send(handler, status, body)]
+
+    found = further(server, tmp_path)
+
+    assert isinstance(found, str) and found and says in found
+    assert not (tmp_path / "cache" / FILE).exists()
+
+
+def test_the_users_own_comes_first(server: Server, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / FILE)
+
+    found = further(server, tmp_path, assets=tmp_path)
+
+    assert isinstance(found, ReferencePicture)
+    assert (found.source, found.path, server.requests) == ("assets", tmp_path / FILE, 0)
+
+
+def test_the_users_own_that_is_no_picture_is_refused(server: Server, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no picture")
+
+    with pytest.raises(UsageError, match="not a picture"):
+        further(server, tmp_path, assets=tmp_path)
+
+
+def test_published_weights_must_name_it_and_others_never_see_it(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300), "red").save(tmp_path / FILE)
+
+    published, standin = (sources.picture_source(CASE, str(tmp_path), kind) for kind in ("pretrained", "standin"))
+    seen, unseen = (pictures_of(CASE, each) for each in (published, standin))
+
+    assert "must be called 285, Egyptian cat" in published.values["note"]
+    assert (seen.values["names"][:2], list(seen.arrays["labels"][:2])) == (["reference", "Egyptian cat"], [269, 285])
+    assert (seen.values["known"], unseen.values["known"]) == (2, 1)
+    assert len(seen.arrays["x"]) == len(unseen.arrays["x"]) + 1
+    assert list(unseen.arrays["labels"]) == [269, *seen.arrays["labels"][2:]]
+
+
+def test_one_that_cannot_be_had_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sources, "further_picture", lambda *_: "there is no network")
+
+    found = sources.picture_source(CASE, str(tmp_path), "pretrained")
+
+    assert found.values["further"] == []
+    assert "Egyptian cat was left out, because there is no network" in found.values["note"]
