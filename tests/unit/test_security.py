@@ -195,7 +195,7 @@ def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path):
         ("x = " + "[" * 2000, "cannot read this file"),
         ("x = " + "9" * 4900, "cannot read this file"),
         ("a" + ".a" * 5000 + " = 1", "a line of more than 5000 characters"),
-        ("# " + "x\n#" * MOST_TOML, "it has more than 256 kB"),
+        ("# " + "x\n#" * MOST_TOML, "it has more than 512 kB"),
     ],
 )
 def test_toml_that_costs_more_than_it_weighs(data_file, refuses, text, words):

@@ -23,15 +23,17 @@ def _alter(scene: Scene, variant: VariantName, name: str, change: Callable[[Colu
 
     def altered(found: Evidence) -> Evidence:
         key = f"{name}-{variant}"
+        if key not in found.arrays:  # this release cannot build it
+            return found
         return replace(found, arrays={**found.arrays, key: change(found.arrays[key].copy())})
 
     scene.alter("images", scene.cell(variant).group()[0].evidence_name, altered)
 
 
-@fault(images=("lite",), says="accuracy_change_high")
+@fault(images=("lite_frozen",), says="accuracy_change_high")
 def images_loses_every_tenth(scene: Scene) -> None:
     """A variant takes every tenth picture for something else."""
-    _alter(scene, "lite", TOP, lambda top: np.where(np.arange(len(top)) % 10 == 0, 99, top))
+    _alter(scene, "lite_frozen", TOP, lambda top: np.where(np.arange(len(top)) % 10 == 0, 99, top))
 
 
 @fault(images=("scripted",), says="labels changed: ")
@@ -46,10 +48,10 @@ def images_float_changes_few_labels(scene: Scene) -> None:
     _alter(scene, "scripted", TOP, swap)
 
 
-@fault(images=("optimized",), says="calibration_change_low")
+@fault(images=("scripted_quantized",), says="calibration_change_low")
 def images_confidence_halved(scene: Scene) -> None:
     """A variant gives the right labels with half the confidence: a temperature got into the logits."""
-    _alter(scene, "optimized", CONFIDENCE, lambda confidence: confidence / 2)
+    _alter(scene, "scripted_quantized", CONFIDENCE, lambda confidence: confidence / 2)
 
 
 @fault(images=("lite_frozen",), says="NaN or Inf for 1 pictures")

@@ -370,7 +370,7 @@ def test_a_file_that_cannot_be_read_is_no_table(tmp_path, data_file, refuses):
         lambda: read_table(tmp_path / "none.txt"), "cannot read this table: [Errno 2]", f"({tmp_path}/none.txt)", again
     )
     large = data_file("large.txt", "#" * (MOST_TOML + 1))
-    refuses(lambda: read_table(large), f"it has more than 256 kB ({large}): {again}")
+    refuses(lambda: read_table(large), f"it has more than 512 kB ({large}): {again}")
     other = data_file("other.txt", "nothing")
     refuses(lambda: read_table(other), f"not a benchmark table ({other}): {again}")
 
