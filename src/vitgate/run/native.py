@@ -6,6 +6,7 @@ Its source is `native.cpp` beside this module. It is compiled once for each torc
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -118,7 +119,7 @@ def _compile(target: Path, path: str) -> None:
             )
             shutil.copy(made, target)
     except RuntimeError as error:
-        lines = str(error).removeprefix("Error building extension 'native': ").splitlines()
+        lines = re.sub(r"^Error building extension '\w+': ", "", str(error)).splitlines()  # numbered from the second on
         raise RuntimeError(next((line for line in lines if "error: " in line), lines[0])) from None
     finally:
         os.environ["PATH"] = before
