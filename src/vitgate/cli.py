@@ -236,9 +236,7 @@ def request_from(values: dict[str, Any]) -> Request:
     cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
     name_own(values.get("case_files", ()))
     if NO_ENGINE in engines:
-        do = (
-            "run pytest tests/conformance --successors under each release, and compare the records with vitgate compare"
-        )
+        do = "run pytest tests/conformance --successors under each release, then vitgate compare on the records"
         raise UsageError("this command makes environments of its own, without successors", where="--engine none", do=do)
     make_plan(
         cases=list(cases),

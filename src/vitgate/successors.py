@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 from functools import cache
@@ -14,6 +13,7 @@ from pydantic import field_validator
 from vitgate.data import fixtures_folder, InnerPath, known, read_model, Strict, unique
 from vitgate.judge.versions import VersionRange, within
 from vitgate.outcome import NO_TOOLS, Outcome
+from vitgate.run.environment import packages
 from vitgate.variants import SUCCESSORS, VariantName
 
 
@@ -76,7 +76,7 @@ def read_successors(path: Path | None = None) -> dict[VariantName, Successor]:
 def package_versions() -> dict[str, str]:
     """Return the installed versions of all packages that some successor is made or run with."""
     names = sorted({Requirement(text).name for row in read_successors().values() for text in row.packages})
-    return {name: version for name in names if (version := _version(name)) is not None}
+    return {name: packages()[name] for name in names if name in packages()}
 
 
 def compiler() -> str | None:
@@ -85,13 +85,5 @@ def compiler() -> str | None:
 
 
 def _is_installed(wanted: Requirement) -> bool:
-    version = _version(wanted.name)
+    version = packages().get(wanted.name)
     return version is not None and wanted.specifier.contains(version, prereleases=True)
-
-
-@cache
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

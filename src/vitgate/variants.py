@@ -46,6 +46,7 @@ Stage = Literal[
     "lower_to_xnnpack",
     "save_program",
     "export_onnx",
+    "save_onnx",
     "quantize_onnx",
     "load",
     "run",
@@ -169,7 +170,7 @@ _SUCCESSORS = (
         "xnnpack_int8.pte",
         "executorch",
     ),
-    _successor("onnx", "ONNX Runtime", ("export_onnx",), "float.onnx", "onnxruntime"),
+    _successor("onnx", "ONNX Runtime", ("export_onnx", "save_onnx"), "float.onnx", "onnxruntime"),
     _successor("onnx_int8", "ONNX Runtime, int8", ("quantize_onnx",), "int8.onnx", "onnxruntime", parent="onnx"),
 )
 

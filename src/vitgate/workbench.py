@@ -22,7 +22,7 @@ from vitgate.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.errors import MachineError, NO_ROOM
 from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
-from vitgate.judge.findings import NATIVE_PICTURES
+from vitgate.judge.findings import NATIVE_PICTURES, TUTORIAL_INT8
 from vitgate.judge.images import of_variant
 from vitgate.judge.ratios import Bound
 from vitgate.outcome import ClaimFailed, NO_TOOLS, Outcome
@@ -479,7 +479,7 @@ class Workbench(Observations):
             return [cell.at(variant) for variant in VARIANTS]
         there = [other for other in map(cell.at, SUCCESSORS) if not self.lacks(other)]
         runs = [other for other in there if self.outputs(other).outcome is None]
-        return [cell.at("original"), Cell(cell.case, self.usual_engine(), "scripted_quantized"), *runs]
+        return [cell.at("original"), Cell(cell.case, self.usual_engine(), TUTORIAL_INT8), *runs]
 
     def _warmed(self, cell: Cell) -> Evidence:
         import torch

@@ -110,7 +110,7 @@ def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
 
 
 def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, monkeypatch: Patch) -> None:
-    def gone(model: Any, x: torch.Tensor, path: Path) -> None:
+    def gone(model: Any, x: torch.Tensor) -> Any:
         raise RuntimeError("no exporter")
 
     monkeypatch.setattr(successors, "export_onnx", gone)

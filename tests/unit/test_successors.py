@@ -3,12 +3,13 @@
 import re
 
 import pytest
+from packaging.requirements import Requirement
 
 from vitgate import successors
 from vitgate.data import fixtures_folder
 from vitgate.outcome import NO_TOOLS
 from vitgate.plan import make_plan
-from vitgate.run.environment import packages
+from vitgate.run.environment import PACKAGES
 from vitgate.successors import read_successors
 from vitgate.variants import SUCCESSORS
 
@@ -21,7 +22,7 @@ def installed(monkeypatch):
     """Return a function that says which packages there are, by name and version."""
 
     def make(**versions):
-        monkeypatch.setattr(successors, "_version", versions.get)
+        monkeypatch.setattr(successors, "packages", lambda: versions)
 
     return make
 
@@ -111,8 +112,13 @@ def test_successors_are_checked_where_they_are_asked_for(engines, asked, expecte
     assert plan.engines == expected
 
 
+def test_a_record_names_the_version_of_every_package_that_is_needed():
+    needed = {Requirement(text).name for row in read_successors().values() for text in row.packages}
+
+    assert needed and needed <= set(PACKAGES)
+
+
 def test_the_packages_that_are_installed_are_known_by_version(installed):
     installed(torchao="0.18.0", onnx="1.23.2")
 
     assert successors.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}
-    assert "torch" in packages()

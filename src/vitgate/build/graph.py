@@ -69,10 +69,7 @@ class Builder:
             if cell.stages[-1] == "save":
                 self._live[cell] = module
             with stage(cell.stages[-1], path.parent):
-                if cell.stages[-1] == "export_onnx":
-                    successors.export_onnx(module, example(cell), path)
-                else:
-                    _SAVERS[cell.stages[-1]](module, path)
+                _SAVERS[cell.stages[-1]](module, path)
 
     def _make(self, cell: Cell) -> Any:
         assert cell.parent is not None
@@ -97,34 +94,30 @@ _SAVERS: dict[str, Callable[[Any, Path], None]] = {
     "save_exported": successors.save_exported,
     "compile_package": successors.compile_package,
     "save_program": successors.save_program,
+    "save_onnx": successors.save_onnx,
     "quantize_onnx": successors.quantize_onnx,
+}
+
+_STEPS: dict[str, Callable[[Any, Cell], Any]] = {
+    "script": lambda module, cell: torch.jit.script(module),
+    "trace": lambda module, cell: stages.trace(module, read_cases()[cell.case]),
+    "quantize_dynamic": lambda module, cell: stages.quantize_dynamic(module, cell.engine),
+    "optimize_for_mobile": lambda module, cell: stages.optimize_for_mobile(module),
+    "freeze": lambda module, cell: torch.jit.freeze(module),
+    "quantize_torchao": lambda module, cell: successors.quantize_torchao(module),
+    "export": lambda module, cell: successors.export(module, _example(cell)),
+    "quantize_pt2e": lambda module, cell: successors.quantize_pt2e(module, _example(cell)),
+    "lower_to_xnnpack": lambda module, cell: successors.lower_to_xnnpack(module),
+    "export_onnx": lambda module, cell: successors.export_onnx(module, _example(cell)),
 }
 
 
 def _apply(name: str, module: Any, cell: Cell) -> Any:
-    if name == "script":
-        return torch.jit.script(module)
-    if name == "trace":
-        return stages.trace(module, read_cases()[cell.case])
-    if name == "quantize_dynamic":
-        return stages.quantize_dynamic(module, cell.engine)
-    if name == "optimize_for_mobile":
-        return stages.optimize_for_mobile(module)
-    if name == "freeze":
-        return torch.jit.freeze(module)
-    if name == "quantize_torchao":
-        return successors.quantize_torchao(module)
-    if name == "export":
-        return successors.export(module, example(cell))
-    if name == "quantize_pt2e":
-        return successors.quantize_pt2e(module, example(cell))
-    assert name == "lower_to_xnnpack"
-    return successors.lower_to_xnnpack(module)
+    return _STEPS[name](module, cell)
 
 
-def example(cell: Cell) -> torch.Tensor:
-    """Return one input of the case, float32 [1, C, H, W], to export by; its numbers do not matter."""
-    return torch.rand(1, *read_cases()[cell.case].input, generator=torch.Generator().manual_seed(0))
+def _example(cell: Cell) -> torch.Tensor:
+    return stages.example(read_cases()[cell.case])
 
 
 def _identity() -> dict[str, Any]:

@@ -5,7 +5,6 @@ transformers is an optional extra and is imported only where a case needs it.
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import nn
 from vitgate.cases import Case, LIBRARY_ADVICE
 from vitgate.errors import MachineError
 from vitgate.inputs.hf_names import published
+from vitgate.run.environment import packages
 
 _PREFIX = "model."
 
@@ -40,7 +40,7 @@ def classifier(case: Case) -> Logits:
         logging.set_verbosity_error()  # its remarks on the configuration are not the user's
         return Logits(ViTForImageClassification(ViTConfig(**case.arguments)))
     except (ImportError, RuntimeError, OSError, AttributeError) as error:  # as where it does not fit this torch
-        versions = f"transformers {_version()}, torch {torch.__version__}"
+        versions = f"transformers {packages().get('transformers', 'missing')}, torch {torch.__version__}"
         what = f"transformers cannot build the model: {_first_line(error)}"
         raise MachineError(what, where=versions, do=LIBRARY_ADVICE) from None
 
@@ -48,13 +48,6 @@ def classifier(case: Case) -> Logits:
 def stored_names(model: nn.Module) -> dict[str, str]:
     """Return, for each name in the state of a `classifier`, the one under which weights are kept."""
     return {name: published(name.removeprefix(_PREFIX)) for name in model.state_dict()}
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("transformers")
-    except importlib.metadata.PackageNotFoundError:
-        return "missing"
 
 
 def _first_line(error: BaseException) -> Any:

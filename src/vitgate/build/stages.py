@@ -123,8 +123,13 @@ def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) 
 
 def trace(model: nn.Module, case: Case) -> torch.jit.ScriptModule:
     """Trace the model on one made-up picture, as users do with code that torch.jit.script cannot compile."""
-    traced: torch.jit.ScriptModule = torch.jit.trace(model, torch.from_numpy(made_up_pictures(case)[:1]))
+    traced: torch.jit.ScriptModule = torch.jit.trace(model, example(case))
     return traced
+
+
+def example(case: Case) -> torch.Tensor:
+    """Return one made-up picture, float32 [1, C, H, W], to trace or export by; its numbers do not matter."""
+    return torch.from_numpy(made_up_pictures(case)[:1])
 
 
 def quantize_dynamic(model: nn.Module, engine: Engine) -> nn.Module:

@@ -94,10 +94,15 @@ def save_program(program: Any, path: Path) -> None:
         program.write_to_file(file)
 
 
-def export_onnx(model: nn.Module, x: torch.Tensor, path: Path) -> None:
-    """Write the model as one ONNX file, weights inside."""
+def export_onnx(model: nn.Module, x: torch.Tensor) -> Any:
+    """Return the ONNX program of a model for inputs like `x`."""
     with torch.no_grad():
-        torch.onnx.export(model, (x,), str(path), dynamo=True, external_data=False, verbose=False)
+        return torch.onnx.export(model, (x,), dynamo=True, verbose=False)
+
+
+def save_onnx(program: Any, path: Path) -> None:
+    """Write an ONNX program as one file, weights inside."""
+    program.save(str(path), external_data=False)
 
 
 def quantize_onnx(source: Path, path: Path) -> None:

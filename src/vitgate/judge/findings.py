@@ -15,12 +15,12 @@ from vitgate.field import Seen
 from vitgate.judge.compare import Array, margins, ROUNDING_DB, sqnr
 from vitgate.judge.ratios import fastest_quartile, ratio
 from vitgate.outcome import Finding
-from vitgate.variants import SUCCESSORS
+from vitgate.variants import SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
 
-TUTORIAL_INT8 = "scripted_quantized"
+TUTORIAL_INT8: VariantName = "scripted_quantized"
 """What a successor's costs are shown against: the tutorial's int8 file under the build's usual engine."""
 
 
@@ -186,7 +186,7 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
         return (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
     found = ratio(own["thread"], original["thread"])
     note = f"interval {found.low:.3f} to {found.high:.3f}, {len(own['thread'])} rounds"
-    beside = samples.get("scripted_quantized") if variant in SUCCESSORS else None
+    beside = samples.get(TUTORIAL_INT8) if variant in SUCCESSORS else None
     costs = () if beside is None else (_against_int8(own, beside),)
     return (
         *costs,
