@@ -142,6 +142,10 @@ class Observations:
             return self.outputs(cell)
         return of_variant(self._get("images", cell.group()[0].evidence_name, cell), cell.variant)
 
+    def blocks(self, cell: Cell) -> Evidence:
+        """Return `sqnr`, dB: how near the cell is to the original after the embedding, each block and the head."""
+        return self._get("blocks", cell.evidence_name, cell)
+
     def diagnosis(self, cell: Cell, other: Cell) -> str:
         """Return in words where in the network the two cells part ways."""
         found = self._get("diagnosis", f"{cell.evidence_name}-{other.variant}", cell, other)
@@ -213,6 +217,7 @@ class Workbench(Observations):
             "native": self._native,
             "warmed": self._warmed,
             "latency": self._latency,
+            "blocks": self._blocks,
             "diagnosis": self._diagnosis,
             "field": self._field,
             "labelled": self._labelled,
@@ -555,7 +560,13 @@ class Workbench(Observations):
         for name in found.names:
             yield picture_of(read_cases()[case], found.folder / name)
 
-    def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
-        from vitgate.run.diagnosis import diagnose
+    def _blocks(self, cell: Cell) -> Evidence:
+        from vitgate.run.diagnosis import by_block
 
-        return Evidence({"text": diagnose(self, cell, other)})
+        found = by_block(self, cell.at("original"), cell)
+        return Evidence({"sqnr": dict(zip(found.places, found.sqnr, strict=True))})
+
+    def _diagnosis(self, cell: Cell, other: Cell) -> Evidence:
+        from vitgate.run.diagnosis import by_block
+
+        return Evidence({"text": str(by_block(self, cell, other))})

@@ -1,8 +1,12 @@
-"""How far each variant's logits are from the original's and from those of the variant that it was made from."""
+"""How far each variant's logits are from the original's and from those of the variant that it was made from.
+
+Of the tutorial's int8 model the distance is shown after each block too.
+"""
 
 import pytest
 
 from vitgate.judge.compare import compare
+from vitgate.judge.findings import by_block, TUTORIAL_INT8
 from vitgate.plugin.check import Check
 from vitgate.variants import VariantName
 
@@ -11,7 +15,9 @@ def _compare(check: Check, reference: VariantName, against: str) -> None:
     bench, cell = check.bench, check.cell
     other = cell.at(reference)
     logits = [bench.outputs(each).demand().arrays["logits"] for each in (other, cell)]
-    check.assert_within(findings=compare(*logits, against=against), diagnose=lambda: bench.diagnosis(other, cell))
+    shown = by_block(bench.blocks(cell)) if (reference, cell.variant) == ("original", TUTORIAL_INT8) else ()
+    found = (*compare(*logits, against=against), *shown)
+    check.assert_within(findings=found, diagnose=lambda: bench.diagnosis(other, cell))
 
 
 @pytest.mark.claim("logits_original")

@@ -306,7 +306,7 @@ class Scene:
         if variant == "original":
             self.forget("parameters", self.case)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
-            for kind in ("build", "outputs", "anchor", "readback", "lite_info", "diagnosis"):
+            for kind in ("build", "outputs", "anchor", "readback", "lite_info", "blocks", "diagnosis"):
                 self.forget(kind, self.cell(name).evidence_name)
 
     def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:

@@ -198,6 +198,14 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
     )
 
 
+def by_block(blocks: Evidence) -> tuple[Finding, ...]:
+    """Return the SQNR after each block, in dB, which is shown and not judged; none of a model that has no blocks."""
+    found = {} if blocks.outcome else blocks.values["sqnr"]
+    return tuple(
+        Finding(f"sqnr at {place}", value, "dB", against="original", judged=False) for place, value in found.items()
+    )
+
+
 def _against_int8(own: Mapping[str, Any], int8: Mapping[str, Any]) -> Finding:
     return Finding("ratio", ratio(own["thread"], int8["thread"]).value, "1", against=TUTORIAL_INT8, judged=False)
 

@@ -66,7 +66,10 @@ class ClaimRow(Strict):
 
 
 class CellRow(Strict):
-    """One line of the table: what one variant of one case measures under one engine."""
+    """One line of the table: what one variant of one case measures under one engine.
+
+    `latency_spread_ms` are five numbers of CPU time of one call: least, lower quartile, median, upper quartile, most.
+    """
 
     case: str
     engine: str
@@ -80,6 +83,7 @@ class CellRow(Strict):
     latency_ratio: Number | None = None
     latency_ratio_low: Number | None = None
     latency_ratio_high: Number | None = None
+    latency_spread_ms: Annotated[tuple[Number, ...], FailFast()] = Field(default=(), max_length=5)
     profiler_ms: Number | None = None
     label: Count | None = None
     margin: Number | None = None

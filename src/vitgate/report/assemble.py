@@ -131,7 +131,9 @@ def _latency(cell: Cell, store: Store) -> dict[str, Any]:
         "latency_ratio_high": found.high,
         "profiler_ms": own["profiled_ms"],
     }
-    return {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+    spread = np.quantile(own["thread"], (0.0, 0.25, 0.5, 0.75, 1.0)) * 1000.0 if own["thread"] else np.array(())
+    known = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+    return known | {"latency_spread_ms": tuple(spread.tolist()) if np.isfinite(spread).all() else ()}
 
 
 def _inputs(plan: Plan, store: Store) -> Iterable[InputRow]:

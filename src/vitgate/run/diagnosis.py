@@ -1,4 +1,4 @@
-"""Where two variants of one model part ways: run once more, block by block, when a comparison has failed."""
+"""How far two variants of one model are from each other after each block: run once more, block by block."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from vitgate.build.stages import engine_set, stage
 from vitgate.cases import Cell
-from vitgate.judge.blocks import part_ways
+from vitgate.judge.blocks import BlockDiagnosis, part_ways
 from vitgate.judge.compare import Array
 from vitgate.run.blocks import block_outputs, blocks_of
 from vitgate.workbench import Workbench
@@ -16,15 +16,15 @@ from vitgate.workbench import Workbench
 _PICTURES = 2  # enough to tell the blocks apart; each costs a call
 
 
-def diagnose(bench: Workbench, reference: Cell, cell: Cell) -> str:
-    """Return in one line the first block where `cell` parts from `reference`, and the SQNR of each in dB.
+def by_block(bench: Workbench, reference: Cell, cell: Cell) -> BlockDiagnosis:
+    """Return the SQNR of `cell` against `reference` in dB after each block, and the first where they part ways.
 
     ClaimFailed where one of the two cannot be loaded or run block by block.
     """
     with engine_set(cell.engine), stage("run"):
         seen = [_blocks(bench, each) for each in (reference, cell)]
         ordinary = _ordinary(bench, reference, seen[0]) if reference.form.quantized else None
-        return str(part_ways(*seen, ordinary=ordinary))
+        return part_ways(*seen, ordinary=ordinary)
 
 
 def _blocks(bench: Workbench, cell: Cell) -> list[Array]:

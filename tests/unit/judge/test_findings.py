@@ -10,7 +10,7 @@ from vitgate.evidence import Evidence
 from vitgate.field import Seen
 from vitgate.judge import findings
 from vitgate.judge.compare import sqnr
-from vitgate.outcome import Finding
+from vitgate.outcome import Finding, Outcome
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
 
@@ -26,6 +26,18 @@ def pictures(labels) -> Evidence:
 
 def by_name(found):
     return {finding.statistic: finding for finding in found}
+
+
+def test_the_distance_after_each_block_is_shown_and_not_judged():
+    found = findings.by_block(Evidence({"sqnr": {"patch_embed": 40.0, "blocks.0": math.nan, "head": 35.0}}))
+
+    assert [finding.statistic for finding in found] == ["sqnr at patch_embed", "sqnr at blocks.0", "sqnr at head"]
+    assert [finding.value for finding in found if not math.isnan(finding.value)] == [40.0, 35.0]
+    assert not any(finding.judged for finding in found)
+
+
+def test_of_a_model_without_blocks_none_is_shown():
+    assert findings.by_block(Evidence(outcome=Outcome("failed at", at="run", error="LookupError"))) == ()
 
 
 def readback(layers, unmatched):

@@ -158,6 +158,13 @@ def test_a_line_holds_the_numbers_of_its_evidence(store, put):
     assert row.latency_ratio_low < 0.5 < row.latency_ratio_high
 
 
+def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store, put):
+    own = {**FASTER, "thread": [0.5, 0.1, 0.4, 0.2, 0.3]}
+    put("latency", "digits-qnnpack", Evidence({"lite": own, "original": ORIGINAL}))
+
+    assert cell_row(LITE, store, []).latency_spread_ms == pytest.approx((100, 200, 300, 400, 500))
+
+
 @pytest.mark.parametrize(
     "own, original",
     [
@@ -203,7 +210,7 @@ def test_samples_that_say_nothing_leave_the_latency_empty(samples, store, put):
 
     row = cell_row(LITE, store, [])
 
-    assert (row.latency_ms, row.latency_ratio) == (None, None)
+    assert (row.latency_ms, row.latency_ratio, row.latency_spread_ms) == (None, None, ())
 
 
 @pytest.mark.parametrize(
