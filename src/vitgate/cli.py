@@ -127,7 +127,11 @@ Exit status:
   6  the environment stood in the way
 """
 
-_ELSEWHERE = {"environments": "vitgate.upgrade.commands"}
+_ELSEWHERE = {
+    "check": "vitgate.check",
+    "completion": "vitgate.completion",
+    "environments": "vitgate.upgrade.commands",
+}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)

@@ -7,6 +7,7 @@ its first check needs an observation.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -51,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
         config.stash[_TURNSTILE] = Turnstile(Path(plan.session))
         settling.read_data()
+        _leave_package_alone(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     except MachineError as error:
@@ -63,6 +65,15 @@ def pytest_configure(config: pytest.Config) -> None:
         do = "free disk space, or name another folder with TMPDIR"
         full = MachineError(f"cannot keep the session's files: {error.strerror}", where=error.filename or "", do=do)
         pytest.exit(f"ERROR: {full}", returncode=full.exit_status)
+
+
+def _leave_package_alone(config: pytest.Config) -> None:
+    """Let pytest write no bytecode of its own beside the tests of an installed package: it would outlive the package.
+
+    The server, a process of its own, keeps Python's usual ways, without which each run would compile torch's files.
+    """
+    if config.rootpath.is_relative_to(Path(__file__).parents[1]):
+        sys.dont_write_bytecode = True
 
 
 def _received_plan(config: pytest.Config) -> Plan | None:
@@ -78,7 +89,7 @@ def _own_plan(config: pytest.Config) -> Plan:
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
-        check_target(config.rootpath / config.getoption("--record"))
+        check_target(options.place_of(config, "--record"))
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
@@ -96,7 +107,7 @@ def watch_pictures(config: pytest.Config, plan: Plan) -> None:
     from vitgate.plugin.progress import Progress
     from vitgate.report.images import check_list
 
-    check_list(config.rootpath / config.getoption("--record"))
+    check_list(options.place_of(config, "--record"))
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         progress = Progress.on_terminal(
             Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line > 0

@@ -13,7 +13,7 @@ from vitgate.judge.claims import read_claims
 from vitgate.judge.paired import rank
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
-from vitgate.plugin.options import INTERRUPTED
+from vitgate.plugin.options import INTERRUPTED, place_of
 from vitgate.plugin.remote import RemoteBench
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.report.assemble import assemble
@@ -39,6 +39,11 @@ class Controller:
         self._stopped = ""
         self._stopped_by = ""
         self._changed = ""
+
+    @property
+    def record(self) -> Record | None:
+        """The record that the run has written; None before its end, and where it was stopped."""
+        return None if self._stopped_by else self._record
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested."""
@@ -89,7 +94,7 @@ class Controller:
         store = Store(Path(self._plan.session) / "evidence")
         rows = sorted(self._rows.values(), key=_place)
         self._record = assemble(self._plan, store, rows, narrowed=self._narrowed())
-        path = self._config.rootpath / self._config.getoption("--record")
+        path = place_of(self._config, "--record")
         try:
             self._record.write(path)
             if self._plan.images:
@@ -122,9 +127,9 @@ class Controller:
             bench.close()
 
     def _export(self, store: Store) -> None:
-        option = self._config.getoption
-        if folder := option("--export"):
-            export(self._plan, store, self._config.rootpath / folder, packed=option("--export-packed"))
+        if self._config.getoption("--export"):
+            packed = self._config.getoption("--export-packed")
+            export(self._plan, store, place_of(self._config, "--export"), packed=packed)
 
     def _narrowed(self) -> bool:
         option = self._config.getoption
