@@ -112,7 +112,7 @@ class _Recorded:
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def check(
-    context: click.Context, pytest_options: tuple[str, ...], json_file: str | None, color: str, **values: Any
+    context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, **values: Any
 ) -> int:
     """Check every claim on the PyTorch of this environment."""
     if "-h" in pytest_options:

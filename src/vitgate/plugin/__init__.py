@@ -25,9 +25,10 @@ from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
-from vitgate.plugin import options, scheduling, settling
+from vitgate.plugin import junit, options, scheduling, settling
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.remote import RemoteBench, start_server
+from vitgate.plugin.settling import ROW
 from vitgate.plugin.turnstile import Turnstile
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
@@ -245,7 +246,8 @@ def pytest_runtest_makereport(
     marker = item.get_closest_marker("claim")
     if marker is not None and (report.when == "call" or call.excinfo is not None):
         row = settling.settle(item, call, report, claim_of(marker))
-        report.user_properties.append(("vitgate", row.model_dump_json()))
+        report.__dict__[ROW] = row.model_dump_json()
+        item.user_properties += junit.properties(row)
         if row.status == "environment error":  # it stands in the way of this worker's other checks too
             item.session.shouldstop = row.message
     elif call.excinfo is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vitgate.judge.verdict import Verdict
+from vitgate.report import github
 from vitgate.report.files import check_target, for_people, STDOUT, write_text
 from vitgate.report.verdict import html, junit, markdown, terminal
 from vitgate.report.verdict.terminal import Color
@@ -36,7 +37,10 @@ def emit(verdict: Verdict, options: ReportOptions) -> None:
     finally:
         if options.json == STDOUT:
             write_text(STDOUT, lambda: text, "--json")
-        terminal.write(verdict, for_people(options.json), options.color)
+        people = for_people(options.json)
+        if github.wanted():
+            people.writelines(f"{line}\n" for line in github.of_verdict(verdict))
+        terminal.write(verdict, people, options.color)
 
 
 def check_targets(options: ReportOptions) -> None:
