@@ -3,9 +3,9 @@
 The suite's own options are declared once, in `vitgate.plugin.options`; here they are read from there, for the help and
 for completion, and handed on to pytest, as is everything else that pytest understands.
 
-The plugin is named on pytest's command line (`-p vitgate.plugin`) and is no entry point `pytest11`: that would be loaded
-by every run of every project in the environment, where options such as --case could clash with those of other plugins,
-and where each run would make a session's folder.
+The plugin is named on pytest's command line (`-p vitgate.plugin`) and is no entry point `pytest11`: that would be
+loaded by every run of every project in the environment, where options such as --case could clash with those of other
+plugins, and where each run would make a session's folder.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from vitgate.upgrade.suite import conformance_folder, suite_settings
 
 _HELP = """Check every claim on the PyTorch of this environment, and say whether it can carry the pipeline.
 
-This is the conformance suite, run by pytest from the installed package: no clone of the repository is needed. The record
-of the run is written into the folder in which the command is given.
+This is the conformance suite, run by pytest from the installed package: no clone of the repository is needed. The
+record of the run is written into the folder in which the command is given.
 
-Besides the options below, pytest's own work as well (PYTEST_OPTIONS): -n N sets the number of workers (default: auto, one
-for each core), -k and -m choose tests, -x stops at the first failure, --junitxml FILE writes a report for a CI, -v shows
-the SQNR of each block, -q shows nothing but red rows, the record's place and the answer.
+Besides the options below, pytest's own work as well (PYTEST_OPTIONS): -n N sets the number of workers (default: auto,
+one for each core), -k and -m choose tests, -x stops at the first failure, --junitxml FILE writes a report for a CI, -v
+shows how far the int8 model is from the original after each block, -q shows no more than red rows, the record's place
+and the answer.
 
 \b
 Examples:
@@ -121,9 +122,10 @@ def check(
     check_target(json_file, "--json")
     _check_snapshots(pytest_options)
     recorded = _Recorded()
-    arguments = [*_pytest_arguments(), f"--color={_COLORS.get(color, color)}", *_handed_on(values), *pytest_options]
+    quiet = ["--tb=no", "-rN"] if {"-q", "-qq", "--quiet"} & set(pytest_options) else []
+    options = [f"--color={_COLORS.get(color, color)}", *quiet, *_handed_on(values), *pytest_options]
     with _shown_to_people(json_file):
-        status = int(pytest.main(arguments, plugins=[recorded]))
+        status = int(pytest.main([*_pytest_arguments(), *options], plugins=[recorded]))
     if recorded.record is not None:
         write_text(json_file, recorded.record.text, "--json")
     return status

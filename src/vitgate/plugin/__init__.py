@@ -30,6 +30,7 @@ from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.settling import ROW
 from vitgate.plugin.turnstile import Turnstile
+from vitgate.report.images import check_list
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
 from vitgate.workbench import lacks_engine, Observations, Workbench
@@ -91,28 +92,26 @@ def _own_plan(config: pytest.Config) -> Plan:
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
         check_target(options.place_of(config, "--record"))
+        if plan.images:
+            check_list(options.place_of(config, "--record"))
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
         ArtifactCache(Path(plan.artifacts)).clear_leftovers()
+        if config.option.verbose >= 0:
+            _show_progress(config, plan)
     from vitgate.plugin.controller import Controller  # whose report a worker never makes
 
-    if plan.images:
-        watch_pictures(config, plan)
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
 
 
-def watch_pictures(config: pytest.Config, plan: Plan) -> None:
-    """See that the list of changed labels can be written, and show how far the pictures are."""
+def _show_progress(config: pytest.Config, plan: Plan) -> None:
+    """Show on a terminal what the run is busy with."""
     from vitgate.plugin.progress import Progress
-    from vitgate.report.images import check_list
 
-    check_list(options.place_of(config, "--record"))
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        progress = Progress.on_terminal(
-            Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line > 0
-        )
+        progress = Progress.on_terminal(Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line)
     if progress is not None:
         config.pluginmanager.register(progress, "vitgate-progress")
         config.add_cleanup(progress.end)

@@ -9,8 +9,8 @@ from vitgate.report.terminal import render
 class Reporter:
     """Keeps what is written, and the markup of each line."""
 
-    def __init__(self, *, hasmarkup: bool = False) -> None:
-        self.hasmarkup, self.text, self.markup = hasmarkup, "", {}
+    def __init__(self, *, hasmarkup: bool = False, verbosity: int = 0) -> None:
+        self.hasmarkup, self.verbosity, self.text, self.markup = hasmarkup, verbosity, "", {}
 
     def section(self, title: str) -> None:
         self.text += f"== {title} ==\n"
@@ -31,8 +31,8 @@ class Reporter:
 def shown(record):
     """Return a helper that renders a record of these fields."""
 
-    def show(*, hasmarkup: bool = False, **fields) -> Reporter:
-        reporter = Reporter(hasmarkup=hasmarkup)
+    def show(*, hasmarkup: bool = False, verbosity: int = 0, **fields) -> Reporter:
+        reporter = Reporter(hasmarkup=hasmarkup, verbosity=verbosity)
         render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
         return reporter
 
