@@ -18,6 +18,7 @@ from typing import Any, cast
 import click
 import pytest
 
+from vitgate.cli_options import color_option, json_option
 from vitgate.completion import COMPLETERS
 from vitgate.data import fixtures_folder
 from vitgate.errors import UsageError
@@ -107,9 +108,8 @@ class _Recorded:
     params=[*_OPTIONS],
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},  # -h might stand within -khuge
 )
-@click.option("--json", "json_file", metavar="FILE", help="write the record here too; - is standard output")
-@click.option("--color", type=click.Choice([*_COLORS, *_COLORS.values()]), default="auto", show_default=True,
-              help="colours on the terminal; auto respects NO_COLOR")  # fmt: skip
+@json_option("Write the record")
+@color_option
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def check(
@@ -123,7 +123,7 @@ def check(
     _check_snapshots(pytest_options)
     recorded = _Recorded()
     quiet = ["--tb=no", "-rN"] if {"-q", "-qq", "--quiet"} & set(pytest_options) else []
-    options = [f"--color={_COLORS.get(color, color)}", *quiet, *_handed_on(values), *pytest_options]
+    options = [f"--color={_COLORS[color]}", *quiet, *_handed_on(values), *pytest_options]
     with _shown_to_people(json_file):
         status = int(pytest.main([*_pytest_arguments(), *options], plugins=[recorded]))
     if recorded.record is not None:

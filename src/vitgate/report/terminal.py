@@ -81,7 +81,8 @@ def _blocks(record: Record) -> Iterator[Table]:
     rows = [row for row in record.claims if any(each.statistic.startswith(_AT) for each in row.findings)]
     for case in dict.fromkeys(row.case for row in rows):
         columns = {row.engine: _sqnr_by_place(row) for row in rows if row.case == case}
-        table = Table("After", title=f"{case}: SQNR of {TUTORIAL_INT8} against the original", title_justify="left")
+        title = f"{case}: SQNR of {TUTORIAL_INT8} against the original"
+        table = Table("After", title=title, title_justify="left", min_width=len(title))
         for engine in columns:
             table.add_column(engine, justify="right")
         for place in dict.fromkeys(place for column in columns.values() for place in column):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from vitgate.judge.verdict import Verdict
 from vitgate.report import github
+from vitgate.report.console import Color
 from vitgate.report.files import check_target, for_people, STDOUT, write_text
 from vitgate.report.verdict import html, junit, markdown, terminal
-from vitgate.report.verdict.terminal import Color
 
 
 @dataclass(frozen=True)
