@@ -1,4 +1,4 @@
-"""A program of a user's, as `mypy --strict` sees it beside an installed vitgate: what it imports here is the typed API."""
+"""A program of a user's, as `mypy --strict` sees it beside an installed vitgate: what it imports is the typed API."""
 
 from __future__ import annotations
 
