@@ -1,4 +1,4 @@
-"""The packages, as a user gets them: what is in them, what they need, and that the suite and the types work from them."""
+"""The packages, as a user gets them: what is in them, what they need, and that suite and types work from them."""
 
 from __future__ import annotations
 
@@ -167,7 +167,8 @@ def installed(packages: tuple[Path, Path], tmp_path_factory: pytest.TempPathFact
     made = Installed(tmp_path_factory.mktemp("installed"))
     venv.create(made.folder, symlinks=True)
     with zipfile.ZipFile(packages[1]) as archive:
-        archive.extractall(made.packages)  # what pip does with a pure wheel, without its scripts
+        for name in archive.namelist():  # what pip does with a pure wheel, apart from its scripts
+            archive.extract(name, made.packages)
     others = [folder for folder in [*site.getsitepackages(), *_seen()] if Path(folder).is_dir()]
     (made.packages / "others.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
     return made
