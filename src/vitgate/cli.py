@@ -6,13 +6,15 @@ import importlib
 import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TYPE_CHECKING, TypeVar
+from typing import Any, TYPE_CHECKING
 
 import click
 
 from vitgate import __version__
+from vitgate.cli_options import color_option, Command, json_option
+from vitgate.completion import COMPLETERS
 from vitgate.errors import UsageError, VitgateError
 
 if TYPE_CHECKING:
@@ -51,13 +53,25 @@ An entry of an accept file has four keys, all of them required:
   expires = 2027-01-31
 """
 
+_VITGATE = """May I upgrade PyTorch without breaking the Vision Transformer that I deploy?
+
+\b
+Examples:
+  vitgate check                                # can the PyTorch of this environment carry it?
+  vitgate upgrade 2.12.1 2.15.0                # may I go from this one to that one?
+  vitgate compare 2.12.1.json 2.15.0.json      # the same, of records that are there
+  vitgate sweep 2.9.1 2.12.1 2.15.0            # many versions side by side
+  vitgate bisect 2.9.1 2.15.0 --claim build    # the first release that changed a claim
+"""
+
 _MERGE = """Merge the records of the shards of one run into one, in any order.
 
 The shards must be of one PyTorch build, with the same packages, weights and pictures.
 
 \b
-Example:
+Examples:
   vitgate merge shard-*.json -o 2.15.0.json
+  vitgate merge shard-1.json shard-2.json -o 2.15.0.json --json -
 
 \b
 Exit status:
@@ -127,9 +141,12 @@ Exit status:
   6  the environment stood in the way
 """
 
-_ELSEWHERE = {"environments": "vitgate.upgrade.commands"}
+_ELSEWHERE = {
+    "check": "vitgate.check",
+    "completion": "vitgate.completion",
+    "environments": "vitgate.upgrade.commands",
+}
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)
 
 
@@ -138,17 +155,11 @@ def report_options(command: Command) -> Command:
     options = (
         click.option("--accept", multiple=True, metavar="ID", help="Accept a deviation, or a row by its exact name."),
         click.option("--accept-file", type=_FILE, metavar="FILE", help="Accept what this TOML file lists."),
-        click.option("--json", "json", metavar="FILE", help="Write the verdict as JSON; - is standard output."),
+        json_option("Write the verdict"),
         click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML, for the test tab of a CI."),
         click.option("--markdown", type=_FILE, metavar="FILE", help="Write Markdown, for a comment or a job summary."),
         click.option("--html", type=_FILE, metavar="FILE", help="Write one self-contained HTML page."),
-        click.option(
-            "--color",
-            type=click.Choice(["auto", "always", "never"]),
-            default="auto",
-            show_default=True,
-            help="Colours on the terminal; auto respects NO_COLOR.",
-        ),
+        color_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -159,7 +170,8 @@ def options_from(values: dict[str, Any]) -> ReportOptions:
     """Return the report options among a command's parameters."""
     from vitgate.report.verdict.emit import ReportOptions
 
-    return ReportOptions(**{name: values[name] for name in ("json", "junit", "markdown", "html", "color")})
+    files = {name: values[name] for name in ("junit", "markdown", "html")}
+    return ReportOptions(json=values["json_file"], color=values["color"], **files)
 
 
 def acceptances_from(values: dict[str, Any]) -> Acceptances:
@@ -186,7 +198,10 @@ class _Late(click.Group):
 
 
 @click.group(
-    cls=_Late, epilog=EXIT_STATUSES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Late,
+    help=_VITGATE,
+    epilog=EXIT_STATUSES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="vitgate")
 def cli() -> None:
@@ -212,18 +227,30 @@ def compare(old: str, new: str, **values: Any) -> int:
 def suite_options(command: Command) -> Command:
     """Add the options that narrow a run exactly as they do in pytest, and those by which environments are made."""
     options = (
-        click.option("--case", "cases", multiple=True, metavar="ID", help="This case only, or all; repeatable."),
+        click.option(
+            "--case", "cases", multiple=True, metavar="ID", shell_complete=COMPLETERS["--case"],
+            help="This case only, or all; repeatable.  [default: deit_base, digits, and those of --case-file]",
+        ),
         click.option("--case-file", "case_files", multiple=True, metavar="FILE", help="Cases of your own; repeatable."),
-        click.option("--engine", "engines", multiple=True, metavar="NAME", help="This engine only; repeatable."),
-        click.option("--weights", default="auto", show_default=True, metavar="auto|pretrained|hub|standin|FILE"),
-        click.option("--assets", envvar="VITGATE_ASSETS", metavar="DIR", help="Folder with the reference picture."),
-        click.option("--python", metavar="VERSION", help="Python of the environments; default: the one running."),
+        click.option(
+            "--engine", "engines", multiple=True, metavar="NAME", shell_complete=COMPLETERS["--engine"],
+            help="This engine only: fbgemm, x86, onednn, qnnpack; repeatable.  [default: all that a build supports]",
+        ),
+        click.option(
+            "--weights", default="auto", show_default=True, metavar="auto|pretrained|hub|standin|FILE",
+            help="The published checkpoint, or the generated stand-in; auto: the first where it can be had.",
+        ),
+        click.option(
+            "--assets", envvar="VITGATE_ASSETS", metavar="DIR",
+            help="Folder with the reference picture, image.png.  [default: VITGATE_ASSETS]",
+        ),
+        click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
         click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
         click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),
     )
     for option in reversed(options):
         command = option(command)
-    return command
+    return command  # fmt: skip
 
 
 def request_from(values: dict[str, Any]) -> Request:
@@ -330,7 +357,8 @@ def means_from(values: dict[str, Any]) -> Means:
 @records_options
 @click.option("--dask", metavar="ADDRESS", help="Run on the workers of this dask scheduler, such as tcp://host:8786.")
 @click.option("--markdown", type=_FILE, metavar="FILE", help="Write the compatibility page of all versions.")
-@click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Write the table as JSON.")
+@json_option("Write the table")
+@color_option
 def sweep(versions: tuple[str, ...], **values: Any) -> int:
     """Run the suite on each PyTorch VERSION, and show the versions side by side."""
     from dataclasses import replace
@@ -352,7 +380,7 @@ def sweep(versions: tuple[str, ...], **values: Any) -> int:
         found = sweep_on(values["dask"], order, _to_stderr)
     else:
         found = swept(order, _to_stderr)
-    show(found, markdown=values["markdown"], json_file=values["json_file"])
+    show(found, markdown=values["markdown"], json_file=values["json_file"], color=values["color"])
     return exit_status(found)
 
 
@@ -364,13 +392,16 @@ def _to_stderr(line: str) -> None:
 @click.argument("good", metavar="GOOD")
 @click.argument("bad", metavar="BAD")
 @click.option(
-    "--claim", required=True, metavar="ID", help="A claim (build) or a row (build[digits-qnnpack-optimized])."
-)
+    "--claim", required=True, metavar="ID", shell_complete=COMPLETERS["--claim"],
+    help="A claim (build) or a row (build[digits-qnnpack-optimized]).  [required]",
+)  # fmt: skip
 @click.option("--releases", metavar="LIST", help="Look at these only: versions with commas between.")
 @suite_options
 @records_options
+@json_option("Write the release, and the outcomes of all that were run,")
 def bisect(good: str, bad: str, claim: str, **values: Any) -> int:
     """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
+    from vitgate.report.files import for_people, write_json
     from vitgate.upgrade.bisect import bisect as found
     from vitgate.upgrade.bisect import Bisection, narrowed
     from vitgate.upgrade.releases import parse_releases
@@ -378,24 +409,31 @@ def bisect(good: str, bad: str, claim: str, **values: Any) -> int:
     request = narrowed(request_from({**values, "claims": (claim,)}), claim)
     releases = tuple(parse_releases(values["releases"])) if values["releases"] is not None else None
     asked = Bisection(good, bad, claim, request, means_from(values), Path(values["records"]), releases)
-    click.echo(found(asked, _to_stderr))
+    answer = found(asked, _to_stderr)
+    write_json(values["json_file"], answer.to_json())
+    click.echo(str(answer), file=for_people(values["json_file"]))
     return 0
 
 
 @cli.command(help=_MERGE)
 @click.argument("records", type=_FILE, nargs=-1, required=True)
 @click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write the merged record.")
-def merge(records: tuple[str, ...], output: str) -> int:
+@json_option("Write what was merged")
+def merge(records: tuple[str, ...], output: str, json_file: str | None) -> int:
     """Merge the records of the shards of one run into one, in any order."""
     from vitgate.judge.consistency import check_consistent, read_consistent
     from vitgate.judge.merge import merge as merged
+    from vitgate.report.files import check_target, for_people, write_json
 
+    check_target(json_file, "--json")
     record = merged([read_consistent(Path(name)) for name in records])
     check_consistent(record, where="the merged record")
     record.write(Path(output), option="-o")
     where = f" of shards {record.shard}" if record.shard and not record.complete else ""
     state = "complete" if record.complete else f"not complete{where}, {len(record.missing)} claims named as missing"
-    click.echo(f"{output}: {len(record.claims)} claims, {state}")
+    about = {"record": output, "claims": len(record.claims), "shard": record.shard, "complete": record.complete}
+    write_json(json_file, {**about, "missing": list(record.missing)})
+    click.echo(f"{output}: {len(record.claims)} claims, {state}", file=for_people(json_file))
     return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -117,6 +118,18 @@ def _first_problem(error: ValidationError) -> str:
 def read_model(model: type[Model], path: Path) -> Model:
     """Parse and check one TOML file."""
     return validate(model, read_toml(path), where=path)
+
+
+def line_of(path: Path, table: str, name: str) -> int:
+    """Return the line on which the id of an entry of `[[table]]` stands, counted from 1; 1 where it is not found."""
+    wanted = re.compile(rf"""\s*id\s*=\s*(["']){re.escape(name)}\1\s*(#.*)?""")
+    inside = False
+    for number, line in enumerate(read_text(path, MOST_TOML).splitlines(), 1):
+        if line.lstrip().startswith("["):
+            inside = line.partition("#")[0].strip() == f"[[{table}]]"
+        elif inside and wanted.fullmatch(line):
+            return number
+    return 1
 
 
 def known(names: Iterable[str] | None, among: Iterable[str], what: str, *, where: object) -> None:

@@ -16,7 +16,7 @@ from vitgate.errors import MachineError
 from vitgate.evidence import replacing
 
 _COUNTS = "counts"
-_NOTE_SECONDS = 0.5  # between two notes of one observation
+_NOTE_SECONDS = 1.0  # between two notes of one observation
 _PREFIX = "vitgate-session-"
 SOCKET = "server.sock"
 
@@ -77,23 +77,28 @@ def apply_settings() -> None:
 
 
 @contextmanager
-def counting(folder: Path, name: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that notes in the session's folder how much of a long observation is done, for `counts`."""
+def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int], None]]:
+    """Give a function that notes in the session's folder how much of a long observation is done, for `counts`.
+
+    `name` is its kind and what it is about, such as `building: digits-lite`; `total` is 0 of what is not counted. A
+    note that finds no room is left out: it is only shown.
+    """
     path, last = folder / _COUNTS / name, 0.0
-    path.parent.mkdir(exist_ok=True)
 
     def note(done: int) -> None:
         nonlocal last
         if time.monotonic() - last > _NOTE_SECONDS:
             last = time.monotonic()
-            with replacing(path) as temporary:
+            with suppress(OSError), replacing(path) as temporary:
+                path.parent.mkdir(exist_ok=True)
                 temporary.write_text(json.dumps([done, total]), encoding="utf-8")
 
     try:
         note(0)
         yield note
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def counts(folder: Path) -> dict[str, tuple[int, int]]:

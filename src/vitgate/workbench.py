@@ -24,7 +24,7 @@ from vitgate.evidence import Evidence, pack, Store, unpack
 from vitgate.field import FieldItem, located, read_field, seen
 from vitgate.judge.findings import NATIVE_PICTURES, TUTORIAL_INT8
 from vitgate.judge.images import of_variant
-from vitgate.judge.ratios import Bound
+from vitgate.judge.ratios import Bound, ROUNDS_AT_MOST
 from vitgate.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.plan import Plan
 from vitgate.session import counting
@@ -308,7 +308,10 @@ class Workbench(Observations):
     # Observations of a cell
 
     def _build(self, cell: Cell) -> Evidence:
-        return self._builder.build(cell)
+        if cell.parent is not None and cell.parent.form.file is not None:
+            self.artifact(cell.parent)  # before this one is said to be under way
+        with counting(Path(self.plan.session), f"building: {cell.evidence_name}"):
+            return self._builder.build(cell)
 
     def runnable(self, cell: Cell) -> Runnable:
         """Return the variant as its users load it; loaded once per process."""
@@ -515,7 +518,10 @@ class Workbench(Observations):
             runs = self._running(cell)
             warm = {str(other.variant): self._warm[other.evidence_name] for other in runs}
             named = {str(other.variant): run for other, run in runs.items()}
-            samples = sample(named, x, {variant: Bound(*edges) for variant, edges in bounds.items()}, warm)
+            edges = {variant: Bound(*pair) for variant, pair in bounds.items()}
+            name = f"rounds of latency: {cell.case}-{cell.engine}"
+            with counting(Path(self.plan.session), name, ROUNDS_AT_MOST) as each:
+                samples = sample(named, x, edges, warm, told=each)
         return Evidence({name: {**vars(rows), "profiled_ms": warmed.get(name)} for name, rows in samples.items()})
 
     def _field(self, folder: str, name: str) -> Evidence:
@@ -537,7 +543,7 @@ class Workbench(Observations):
 
         found = read_folder(Path(self.plan.images))
         decode = any(not isinstance(case, OwnCase) or case.transform is None for case in self.plan.cases_of_files())
-        with counting(Path(self.plan.session), "reading", len(found.names)) as each:
+        with counting(Path(self.plan.session), "pictures: reading", len(found.names)) as each:
             return found.to_evidence(contents(found, each, decode=decode))
 
     def _images(self, cell: Cell) -> Evidence:
@@ -548,7 +554,7 @@ class Workbench(Observations):
         found = folder_from(self.labelled())
         group = [each for each in cell.group() if self.outputs(each).outcome is None]
         check_classes(found, self.outputs(group[0]).arrays["logits"].shape[1], cell.case)
-        name = f"{cell.case} {cell.engine if cell.form.quantized else 'float'}"
+        name = f"pictures: {cell.case} {cell.engine if cell.form.quantized else 'float'}"
         with engine_set(cell.engine), counting(Path(self.plan.session), name, len(found.names)) as each:
             runs = {str(own.variant): self.runnable(own) for own in group}
             return predicted(runs, self._files(cell.case, found), found.labels, each)

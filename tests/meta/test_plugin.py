@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from xml.etree import ElementTree
 
 import pytest
 from unit.disk import SmallDisk
@@ -194,14 +196,17 @@ def suite(tmp_path: Path, fixtures: Path) -> Callable[..., Done]:
     (tmp_path / "suite").mkdir()
     (tmp_path / "conftest.py").write_text('pytest_plugins = ("vitgate.plugin",)\n', encoding="utf-8")
 
-    def run(*arguments: str, without: str = "", **bodies: str) -> Done:
+    def run(
+        *arguments: str, without: str = "", environment: Mapping[str, str] = MappingProxyType({}), **bodies: str
+    ) -> Done:
         for claim in read_claims().values():
             path = tmp_path / "suite" / f"test_{claim.id}.py"
             if claim.id == without:
                 path.unlink(missing_ok=True)
             else:
                 path.write_text(_made_up_test(claim, bodies.get(claim.id, "pass")), encoding="utf-8")
-        return run_pytest("suite", *CELLS, *arguments, folder=tmp_path, cwd=tmp_path, VITGATE_FIXTURES=str(fixtures))
+        variables = {"VITGATE_FIXTURES": str(fixtures), **environment}
+        return run_pytest("suite", *CELLS, *arguments, folder=tmp_path, cwd=tmp_path, **variables)
 
     return run
 
@@ -301,3 +306,36 @@ def test_accepting_one_engines_table_leaves_the_others_alone(cache: str, tmp_pat
     assert found == others
     assert (table.about["engine"], len(table.lines)) == ("qnnpack", 6)
     assert not list((ROOT / "tests" / "conformance").glob("__snapshots__"))
+
+
+# What a CI reads
+
+
+def test_the_xml_shows_claims_in_properties_and_no_row(suite: Callable[..., Done], tmp_path: Path) -> None:
+    xml = tmp_path / "junit.xml"
+    done = suite("-n", "1", f"--junitxml={xml}", label="assert 0")
+    (root,) = ElementTree.fromstring(xml.read_text(encoding="utf-8"))  # noqa: S314  # pytest's own, just written
+    (case,) = root.findall("testcase[@name='test_label[digits-fbgemm-lite]']")
+    shown = {each.get("name"): each.get("value") for each in case.iter("property")}
+    expected = {"claim": "label", "case": "digits", "engine": "fbgemm", "variant": "lite", "status": "failed"}
+    assert done.status == 1 and shown.items() >= expected.items(), done.text
+    about = {each.get("name"): each.get("value") for each in root.findall("properties/property")}
+    assert {"torch", "cases", "engines"} <= set(about) and about["engines"] == "fbgemm"
+    assert "vitgate_row" not in xml.read_text(encoding="utf-8") and "findings" not in xml.read_text(encoding="utf-8")
+
+
+def test_github_gets_a_line_for_each_red_claim(suite: Callable[..., Done], fixtures: Path, tmp_path: Path) -> None:
+    variables = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}
+    done = suite("-n", "0", environment=variables, label="assert 0, 'a, b: 100%'")
+    claims = (fixtures / "claims.toml").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in done.stdout.splitlines() if line.startswith("::error ")]
+    assert len(lines) == sum(row.status == "failed" for row in done.record.claims) > 0
+    number = claims.index('id = "label"') + 1
+    place = f"file=fixtures/claims.toml,line={number},title=vitgate%3A label[digits-fbgemm-lite]"
+    assert f"::error {place}::a, b: 100%25 assert 0" in lines
+
+
+def test_colours_are_left_out_where_the_user_says_so(suite: Callable[..., Done]) -> None:
+    assert "\x1b[" not in suite("-n", "0", "--color=no").text
+    assert "\x1b[" not in suite("-n", "0", environment={"NO_COLOR": "1"}).text
+    assert "\x1b[" in suite("-n", "0", "--color=yes", environment={"NO_COLOR": "1"}).text

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from vitgate import __version__
 from vitgate.cli import main
 from vitgate.data import fixtures_folder
 from vitgate.judge.record import read_record
 from vitgate.judge.verdict import compare as compared
+from vitgate.upgrade.bisect import Bisected, Found
 from vitgate.upgrade.sweep import Swept
 
 RECORDS = fixtures_folder() / "records"
@@ -153,6 +155,15 @@ def test_records_merge_into_one(run, tmp_path):
     assert (code, err) == (0, "")
     assert read_record(tmp_path / "merged.json") == read_record(Path(OLD))
     assert "complete" in out
+
+
+def test_what_was_merged_as_json(run, tmp_path):
+    code, out, err = run("merge", OLD, "-o", tmp_path / "merged.json", "--json", "-")
+
+    about = json.loads(out)
+    assert code == 0 and "complete" in err
+    assert (about["record"], about["complete"], about["missing"]) == (str(tmp_path / "merged.json"), True, [])
+    assert about["claims"] == len(read_record(Path(OLD)).claims)
 
 
 def test_records_of_two_releases_do_not_merge(run, tmp_path):
@@ -360,14 +371,23 @@ def test_a_bisection_says_what_it_found(run, monkeypatch, tmp_path):
 
     def found(bisection, echo):
         asked.append(bisection)
-        return "2.13.0 is the first"
+        seen = {Version(name): {bisection.claim: name} for name in ("2.12.1", "2.13.0")}
+        return Bisected(bisection.claim, Found(*seen, ()), seen)
 
     monkeypatch.setattr("vitgate.upgrade.bisect.bisect", found)
 
     arguments = ("2.12.1", "2.15.0", "--claim", "build[digits-qnnpack-optimized]", "--releases", "2.12.1,2.13.0,2.15.0")
-    code, out, err = run("bisect", *arguments, "--records", tmp_path)
+    code, out, err = run("bisect", *arguments, "--records", tmp_path, "--json", "-")
 
     (bisection,) = asked
-    assert (code, out, err) == (0, "2.13.0 is the first\n", "")
+    assert code == 0 and err.startswith("2.13.0 is the first release on which") and err.count("\n") == 1
+    assert json.loads(out) == {
+        "claim": arguments[3],
+        "last_as_before": "2.12.1",
+        "first_changed": "2.13.0",
+        "skipped": [],
+        "outcomes": {name: {arguments[3]: name} for name in ("2.12.1", "2.13.0")},
+        "answer": err.strip(),
+    }
     assert (bisection.good, bisection.bad, bisection.claim) == ("2.12.1", "2.15.0", arguments[3])
     assert (bisection.records, [str(each) for each in bisection.releases]) == (tmp_path, ["2.12.1", "2.13.0", "2.15.0"])

@@ -7,7 +7,6 @@ another failure or an expired review date turns the run red and names the line t
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from pydantic import model_validator
 
 from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, known, read_model, Strict, unique
+from vitgate.data import fixtures_folder, known, line_of, read_model, Strict, unique
 from vitgate.engines import Engine
 from vitgate.errors import UsageError
 from vitgate.judge.claims import Claim, read_claims
@@ -192,9 +191,7 @@ class Deviations:
 
     def line_of(self, row: Deviation) -> int:
         """Return the line on which the deviation's id stands in its file, counted from 1."""
-        lines = self.where.read_text(encoding="utf-8").splitlines()
-        name = re.compile(rf"""\s*id\s*=\s*(["']){re.escape(row.id)}\1\s*(#.*)?""")
-        return next((n for n, line in enumerate(lines, 1) if name.fullmatch(line)), 1)
+        return line_of(self.where, "deviation", row.id)
 
 
 def _unbuilt(cell: Cell, outcome: Outcome) -> Cell | None:

@@ -150,12 +150,14 @@ class Record(Strict):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                temporary.write_text(self._sealed().model_dump_json(indent=1) + "\n", encoding="utf-8")
+                temporary.write_text(self.text(), encoding="utf-8")
         except OSError as error:
             raise _unwritable(path, error, option) from None
 
-    def _sealed(self) -> Record:
-        return self.model_copy(update={"seal": seal_of(json.loads(self.model_dump_json()))})
+    def text(self) -> str:
+        """Return what its file holds: JSON, sealed."""
+        sealed = self.model_copy(update={"seal": seal_of(json.loads(self.model_dump_json()))})
+        return sealed.model_dump_json(indent=1) + "\n"
 
 
 def check_target(path: Path, *, option: str = "--record") -> None:

@@ -7,6 +7,7 @@ its first check needs an observation.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -24,10 +25,12 @@ from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.outcome import ClaimFailed
 from vitgate.plan import Plan
-from vitgate.plugin import options, scheduling, settling
+from vitgate.plugin import junit, options, scheduling, settling
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.remote import RemoteBench, start_server
+from vitgate.plugin.settling import ROW
 from vitgate.plugin.turnstile import Turnstile
+from vitgate.report.images import check_list
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
 from vitgate.workbench import lacks_engine, Observations, Workbench
@@ -51,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
         config.stash[_TURNSTILE] = Turnstile(Path(plan.session))
         settling.read_data()
+        _leave_package_alone(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     except MachineError as error:
@@ -63,6 +67,15 @@ def pytest_configure(config: pytest.Config) -> None:
         do = "free disk space, or name another folder with TMPDIR"
         full = MachineError(f"cannot keep the session's files: {error.strerror}", where=error.filename or "", do=do)
         pytest.exit(f"ERROR: {full}", returncode=full.exit_status)
+
+
+def _leave_package_alone(config: pytest.Config) -> None:
+    """Let pytest write no bytecode of its own beside the tests of an installed package: it would outlive the package.
+
+    The server, a process of its own, keeps Python's usual ways, without which each run would compile torch's files.
+    """
+    if config.rootpath.is_relative_to(Path(__file__).parents[1]):
+        sys.dont_write_bytecode = True
 
 
 def _received_plan(config: pytest.Config) -> Plan | None:
@@ -78,29 +91,27 @@ def _own_plan(config: pytest.Config) -> Plan:
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
-        check_target(config.rootpath / config.getoption("--record"))
+        check_target(options.place_of(config, "--record"))
+        if plan.images:
+            check_list(options.place_of(config, "--record"))
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
         ArtifactCache(Path(plan.artifacts)).clear_leftovers()
+        if config.option.verbose >= 0:
+            _show_progress(config, plan)
     from vitgate.plugin.controller import Controller  # whose report a worker never makes
 
-    if plan.images:
-        watch_pictures(config, plan)
     config.pluginmanager.register(Controller(config, plan, notes), "vitgate-controller")
     return plan
 
 
-def watch_pictures(config: pytest.Config, plan: Plan) -> None:
-    """See that the list of changed labels can be written, and show how far the pictures are."""
+def _show_progress(config: pytest.Config, plan: Plan) -> None:
+    """Show on a terminal what the run is busy with."""
     from vitgate.plugin.progress import Progress
-    from vitgate.report.images import check_list
 
-    check_list(config.rootpath / config.getoption("--record"))
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        progress = Progress.on_terminal(
-            Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line > 0
-        )
+        progress = Progress.on_terminal(Path(plan.session), lambda: config.get_terminal_writer().width_of_current_line)
     if progress is not None:
         config.pluginmanager.register(progress, "vitgate-progress")
         config.add_cleanup(progress.end)
@@ -234,7 +245,8 @@ def pytest_runtest_makereport(
     marker = item.get_closest_marker("claim")
     if marker is not None and (report.when == "call" or call.excinfo is not None):
         row = settling.settle(item, call, report, claim_of(marker))
-        report.user_properties.append(("vitgate", row.model_dump_json()))
+        report.__dict__[ROW] = row.model_dump_json()
+        item.user_properties += junit.properties(row)
         if row.status == "environment error":  # it stands in the way of this worker's other checks too
             item.session.shouldstop = row.message
     elif call.excinfo is not None:

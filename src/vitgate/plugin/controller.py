@@ -13,9 +13,12 @@ from vitgate.judge.claims import read_claims
 from vitgate.judge.paired import rank
 from vitgate.judge.record import ClaimRow, Record
 from vitgate.plan import Plan
-from vitgate.plugin.options import INTERRUPTED
+from vitgate.plugin import junit
+from vitgate.plugin.options import INTERRUPTED, place_of
 from vitgate.plugin.remote import RemoteBench
+from vitgate.plugin.settling import ROW
 from vitgate.plugin.turnstile import Turnstile
+from vitgate.report import github
 from vitgate.report.assemble import assemble
 from vitgate.report.export import export
 from vitgate.report.images import write_list
@@ -40,6 +43,15 @@ class Controller:
         self._stopped_by = ""
         self._changed = ""
 
+    @property
+    def record(self) -> Record | None:
+        """The record that the run has written; None before its end, and where it was stopped."""
+        return None if self._stopped_by else self._record
+
+    def pytest_sessionstart(self) -> None:
+        """Describe the run in the XML that pytest writes, if it does."""
+        junit.describe_suite(self._config, self._plan)
+
     def pytest_report_header(self) -> list[str]:
         """Say what is tested."""
         plan, versions = self._plan, packages()
@@ -53,12 +65,12 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the row of each claim; a claim of each name once."""
-        for name, value in report.user_properties:
-            if name == "vitgate":
-                row = ClaimRow.model_validate_json(str(value))
-                self._rows[row.name] = _one_row(self._rows.get(row.name, row), row)
-                if row.status == "environment error" and not self._stopped_by:
-                    self._stop(row)
+        if ROW not in report.__dict__:
+            return
+        row = ClaimRow.model_validate_json(report.__dict__[ROW])
+        self._rows[row.name] = _one_row(self._rows.get(row.name, row), row)
+        if row.status == "environment error" and not self._stopped_by:
+            self._stop(row)
 
     def _stop(self, row: ClaimRow) -> None:
         """End the run: what stands in one check's way stands in all others' too."""
@@ -89,7 +101,7 @@ class Controller:
         store = Store(Path(self._plan.session) / "evidence")
         rows = sorted(self._rows.values(), key=_place)
         self._record = assemble(self._plan, store, rows, narrowed=self._narrowed())
-        path = self._config.rootpath / self._config.getoption("--record")
+        path = place_of(self._config, "--record")
         try:
             self._record.write(path)
             if self._plan.images:
@@ -122,9 +134,9 @@ class Controller:
             bench.close()
 
     def _export(self, store: Store) -> None:
-        option = self._config.getoption
-        if folder := option("--export"):
-            export(self._plan, store, self._config.rootpath / folder, packed=option("--export-packed"))
+        if self._config.getoption("--export"):
+            packed = self._config.getoption("--export-packed")
+            export(self._plan, store, place_of(self._config, "--export"), packed=packed)
 
     def _narrowed(self) -> bool:
         option = self._config.getoption
@@ -136,6 +148,8 @@ class Controller:
         """Print the table of each case and engine, then the answer in words."""
         if self._record is not None:  # even where it could not be written: the run may have taken half an hour
             path = "not written" if self._stopped_by else self._config.getoption("--record")
+            for line in github.of_record(self._record) if github.wanted() else ():
+                terminalreporter.write_line(line)
             render(self._record, terminalreporter, path, self._changed)
         if self._stopped_by:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)

@@ -73,12 +73,17 @@ def add_options(parser: pytest.Parser) -> None:
     add("--record", default=record, metavar="FILE", help=f"write the run's record here (default: {record})")
 
 
+def place_of(config: pytest.Config, option: str) -> Path:
+    """Return the path that an option names, from the folder in which the command was given."""
+    return config.invocation_params.dir / str(config.getoption(option))
+
+
 def plan_from(config: pytest.Config, session: Path) -> Plan:
     """Check the options and return the plan; UsageError as `make_plan`."""
     option = config.getoption
     name_own(option("--case-file"))
     if option("--export"):
-        check_target(config.rootpath / option("--export"))
+        check_target(place_of(config, "--export"))
     elif option("--export-packed"):
         raise UsageError("--export-packed without --export", do="say where to with --export DIR")
     plan = make_plan(

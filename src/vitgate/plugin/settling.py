@@ -17,6 +17,9 @@ from vitgate.plugin.check import Check
 from vitgate.report.verdict.safe import printable
 from vitgate.run.environment import machine, packages
 
+ROW = "vitgate_row"
+"""The attribute of a report that holds its claim's row, as JSON: what a report has of its own, xdist hands over."""
+
 _CHECK = pytest.StashKey[Check]()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -12,21 +13,41 @@ from rich.table import Table
 from vitgate.engines import NO_ENGINE
 from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
-from vitgate.judge.record import CellRow, Record
+from vitgate.judge.findings import TUTORIAL_INT8
+from vitgate.judge.record import CellRow, ClaimRow, Record
 from vitgate.report.answer import answer
 from vitgate.report.images import tables
 from vitgate.report.verdict.safe import clean
 
+_AT = "sqnr at "  # how the statistics of `judge.findings.by_block` begin
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
 def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "") -> None:
-    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is."""
+    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is.
+
+    Quiet (`-q`) it is the red rows, the record's place and the answer; verbose (`-v`) it has the blocks' SQNR too.
+    """
+    if reporter.verbosity < 0:
+        for row in record.claims:
+            if row.status in ("failed", "environment error"):
+                reporter.write_line(clean(f"{row.name}: {row.outcome}: {row.message}"), red=True)
+    else:
+        _details(record, reporter)
+    reporter.write_line(f"record: {path}")
+    if changed:
+        reporter.write_line(f"changed labels: {changed}")
+    text = answer(record)
+    colours = {"green": " can carry ", "yellow": " cannot carry ", "red": " does not carry "}
+    reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})
+
+
+def _details(record: Record, reporter: pytest.TerminalReporter) -> None:
     reporter.section("vitgate")
     for case, engine in dict.fromkeys((row.case, row.engine) for row in record.cells):
         rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
         reporter.write(_text(_table(case, engine, rows), colour=bool(reporter.hasmarkup)))
-    for table in tables(record):
+    for table in (*tables(record), *(_blocks(record) if reporter.verbosity > 0 else ())):
         reporter.write(_text(table, colour=bool(reporter.hasmarkup)))
     for row in record.inputs:
         notes = [row.weights_note, row.pictures_note, *([row.images_note] if row.images_note else [])]
@@ -36,12 +57,6 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
     for line in _declared(record):
         reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
-    reporter.write_line(f"record: {path}")
-    if changed:
-        reporter.write_line(f"changed labels: {changed}")
-    text = answer(record)
-    colours = {"green": " can carry ", "yellow": " cannot carry ", "red": " does not carry "}
-    reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})
 
 
 def _declared(record: Record) -> list[str]:
@@ -61,6 +76,24 @@ def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
     return table
 
 
+def _blocks(record: Record) -> Iterator[Table]:
+    """Yield a table for each case: how near the int8 model is to the original after each block, by engine."""
+    rows = [row for row in record.claims if any(each.statistic.startswith(_AT) for each in row.findings)]
+    for case in dict.fromkeys(row.case for row in rows):
+        columns = {row.engine: _sqnr_by_place(row) for row in rows if row.case == case}
+        title = f"{case}: SQNR of {TUTORIAL_INT8} against the original"
+        table = Table("After", title=title, title_justify="left", min_width=len(title))
+        for engine in columns:
+            table.add_column(engine, justify="right")
+        for place in dict.fromkeys(place for column in columns.values() for place in column):
+            table.add_row(escape(clean(place)), *(_sqnr(column.get(place)) for column in columns.values()))
+        yield table
+
+
+def _sqnr_by_place(row: ClaimRow) -> dict[str, float | None]:
+    return {each.statistic.removeprefix(_AT): each.value for each in row.findings if each.statistic.startswith(_AT)}
+
+
 def _cells(row: CellRow, scripted: int | None) -> list[str]:
     size, ratio = row.size_bytes, row.latency_ratio
     return [
@@ -71,9 +104,13 @@ def _cells(row: CellRow, scripted: int | None) -> list[str]:
         _show(None if ratio is None else 1 - ratio, "{:.0%}"),
         _show(row.profiler_ms, "{:.2f} ms"),
         _show(row.label, "{}"),
-        "exact" if row.sqnr_db == SQNR_CEILING else _show(row.sqnr_db, "{:.1f} dB"),
+        _sqnr(row.sqnr_db),
         escape(clean(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome)),
     ]
+
+
+def _sqnr(value: float | None) -> str:
+    return "exact" if value == SQNR_CEILING else _show(value, "{:.1f} dB")
 
 
 def _show(value: float | None, form: str) -> str:

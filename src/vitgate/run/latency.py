@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -41,11 +41,17 @@ class Samples:
 
 
 def sample(
-    runs: Mapping[str, Runnable], x: torch.Tensor, bounds: Mapping[str, Bound], warm: Mapping[str, int], seed: int = 0
+    runs: Mapping[str, Runnable],
+    x: torch.Tensor,
+    bounds: Mapping[str, Bound],
+    warm: Mapping[str, int],
+    seed: int = 0,
+    told: Callable[[int], None] = lambda rounds: None,
 ) -> dict[str, Samples]:
     """Time the variants against each other until every bound on a ratio to `original` is cleared.
 
     `x` is one input, float32 [1, C, H, W]; `warm` counts the calls that each run has had in this process already.
+    `told` hears after each round, outside of what is timed, how many there were.
     """
     order, rng = list(runs), random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
     samples = {name: Samples() for name in order}
@@ -61,6 +67,7 @@ def sample(
             for name in order:
                 samples[name].take(runs[name], x)
             rounds += 1
+            told(rounds)
     return samples
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from packaging.version import Version
 
@@ -78,8 +78,32 @@ def _last(order: Sequence[Item], item: Item) -> int:
     return len(order) - 1 - order[::-1].index(item)
 
 
-def bisect(asked: Bisection, echo: Callable[[str], None]) -> str:
-    """Return the sentence that names the release; UsageError where both ends say the same of the claim."""
+@dataclass(frozen=True)
+class Bisected:
+    """What was found; its text is the sentence that names the release. `seen` has the outcomes of all that were run."""
+
+    claim: str
+    found: Found[Version]
+    seen: Mapping[Version, Outcomes]
+
+    def __str__(self) -> str:
+        """Say which release it is, and what changed there."""
+        return sentence(self.claim, self.found, self.seen)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "claim": self.claim,
+            "last_as_before": str(self.found.before),
+            "first_changed": str(self.found.after),
+            "skipped": [str(version) for version in self.found.skipped],
+            "outcomes": {str(version): dict(rows) for version, rows in sorted(self.seen.items())},
+            "answer": str(self),
+        }
+
+
+def bisect(asked: Bisection, echo: Callable[[str], None]) -> Bisected:
+    """Find the release; UsageError where both ends say the same of the claim."""
     steps = Steps(echo)
     runs = _Runs(asked, suite_folder(asked.means.cache), open_folder(asked.records), steps)
     ends = [parse_release(text, where=where) for text, where in ((asked.good, "GOOD"), (asked.bad, "BAD"))]
@@ -104,7 +128,7 @@ def bisect(asked: Bisection, echo: Callable[[str], None]) -> str:
         return seen[release] != before
 
     found = first_change(good, bad, between, changed)
-    return sentence(asked.claim, found, seen)
+    return Bisected(asked.claim, found, seen)
 
 
 @dataclass(frozen=True)

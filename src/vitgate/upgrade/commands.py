@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from pathlib import Path
 
 import click
 from platformdirs import user_cache_path
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vitgate.cli_options import color_option, json_option
+from vitgate.report.console import Color, console_for
+from vitgate.report.files import check_target, for_people, STDOUT, write_json
 from vitgate.upgrade.shelf import disk_use, listing, prune, Row
 
 _DAYS = {"h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -41,38 +42,81 @@ def default_cache() -> Path:
     return user_cache_path("vitgate")
 
 
-@click.group()
+_ENVIRONMENTS = """Show or remove the environments that `vitgate upgrade` keeps, one for each PyTorch version.
+
+They lie in vitgate's folder of the user's cache, where XDG_CACHE_HOME moves it, and share files with uv's.
+
+\b
+Examples:
+  vitgate environments list
+  vitgate environments prune --older-than 30d
+"""
+
+_LIST = """List the environments: state, last use, disk use.
+
+\b
+Examples:
+  vitgate environments list
+  vitgate environments list --json -
+"""
+
+_PRUNE = """Remove half-made environments, and those that the options name. One that is in use stays.
+
+AGE is a number of hours, days or weeks: 12h, 30d, 2w. SIZE is a number of bytes: 500MB, 20GB, 10GiB.
+
+\b
+Examples:
+  vitgate environments prune
+  vitgate environments prune --older-than 30d
+  vitgate environments prune --max-size 20GB --dry-run
+"""
+
+_EXIT_STATUSES = """\b
+Exit status:
+  0  done
+  4  usage: an option is wrong
+  6  an environment cannot be removed, or a file cannot be written
+"""
+
+
+@click.group(help=_ENVIRONMENTS, epilog=_EXIT_STATUSES)
 def environments() -> None:
-    """The environments that `vitgate upgrade` keeps, one per PyTorch version."""
+    """Show or remove the environments that `vitgate upgrade` keeps."""
 
 
-@environments.command("list")
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-def list_(as_json: bool) -> None:
+@environments.command("list", help=_LIST, epilog=_EXIT_STATUSES)
+@json_option("Write the list", is_flag=False, flag_value=STDOUT)  # `--json` alone is how it was first spelled
+@color_option
+def list_(json_file: str | None, color: Color) -> None:
     """List the environments: state, last use, disk use."""
     rows = listing(default_cache())
-    if as_json:
-        whole = {"environments": [row.to_json() for row in rows], "bytes": disk_use(rows)}
-        click.echo(json.dumps(whole, indent=1))
-    elif not rows:
-        click.echo(f"no environments in {default_cache()}")
+    write_json(json_file, {"environments": [row.to_json() for row in rows], "bytes": disk_use(rows)})
+    people = for_people(json_file)
+    if not rows:
+        click.echo(f"no environments in {default_cache()}", file=people)
     else:
-        Console().print(_table(rows))
-        click.echo(f"{size_text(disk_use(rows))} in all, files that they share counted once. {_SHARED}")
+        console_for(people, color).print(_table(rows))
+        note = f"{size_text(disk_use(rows))} in all, files that they share counted once. {_SHARED}"
+        click.echo(note, file=people)
 
 
-@environments.command("prune")
-@click.option("--older-than", type=age, metavar="AGE", help="remove what was not used for so long, such as 30d")
-@click.option("--max-size", type=size, metavar="SIZE", help="keep at most so much, the last used first, such as 20GB")
-@click.option("--dry-run", is_flag=True, help="only say what would be removed")
-def prune_(older_than: datetime.timedelta | None, max_size: int | None, dry_run: bool) -> None:
+@environments.command("prune", help=_PRUNE, epilog=_EXIT_STATUSES)
+@click.option("--older-than", type=age, metavar="AGE", help="Remove what was not used for so long, such as 30d.")
+@click.option("--max-size", type=size, metavar="SIZE", help="Keep at most so much, the last used first, such as 20GB.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option("Write what is removed")
+def prune_(older_than: datetime.timedelta | None, max_size: int | None, dry_run: bool, json_file: str | None) -> None:
     """Remove half-made environments, and those that the options name. One that is in use stays."""
+    check_target(json_file, "--json")
     done = prune(default_cache(), older_than=older_than, max_bytes=max_size, dry_run=dry_run)
-    verb = "would remove" if dry_run else "removed"
+    removed = {"removed": [row.to_json() for row in done.rows], "bytes": done.freed, "dry_run": dry_run}
+    write_json(json_file, removed)
+    people = for_people(json_file)
+    verb, frees = ("would remove", "would free") if dry_run else ("removed", "freed")
     for row in done.rows:
-        click.echo(f"{verb} {row.name or 'a half-made environment'} ({row.folder})")
-    frees = "would free" if dry_run else "freed"
-    click.echo(f"{verb} {len(done.rows)}, {frees} {size_text(done.freed)}. {_SHARED}" if done.rows else "nothing to do")
+        click.echo(f"{verb} {row.name or 'a half-made environment'} ({row.folder})", file=people)
+    total = f"{verb} {len(done.rows)}, {frees} {size_text(done.freed)}. {_SHARED}"
+    click.echo(total if done.rows else "nothing to do", file=people)
 
 
 def size_text(count: int) -> str:

@@ -77,7 +77,7 @@ class Run:
         tests = suite / "tests" / "conformance"
         return [
             *(sys.executable, "-m", "vitgate.upgrade.leash"),
-            *(str(python), "-m", "pytest", "-q", "--color=no", str(tests / self.only if self.only else tests)),
+            *(str(python), "-m", "pytest", "--color=no", str(tests / self.only if self.only else tests)),
             *request.arguments(),
             f"--record={self.record}",
             *([f"--export={self.export}"] if self.export else []),

@@ -26,14 +26,16 @@ from vitgate.errors import MachineError
 from vitgate.evidence import locked
 from vitgate.upgrade.installer import clean_variables
 
-_WHEEL_TESTS = "_suite"  # where the wheel has the tests, inside the package: see pyproject.toml
-_APART = ("fixtures", _WHEEL_TESTS)  # folders of an installed package that the copy has elsewhere
+_WHEEL_SUITE = "_suite"  # the folder of a wheel that stands for the checkout's: see pyproject.toml
+_APART = ("fixtures", _WHEEL_SUITE)  # folders of an installed package that the copy has elsewhere
 _KEPT_DAYS = 30  # a copy that nobody has used for so long goes when the next one is made
-_ROOT_FILES = {
-    "conftest.py": '"""Nothing but the plugin."""\n\npytest_plugins = ("vitgate.plugin",)\n',
-    # no cache: the folder is shared, and named by its content
-    "pytest.ini": "[pytest]\naddopts = --strict-markers --strict-config -rfE -p no:cacheprovider\n",
-}
+_SETTINGS = Path(vitgate.__file__).parent / "plugin" / "suite.ini"  # pytest's, wherever the suite is not a checkout
+_CONFTEST = b'"""Nothing but the plugin."""\n\npytest_plugins = ("vitgate.plugin",)\n'
+
+
+def suite_settings() -> Path:
+    """Return the file of pytest's settings for a suite that is no checkout."""
+    return _SETTINGS
 
 
 def suite_folder(cache: Path) -> Path:
@@ -77,12 +79,8 @@ def suite_variables(suite: Path) -> dict[str, str]:
 def conformance_folder() -> Path:
     """Return the conformance tests of the running vitgate: of its wheel, its checkout, or its copy."""
     package = Path(vitgate.__file__).parent
-    places = (
-        package / _WHEEL_TESTS / "conformance",
-        package.parents[1] / "tests" / "conformance",
-        package.parent / "tests" / "conformance",
-    )
-    for place in places:
+    for root in (package / _WHEEL_SUITE, package.parents[1], package.parent):
+        place = root / "tests" / "conformance"
         if (place / "test_label.py").is_file():
             return place
     raise MachineError("the conformance tests are missing", where=package, do="install vitgate again")
@@ -95,7 +93,7 @@ def _contents() -> dict[str, bytes]:
     data = {f"vitgate/fixtures/{name}": path for name, path in _files(fixtures_folder())}
     tests = {f"tests/conformance/{name}": path for name, path in _files(conformance_folder())}
     read = {name: path.read_bytes() for name, path in {**own, **data, **tests}.items()}
-    return {**read, **{name: text.encode() for name, text in _ROOT_FILES.items()}}
+    return {**read, "conftest.py": _CONFTEST, "pytest.ini": _SETTINGS.read_bytes()}
 
 
 def _files(folder: Path, inside: str = "") -> Iterator[tuple[str, Path]]:

@@ -6,23 +6,21 @@ sweep goes on with the next.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from vitgate.data import unique
 from vitgate.errors import MachineError, UsageError
-from vitgate.evidence import replacing
 from vitgate.judge.claims import read_claims
 from vitgate.judge.record import Record
 from vitgate.report.compatibility import claim_counts, NOT_MADE, page
+from vitgate.report.console import Color, console_for
+from vitgate.report.files import for_people, write_json, write_text
 from vitgate.upgrade.installer import check_uv_args
 from vitgate.upgrade.kept import answered, file_name, Means, open_folder, Place
 from vitgate.upgrade.progress import Steps
@@ -129,7 +127,7 @@ def exit_status(found: Iterable[Swept]) -> int:
 
 def table(found: Sequence[Swept]) -> Table:
     """Return the table for the terminal: a column a version, a row a claim."""
-    shown = Table("", *(escape(each.name) for each in found), box=None)
+    shown = Table("", *(Column(Text(each.name)) for each in found), box=None)
     shown.add_row("run", *(state(each.record) if each.record else NOT_MADE for each in found))
     for name, cells in _rows(found):
         shown.add_row(name, *(Text(cell.replace("*", "")) for cell in cells))
@@ -143,25 +141,10 @@ def _rows(found: Sequence[Swept]) -> Iterator[tuple[str, list[str]]]:
             yield claim, [column.get(claim, "-") for column in columns]
 
 
-def show(found: Sequence[Swept], *, markdown: str | None, json_file: str | None) -> None:
+def show(found: Sequence[Swept], *, markdown: str | None, json_file: str | None, color: Color = "auto") -> None:
     """Print the table, after the files that were asked for are written; MachineError where one cannot be."""
-    if json_file:
-        whole = {"versions": [each.to_json() for each in found], "exit_status": exit_status(found)}
-        _write(json_file, json.dumps(whole, indent=1) + "\n", "--json")
-    if markdown:
-        records = {each.name: each.record for each in found if each.record}
-        errors = {each.name: each.error for each in found if not each.record}
-        _write(markdown, page(records, maker="`vitgate sweep`", errors=errors), "--markdown")
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDE)).print(table(found))
-
-
-def _write(target: str, text: str, option: str) -> None:
-    path = Path(target)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        what = f"cannot write the report: {error.strerror}"
-        raise MachineError(what, where=path, do=f"name another file with {option}") from None
+    write_json(json_file, {"versions": [each.to_json() for each in found], "exit_status": exit_status(found)})
+    records = {each.name: each.record for each in found if each.record}
+    errors = {each.name: each.error for each in found if not each.record}
+    write_text(markdown, lambda: page(records, maker="`vitgate sweep`", errors=errors), "--markdown")
+    console_for(for_people(json_file), color, plain_width=_WIDE).print(table(found))

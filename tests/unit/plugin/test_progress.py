@@ -1,4 +1,4 @@
-"""How far the pictures are, as a terminal shows it: in one line, which makes room for what pytest writes."""
+"""What a run is busy with, as a terminal shows it: in one line, which makes room for what pytest writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.plugin.progress import Progress
+from vitgate.plugin.progress import line, Progress
 from vitgate.session import counting
 
 PATIENCE = 10.0  # seconds
@@ -40,8 +40,8 @@ def progress(tmp_path: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "80")
     made: list[Progress] = []
 
-    def start(*, within_line: bool = False) -> Progress:
-        made.append(Progress(tmp_path, lambda: within_line, screen))
+    def start(*, column: int = 0) -> Progress:
+        made.append(Progress(tmp_path, lambda: column, screen))
         return made[-1]
 
     yield start
@@ -57,54 +57,97 @@ def seen(screen: Screen, words: str) -> bool:
     return words in screen.text
 
 
-def test_what_is_under_way_is_one_bar(tmp_path, screen, progress):
-    with counting(tmp_path, "deit_tiny float", 40) as first, counting(tmp_path, "deit_tiny x86", 60) as second:
+def test_what_is_built_is_named_with_the_seconds_since(tmp_path, screen, progress):
+    with counting(tmp_path, "building: digits-scripted"), counting(tmp_path, "building: digits-fbgemm-lite"):
         progress()
-        assert seen(screen, "pictures, deit_tiny float, deit_tiny x86:   0%")
+        assert seen(screen, "building: digits-fbgemm-lite, digits-scripted (0 s)")
+
+
+def test_what_is_counted_is_one_bar(tmp_path, screen, progress):
+    with counting(tmp_path, "pictures: a float", 40) as first, counting(tmp_path, "pictures: a x86", 60) as second:
+        progress()
+        assert seen(screen, "pictures: a float, a x86:   0%")
         first(20)
         second(30)
         assert seen(screen, "50/100")
 
 
-def test_what_has_ended_leaves_the_bar(tmp_path, screen, progress):
+def test_what_is_not_counted_stands_beside_the_bar():
+    found = {"building: a-lite": (0, 0), "rounds of latency: b-x86": (15, 60)}
+
+    shown = line(found, 3.0, 79)
+
+    assert shown.startswith("building: a-lite; rounds of latency: b-x86:  25%") and "15/60" in shown
+    assert len(shown) <= 79
+    assert len(line({f"building: {'x' * 200}": (0, 0)}, 3.0, 79)) == 79
+
+
+def test_what_has_ended_leaves_the_line(tmp_path, screen, progress):
     progress()
-    with counting(tmp_path, "a", 10) as each:
+    with counting(tmp_path, "pictures: a", 10) as each:
         each(5)
-        assert seen(screen, "pictures, a:  50%")
-    with counting(tmp_path, "b", 10):
-        assert seen(screen, "pictures, b:   0%")
+        assert seen(screen, "pictures: a:  50%")
+    with counting(tmp_path, "pictures: b", 10):
+        assert seen(screen, "pictures: b:   0%")
     assert "a, b" not in screen.text
 
 
 def test_the_end_clears_the_line(tmp_path, screen, progress):
-    with counting(tmp_path, "a", 10):
+    with counting(tmp_path, "building: a"):
         bar = progress()
-        assert seen(screen, "pictures, a")
+        assert seen(screen, "building: a")
+        bar.pytest_sessionfinish()
+        assert screen.text.endswith("\n\x1b[K\x1b[A\r")
         bar.end()
-    assert screen.text.endswith("\r") and screen.text.rstrip("\r").endswith(" " * 10)
     assert screen.closed
 
 
-@pytest.mark.parametrize("within_line", [True, False])
-def test_what_pytest_has_written_of_its_line_stays(tmp_path, screen, progress, within_line: bool):
-    with counting(tmp_path, "a", 10):
-        progress(within_line=within_line)
-        assert seen(screen, "pictures, a")
-    assert screen.text.startswith("\n") is within_line
+@pytest.mark.parametrize(("column", "back"), [(0, "\x1b[A\r"), (17, "\x1b[A\r\x1b[17C")])
+def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(tmp_path, screen, progress, column, back):
+    bar = progress(column=column)
+    bar._ended.set()
+    bar._thread.join()
+    screen.text = ""
+
+    bar._show({"building: a": (0, 0)})
+
+    assert screen.text == f"\n\x1b[Kbuilding: a (0 s){back}"
 
 
-def test_a_mark_of_pytest_has_the_line_for_itself(tmp_path, screen, progress):
-    with counting(tmp_path, "a", 10):
-        bar = progress()
-        assert seen(screen, "pictures, a")
-        bar._ended.set()
-        bar._thread.join()
-        bar._show({"a": (3, 10)})
-        bar.pytest_runtest_logreport()
-        assert screen.text.endswith("\r") and bar._bar is None
+def test_a_mark_of_pytest_is_written_while_nothing_is_drawn(tmp_path, screen, progress):
+    bar = progress()
+    bar._ended.set()
+    bar._thread.join()
+    bar._show({"building: a": (0, 0)})
+
+    around = bar.pytest_runtest_logreport()
+    next(around)
+
+    assert screen.text.endswith("\n\x1b[K\x1b[A\r") and bar._lock.locked()
+    with pytest.raises(StopIteration):
+        around.send(None)
+    assert not bar._lock.locked()
 
 
-def test_there_is_no_bar_where_nobody_looks(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+class NoTerminal(io.StringIO):
+    """What a pipe looks like."""
 
-    assert Progress.on_terminal(tmp_path, lambda: False) is None
+
+class ATerminal(io.StringIO):
+    """Somebody looks at it."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "term"),
+    [(ATerminal, NoTerminal, "xterm"), (NoTerminal, ATerminal, "xterm"), (ATerminal, ATerminal, "dumb")],
+)
+def test_nothing_is_drawn_where_nobody_looks(tmp_path, monkeypatch, out, err, term):
+    monkeypatch.setattr(sys, "stdout", out())
+    monkeypatch.setattr(sys, "stderr", err())
+    monkeypatch.setenv("TERM", term)
+
+    assert Progress.on_terminal(tmp_path, lambda: 0) is None

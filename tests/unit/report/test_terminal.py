@@ -2,15 +2,17 @@
 
 import pytest
 
+from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
+from vitgate.judge.record import FindingRow
 from vitgate.report.terminal import render
 
 
 class Reporter:
     """Keeps what is written, and the markup of each line."""
 
-    def __init__(self, *, hasmarkup: bool = False) -> None:
-        self.hasmarkup, self.text, self.markup = hasmarkup, "", {}
+    def __init__(self, *, hasmarkup: bool = False, verbosity: int = 0) -> None:
+        self.hasmarkup, self.verbosity, self.text, self.markup = hasmarkup, verbosity, "", {}
 
     def section(self, title: str) -> None:
         self.text += f"== {title} ==\n"
@@ -31,8 +33,8 @@ class Reporter:
 def shown(record):
     """Return a helper that renders a record of these fields."""
 
-    def show(*, hasmarkup: bool = False, **fields) -> Reporter:
-        reporter = Reporter(hasmarkup=hasmarkup)
+    def show(*, hasmarkup: bool = False, verbosity: int = 0, **fields) -> Reporter:
+        reporter = Reporter(hasmarkup=hasmarkup, verbosity=verbosity)
         render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
         return reporter
 
@@ -123,3 +125,34 @@ def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, s
     reporter = shown(hasmarkup=hasmarkup, cells=(cell_row(),))
 
     assert ("\x1b[" in reporter.text) is hasmarkup
+
+
+def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(shown, claim_row, cell_row):
+    red = claim_row("label", status="failed", outcome="failed", message="it says 7")
+
+    reporter = shown(verbosity=-1, cells=(cell_row(),), claims=(red, claim_row("size")))
+
+    first, place, answer = reporter.text.splitlines()
+    assert first == "label[digits-qnnpack-lite]: failed: it says 7" and reporter.markup[first] == {"red"}
+    assert place == "record: out.json" and "1 claim failed" in answer
+
+
+def _by_block(claim_row, engine: str, **values: float | None):
+    shown = {"unit": "dB", "judged": False}
+    findings = tuple(FindingRow(statistic=f"sqnr at {at}", value=value, **shown) for at, value in values.items())
+    return claim_row("logits_original", "scripted_quantized", engine, findings=findings)
+
+
+def test_verbose_it_has_the_sqnr_after_each_block(shown, claim_row):
+    rows = (_by_block(claim_row, "x86", embed=SQNR_CEILING, head=31.25), _by_block(claim_row, "qnnpack", embed=40.0))
+
+    reporter = shown(verbosity=1, claims=rows)
+
+    assert "digits: SQNR of scripted_quantized against the original" in reporter.text
+    assert reporter.row("embed") == ["embed", "exact", "40.0 dB"]
+    assert reporter.row("head") == ["head", "31.2 dB", "-"]
+
+
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_without_such_numbers_there_is_no_such_table(shown, claim_row, verbosity):
+    assert "SQNR of" not in shown(verbosity=verbosity, claims=(claim_row(),)).text

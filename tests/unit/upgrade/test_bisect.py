@@ -99,7 +99,7 @@ def test_an_index_that_does_not_answer_is_no_empty_list(world, tmp_path):
 def test_the_release_is_named_after_few_runs(world, asked):
     lines: list[str] = []
 
-    text = bisect(asked(), lines.append)
+    text = str(bisect(asked(), lines.append))
 
     assert text == (
         "2.13.0 is the first release on which build[digits-qnnpack-optimized] came out otherwise: "
@@ -108,12 +108,12 @@ def test_the_release_is_named_after_few_runs(world, asked):
     assert len(world.runs) <= 2 + math.ceil(math.log2(6))
     assert all(f"--claim={ROW}" in line for line in world.runs)
     assert any("at most" in line and "more to run" in line for line in lines)
-    assert bisect(asked(), lines.append) == text
+    assert str(bisect(asked(), lines.append)) == text
     assert len(world.runs) <= 5  # the second time from the records
 
 
 def test_a_bare_claim_names_the_rows_that_changed(world, asked):
-    text = bisect(asked(claim="build"), lambda line: None)
+    text = str(bisect(asked(claim="build"), lambda line: None))
 
     assert text.startswith("2.13.0 is the first release on which build[digits-")
     assert "; likewise build[digits-" in text and " and 4 more" in text
@@ -124,7 +124,7 @@ def test_a_release_that_cannot_be_installed_is_passed_over(asked):
     releases = tuple(parse_releases(f"2.12.1,{UNINSTALLABLE},9.0.0,2.10.0"))
     lines: list[str] = []
 
-    text = bisect(asked(releases=releases), lines.append)
+    text = str(bisect(asked(releases=releases), lines.append))
 
     assert text.startswith(f"2.15.0 is the first release (or one that could not be installed: {UNINSTALLABLE}) on")
     assert any(line.startswith(f"{UNINSTALLABLE}: skipped") for line in lines)

@@ -674,7 +674,7 @@ def run(world: World, monkeypatch) -> Callable[..., str]:
     def call(*arguments: str, status: int = 0) -> str:
         result = CliRunner().invoke(commands.environments, arguments)
         assert result.exit_code == status, result.output
-        return result.output
+        return result.output if status else result.stdout
 
     return call
 
@@ -685,9 +685,11 @@ def test_commands(run: Callable[..., str], world: World) -> None:
     shown = json.loads(run("list", "--json"))
     assert (shown["environments"][0]["torch"], shown["bytes"] > 0) == ("2.12.1", True)
     assert "2.12.1" in run("list")
+    assert json.loads(run("list", "--json", "-")) == shown
     assert "nothing to do" in run("prune", "--older-than", "41d", "--max-size", "20GB")
     assert "would remove 1" in run("prune", "--older-than", "30d", "--dry-run")
-    assert "removed 1" in run("prune", "--max-size", "0.5kB")
+    done = json.loads(run("prune", "--max-size", "0.5kB", "--json", "-"))
+    assert (done["removed"][0]["torch"], done["dry_run"]) == ("2.12.1", False)
     assert "no environments" in run("list")
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from vitgate.errors import MachineError
-from vitgate.evidence import check_place, replacing
 from vitgate.judge.verdict import Verdict
+from vitgate.report import github
+from vitgate.report.console import Color
+from vitgate.report.files import check_target, for_people, STDOUT, write_text
 from vitgate.report.verdict import html, junit, markdown, terminal
-from vitgate.report.verdict.terminal import Color
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True)
@@ -34,43 +29,21 @@ def emit(verdict: Verdict, options: ReportOptions) -> None:
     """
     text = f"{verdict.model_dump_json(indent=1)}\n"
     try:
-        if options.json not in (None, STDOUT):
-            _write(options.json, lambda: text, "--json")
-        _write(options.junit, lambda: junit.render(verdict), "--junit")
-        _write(options.markdown, lambda: markdown.render(verdict), "--markdown")
-        _write(options.html, lambda: html.render(verdict), "--html")
+        if options.json != STDOUT:
+            write_text(options.json, lambda: text, "--json")
+        write_text(options.junit, lambda: junit.render(verdict), "--junit")
+        write_text(options.markdown, lambda: markdown.render(verdict), "--markdown")
+        write_text(options.html, lambda: html.render(verdict), "--html")
     finally:
         if options.json == STDOUT:
-            sys.stdout.write(text)
-        terminal.write(verdict, sys.stderr if options.json == STDOUT else sys.stdout, options.color)
+            write_text(STDOUT, lambda: text, "--json")
+        people = for_people(options.json)
+        if github.wanted():
+            people.writelines(f"{line}\n" for line in github.of_verdict(verdict))
+        terminal.write(verdict, people, options.color)
 
 
 def check_targets(options: ReportOptions) -> None:
     """MachineError for a report that could not be written: better known before the runs than after them."""
     for name in ("json", "junit", "markdown", "html"):
-        target = getattr(options, name)
-        if target in (None, STDOUT):
-            continue
-        path = Path(target)
-        try:
-            check_place(path)
-        except OSError as error:
-            raise _unwritable(path, error, f"--{name}") from None
-
-
-def _write(target: str | None, make: Callable[[], str], option: str) -> None:
-    """Write one file; MachineError, naming the option, where that is not possible."""
-    if target is None:
-        return
-    path = Path(target)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(make(), encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(path, error, option) from None
-
-
-def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
-    what = f"cannot write the report: {error.strerror}"
-    return MachineError(what, where=path, do=f"name another file with {option}")
+        check_target(getattr(options, name), f"--{name}")

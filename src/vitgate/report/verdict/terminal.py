@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Literal, TextIO
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -15,12 +14,11 @@ from rich.text import Text
 from vitgate.judge.causes import Cause
 from vitgate.judge.paired import Word
 from vitgate.judge.verdict import Verdict
+from vitgate.report.console import Color, console_for
 from vitgate.report.verdict import views
 from vitgate.report.verdict.safe import clean, short
 
-Color = Literal["auto", "always", "never"]
 _SHOWN = 6  # names of a cause, lines of a list of differences: the other reports have all of them
-_PLAIN_WIDTH = 100  # of tables in a file or a CI's log; lines of text are as long as they are, for programs
 _LONGEST_NAME = 36  # characters: that of a cell with the longest names
 _INDENT = "  "
 # Lines of ASCII alone: a log may be shown in any encoding, and in a font that draws no boxes.
@@ -38,7 +36,7 @@ _STYLES: dict[Word, str] = {
 
 def write(verdict: Verdict, file: TextIO, color: Color) -> None:
     """Write the report; colours, frames and the terminal's width only where somebody looks at it."""
-    console = _console(file, color)
+    console = console_for(file, color)
     _line(console, f"vitgate: {views.title(verdict)}", "bold")
     words = views.counts(verdict)
     _line(console, ", ".join(f"{count} {word}" for word, count in words.items()) or "no rows")
@@ -54,22 +52,6 @@ def write(verdict: Verdict, file: TextIO, color: Color) -> None:
         _line(console, f"acceptance: {problem}", "bold red")
     _line(console, "")
     _line(console, verdict.answer, {0: "bold green", 1: "bold red"}.get(verdict.exit_status, "bold yellow"))
-
-
-def _console(file: TextIO, color: Color) -> Console:
-    """Return a console; NO_COLOR turns colours off unless they are asked for by name."""
-    coloured = color == "always" or (color == "auto" and file.isatty() and not os.environ.get("NO_COLOR"))
-    return Console(
-        file=file,
-        force_terminal=coloured,
-        no_color=not coloured,
-        color_system="standard" if coloured else None,
-        width=None if file.isatty() else _PLAIN_WIDTH,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

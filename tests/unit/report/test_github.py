@@ -1,0 +1,112 @@
+"""The lines by which GitHub shows what is red: exact, since a character that is not escaped ends them early."""
+
+import re
+
+import pytest
+
+from vitgate.data import fixtures_folder
+from vitgate.judge.acceptance import Acceptance, Acceptances
+from vitgate.judge.record import read_record
+from vitgate.judge.verdict import compare
+from vitgate.report import github
+
+CLAIMS = """\
+[[sentence]]
+id = "build"
+
+[[claim]]
+says = "id = 'size'"
+id = "build"  # the stages
+
+[[claim]]
+id = "size"
+"""
+DEVIATIONS = """\
+[[deviation]]
+id = "gone"
+number = { statistic = "x" }
+"""
+
+
+@pytest.fixture
+def fixtures(tmp_path, monkeypatch):
+    """Return a folder of data files within the workspace."""
+    folder = tmp_path / "data, of: mine"
+    folder.mkdir()
+    (folder / "claims.toml").write_text(CLAIMS, encoding="utf-8")
+    (folder / "deviations.toml").write_text(DEVIATIONS, encoding="utf-8")
+    monkeypatch.setenv("VITGATE_FIXTURES", str(folder))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    return folder
+
+
+def red(claim_row, claim="size", **fields):
+    return claim_row(claim, **{"status": "failed", "outcome": "failed", **fields})
+
+
+def test_a_red_claim_points_at_the_line_of_the_claim(fixtures, record, claim_row):
+    rows = (red(claim_row, "build", message="100% wrong: a, b\nand c"), claim_row("size"))
+
+    assert github.of_record(record(claims=rows)) == [
+        "::error file=data%2C of%3A mine/claims.toml,line=6,title=vitgate%3A build[digits-qnnpack-lite]"
+        "::100%25 wrong: a, b and c"
+    ]
+
+
+def test_a_red_deviation_points_at_its_own_line(fixtures, record, claim_row):
+    rows = (red(claim_row, deviation="gone", message="it is stale"),)
+
+    assert github.of_record(record(claims=rows)) == [
+        "::error file=data%2C of%3A mine/deviations.toml,line=2,title=vitgate%3A size[digits-qnnpack-lite]::it is stale"
+    ]
+
+
+def test_claims_that_went_missing_are_one_line_a_claim(fixtures, record):
+    names = tuple(f"size[digits-fbgemm-{number}]" for number in range(7))
+
+    assert github.of_record(record(missing=names)) == [
+        "::error file=data%2C of%3A mine/claims.toml,line=9,title=vitgate%3A size"
+        f"::not checked: {', '.join(names[:5])} and 2 more"
+    ]
+
+
+def test_a_file_outside_of_the_workspace_is_left_out(fixtures, record, claim_row, monkeypatch):
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures.parent / "elsewhere"))
+
+    assert github.of_record(record(claims=(red(claim_row, message="x"),))) == [
+        "::error title=vitgate%3A size[digits-qnnpack-lite]::x"
+    ]
+
+
+def test_nothing_in_a_record_can_begin_a_command(fixtures, record, claim_row):
+    hostile = "a\r\n::error::b\x1b[31m %0A::warning::c"
+
+    (line,) = github.of_record(record(claims=(red(claim_row, message=hostile, subject=hostile),)))
+
+    assert "\n" not in line and "\r" not in line and "\x1b" not in line
+    assert "%0A" not in line and line.count("::error ") == 1 and line.startswith("::error ")
+
+
+def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures_folder().parent))
+    old, new = (read_record(fixtures_folder() / "records" / f"{name}.json") for name in ("2.12.1", "2.15.0"))
+    accepted = Acceptances((Acceptance("profiler-use-cuda", "--accept"), Acceptance("no", "accepted.toml:7")))
+    monkeypatch.chdir(fixtures_folder().parent)
+
+    lines = github.of_verdict(compare(old, new, accepted=accepted))
+
+    titles = [re.sub("^::error file=(.*),line=([0-9]+),title=vitgate%3A (.*?)::.*$", r"\1 \3", line) for line in lines]
+    assert set(titles) == {
+        *(f"fixtures/deviations.toml xnnpack-gone{end}" for end in ("", "-lite-files", "-files", "-call")),
+        "accepted.toml acceptance",
+    }
+    assert lines[-1] == (
+        "::error file=accepted.toml,line=7,title=vitgate%3A acceptance::the acceptance of no covers nothing: delete it"
+    )
+
+
+def test_only_a_workflow_wants_them(monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert github.wanted()
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    assert not github.wanted()
