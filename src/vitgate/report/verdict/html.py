@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
 from vitgate.judge.verdict import Verdict
+from vitgate.report.html import template
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import link, printable
+
+_TEMPLATE = Path(__file__).with_name("templates") / "verdict.html"
 
 
 def render(verdict: Verdict) -> str:
     """Return the whole page."""
     old, new = views.versions(verdict)
-    return _template().render(
+    return template(_TEMPLATE).render(
+        views=views,
         verdict=verdict,
         old=old,
         new=new,
@@ -23,23 +23,3 @@ def render(verdict: Verdict) -> str:
         sections=views.sections(verdict),
         kind={0: "good", 1: "bad"}.get(verdict.exit_status, "unknown"),
     )
-
-
-@cache
-def _template() -> Template:
-    """Compile the template, once in a process."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"views": views, "link": link}
-    return environment.get_template("verdict.html")
-
-
-def _shown(value: object) -> object:
-    """Clean what an expression gives before it is escaped; what is safe HTML already is not text."""
-    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
