@@ -66,6 +66,23 @@ Exit status:
   6  the file cannot be written
 """
 
+_REPORT = """Make one HTML page of a run's RECORD: verdict, variants, plots, and why each red claim is red.
+
+The page needs nothing else: it makes no request, and opens from a disk, a CI's artifacts or a mail. Of several records,
+one for each PyTorch version, it reports the newest and shows how the numbers went from version to version.
+
+\b
+Examples:
+  vitgate report vitgate-record.json -o report.html
+  vitgate report fixtures/records/*.json -o report.html
+
+\b
+Exit status:
+  0  written, whatever the record says
+  4  usage: a record cannot be read, two are of one version, or they have no case in common
+  6  the file cannot be written
+"""
+
 _UPGRADE = """Say whether upgrading PyTorch from OLD to NEW breaks the deployment, on this machine.
 
 A side is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20"), a requirements file, or, with
@@ -396,6 +413,20 @@ def merge(records: tuple[str, ...], output: str) -> int:
     where = f" of shards {record.shard}" if record.shard and not record.complete else ""
     state = "complete" if record.complete else f"not complete{where}, {len(record.missing)} claims named as missing"
     click.echo(f"{output}: {len(record.claims)} claims, {state}")
+    return 0
+
+
+@cli.command(help=_REPORT)
+@click.argument("records", type=_FILE, nargs=-1, required=True, metavar="RECORD...")
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write the page.")
+def report(records: tuple[str, ...], output: str) -> int:
+    """Make one HTML page of a run's record, or of several."""
+    from vitgate.judge.consistency import read_consistent
+    from vitgate.report.page.emit import check_target, write
+
+    check_target(Path(output), option="-o")
+    write([read_consistent(Path(name)) for name in records], Path(output), option="-o")
+    click.echo(f"report: {output}")
     return 0
 
 

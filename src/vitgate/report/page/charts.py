@@ -48,7 +48,7 @@ def latency(name: str, cells: Sequence[CellRow]) -> Chart | None:
     says = "CPU time of one call: the dot is what is judged, the mean of the fastest quarter."
     if any(spread_of(cell) for cell in rows):
         says += " The box holds the middle half of the calls, its line is the median, the whiskers reach to the extremes."
-    bars = _Bars("Latency, ms", [(cell, cell.latency_ms or 0.0, f"{cell.latency_ms:.1f}") for cell in rows])
+    bars = _Bars("Latency, ms", [(cell, cell.latency_ms or 0.0, _brief(cell.latency_ms or 0.0)) for cell in rows])
     headings = ("Variant", "Engine", "Latency, ms", "Least", "Lower quartile", "Median", "Upper quartile", "Most")
     lines = tuple((*_place(cell), f"{cell.latency_ms:.2f}", *_spread_texts(cell)) for cell in rows)
     return bars.chart(name, "Latency by variant", says, _draw_spread, headings, lines)
@@ -57,11 +57,16 @@ def latency(name: str, cells: Sequence[CellRow]) -> Chart | None:
 def size(name: str, cells: Sequence[CellRow]) -> Chart | None:
     """Show the size of each variant's file under each engine."""
     rows = [(cell, cell.size_bytes / 1e6) for cell in cells if cell.size_bytes]
-    bars = _Bars("Size, MB", [(cell, megabytes, f"{megabytes:.1f}") for cell, megabytes in rows])
+    bars = _Bars("Size, MB", [(cell, megabytes, _brief(megabytes)) for cell, megabytes in rows])
     lines = tuple((*_place(cell), f"{megabytes:.3f}") for cell, megabytes in rows)
     return bars.chart(
         name, "Size by variant", "The saved file of each variant.", _draw_bar, ("Variant", "Engine", "Size, MB"), lines
     )
+
+
+def _brief(number: float) -> str:
+    """Return a number in three digits or more, as there is room for in a plot."""
+    return f"{number:.2f}" if number < 10 else f"{number:.1f}"
 
 
 def _place(cell: CellRow) -> tuple[str, str]:
@@ -226,8 +231,8 @@ def _outcomes(name: str, versions: Sequence[str], tables: Sequence[Mapping[tuple
         for variant in variants
         for version, table in zip(versions, tables, strict=True)
     }
-    says = "What became of each variant, over all engines: works, works apart from what is declared, stops as declared, "
-    return heat(name, "Outcome by version", f"{says}fails.", "Variant", variants, versions, squares)
+    says = "What became of each variant: it works under every engine; differs under some, or stops, as declared; or fails."
+    return heat(name, "Outcome by version", says, "Variant", variants, versions, squares)
 
 
 def _worst(cells: Sequence[CellRow]) -> Square:
@@ -253,14 +258,16 @@ def heat(
     """Draw a heat map whose squares say in words what their colour says; None for one without squares."""
     if not squares:
         return None
-    with drawing(0.3 * len(rows) + 0.35) as (figure, axes):
+    names = [short(column, _NAME).replace("_", "_\n", 1) for column in columns]
+    lines_above = max(name.count("\n") for name in names) + 1
+    with drawing(0.3 * len(rows) + 0.15 + 0.17 * lines_above) as (figure, axes):
         for down, row in enumerate(rows):
             for across, column in enumerate(columns):
                 square = squares.get((row, column), Square(ABSENT, "absent"))
                 fill = colour(f"fill-{square.tone}")
                 axes.barh(down, 0.94, left=across - 0.47, height=0.88, color=fill, linewidth=0)
                 axes.text(across, down, short(square.text, 14), ha="center", va="center")
-        axes.set_xticks(range(len(columns)), [short(column, _NAME) for column in columns])
+        axes.set_xticks(range(len(columns)), names)
         axes.set_yticks(range(len(rows)), [short(row, _NAME) for row in rows])
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
