@@ -28,6 +28,7 @@ from vitgate.plugin import options, scheduling, settling
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.turnstile import Turnstile
+from vitgate.report.page.emit import check_target as check_page
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
 from vitgate.workbench import lacks_engine, Observations, Workbench
@@ -79,6 +80,8 @@ def _own_plan(config: pytest.Config) -> Plan:
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
         check_target(config.rootpath / config.getoption("--record"))
+        if page := config.getoption("--report"):
+            check_page(config.rootpath / page, option="--report")
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)

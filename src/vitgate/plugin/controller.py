@@ -19,6 +19,7 @@ from vitgate.plugin.turnstile import Turnstile
 from vitgate.report.assemble import assemble
 from vitgate.report.export import export
 from vitgate.report.images import write_list
+from vitgate.report.page.emit import write as write_page
 from vitgate.report.terminal import render
 from vitgate.run.environment import packages
 
@@ -39,6 +40,7 @@ class Controller:
         self._stopped = ""
         self._stopped_by = ""
         self._changed = ""
+        self._path, self._page = "not written", ""
 
     def pytest_report_header(self) -> list[str]:
         """Say what is tested."""
@@ -89,12 +91,15 @@ class Controller:
         store = Store(Path(self._plan.session) / "evidence")
         rows = sorted(self._rows.values(), key=_place)
         self._record = assemble(self._plan, store, rows, narrowed=self._narrowed())
-        path = self._config.rootpath / self._config.getoption("--record")
+        name = self._config.getoption("--record")
+        path = self._config.rootpath / name
         try:
             self._record.write(path)
+            self._path = name
             if self._plan.images:
                 self._changed = str(write_list(self._plan, store, path))
             self._export(store)
+            self._write_page()
         except VitgateError as error:
             self._stopped, self._stopped_by = str(error), type(error).__name__
             session.exitstatus = error.exit_status
@@ -126,6 +131,11 @@ class Controller:
         if folder := option("--export"):
             export(self._plan, store, self._config.rootpath / folder, packed=option("--export-packed"))
 
+    def _write_page(self) -> None:
+        if (name := self._config.getoption("--report")) and self._record is not None:
+            write_page([self._record], self._config.rootpath / name, option="--report")
+            self._page = name
+
     def _narrowed(self) -> bool:
         option = self._config.getoption
         paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
@@ -135,8 +145,7 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""
         if self._record is not None:  # even where it could not be written: the run may have taken half an hour
-            path = "not written" if self._stopped_by else self._config.getoption("--record")
-            render(self._record, terminalreporter, path, self._changed)
+            render(self._record, terminalreporter, self._path, self._changed, self._page)
         if self._stopped_by:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
 

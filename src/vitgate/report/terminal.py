@@ -20,8 +20,11 @@ from vitgate.report.verdict.safe import clean
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
-def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "") -> None:
-    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is."""
+def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "", page: str = "") -> None:
+    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is.
+
+    `page` is where the report is.
+    """
     reporter.section("vitgate")
     for case, engine in dict.fromkeys((row.case, row.engine) for row in record.cells):
         rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
@@ -37,6 +40,8 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
         reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
     reporter.write_line(f"record: {path}")
+    if page:
+        reporter.write_line(f"report: {page}")
     if changed:
         reporter.write_line(f"changed labels: {changed}")
     text = answer(record)

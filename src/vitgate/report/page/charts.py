@@ -65,8 +65,8 @@ def size(name: str, cells: Sequence[CellRow]) -> Chart | None:
 
 
 def _brief(number: float) -> str:
-    """Return a number in three digits or more, as there is room for in a plot."""
-    return f"{number:.2f}" if number < 10 else f"{number:.1f}"
+    """Return a number in about four digits, as there is room for in a plot."""
+    return f"{number:.2f}" if 0 <= number < 10 else f"{number:.1f}" if 0 <= number < 1e5 else f"{number:.3g}"
 
 
 def _place(cell: CellRow) -> tuple[str, str]:
@@ -75,8 +75,7 @@ def _place(cell: CellRow) -> tuple[str, str]:
 
 def spread_of(cell: CellRow) -> tuple[float, ...]:
     """Return least, quartiles and most of one call in ms; nothing where the record has no such numbers, or not five."""
-    found: tuple[float, ...] = tuple(getattr(cell, "latency_spread_ms", ()))
-    return found if len(found) == 5 else ()
+    return cell.latency_spread_ms if len(cell.latency_spread_ms) == 5 else ()
 
 
 def _spread_texts(cell: CellRow) -> tuple[str, ...]:

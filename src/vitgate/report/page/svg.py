@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from vitgate.report.verdict.safe import clean
 
 WIDTH = 4.75  # inches: as wide as a phone, on which the letters keep the size that they are given here
-_LETTERS = 9.5  # points
+_LETTERS = 10.0  # points
 _NAMES = (
     *("text", "dim", "line", "page", "panel", "accent"),
     *("fill-good", "fill-some", "fill-none", "fill-bad", "fill-absent"),

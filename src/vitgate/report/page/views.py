@@ -81,6 +81,16 @@ class Explained:
         return self.row.status in RED
 
     @property
+    def judged(self) -> list[NumberLine]:
+        """The numbers that decided, those out of their bounds first."""
+        return sorted((line for line in self.numbers if line.finding.judged), key=lambda line: not line.needed)
+
+    @property
+    def shown(self) -> list[NumberLine]:
+        """The numbers that decided nothing."""
+        return [line for line in self.numbers if not line.finding.judged]
+
+    @property
     def outcome(self) -> str:
         """What became of it, with the error's name."""
         return f"{self.row.outcome} with {self.row.error}" if self.row.error else self.row.outcome
@@ -255,7 +265,7 @@ def _number_line(row: FindingRow, tolerance: Tolerance | None) -> NumberLine:
     return NumberLine(
         finding=row,
         value=shown,
-        expected=finding.bounds() if finding.judged else "not judged",
+        expected=finding.bounds(),
         needed="" if finding.ok else finding.needed(),
         reason=tolerance.reason if tolerance else "",
         measured=tolerance.measured if tolerance else "",
