@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 300  # tenths of a second
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),  # a container has neither rights nor much memory
     *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
@@ -44,6 +45,14 @@ class Opened:
     def focused(self, selector: str) -> bool:
         """Say whether what has the keyboard is one of these."""
         return bool(self.tab.evaluate("selector => document.activeElement.matches(selector)", selector))
+
+    def becomes(self, condition: str) -> bool:
+        """Say whether the condition, a JavaScript expression, comes true in time."""
+        for _ in range(PATIENCE):
+            if self.tab.evaluate(condition):
+                return True
+            self.tab.wait_for_timeout(100)
+        return False
 
     def tab_to(self, selector: str, most: int = 400) -> None:
         """Press Tab until one of these has the keyboard."""

@@ -1,14 +1,14 @@
-"""The page of a run in a browser: quiet, asking for nothing, for eyes in light and dark, for hands and for keyboards."""
+"""The page of a run in a browser: quiet, asking for nothing, in light and dark, for hands and for keyboards."""
 
 import pytest
+from unit.report.made_up import hostile, narrowed, red, release, with_blocks
 
 from vitgate.report.page.html import render
 
-from unit.report.made_up import hostile, red, release, with_blocks
-
+ENGINES = ("fbgemm", "qnnpack")  # half of the rows: axe's time grows with them, and the others are alike
 RECORDS = {
-    "newest": lambda: [release("2.12.1"), release("2.15.0")],
-    "failing": lambda: [with_blocks(red())],
+    "newest": lambda: [narrowed(release(version), *ENGINES) for version in ("2.12.1", "2.15.0")],
+    "failing": lambda: [with_blocks(narrowed(red(), *ENGINES))],
     "hostile": lambda: [hostile(release("2.15.0"))],
 }
 TABLE = "table.sortable"
@@ -29,8 +29,10 @@ def path(pages, request):
     return pages[request.param]
 
 
-def open_all(page):
-    page.tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+def open_all(page, most=100_000):
+    """Open all that has no more elements than that."""
+    opening = "each.open = each.querySelectorAll('*').length < most"
+    page.tab.evaluate(f"most => {{ for (const each of document.querySelectorAll('details')) {opening} }}", most)
 
 
 def column(page, number):
@@ -63,7 +65,7 @@ def test_a_text_that_would_be_a_script_is_not_run(opened, pages):
 def test_axe_finds_nothing_to_complain_of(opened, path, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "vitgate[browser]"').Axe()
     page = opened(path, color_scheme=scheme)
-    open_all(page)
+    open_all(page, most=150)  # something of each kind
 
     found = axe.run(page.tab)
 
@@ -85,7 +87,7 @@ def test_wide_tables_scroll_in_boxes_of_their_own(opened, pages):
     assert box.evaluate("each => each.scrollWidth > each.clientWidth")
     box.focus()
     page.tab.keyboard.press("ArrowRight")
-    page.tab.wait_for_function("document.activeElement.scrollLeft > 0")
+    assert page.becomes("document.activeElement.scrollLeft > 0")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -96,7 +98,7 @@ def test_colours_are_those_that_the_reader_prefers(opened, pages, scheme):
     body = page.tab.locator("body").evaluate(shade.format("backgroundColor"))
     letters = page.tab.locator("svg.plot text").first.evaluate(shade.format("fill"))
 
-    assert (body > 600, letters > 600) == (scheme == "light", scheme == "dark")
+    assert (body > 400, letters > 400) == (scheme == "light", scheme == "dark")
 
 
 def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened, pages):
@@ -167,7 +169,7 @@ def test_without_scripts_all_is_there_but_the_buttons(opened, pages):
     page = opened(pages["newest"], java_script_enabled=False)
 
     assert page.tab.locator("thead button").count() == 0
-    assert page.tab.locator(f"{TABLE} >> nth=0").locator("tbody tr").count() == 24
+    assert page.tab.locator(f"{TABLE} >> nth=0").locator("tbody tr").count() == 12
     page.tab.locator("details.entry > summary").first.click()
     assert page.tab.locator("details.entry[open]").count() == 1
 

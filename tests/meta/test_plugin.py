@@ -131,7 +131,7 @@ def test_temporary_folder_with_a_long_path_is_the_machines_error(tmp_path: Path)
     _is_one_clear_line(done, 6, "too long for a socket", str(folder), "TMPDIR")
 
 
-@pytest.mark.parametrize("option", ["--record", "--artifact-cache", "--export"])
+@pytest.mark.parametrize("option", ["--record", "--report", "--artifact-cache", "--export"])
 def test_write_protected_folder_is_the_machines_error(option: str, small_disk: SmallDisk, tmp_path: Path) -> None:
     small_disk.protect()
     target = str(small_disk.folder / "x")

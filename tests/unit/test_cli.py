@@ -79,6 +79,29 @@ def test_json_goes_to_standard_output_alone(run):
     assert code == 1
 
 
+def test_a_report_of_several_records_is_of_the_newest(run, tmp_path):
+    page = tmp_path / "report.html"
+
+    assert run("report", NEW, OLD, "-o", page) == (0, f"report: {page}\n", "")
+    assert "<h1>PyTorch 2.15.0: " in page.read_text(encoding="utf-8")
+
+
+def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
+    path = tmp_path / "edited.json"
+    path.write_text(Path(NEW).read_text(encoding="utf-8").replace('"label": 269', '"label": 207', 1), encoding="utf-8")
+
+    code, out, err = run("report", path, "-o", tmp_path / "report.html")
+
+    assert (code, out) == (4, "") and "edited by hand" in err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_status_6(run, tmp_path):
+    code, out, err = run("report", NEW, "-o", tmp_path)
+
+    assert (code, out) == (6, "") and "name another file with -o" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -90,6 +113,10 @@ def test_json_goes_to_standard_output_alone(run):
         ("merge", OLD),
         ("merge", "-o", "x"),
         ("frobnicate",),
+        ("report", OLD),
+        ("report", "-o", "x.html"),
+        ("report", OLD, OLD, "-o", "x.html"),
+        ("report", "no/such/record.json", "-o", "x.html"),
         ("sweep",),
         ("sweep", "2.12.1", "--shard", "3/2"),
         ("sweep", "no/such/file.txt"),

@@ -1,4 +1,4 @@
-"""What the editions of the tutorial print as its results (`fixtures/published.toml`): shown beside a run, never judged."""
+"""What the editions of the tutorial print as results (`fixtures/published.toml`): shown beside a run, never judged."""
 
 from __future__ import annotations
 

@@ -25,6 +25,13 @@ def changed(record: Record, name: str, **fields: object) -> Record:
     return record.model_copy(update={"claims": claims, "cells": tuple(_cell(cell, claims) for cell in record.cells)})
 
 
+def narrowed(record: Record, *engines: str) -> Record:
+    """Return the record as of a run under these engines alone."""
+    cells = tuple(cell for cell in record.cells if cell.engine in engines)
+    claims = tuple(row for row in record.claims if row.engine in (*engines, ""))
+    return record.model_copy(update={"cells": cells, "claims": claims, "engines": engines})
+
+
 def _cell(cell: CellRow, claims: tuple[ClaimRow, ...]) -> CellRow:
     place = (cell.case, cell.engine, cell.variant)
     rows = [row for row in claims if (row.case, row.engine, row.variant) == place]
@@ -52,7 +59,7 @@ def red() -> Record:
     stopped = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "findings": ()}
     record = changed(record, "build[digits-qnnpack-lite]", **stopped, message="file is truncated")
     unsupported = {"status": "unsupported", "outcome": "unsupported", "error": "", "findings": ()}
-    record = changed(record, "build[digits-onednn-lite]", **unsupported)
+    record = changed(record, "build[digits-qnnpack-lite_frozen]", **unsupported)
     machine = {"status": "environment error", "outcome": "environment error", "error": "MachineError", "findings": ()}
     return changed(record, "preprocessing[test_preprocessing]", **machine, message="no space left on device")
 
@@ -81,9 +88,8 @@ def with_blocks(record: Record) -> Record:
 def hostile(record: Record) -> Record:
     """Return the record with hostile text wherever it has room for any, and numbers that are no measurement."""
     long = HOSTILE + "x" * 3000
-    finding = FindingRow(
-        statistic=HOSTILE, value=1e100, unit=HOSTILE, lower=0.0, upper=1.0, against=HOSTILE, tolerance=HOSTILE, note=long
-    )
+    words = dict.fromkeys(("statistic", "unit", "against", "tolerance"), HOSTILE)
+    finding = FindingRow(**words, value=1e100, lower=0.0, upper=1.0, note=long)
     block = FindingRow(statistic=f"sqnr at {HOSTILE}", value=-1e100, unit="dB", judged=False)
     texts = {"outcome": HOSTILE, "error": HOSTILE, "message": long, "test": HOSTILE, "findings": (finding,)}
     place = {"case": HOSTILE, "engine": HOSTILE, "variant": HOSTILE}

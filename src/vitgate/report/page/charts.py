@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
-from vitgate.judge.record import CellRow, Record
+from vitgate.judge.record import CellRow, Record, Status
 from vitgate.judge.versions import public
 from vitgate.report.page import fields
-from vitgate.report.page.svg import Axes, colour, drawing, inline, marker
-from vitgate.report.page.views import ABSENT, engines_in, value, variants_in
+from vitgate.report.page.svg import colour, drawing, inline, marker
+from vitgate.report.page.views import ABSENT, engines_in, RED, value, variants_in
 from vitgate.report.published import Edition, TUTORIAL
 from vitgate.report.verdict.safe import short
 
@@ -47,7 +48,7 @@ def latency(name: str, cells: Sequence[CellRow]) -> Chart | None:
     rows = [cell for cell in cells if cell.latency_ms is not None]
     says = "CPU time of one call: the dot is what is judged, the mean of the fastest quarter."
     if any(spread_of(cell) for cell in rows):
-        says += " The box holds the middle half of the calls, its line is the median, the whiskers reach to the extremes."
+        says += " The box holds the middle half of the calls, with the median; the whiskers reach to the extremes."
     bars = _Bars("Latency, ms", [(cell, cell.latency_ms or 0.0, _brief(cell.latency_ms or 0.0)) for cell in rows])
     headings = ("Variant", "Engine", "Latency, ms", "Least", "Lower quartile", "Median", "Upper quartile", "Most")
     lines = tuple((*_place(cell), f"{cell.latency_ms:.2f}", *_spread_texts(cell)) for cell in rows)
@@ -157,9 +158,13 @@ class _Curve:
 
 
 def _curves(
-    name: str, title: str, says: str, places: Sequence[str], curves: Sequence[_Curve], unit: str, first: str
+    about: tuple[str, str, str], axis: str, places: Sequence[str], unit: str, curves: Sequence[_Curve]
 ) -> Chart | None:
-    """Draw numbers by place, a line for each engine; None where there is no number."""
+    """Draw numbers by place, a line for each engine; None where there is no number.
+
+    `about` are name, title and description of the plot; `axis` says what the places are.
+    """
+    name, title, says = about
     if not any(number is not None for curve in curves for number in curve.numbers):
         return None
     names = [short(place, _NAME) for place in places]
@@ -180,7 +185,7 @@ def _curves(
     lines = tuple(
         (place, *(value(curve.numbers[at], "{:.4g}").text for curve in curves)) for at, place in enumerate(places)
     )
-    return Chart(name, title, says, svg, (first, *(curve.engine for curve in curves)), lines)
+    return Chart(name, title, says, svg, (axis, *(curve.engine for curve in curves)), lines)
 
 
 def blocks(name: str, record: Record, case: str) -> Chart | None:
@@ -192,7 +197,7 @@ def blocks(name: str, record: Record, case: str) -> Chart | None:
     says = f"SQNR of {_INT8} against the original, in dB, after the embedding, each block and the head: where it falls"
     says += " at once, there the numbers part ways."
     names = [place.removeprefix("blocks.").replace("patch_embed", "in").replace("head", "out") for place in places]
-    return _curves(name, "SQNR per block", says, names, curves, "SQNR, dB", "After")
+    return _curves((name, "SQNR per block", says), "After", names, "SQNR, dB", curves)
 
 
 def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
@@ -211,12 +216,14 @@ def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
     says = f"{_INT8} on each PyTorch"
     found = [
         _curves(
-            *(f"{name}-sqnr", "SQNR by version", f"SQNR of {says}, against the float original, in dB."),
-            *(versions, curves(lambda cell: cell.sqnr_db), "SQNR, dB", "PyTorch"),
+            (f"{name}-sqnr", "SQNR by version", f"SQNR of {says}, against the float original, in dB."),
+            *("PyTorch", versions, "SQNR, dB"),
+            curves(lambda cell: cell.sqnr_db),
         ),
         _curves(
-            *(f"{name}-ratio", "Latency by version", f"Latency of {says}, as a share of the float original's."),
-            *(versions, curves(lambda cell: cell.latency_ratio), "× original", "PyTorch"),
+            (f"{name}-ratio", "Latency by version", f"Latency of {says}, as a share of the float original's."),
+            *("PyTorch", versions, "× original"),
+            curves(lambda cell: cell.latency_ratio),
         ),
         _outcomes(f"{name}-outcomes", versions, tables),
     ]
@@ -230,7 +237,7 @@ def _outcomes(name: str, versions: Sequence[str], tables: Sequence[Mapping[tuple
         for variant in variants
         for version, table in zip(versions, tables, strict=True)
     }
-    says = "What became of each variant: it works under every engine; differs under some, or stops, as declared; or fails."
+    says = "What became of each variant: works under every engine; differs under some, or stops, as declared; fails."
     return heat(name, "Outcome by version", says, "Variant", variants, versions, squares)
 
 
@@ -281,8 +288,8 @@ def files(name: str, records: Sequence[Record]) -> list[Chart]:
     """Show which releases run the files of which: all pairs of the records, and by variant on the newest."""
     runners = {short(public(record.environment.torch), _NAME): fields.files(record) for record in records}
     newest = short(public(records[-1].environment.torch), _NAME)
-    pairs = _squares(((file.maker, runner), file) for runner, found in runners.items() for file in found)
-    kinds = _squares(((file.maker, file.variant), file) for file in runners[newest])
+    pairs = counts(((file.maker, runner), file.status) for runner, found in runners.items() for file in found)
+    kinds = counts(((file.maker, file.variant), file.status) for file in runners[newest])
     makers = fields.makers(file for found in runners.values() for file in found)
     says = "How many of the files that one PyTorch made (rows) load, run and give its numbers on another (columns)."
     own = f"The same on {newest}, by variant of the file."
@@ -296,23 +303,22 @@ def files(name: str, records: Sequence[Record]) -> list[Chart]:
     return [chart for chart in charts if chart]
 
 
-def _squares(found: Iterable[tuple[tuple[str, str], fields.File]]) -> dict[tuple[str, str], Square]:
+def counts(found: Iterable[tuple[tuple[str, str], Status]]) -> dict[tuple[str, str], Square]:
     """Count the files of each pair: how many run of how many, and whether those that do not are declared."""
-    by: dict[tuple[str, str], list[fields.File]] = {}
-    for pair, file in found:
-        by.setdefault(pair, []).append(file)
+    by: dict[tuple[str, str], list[Status]] = {}
+    for pair, status in found:
+        by.setdefault(pair, []).append(status)
     return {pair: _counted(own) for pair, own in by.items()}
 
 
-def _counted(own: Sequence[fields.File]) -> Square:
-    passed = sum(file.status == "passed" for file in own)
-    red = any(file.status in ("failed", "environment error") for file in own)
+def _counted(own: Sequence[Status]) -> Square:
+    passed, red = own.count("passed"), any(status in RED for status in own)
     tone: Tone = "bad" if red else "good" if passed == len(own) else "some" if passed else "none"
     return Square(f"{passed} of {len(own)}", tone)
 
 
 def published(name: str, editions: Sequence[Edition], cells: Sequence[CellRow]) -> Chart:
-    """Set the run's latencies beside those that the tutorial's editions print, each as a share of its own original's."""
+    """Set the run's latencies beside those that the editions print, each as a share of its own original's."""
     own = [cell for cell in cells if cell.variant in TUTORIAL[1:] and cell.latency_ratio is not None]
     says = "Latency as a share of the original's on the same machine: grey circles are the editions of the tutorial, "
     says += "coloured marks this run."

@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: no request, light or dark as its reader prefers, and one small script.
+"""A run as one HTML page that needs nothing else: no request, light or dark as its reader prefers, one small script.
 
 The script sorts tables and is named by its hash, so that no other text of the page can become one.
 """

@@ -28,7 +28,7 @@ _NAMES = (
 )
 _SENTINELS = {name: f"#0101{number:02x}" for number, name in enumerate(_NAMES, 1)}
 _MARKERS = {"fbgemm": "o", "x86": "s", "onednn": "D", "qnnpack": "^", "none": "v", "other": "X"}
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": _SENTINELS["line"],
     "axes.labelcolor": _SENTINELS["dim"],
@@ -69,7 +69,8 @@ def marker(engine: str) -> str:
 @contextmanager
 def drawing(height: float) -> Iterator[tuple[Figure, Axes]]:
     """Give a figure of that height in inches with one pair of axes, drawn in the page's style while the block lasts."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "svg", **_STYLE}):
+    settings: Any = {**matplotlib.rcParamsDefault, "backend": "svg", **_STYLE}  # whatever the reader's own are
+    with matplotlib.rc_context(settings):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, figure.subplots()
 
@@ -100,13 +101,17 @@ def _replacements(name: str) -> Iterator[tuple[str, Any]]:
     yield r'xlink:href="#', f'href="#{name}-'
     yield r"url\(#", f"url(#{name}-"
     yield r"#0101([0-9a-f]{2})\b", lambda found: f"var(--{_NAMES[int(found[1], 16) - 1]})"
-    yield r"font(-family)?: (\d[\d.]*px )?'[^\"]*?sans-serif", lambda found: f"font-size: {found[2]}" if found[2] else ""
+    yield r"font-family: '[^\"]*?sans-serif;?|(font: [^';\"]*)'[^\"]*?sans-serif", lambda found: _font(found[1])
     yield r"(\d\.\d\d)\d+", r"\1"
     yield r"\s*\n\s*", "\n"
 
 
+def _font(short: str | None) -> str:
+    """Return size and weight of a font that matplotlib writes in short, without the family."""
+    words = (short or "").removeprefix("font:").split()
+    sizes = [f"font-size: {word}" for word in words if word.endswith("px")]
+    return "; ".join([*sizes, *(f"font-weight: {word}" for word in words if word in ("bold", "700"))])
+
+
 def _text(text: str) -> str:
     return str(escape(clean(text)))
-
-
-__all__ = ["Axes", "colour", "drawing", "Figure", "inline", "marker", "WIDTH"]

@@ -1,4 +1,4 @@
-"""What the page of a run shows, before it takes a form: words, numbers and reasons, from its record and the data files."""
+"""What the page of a run shows, before it takes a form: words, numbers and reasons."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def decibels(number: float | None) -> Value:
 
 @dataclass(frozen=True)
 class NumberLine:
-    """One number of a claim, the bounds that decided, the one that it would have needed, and why they are what they are."""
+    """One number of a claim, the bounds that decided, the one that it would have needed, and why they are so."""
 
     finding: FindingRow
     value: str
