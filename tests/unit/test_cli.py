@@ -96,8 +96,8 @@ def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_page_that_cannot_be_written_is_status_6(run, tmp_path):
-    code, out, err = run("report", NEW, "-o", tmp_path)
+def test_a_page_that_cannot_be_written_is_status_6(run, data_file):
+    code, out, err = run("report", NEW, "-o", data_file("file", "") / "report.html")
 
     assert (code, out) == (6, "") and "name another file with -o" in err
 

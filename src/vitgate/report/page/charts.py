@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from vitgate.judge.compare import ROUNDING_DB
 from vitgate.judge.record import CellRow, Record, Status
 from vitgate.judge.versions import public
 from vitgate.report.page import fields
@@ -158,11 +160,17 @@ class _Curve:
 
 
 def _curves(
-    about: tuple[str, str, str], axis: str, places: Sequence[str], unit: str, curves: Sequence[_Curve]
+    about: tuple[str, str, str],
+    axis: str,
+    places: Sequence[str],
+    unit: str,
+    curves: Sequence[_Curve],
+    most: float = math.inf,
 ) -> Chart | None:
     """Draw numbers by place, a line for each engine; None where there is no number.
 
-    `about` are name, title and description of the plot; `axis` says what the places are.
+    `about` are name, title and description of the plot; `axis` says what the places are. Numbers from `most` on are in
+    the table alone: they would press the others together.
     """
     name, title, says = about
     if not any(number is not None for curve in curves for number in curve.numbers):
@@ -170,7 +178,7 @@ def _curves(
     names = [short(place, _NAME) for place in places]
     with drawing(2.5) as (figure, axes):
         for curve in curves:
-            found = [(at, number) for at, number in enumerate(curve.numbers) if number is not None]
+            found = [(at, number) for at, number in enumerate(curve.numbers) if number is not None and number < most]
             label, own = short(curve.engine, _NAME), colour(curve.engine)
             axes.plot(*zip(*found, strict=True), marker=marker(curve.engine), color=own, label=label) if found else None
         axes.set_xticks(range(len(names)), names)
@@ -195,9 +203,9 @@ def blocks(name: str, record: Record, case: str) -> Chart | None:
     places = list(dict.fromkeys(place for numbers in found.values() for place in numbers))
     curves = [_Curve(engine, tuple(numbers.get(place) for place in places)) for engine, numbers in found.items()]
     says = f"SQNR of {_INT8} against the original, in dB, after the embedding, each block and the head: where it falls"
-    says += " at once, there the numbers part ways."
+    says += f" at once, there the numbers part ways. Above {ROUNDING_DB:.0f} dB, mere rounding, nothing is drawn."
     names = [place.removeprefix("blocks.").replace("patch_embed", "in").replace("head", "out") for place in places]
-    return _curves((name, "SQNR per block", says), "After", names, "SQNR, dB", curves)
+    return _curves((name, "SQNR per block", says), "After", names, "SQNR, dB", curves, ROUNDING_DB)
 
 
 def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
