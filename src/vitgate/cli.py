@@ -80,6 +80,23 @@ Exit status:
   6  the file cannot be written
 """
 
+_REPORT = """Make one HTML page of a run's RECORD: verdict, variants, plots, and why each red claim is red.
+
+The page needs nothing else: it makes no request, and opens from a disk, a CI's artifacts or a mail. Of several records,
+one for each PyTorch version, it reports the newest and shows how the numbers went from version to version.
+
+\b
+Examples:
+  vitgate report vitgate-record.json -o report.html
+  vitgate report fixtures/records/*.json -o report.html
+
+\b
+Exit status:
+  0  written, whatever the record says
+  4  usage: a record cannot be read, two are of one version, or they have no case in common
+  6  the file cannot be written
+"""
+
 _UPGRADE = """Say whether upgrading PyTorch from OLD to NEW breaks the deployment, on this machine.
 
 A side is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20"), a requirements file, or, with
@@ -434,6 +451,27 @@ def merge(records: tuple[str, ...], output: str, json_file: str | None) -> int:
     about = {"record": output, "claims": len(record.claims), "shard": record.shard, "complete": record.complete}
     write_json(json_file, {**about, "missing": list(record.missing)})
     click.echo(f"{output}: {len(record.claims)} claims, {state}", file=for_people(json_file))
+    return 0
+
+
+@cli.command(help=_REPORT)
+@click.argument("records", type=_FILE, nargs=-1, required=True, metavar="RECORD...")
+@click.option("-o", "--output", type=_FILE, required=True, metavar="FILE", help="Where to write the page.")
+@json_option("Write what was reported")
+def report(records: tuple[str, ...], output: str, json_file: str | None) -> int:
+    """Make one HTML page of a run's record, or of several."""
+    from vitgate.judge.consistency import read_consistent
+    from vitgate.report.answer import answer
+    from vitgate.report.files import check_target, for_people, write_json, write_text
+    from vitgate.report.page.html import in_order, render
+
+    for target, option in ((output, "-o"), (json_file, "--json")):
+        check_target(target, option)
+    found = in_order([read_consistent(Path(name)) for name in records])
+    write_text(output, lambda: render(found), "-o")
+    versions = [record.environment.torch for record in found]
+    write_json(json_file, {"report": output, "versions": versions, "answer": answer(found[-1])})
+    click.echo(f"report: {output}", file=for_people(json_file))
     return 0
 
 

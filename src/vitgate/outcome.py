@@ -44,17 +44,19 @@ class Finding:
         of = f" against {self.against}" if self.against else ""
         text = f"{self.statistic}{of}: {self.value:.6g} {self.unit}".rstrip()
         if self.judged:
-            text += f", expected {self._bounds()}"
+            text += f", expected {self.bounds()}"
         if self.judged and not self.ok:
-            text += f" [{self.tolerance}: would need {self._needed()}]"
+            text += f" [{self.tolerance}: would need {self.needed()}]"
         return text + (f" ({self.note})" if self.note else "")
 
-    def _bounds(self) -> str:
+    def bounds(self) -> str:
+        """Say between what the value must lie."""
         low = "-inf" if self.lower is None else f"{self.lower:.6g}"
         high = "inf" if self.upper is None else f"{self.upper:.6g}"
         return f"[{low}, {high}]"
 
-    def _needed(self) -> str:
+    def needed(self) -> str:
+        """Say which bound would have admitted a value that is out of them."""
         if not math.isfinite(self.value):
             return "a finite number"
         if self.lower is None and self.upper is None:

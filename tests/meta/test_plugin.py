@@ -133,7 +133,7 @@ def test_temporary_folder_with_a_long_path_is_the_machines_error(tmp_path: Path)
     _is_one_clear_line(done, 6, "too long for a socket", str(folder), "TMPDIR")
 
 
-@pytest.mark.parametrize("option", ["--record", "--artifact-cache", "--export"])
+@pytest.mark.parametrize("option", ["--record", "--report", "--artifact-cache", "--export"])
 def test_write_protected_folder_is_the_machines_error(option: str, small_disk: SmallDisk, tmp_path: Path) -> None:
     small_disk.protect()
     target = str(small_disk.folder / "x")
@@ -220,6 +220,20 @@ def test_whole_run_is_complete(suite: Callable[..., Done]) -> None:
     done = suite()
     assert (done.status, done.record.complete, done.record.missing) == (0, True, ()), done.text
     assert "fbgemm" in done.stdout and " can carry the whole pipeline: every claim holds" in done.stdout
+
+
+def test_report_is_written_beside_the_record_and_named(suite: Callable[..., Done], tmp_path: Path) -> None:
+    done = suite("--report", "pages/report.html", label="assert 0, 'an injected fault'")
+    page = (tmp_path / "pages" / "report.html").read_text(encoding="utf-8")
+    assert done.status == 1 and "report: pages/report.html" in done.stdout, done.text
+    assert "Claims failed</h1>" in page and "an injected fault" in page
+
+
+def test_report_that_finds_no_room_leaves_the_record(suite: Callable[..., Done], tmp_path: Path) -> None:
+    body = "import pathlib; pathlib.Path('report.html').mkdir(exist_ok=True)"  # once the place has been looked at
+    done = suite("--report", "report.html", label=body)
+    assert done.status == 6 and "cannot write the report" in done.stdout and "--report" in done.stdout, done.text
+    assert done.record.complete and f"record: {done.record_file}" in done.stdout
 
 
 def test_lost_test_is_a_red_run(suite: Callable[..., Done]) -> None:

@@ -81,6 +81,45 @@ def test_json_goes_to_standard_output_alone(run):
     assert code == 1
 
 
+def test_a_report_of_several_records_is_of_the_newest(run, tmp_path):
+    page = tmp_path / "report.html"
+
+    assert run("report", NEW, OLD, "-o", page) == (0, f"report: {page}\n", "")
+    assert "<h1>PyTorch 2.15.0: " in page.read_text(encoding="utf-8")
+
+
+def test_what_was_reported_as_json(run, tmp_path):
+    code, out, err = run("report", NEW, OLD, "-o", tmp_path / "report.html", "--json", "-")
+
+    about = json.loads(out)
+    assert (code, err) == (0, f"report: {tmp_path / 'report.html'}\n")
+    assert [version.partition("+")[0] for version in about["versions"]] == ["2.12.1", "2.15.0"]
+    assert " cannot carry " in about["answer"]
+
+
+def test_a_refused_report_leaves_the_earlier_one(run, data_file):
+    path = data_file("report.html", "earlier")
+
+    assert run("report", OLD, OLD, "-o", path)[0] == 4
+    assert path.read_text(encoding="utf-8") == "earlier"
+
+
+def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
+    path = tmp_path / "edited.json"
+    path.write_text(Path(NEW).read_text(encoding="utf-8").replace('"label": 269', '"label": 207', 1), encoding="utf-8")
+
+    code, out, err = run("report", path, "-o", tmp_path / "report.html")
+
+    assert (code, out) == (4, "") and "edited by hand" in err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_page_that_cannot_be_written_is_status_6(run, data_file):
+    code, out, err = run("report", NEW, "-o", data_file("file", "") / "report.html")
+
+    assert (code, out) == (6, "") and "name another file with -o" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -92,6 +131,10 @@ def test_json_goes_to_standard_output_alone(run):
         ("merge", OLD),
         ("merge", "-o", "x"),
         ("frobnicate",),
+        ("report", OLD),
+        ("report", "-o", "x.html"),
+        ("report", OLD, OLD, "-o", "x.html"),
+        ("report", "no/such/record.json", "-o", "x.html"),
         ("sweep",),
         ("sweep", "2.12.1", "--shard", "3/2"),
         ("sweep", "no/such/file.txt"),

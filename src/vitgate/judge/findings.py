@@ -20,6 +20,9 @@ from vitgate.variants import SUCCESSORS, VariantName
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
 
+AT_BLOCK = "sqnr at "
+"""How a statistic begins that says the distance from the original within the network; a place's name follows."""
+
 TUTORIAL_INT8: VariantName = "scripted_quantized"
 """What a successor's costs are shown against: the tutorial's int8 file under the build's usual engine."""
 
@@ -202,7 +205,7 @@ def by_block(blocks: Evidence) -> tuple[Finding, ...]:
     """Return the SQNR after each block, in dB, which is shown and not judged; none of a model that has no blocks."""
     found = {} if blocks.outcome else blocks.values["sqnr"]
     return tuple(
-        Finding(f"sqnr at {place}", value, "dB", against="original", judged=False) for place, value in found.items()
+        Finding(f"{AT_BLOCK}{place}", value, "dB", against="original", judged=False) for place, value in found.items()
     )
 
 

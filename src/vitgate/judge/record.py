@@ -20,6 +20,9 @@ from vitgate.outcome import Finding, Outcome
 
 SCHEMA = 1
 
+FAILED = "FAILED"
+"""How the outcome of a cell begins of which a claim failed."""
+
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
 
 
@@ -206,7 +209,7 @@ def cell_outcome(rows: Sequence[ClaimRow]) -> str:
         return "not checked"
     failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
     if failed:
-        return f"FAILED: {', '.join(failed)}"
+        return f"{FAILED}: {', '.join(failed)}"
     stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
     return stopped[0] if stopped else "passed"
 

@@ -52,3 +52,11 @@ def within(versions: VersionRange, version: str) -> bool:
 def public(version: str) -> str:
     """Return the version without its local part: 2.12.1+cu130 is 2.12.1."""
     return version.partition("+")[0]
+
+
+def age(version: str) -> tuple[Version, str]:
+    """Return by what releases are put in order; what is no version comes first."""
+    try:
+        return Version(version), version
+    except InvalidVersion:
+        return Version("0"), version

@@ -30,6 +30,7 @@ from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.remote import RemoteBench, start_server
 from vitgate.plugin.settling import ROW
 from vitgate.plugin.turnstile import Turnstile
+from vitgate.report import files
 from vitgate.report.images import check_list
 from vitgate.run.environment import machine
 from vitgate.session import apply_settings, SessionFolder
@@ -94,6 +95,8 @@ def _own_plan(config: pytest.Config) -> Plan:
         check_target(options.place_of(config, "--record"))
         if plan.images:
             check_list(options.place_of(config, "--record"))
+        if config.getoption("--report"):
+            files.check_target(str(options.place_of(config, "--report")), "--report")
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)

@@ -21,6 +21,7 @@ from vitgate.plugin.turnstile import Turnstile
 from vitgate.report import github
 from vitgate.report.assemble import assemble
 from vitgate.report.export import export
+from vitgate.report.files import write_text
 from vitgate.report.images import write_list
 from vitgate.report.terminal import render
 from vitgate.run.environment import packages
@@ -42,6 +43,7 @@ class Controller:
         self._stopped = ""
         self._stopped_by = ""
         self._changed = ""
+        self._path, self._page = "not written", ""
 
     @property
     def record(self) -> Record | None:
@@ -104,9 +106,11 @@ class Controller:
         path = place_of(self._config, "--record")
         try:
             self._record.write(path)
+            self._path = self._config.getoption("--record")
             if self._plan.images:
                 self._changed = str(write_list(self._plan, store, path))
             self._export(store)
+            self._write_page()
         except VitgateError as error:
             self._stopped, self._stopped_by = str(error), type(error).__name__
             session.exitstatus = error.exit_status
@@ -138,6 +142,14 @@ class Controller:
             packed = self._config.getoption("--export-packed")
             export(self._plan, store, place_of(self._config, "--export"), packed=packed)
 
+    def _write_page(self) -> None:
+        if (name := self._config.getoption("--report")) and self._record is not None:
+            from vitgate.report.page.html import render as render_page  # with matplotlib, for this alone
+
+            records = (self._record,)
+            write_text(str(place_of(self._config, "--report")), lambda: render_page(records), "--report")
+            self._page = name
+
     def _narrowed(self) -> bool:
         option = self._config.getoption
         paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
@@ -147,10 +159,9 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""
         if self._record is not None:  # even where it could not be written: the run may have taken half an hour
-            path = "not written" if self._stopped_by else self._config.getoption("--record")
             for line in github.of_record(self._record) if github.wanted() else ():
                 terminalreporter.write_line(line)
-            render(self._record, terminalreporter, path, self._changed)
+            render(self._record, terminalreporter, self._path, self._changed, self._page)
         if self._stopped_by:
             terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
 

@@ -71,6 +71,8 @@ def add_options(parser: pytest.Parser) -> None:
     add("--export-packed", action="store_true", help="put the exported files into one archive")
     record = "vitgate-record.json"
     add("--record", default=record, metavar="FILE", help=f"write the run's record here (default: {record})")
+    page = "write the run's report here, one HTML page that needs nothing else"
+    add("--report", default=None, metavar="FILE", help=page)
 
 
 def place_of(config: pytest.Config, option: str) -> Path:

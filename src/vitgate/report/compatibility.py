@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from packaging.version import Version
-
 from vitgate.cases import read_cases
 from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.record import CellRow, Record, Status
+from vitgate.judge.versions import age
 from vitgate.report.answer import answer
 from vitgate.report.verdict.safe import markdown
 from vitgate.variants import VARIANTS
@@ -102,17 +101,9 @@ def _count(count: Counter[Status]) -> str:
 def _files(record: Record) -> dict[str, str]:
     """Return the counts of the claim `field` for each release that made such files; its name begins their ids."""
     rows = [row for row in record.claims if row.claim == "field"]
-    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=_age)
+    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=age)
     own = {maker: [row.status for row in rows if row.subject.partition("-")[0] == maker] for maker in makers}
     return {f"made by {markdown(maker)}": _count(Counter(statuses)) for maker, statuses in own.items()}
-
-
-def _age(maker: str) -> tuple[Version, str]:
-    """Order releases; what is no version comes first."""
-    try:
-        return Version(maker), maker
-    except ValueError:
-        return Version("0"), maker
 
 
 def _deviations(record: Record, ids: Collection[str]) -> dict[str, str]:

@@ -14,19 +14,20 @@ from vitgate.engines import NO_ENGINE
 from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.record import CellRow, ClaimRow, Record
+from vitgate.judge.record import CellRow, Record
 from vitgate.report.answer import answer
+from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.images import tables
 from vitgate.report.verdict.safe import clean
 
-_AT = "sqnr at "  # how the statistics of `judge.findings.by_block` begin
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
-def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "") -> None:
-    """Write the report; colours only where pytest uses them. `changed` is where the list of changed labels is.
+def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "", page: str = "") -> None:
+    """Write the report; colours only where pytest uses them.
 
-    Quiet (`-q`) it is the red rows, the record's place and the answer; verbose (`-v`) it has the blocks' SQNR too.
+    `path`, `changed` and `page` are where the record, the list of changed labels and the page of the run are. Quiet
+    (`-q`) it is the red rows, these places and the answer; verbose (`-v`) it has the blocks' SQNR too.
     """
     if reporter.verbosity < 0:
         for row in record.claims:
@@ -35,6 +36,8 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
     else:
         _details(record, reporter)
     reporter.write_line(f"record: {path}")
+    if page:
+        reporter.write_line(f"report: {page}")
     if changed:
         reporter.write_line(f"changed labels: {changed}")
     text = answer(record)
@@ -78,20 +81,16 @@ def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
 
 def _blocks(record: Record) -> Iterator[Table]:
     """Yield a table for each case: how near the int8 model is to the original after each block, by engine."""
-    rows = [row for row in record.claims if any(each.statistic.startswith(_AT) for each in row.findings)]
-    for case in dict.fromkeys(row.case for row in rows):
-        columns = {row.engine: _sqnr_by_place(row) for row in rows if row.case == case}
+    for case in record.cases:
+        columns = sqnr_by_block(record, case)
         title = f"{case}: SQNR of {TUTORIAL_INT8} against the original"
         table = Table("After", title=title, title_justify="left", min_width=len(title))
         for engine in columns:
             table.add_column(engine, justify="right")
         for place in dict.fromkeys(place for column in columns.values() for place in column):
             table.add_row(escape(clean(place)), *(_sqnr(column.get(place)) for column in columns.values()))
-        yield table
-
-
-def _sqnr_by_place(row: ClaimRow) -> dict[str, float | None]:
-    return {each.statistic.removeprefix(_AT): each.value for each in row.findings if each.statistic.startswith(_AT)}
+        if columns:
+            yield table
 
 
 def _cells(row: CellRow, scripted: int | None) -> list[str]:

@@ -228,7 +228,8 @@ def test_the_page_answers_first_and_is_whole(real):
 
     page = Page(text)
     assert page.open == []
-    assert page.tags.count("h1") == page.tags.count("title") == page.tags.count("main") == 1
+    assert page.tags.count("h1") == page.tags.count("main") == 1
+    assert page.tags.count("title") == 1 + page.tags.count("svg")
     texts = [data.strip() for _, data in page.texts if data.strip()]
     assert texts.index(real.answer) < texts.index("Causes") < texts.index("All claims")
     assert page.tags.count("table") == page.tags.count("caption") > 4
@@ -248,10 +249,26 @@ def test_the_page_needs_nothing_from_elsewhere(real):
     page = Page(html.render(real))
 
     assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
-    assert {name for tag, name, _ in page.attributes if tag != "a"}.isdisjoint({"src", "href", "srcset", "style"})
+    assert {name for tag, name, _ in page.attributes if tag != "a"}.isdisjoint({"src", "srcset"})
+    inside = [value for tag, name, value in page.attributes if name == "href" and tag != "a"]
+    assert all(value.startswith("#matrix-") for value in inside)
     targets = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
     assert sorted(targets) == sorted(cause.link for cause in real.causes if cause.link)
-    assert "url(" not in html.render(real) and "@import" not in html.render(real)
+    assert not re.search(r"url\((?!#matrix-)|@import", html.render(real))
+
+
+def test_the_page_shows_the_matrix_as_a_heat_map(real):
+    page = Page(html.render(real))
+
+    assert page.tags.count("svg") == 1
+    drawn = [data for tag, data in page.texts if tag == "text"]
+    assert drawn == ["2.12.1", "2.15.0"] * 2 + ["1 of 1", "0 of 1", "–", "1 of 1"]
+
+
+def test_a_page_without_a_matrix_has_no_heat_map(real):
+    page = Page(html.render(real.model_copy(update={"matrix": ()})))
+
+    assert "svg" not in page.tags
 
 
 def test_hostile_text_stays_text_in_the_page(hostile):

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from typing import TYPE_CHECKING
 
 from vitgate.judge.verdict import Verdict
+from vitgate.judge.versions import public
+from vitgate.report.html import template
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import link, printable
+
+if TYPE_CHECKING:
+    from vitgate.report.page.charts import Chart
+
+_TEMPLATE = Path(__file__).with_name("templates") / "verdict.html"
 
 
 def render(verdict: Verdict) -> str:
     """Return the whole page."""
     old, new = views.versions(verdict)
-    return _template().render(
+    return template(_TEMPLATE).render(
+        views=views,
         verdict=verdict,
         old=old,
         new=new,
         grid=views.grid(verdict),
         sections=views.sections(verdict),
+        heat=_heat(verdict),
         kind={0: "good", 1: "bad"}.get(verdict.exit_status, "unknown"),
     )
 
 
-@cache
-def _template() -> Template:
-    """Compile the template, once in a process."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"views": views, "link": link}
-    return environment.get_template("verdict.html")
+def _heat(verdict: Verdict) -> Chart | None:
+    """Return the matrix as a heat map, counted over all cells; None where no file was tried."""
+    from vitgate.report.page.charts import counts, heat  # which draws with matplotlib
 
-
-def _shown(value: object) -> object:
-    """Clean what an expression gives before it is escaped; what is safe HTML already is not text."""
-    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    makers, runners = ([public(getattr(item.row, side)) for item in verdict.matrix] for side in ("maker", "runner"))
+    statuses = ("failed" if item.red else item.row.status for item in verdict.matrix)
+    says = "How many files that one PyTorch made (rows) load, run and give its numbers on the other (columns)."
+    squares = counts(zip(zip(makers, runners, strict=True), statuses, strict=True))
+    sides = list(dict.fromkeys(views.versions(verdict)))
+    return heat("matrix", "Maker × runner", says, "Made by", sides, sides, squares)

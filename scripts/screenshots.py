@@ -1,0 +1,54 @@
+"""Make the pictures of the report in `docs/images` from the committed records: its beginning, and some of its plots.
+
+    python scripts/screenshots.py
+
+needs Playwright and a chromium of the system: pip install "vitgate[browser]" and, on Debian, apt-get install chromium.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from vitgate.report.page.emit import write
+
+from vitgate.data import fixtures_folder
+from vitgate.judge.record import read_record
+
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+SIZE = {"width": 1180, "height": 1180}
+COLOURS = 256  # which suffice for such a page; a palette makes the file a third as large
+
+
+def main() -> None:
+    """Write the pictures."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("no chromium: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        write([read_record(path) for path in (fixtures_folder() / "records").glob("*.json")], page, option="-o")
+        found = _seen(chromium, page)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, data in found.items():
+        Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS).save(FOLDER / name, optimize=True)
+
+
+def _seen(chromium: str, page: Path) -> dict[str, bytes]:
+    """Return the pictures by file name, as PNG."""
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport=SIZE, color_scheme="light")
+        tab.goto(page.as_uri())
+        beginning, plots = tab.screenshot(), tab.locator(".plots").nth(1).screenshot()  # the second are of the versions
+        browser.close()
+    return {"report.png": beginning, "report-versions.png": plots}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""The page of a run in a browser: quiet, asking for nothing, in light and dark, for hands and for keyboards."""
+
+import pytest
+from unit.report.made_up import hostile, narrowed, red, release, with_blocks
+
+from vitgate.report.page.html import render
+
+ENGINES = ("fbgemm", "qnnpack")  # half of the rows: axe's time grows with them, and the others are alike
+RECORDS = {
+    "newest": lambda: [narrowed(release(version), *ENGINES) for version in ("2.12.1", "2.15.0")],
+    "failing": lambda: [with_blocks(narrowed(red(), *ENGINES))],
+    "hostile": lambda: [hostile(release("2.15.0"))],
+}
+TABLE = "table.sortable"
+PHONE = {"viewport": {"width": 375, "height": 800}, "device_scale_factor": 2, "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def pages(browser, tmp_path_factory):
+    """Return the pages' files by name, each made once."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, make in RECORDS.items():
+        (folder / f"{name}.html").write_text(render(make()), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in RECORDS}
+
+
+@pytest.fixture(params=RECORDS)
+def path(pages, request):
+    return pages[request.param]
+
+
+def open_all(page, most=100_000):
+    """Open all that has no more elements than that."""
+    opening = "each.open = each.querySelectorAll('*').length < most"
+    page.tab.evaluate(f"most => {{ for (const each of document.querySelectorAll('details')) {opening} }}", most)
+
+
+def column(page, number):
+    """Return the texts of one column of the first table."""
+    return page.tab.locator(f"{TABLE} >> nth=0").locator(f"tbody tr > :nth-child({number})").all_inner_texts()
+
+
+def sorted_as(page, number):
+    return page.tab.locator(f"{TABLE} >> nth=0").locator(f"thead th:nth-child({number})").get_attribute("aria-sort")
+
+
+def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened, path):
+    page = opened(path)
+    open_all(page)
+
+    assert page.said == []
+    assert page.asked == [path.as_uri()]
+
+
+def test_a_text_that_would_be_a_script_is_not_run(opened, pages):
+    page = opened(pages["hostile"])
+
+    assert page.tab.evaluate("[...document.scripts].length") == 1
+    page.tab.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.tab.evaluate("window.ran") is None
+    assert any("Content Security Policy" in said for said in page.said)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_to_complain_of(opened, path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "vitgate[browser]"').Axe()
+    page = opened(path, color_scheme=scheme)
+    open_all(page, most=150)  # something of each kind
+
+    found = axe.run(page.tab)
+
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("device", [PHONE, {}], ids=["phone", "desk"])
+def test_the_page_itself_does_not_scroll_sideways(opened, path, device):
+    page = opened(path, **device)
+    open_all(page)
+
+    assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_wide_tables_scroll_in_boxes_of_their_own(opened, pages):
+    page = opened(pages["newest"], **PHONE)
+    box = page.tab.locator(".scroll").first
+
+    assert box.evaluate("each => each.scrollWidth > each.clientWidth")
+    box.focus()
+    page.tab.keyboard.press("ArrowRight")
+    assert page.becomes("document.activeElement.scrollLeft > 0")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_are_those_that_the_reader_prefers(opened, pages, scheme):
+    page = opened(pages["newest"], color_scheme=scheme)
+    shade = "each => getComputedStyle(each).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)"
+
+    body = page.tab.locator("body").evaluate(shade.format("backgroundColor"))
+    letters = page.tab.locator("svg.plot text").first.evaluate(shade.format("fill"))
+
+    assert (body > 400, letters > 400) == (scheme == "light", scheme == "dark")
+
+
+def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened, pages):
+    page = opened(pages["newest"])
+    before, button = column(page, 5), page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(4)
+
+    def numbers():
+        return [float(text.split()[0]) for text in column(page, 5) if text != "–"]
+
+    button.click()
+    assert sorted_as(page, 5) == "ascending"
+    assert numbers() == sorted(numbers()) and column(page, 5)[-1] == "–"
+    button.click()
+    assert sorted_as(page, 5) == "descending"
+    assert numbers() == sorted(numbers(), reverse=True) and column(page, 5)[-1] == "–"
+    button.click()
+    assert (sorted_as(page, 5), column(page, 5)) == (None, before)
+
+
+def test_only_one_column_says_that_it_is_sorted(opened, pages):
+    page = opened(pages["newest"])
+    for number in (0, 4):
+        page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(number).click()
+
+    assert page.tab.locator(f"{TABLE} >> nth=0").locator("[aria-sort]").count() == 1
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_the_keyboard_sorts_too(opened, pages, key):
+    page = opened(pages["newest"])
+    page.tab_to(f"{TABLE} thead button")
+
+    page.tab.keyboard.press(key)
+
+    assert sorted_as(page, 1) == "ascending"
+    assert column(page, 1) == sorted(column(page, 1))
+    assert page.focused(f"{TABLE} th[aria-sort] button")
+
+
+def test_a_red_claim_is_reached_and_opened_by_keyboard(opened, pages):
+    page = opened(pages["failing"])
+    page.tab_to("details.entry > summary")
+
+    page.tab.keyboard.press("Enter")
+
+    (entry,) = page.tab.locator("details.entry[open]").all()
+    assert "failed at load with RuntimeError" in entry.inner_text()
+    assert entry.locator("text=On recorded releases").is_visible()
+
+
+def test_a_link_to_a_claim_opens_it(opened, pages):
+    page = opened(pages["failing"])
+    page.tab.locator("td details summary", has_text="FAILED").first.click()
+
+    page.tab.locator("td details[open] a").first.click()
+
+    assert page.tab.locator("details.entry[open]").get_by_text("12.5 dB").first.is_visible()
+
+
+def test_what_has_the_keyboard_can_be_seen(opened, pages):
+    page = opened(pages["newest"])
+    page.tab_to(f"{TABLE} thead button")
+
+    assert page.tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_without_scripts_all_is_there_but_the_buttons(opened, pages):
+    page = opened(pages["newest"], java_script_enabled=False)
+
+    assert page.tab.locator("thead button").count() == 0
+    assert page.tab.locator(f"{TABLE} >> nth=0").locator("tbody tr").count() == 12
+    page.tab.locator("details.entry > summary").first.click()
+    assert page.tab.locator("details.entry[open]").count() == 1
+
+
+def test_names_of_a_plot_do_not_lie_upon_one_another(opened, path):
+    page = opened(path)
+    overlapping = """() => [...document.querySelectorAll('svg.plot')].flatMap(plot => {
+      const texts = [...plot.querySelectorAll('text')].map(each => [each.textContent, each.getBoundingClientRect()]);
+      return texts.flatMap(([a, one], at) => texts.slice(at + 1).filter(([b, two]) =>
+        Math.min(one.right, two.right) - Math.max(one.left, two.left) > 1.5 &&
+        Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 0.4 * Math.min(one.height, two.height)
+      ).map(([b]) => [a, b]));
+    })"""
+
+    assert page.tab.evaluate(overlapping) == []

@@ -1,0 +1,381 @@
+"""The page of a run: what stands in it, of real records, of failing ones, and of records that are anybody's."""
+
+import base64
+import hashlib
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from vitgate.report.page import html
+from vitgate.report.page.views import View
+
+from .made_up import changed, HOSTILE, hostile, PLACES, red, release, with_blocks
+
+html5lib = pytest.importorskip("html5lib", reason="html5lib comes with the extra `test`")
+RELEASES = ("1.13.1", "2.2.2", "2.6.0", "2.9.1", "2.12.1", "2.15.0")
+
+
+class Page:
+    """A page as a browser's parser sees it."""
+
+    def __init__(self, text):
+        self.text = text
+        parser = html5lib.HTMLParser(namespaceHTMLElements=False)
+        self.root = parser.parse(text)
+        self.errors = parser.errors
+
+    def all(self, name):
+        return [element for element in self.root.iter() if _name(element) == name]
+
+    def words(self, element=None):
+        return " ".join(" ".join((self.root if element is None else element).itertext()).split())
+
+    def named(self, ident):
+        (found,) = [element for element in self.root.iter() if element.get("id") == ident]
+        return found
+
+    def table(self, caption):
+        """Return the table whose caption begins so."""
+        captions = {table: table.find("caption") for table in self.all("table")}
+        (found,) = [each for each, own in captions.items() if own is not None and self.words(own).startswith(caption)]
+        return found
+
+    def rows(self, caption):
+        """Return the texts of that table, line by line."""
+        return [[self.words(cell) for cell in row] for row in self.table(caption).find("tbody").findall("tr")]
+
+    def entry(self, name):
+        """Return the element that opens to say all of one claim."""
+        (found,) = [each for each in self.all("details") if self.words(each.find("summary")).startswith(name)]
+        return self.words(found)
+
+
+def _name(element):
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+@pytest.fixture(scope="module")
+def newest():
+    return Page(html.render([release(version) for version in RELEASES]))
+
+
+@pytest.fixture(scope="module")
+def failing():
+    return Page(html.render([with_blocks(red())]))
+
+
+@pytest.fixture(scope="module")
+def strange():
+    return Page(html.render([hostile(release("2.15.0"))]))
+
+
+@pytest.fixture(params=["newest", "failing", "strange"])
+def page(request):
+    return request.getfixturevalue(request.param)
+
+
+# ---- whatever the record
+
+
+def test_it_is_well_formed(page):
+    assert page.errors == []
+
+
+def test_it_asks_for_nothing_from_anywhere(page):
+    wanted = ("img", "link", "iframe", "object", "embed", "base", "image", "audio", "form")
+    attributes = [(_name(each), key, each.get(key)) for each in page.root.iter() for key in each.keys()]
+    addresses = {(tag, value) for tag, key, value in attributes if key.rpartition("}")[2] in ("src", "href", "srcset")}
+
+    assert [name for name in wanted if page.all(name)] == []
+    assert {tag for tag, value in addresses if not value.startswith("#")} <= {"a"}
+    known = r"#|https://(github\.com|pytorch\.org|pytorch\.apachecn\.org)/"
+    assert all(re.match(known, value) for _, value in addresses)
+    assert not re.search(r"@import|url\((?!#)", page.text)
+
+
+def test_its_one_script_is_the_one_that_its_policy_names(page):
+    (script,) = page.all("script")
+    (policy,) = [each.get("content") for each in page.all("meta") if each.get("http-equiv")]
+    digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
+
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy and "script-src 'unsafe" not in policy
+    assert [key for each in page.root.iter() for key in each.keys() if key.startswith("on")] == []
+
+
+def test_its_ids_are_unique_and_each_reference_finds_its_own(page):
+    ids = [each.get("id") for each in page.root.iter() if each.get("id")]
+    inside = [each.get("href")[1:] for each in page.root.iter() if (each.get("href") or "").startswith("#")]
+    labels = [name for each in page.root.iter() for name in (each.get("aria-labelledby") or "").split()]
+
+    assert len(ids) == len(set(ids))
+    assert set(inside) | set(labels) | set(re.findall(r"url\(#([^)]*)\)", page.text)) <= set(ids)
+
+
+def test_each_plot_has_a_name_a_description_and_its_numbers(page):
+    plots = [each for each in page.all("svg")]
+
+    assert plots
+    for plot, figure in zip(plots, page.all("figure"), strict=True):
+        assert plot.get("role") == "img"
+        title, description = (page.named(name) for name in plot.get("aria-labelledby").split())
+        assert page.words(title) and page.words(description)
+        assert figure.find("details/div/table/tbody/tr") is not None
+
+
+def test_plots_have_the_colours_of_the_page_and_no_font_of_their_own(page):
+    plots = re.findall(r"<svg.*?</svg>", page.text, re.DOTALL)
+
+    assert all("var(--" in plot for plot in plots)
+    assert re.findall(r"#[0-9a-f]{6}\b|DejaVu|font-family|http", "".join(plots)) == [] or HOSTILE[:8] in page.words()
+
+
+def test_it_is_the_same_bytes_each_time():
+    record = with_blocks(red())
+
+    assert html.render([record]) == html.render([record])
+
+
+def test_what_scrolls_sideways_can_be_reached_by_keyboard(page):
+    boxes = [each for each in page.all("div") if each.get("class") == "scroll"]
+    tables = page.all("table")
+
+    assert len(boxes) == len(tables)
+    assert all(each.get("tabindex") == "0" and each.get("aria-label") for each in boxes)
+
+
+# ---- what a real run says
+
+
+def test_the_verdict_in_words_stands_on_top(newest):
+    (title,) = newest.all("h1")
+
+    assert newest.words(title) == "PyTorch 2.15.0: The pipeline does not work as a whole"
+    text = newest.words()
+    assert "PyTorch 2.15.0+cu132 cannot carry the whole pipeline" in text
+    assert "332 passed 198 declared 0 failed 0 unsupported 0 environment error" in text
+    assert "deit_base (stand-in weights), digits (trained weights)" in text
+    assert "AMD EPYC, 2 cores, AVX512" in text
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [("2.12.1", "The pipeline works"), ("2.15.0", "The pipeline does not work as a whole")]
+)
+def test_the_headline_follows_the_answer(version, words):
+    assert View(release(version)).headline == words
+
+
+def test_a_record_that_says_nothing_is_no_answer(record):
+    page = Page(html.render([record(claims=(), complete=False)]))
+
+    assert page.words(page.all("h1")[0]) == "PyTorch 2.13.0: No answer"
+
+
+def test_the_variants_stand_in_a_table_with_their_numbers(newest):
+    lines = {(line[0], line[1]): line[2:] for line in newest.rows("Variants of deit_base")}
+
+    assert len(lines) == 24
+    numbers = ["89.24 MB", "74%", "114.95 ms", "0.295", "0.286–0.304", "27.6 dB", "269", "passed"]
+    assert lines["scripted_quantized", "fbgemm"] == numbers
+    assert lines["original", "x86"][5:7] == ["exact", "269"]
+    assert lines["optimized", "qnnpack"][:7] == ["–"] * 7
+    assert lines["optimized", "qnnpack"][7].startswith("failed at optimize_for_mobile (xnnpack-gone)")
+
+
+def test_sizes_are_sorted_as_numbers_and_what_is_missing_has_no_key(newest):
+    keys = [row.findall("td")[1].get("data-key") for row in newest.table("Variants of digits").find("tbody")]
+
+    assert {key == "" for key in keys} == {True, False}
+    assert all(float(key) < 1 for key in keys if key)
+
+
+def test_the_versions_stand_beside_one_another(newest):
+    sqnr = newest.named("case-1-sweep-sqnr-title")
+    table = next(each for each in newest.all("figure") if sqnr in list(each.iter())).find("details/div/table")
+    lines = [[newest.words(cell) for cell in row] for row in table.find("tbody")]
+
+    assert [line[0] for line in lines] == list(RELEASES)
+    assert lines[-1][1:] == ["27.64", "27.64", "27.81", "32.11"]
+
+
+def numbers_of(page, name):
+    """Return the table of a plot's numbers: its headings, and its lines by their first place."""
+    title = page.named(f"{name}-title")
+    table = next(each for each in page.all("figure") if title in list(each.iter())).find("details/div/table")
+    lines = [[page.words(cell) for cell in row] for row in table.find("tbody")]
+    return [page.words(cell) for cell in table.find("thead/tr")], {line[0]: line[1:] for line in lines}
+
+
+def test_the_matrix_counts_the_files_of_each_maker_on_each_runner(newest):
+    headings, lines = numbers_of(newest, "files-makers")
+
+    assert headings == ["Made by", *RELEASES]
+    assert list(lines) == list(RELEASES[:-1])
+    assert lines["2.2.2"] == ["0 of 17", "17 of 17", "17 of 17", "17 of 17", "17 of 17", "9 of 17"]
+    headings, lines = numbers_of(newest, "files-variants")
+    assert dict(zip(headings[1:], lines["2.12.1"], strict=True))["optimized"] == "0 of 4"
+
+
+def test_a_single_record_has_a_matrix_of_one_column_and_no_sweep(failing):
+    headings, _ = numbers_of(failing, "files-makers")
+
+    assert headings == ["Made by", "2.12.1"]
+    assert "from version to version" not in failing.words()
+
+
+def test_outcomes_by_version_say_what_stops_and_what_fails():
+    older, newer = release("2.12.1"), release("2.15.0")
+    broken = changed(newer, "label[digits-x86-scripted]", status="failed", outcome="failed", message="lost")
+
+    _, lines = numbers_of(Page(html.render([older, broken])), "case-2-sweep-outcomes")
+
+    assert lines["original"] == ["works", "works"]
+    assert lines["scripted"] == ["works", "1 fail"]
+    assert lines["optimized"] == ["works", "stops"]
+    assert lines["lite_frozen"] == ["2 differ", "2 differ"]
+
+
+def test_the_published_results_stand_beside_the_run(newest):
+    _, lines = numbers_of(newest, "case-1-published")
+
+    assert lines["Google Colab, as three editions quote it"] == [
+        *("1236.69 (1.00)", "1226.72 (0.99)", "593.19 (0.48)", "598.01 (0.48)", "600.72 (0.49)")
+    ]
+    own = lines["this run on qnnpack, CPU time, judged"]
+    assert own == ["397.79 (1.00)", "388.91 (0.98)", "745.73 (1.87)", "–", "–"]
+    assert "346 MB" in newest.rows("What the editions print")[0]
+
+
+def test_a_case_that_the_tutorial_does_not_have_has_nothing_published(newest):
+    assert [each for each in newest.root.iter() if (each.get("id") or "").startswith("case-2-published")] == []
+
+
+def test_a_declared_deviation_opens_to_reason_advice_link_and_rows(newest):
+    said = newest.entry("xnnpack-gone 152 rows")
+
+    assert "The wheels have been built without XNNPACK since 2.13" in said
+    assert "Instead: Stay on 2.12.1" in said
+    assert "https://github.com/pytorch/pytorch/pull/185297" in said
+    assert "passed on 1.13.1, 2.2.2, 2.6.0, 2.9.1, 2.12.1; failed at optimize_for_mobile on 2.15.0" in said
+    assert "size_ratio 1.96056, expected [0.99, 1.01], would need upper = 1.96" in newest.entry("lite-stored-twice 2")
+
+
+def test_each_claim_opens_to_all_its_rows(newest):
+    said = newest.entry("logits_original 40 rows")
+
+    assert "deit_base-fbgemm-lite_frozen passed sqnr against original: 27.6388 dB, expected [25.5, 31]" in said
+
+
+# ---- what fails
+
+
+def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(failing):
+    said = failing.entry("logits_original[deit_base-fbgemm-scripted_quantized]")
+
+    assert failing.words(failing.all("h1")[0]) == "PyTorch 2.12.1: Claims failed"
+    assert "by no more, and no less, than the variant's arithmetic explains" in said
+    assert "The tutorial, “Quantizing DeiT”: Quantization reduces the size" in said
+    assert "sqnr against original 12.5 dB [25.5, 31] lower = 12.5 logits_original.int8.standin.sqnr.fbgemm_x86" in said
+    assert "two decibels below the smallest value seen" in said
+    assert "cosine against original not a number [25.5, 31] a finite number gone" in said
+    assert "On recorded releases: passed on 1.13.1, 2.2.2" in said
+    assert "Not judged: sqnr at patch_embed 45 dB against original, sqnr at blocks.0 44 dB" in said
+
+
+def test_the_red_cell_leads_to_its_claim(failing):
+    lines = failing.table("Variants of deit_base").find("tbody")
+    (cell,) = [row[-1] for row in lines if "FAILED" in failing.words(row)]
+    (link,) = cell.iter("a")
+
+    assert failing.words(cell) == "FAILED: logits_original logits_original : failed"
+    assert "12.5 dB" in failing.words(failing.named(link.get("href")[1:]))
+
+
+def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing):
+    assert "no space left on device" in failing.entry("preprocessing[test_preprocessing] environment error")
+    after = failing.words().partition("Not checked")[2]
+    assert "build[digits-qnnpack-lite_frozen]" in after
+
+
+def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice():
+    name = "build[digits-x86-optimized]"
+    message = "deviation xnnpack-gone (deviations.toml:5): it expects another failure"
+    fields = {"status": "failed", "outcome": "failed at script", "error": "RuntimeError", "message": message}
+    page = Page(html.render([changed(release("2.15.0"), name, **fields)]))
+
+    said = page.entry(f"{name} failed at script with RuntimeError")
+
+    assert "deviations.toml:5" in said
+    assert "Instead: Stay on 2.12.1" in said and "pull/185297" in said
+
+
+def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(failing, newest):
+    headings, lines = numbers_of(failing, "case-1-blocks")
+
+    assert headings == ["After", "fbgemm", "x86", "onednn", "qnnpack"]
+    assert list(lines) == ["in", *(str(number) for number in range(12)), "out"]
+    assert len(lines) == len(PLACES)
+    assert lines["in"][1:] == ["45"] * 3
+    assert "SQNR per block" not in newest.words()
+
+
+def test_the_spread_of_latencies_is_shown_where_the_record_has_it(failing, newest):
+    lines = numbers_of(failing, "case-1-latency")[1]
+    median = float(lines["original"][4])
+
+    assert math.isclose(median, 1.03 * float(lines["original"][1]), rel_tol=1e-3)
+    assert numbers_of(newest, "case-1-latency")[1]["original"][2:] == ["–"] * 5
+    assert "whiskers" in failing.words() and "whiskers" not in newest.words()
+
+
+# ---- records that are anybody's
+
+
+def test_hostile_text_stays_text(strange):
+    (script,) = strange.all("script")
+
+    assert script.text.startswith('"use strict"')
+    assert strange.all("img") == []
+    assert "<script>alert(1)</script>" in strange.words()
+    assert "{{ 7 * 7 }}" in strange.words() and "$x^2$" in strange.words()
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", strange.text)
+
+
+def test_hostile_links_are_no_links(strange):
+    assert not any((each.get("href") or "").lower().startswith("javascript") for each in strange.root.iter())
+
+
+def test_a_parser_of_another_make_sees_the_same_tags(strange):
+    tags = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append(tag)
+    parser.feed(strange.text)
+
+    assert tags.count("script") == 1 and "img" not in tags
+
+
+# ---- which records
+
+
+def test_the_newest_is_reported_whatever_the_order(newest):
+    shuffled = html.render([release(version) for version in (RELEASES[-1], *RELEASES[:-1])])
+
+    assert shuffled == newest.text
+
+
+def test_two_records_of_one_version_are_refused(refuses):
+    record = release("2.15.0")
+
+    refuses(lambda: html.render([record, record]), "two records of PyTorch 2.15.0", "RECORD")
+
+
+def test_records_without_a_common_case_are_refused(refuses, record, environment):
+    other = record(cases=("deit_base",), environment=environment.model_copy(update={"torch": "2.14.0"}))
+
+    refuses(lambda: html.render([record(), other]), "no case in common", "RECORD")
+
+
+def test_no_record_is_refused(refuses):
+    refuses(lambda: html.render([]), "no record", "RECORD")
