@@ -1,11 +1,11 @@
-"""Run a command in a terminal of its own, and draw what it really printed as SVG: the picture in README and on the site.
+r"""Run a command in a terminal of its own, and draw what it really printed as SVG: the picture in README.
 
-    python scripts/terminal_picture.py -o docs/images/terminal.svg -- \\
+    python scripts/terminal_picture.py -o docs/images/terminal.svg -- \
         pytest -n auto tests/conformance --case digits --engine fbgemm
 
 Nothing is written by hand and no line is changed. What is left out are pytest's own lines about the machine (platform,
-folders, plugins, workers) and its dots, by `_NOISE`; what vitgate says stands there whole, wrapped at `--columns`. Run it
-in a clone at a neutral place: a picture that names the home folder or the current one is refused.
+folders, plugins, workers) and its dots, by `_NOISE`; all else stands there whole, wrapped at `--columns`. Run it in a
+clone at a neutral place: a picture that names the home folder or the current one is refused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
     """Run the command, draw the picture, and end with the command's exit status."""
     parser = argparse.ArgumentParser(description="draw what a command prints in a terminal as SVG")
     parser.add_argument("-o", "--output", type=Path, required=True, help="where to write the SVG")
-    parser.add_argument("--columns", type=int, default=110, help="the terminal's width (default: 110)")
+    parser.add_argument(
+        "--columns", type=int, default=142, help="the terminal's width (default: 142, which holds the table)"
+    )
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()
     status, seen = run(options.command, options.columns)
@@ -94,7 +96,7 @@ def picture(command: str, lines: Sequence[str], columns: int) -> str:
 
 
 def _template() -> str:
-    """Return rich's own, with the system's fonts in the place of one from the network, and a name for who cannot see."""
+    """Return rich's own, with the system's fonts instead of one from the network, and a name for screen readers."""
     without = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.S)
     named = without.replace("<svg ", '<svg role="img" aria-label="Terminal: {chrome_title}" ', 1)
     return re.sub(r"font-family: [^;]+;", f"font-family: {_FONTS};", named).replace("{chrome_title}", "vitgate")
