@@ -111,6 +111,12 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"pytest (-n auto )?tests/conformance --claim \S+\[\S+( --artifact-cache kept)?", Run()),
     (rf"{SUITE} --artifact-cache kept", Run(rf"\g<0> {SMALL}")),
     (rf"{SUITE} --shard ./2 .*", Run(r"\g<0> --case digits --claim label")),
+    (
+        r"pytest tests/conformance --case digits --engine fbgemm --claim YOUR_ID",
+        Never("the claim is yet to be written"),
+    ),
+    (r"pytest (-n auto )?tests/meta/test_(claims|faults).py( -k YOUR_FAULT)?", Never("it is a part of this very run")),
+    (r"python scripts/list_faults.py > docs/faults.md", Elsewhere("tests/meta/test_faults.py", "list_faults.py")),
     (r"cp -r fixtures ours", Run()),
     (r"mkdir program|python -c .*cpp_extension.*|program/native .*", NATIVE),
 ]
