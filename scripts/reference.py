@@ -108,14 +108,13 @@ def pytest_page() -> Iterator[str]:
     """Yield the page of pytest's options, those that vitgate adds."""
     text = "Options of `pytest tests/conformance`, beside pytest's own. `pytest --help` prints the same."
     yield from _head("Options of pytest", "`src/vitgate/plugin/options.py`", text)
-    rows = [(_flags(flags, settings.get("metavar", "")), settings.get("help", "")) for flags, settings in _options()]
+    rows = [
+        (_flags(flags, settings.get("metavar", "")), settings.get("help", ""))
+        for flags, settings in _declared().options
+    ]
     yield _table(["option", "meaning"], rows)
     variables = "`VITGATE_ASSETS` stands for `--assets`, `VITGATE_CASES` for `--case-file`; `VITGATE_FIXTURES` names a"
     yield f"{variables} folder to take in the place of `fixtures/`, to try other bounds or deviations."
-
-
-def _options() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    return _declared().options
 
 
 def _flags(names: Iterable[str], metavar: str) -> str:
@@ -148,12 +147,16 @@ def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tu
 def _command(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
     words = " ".join(path)
     parameters = command.get_params(click.Context(command, info_name=words))
-    arguments = [each.make_metavar(click.Context(command)) for each in parameters if isinstance(each, click.Argument)]
+    arguments = [_argument(each) for each in parameters if isinstance(each, click.Argument)]
     yield f"## {words}"
     yield _block(" ".join([words, "[OPTIONS]", *arguments]))
-    yield from (part for part in _paragraphs(command.help or "") if not part.startswith("    0 "))
+    yield from _paragraphs(command.help or "")
     rows = [_option(each) for each in parameters if isinstance(each, click.Option) and each.name != "help"]
     yield _table(["option", "meaning"], rows)
+
+
+def _argument(argument: click.Argument) -> str:
+    return argument.metavar or str(argument.name).upper() + ("..." if argument.nargs == -1 else "")
 
 
 def _paragraphs(text: str) -> Iterator[str]:
