@@ -7,18 +7,21 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from vitgate.cli import cli
+from vitgate.judge.deviations import read_deviations
+from vitgate.judge.tolerances import read_tolerances
 
 yaml = pytest.importorskip("yaml", reason="PyYAML comes with the extra `test`")
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 WORKFLOW = ROOT / ".github" / "workflows" / "vitgate.yml"
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _END = re.compile(r"\s(\|\||&&|[|;>])(\s|$)")  # where a command ends in a line of shell
 
 
@@ -50,6 +53,8 @@ def parse(arguments):
     command, context = cli, click.Context(cli)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         _, command, arguments = command.resolve_command(context, list(arguments))
+    if not arguments or "[OPTIONS]" in arguments:  # a command's name alone, or its synopsis in the reference
+        return
     try:
         command.make_context("vitgate", list(arguments))
     except click.exceptions.Exit as ended:  # of --help and --version
@@ -79,11 +84,140 @@ def test_a_command_that_does_not_exist_is_noticed(arguments):
         parse(arguments)
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_documents_lead_somewhere(path):
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
 
     assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
+
+
+# ---- what is made from the code, from data and from records
+
+
+def script(name):
+    """Return a module of `scripts/`, which is no package."""
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_what_the_code_says():
+    made = script("reference").pages()
+    found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
+
+    assert sorted(found) == sorted(made)
+    assert [name for name, text in made.items() if found[name] != text] == [], "run python scripts/reference.py"
+
+
+def test_the_reference_names_every_row_of_the_data():
+    pages = script("reference").pages()
+
+    assert [row.id for row in read_deviations().rows if f"## {row.id}\n" not in pages["deviations.md"]] == []
+    short = [row.id.removeprefix(f"{row.claim}.") for row in read_tolerances().rows()]
+    assert [name for name in short if f"| `{name}` |" not in pages["tolerances.md"]] == []
+
+
+def test_the_reference_names_every_option_of_every_command():
+    script_ = script("reference")
+    options = [
+        name
+        for _, command in script_.commands(cli, ("vitgate",))
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in each.opts
+    ]
+
+    assert "--accept-file" in options
+    assert [name for name in options if name not in script_.pages()["vitgate.md"]] == []
+
+
+def test_readmes_table_is_what_the_records_say():
+    maker, text = script("compatibility"), (ROOT / "README.md").read_text(encoding="utf-8")
+    records = maker.read_records((ROOT / "fixtures" / "records").glob("*.json"))
+
+    assert maker.renewed(text, records) == text, (
+        "run scripts/compatibility.py --readme README.md fixtures/records/*.json"
+    )
+
+
+def test_the_compatibility_page_is_what_the_records_say(capsys, monkeypatch):
+    paths = sorted(map(str, (ROOT / "fixtures" / "records").glob("*.json")))
+    monkeypatch.setattr(sys, "argv", ["compatibility.py", *paths])
+
+    script("compatibility").main()
+
+    assert capsys.readouterr().out == (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+
+
+def test_a_text_without_a_place_for_the_table_is_refused():
+    with pytest.raises(ValueError, match="markers"):
+        script("compatibility").renewed("# vitgate\n", [])
+
+
+# ---- the site
+
+
+def test_every_page_is_in_the_table_of_contents():
+    nav = re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2])
+
+    assert sorted(nav) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize(
+    ("html", "warned"),
+    [
+        ('<script src="https://unpkg.com/shim"></script>', True),
+        ('<link rel="stylesheet" href="//fonts.example/x.css">', True),
+        ('<a href="https://pytorch.org">a link</a><img src="images/terminal.svg">', False),
+    ],
+)
+def test_a_page_that_loads_something_from_elsewhere_is_noticed(html, warned, caplog):
+    script("site_hooks").on_post_page(html, page=SimpleNamespace(file=SimpleNamespace(src_path="index.md")))
+
+    assert bool(caplog.records) is warned
+
+
+# ---- the picture of the terminal
+
+
+def test_the_picture_loads_nothing_and_names_no_folder():
+    text = (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8")
+
+    assert "can" in text and "lite_frozen" in text
+    assert re.findall(r"url\((?!#)|@font-face|@import|href=", text) == []
+    assert re.findall(r"/(?:home|root|Users|work|tmp)/", text) == []
+
+
+def test_the_picture_keeps_all_but_the_noise_of_pytest():
+    lines = [
+        "rootdir: /x",
+        "created: 2/2 workers",
+        "2 workers [150 items]",
+        "..x.s [ 48%]",
+        "",
+        "\x1b[1mvitgate\x1b[0m\r",
+    ]
+
+    assert script("terminal_picture").kept("\n".join(["old\rnew", *lines, "3 passed"])) == [
+        "new",
+        "\x1b[1mvitgate\x1b[0m",
+        "3 passed",
+    ]
+
+
+def test_the_picture_shows_what_the_command_printed(tmp_path, monkeypatch):
+    maker = script("terminal_picture")
+    monkeypatch.chdir(tmp_path)
+    code = "import os, sys; print('terminal' if sys.stdout.isatty() else 'file', os.get_terminal_size().columns)"
+
+    status, seen = maker.run([sys.executable, "-c", code], 97)
+
+    assert (status, maker.kept(seen)) == (0, ["terminal 97"])
+    assert "terminal&#160;97" in maker.picture("python", maker.kept(seen), 97)
+    with pytest.raises(SystemExit, match="the output names"):
+        maker.check_neutral(f"at {tmp_path}")
 
 
 # ---- the workflow
