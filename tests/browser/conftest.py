@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PATIENCE = 300  # tenths of a second
+PATIENCE = 300  # seconds, after which a browser that does not answer counts as hanging
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),  # a container has neither rights nor much memory
     *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
@@ -24,7 +24,7 @@ def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
+        running = started.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET), timeout=PATIENCE * 1000)
         yield running
         running.close()
 
@@ -35,6 +35,7 @@ class Opened:
     def __init__(self, tab: Any, path: Path) -> None:
         """Open the file."""
         self.tab = tab
+        tab.set_default_timeout(PATIENCE * 1000)
         self.said: list[str] = []
         self.asked: list[str] = []
         tab.on("console", lambda message: self.said.append(message.text))
@@ -48,7 +49,7 @@ class Opened:
 
     def becomes(self, condition: str) -> bool:
         """Say whether the condition, a JavaScript expression, comes true in time."""
-        for _ in range(PATIENCE):
+        for _ in range(PATIENCE * 10):
             if self.tab.evaluate(condition):
                 return True
             self.tab.wait_for_timeout(100)
