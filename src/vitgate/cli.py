@@ -264,10 +264,10 @@ def suite_options(command: Command) -> Command:
         click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
         click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
         click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),
-    )
+    )  # fmt: skip
     for option in reversed(options):
         command = option(command)
-    return command  # fmt: skip
+    return command
 
 
 def request_from(values: dict[str, Any]) -> Request:
@@ -380,11 +380,14 @@ def sweep(versions: tuple[str, ...], **values: Any) -> int:
     """Run the suite on each PyTorch VERSION, and show the versions side by side."""
     from dataclasses import replace
 
+    from vitgate.report.files import check_target
     from vitgate.shards import parse_shard
     from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
     from vitgate.upgrade.sweep import exit_status, show, Sweep
     from vitgate.upgrade.sweep import sweep as swept
 
+    check_target(values["json_file"], "--json")
+    check_target(values["markdown"], "--markdown")
     shard = str(parse_shard(values["shard"])) if values["shard"] is not None else ""
     sides = [parse_side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in values["interpreters"]]
@@ -418,11 +421,12 @@ def _to_stderr(line: str) -> None:
 @json_option("Write the release, and the outcomes of all that were run,")
 def bisect(good: str, bad: str, claim: str, **values: Any) -> int:
     """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
-    from vitgate.report.files import for_people, write_json
+    from vitgate.report.files import check_target, for_people, write_json
     from vitgate.upgrade.bisect import bisect as found
     from vitgate.upgrade.bisect import Bisection, narrowed
     from vitgate.upgrade.releases import parse_releases
 
+    check_target(values["json_file"], "--json")
     request = narrowed(request_from({**values, "claims": (claim,)}), claim)
     releases = tuple(parse_releases(values["releases"])) if values["releases"] is not None else None
     asked = Bisection(good, bad, claim, request, means_from(values), Path(values["records"]), releases)

@@ -71,7 +71,7 @@ def test_the_command_line(tmp_path, monkeypatch):
 
     assert command[:3] == [sys.executable, "-m", "vitgate.upgrade.leash"]
     assert command[3:8] == ["/env/bin/python", "-m", "pytest", "--color=no", "/suite/tests/conformance"]
-    assert command[9:] == [
+    assert command[8:] == [
         *("-n", "2", "--case=digits", "--engine=qnnpack", "--engine=x86"),
         *(f"--weights={tmp_path}/mine.pth", f"--assets={tmp_path}/pictures"),  # the suite runs in another folder
         *("--record=/g/new.json", "--export=/g/new", "--field=/g/old", "--field=/f"),
