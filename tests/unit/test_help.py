@@ -8,16 +8,13 @@ import pytest
 
 from vitgate.cli import cli
 
-ELSEWHERE = {"report"}  # commands whose help is judged by tests of their own
-
 
 def commands(command=cli, path=()):
     """Yield every command and group with the words by which it is called."""
     yield path, command
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
-            if name not in ELSEWHERE:
-                yield from commands(command.get_command(click.Context(command), name), (*path, name))
+            yield from commands(command.get_command(click.Context(command), name), (*path, name))
 
 
 def examples(text):

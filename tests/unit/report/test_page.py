@@ -253,7 +253,7 @@ def test_a_case_that_the_tutorial_does_not_have_has_nothing_published(newest):
 
 
 def test_a_declared_deviation_opens_to_reason_advice_link_and_rows(newest):
-    said = newest.entry("xnnpack-gone 152 rows")
+    said = newest.entry("xnnpack-gone 184 rows")
 
     assert "The wheels have been built without XNNPACK since 2.13" in said
     assert "Instead: Stay on 2.12.1" in said
