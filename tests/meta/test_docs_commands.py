@@ -117,6 +117,8 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     ),
     (r"pytest (-n auto )?tests/meta/test_(claims|faults).py( -k YOUR_FAULT)?", Never("it is a part of this very run")),
     (r"python scripts/list_faults.py > docs/faults.md", Elsewhere("tests/meta/test_faults.py", "list_faults.py")),
+    (rf"{SUITE} --report report.html", Run(rf"\g<0> {SMALL}")),
+    (r"vitgate report \S.* -o report.html", Run()),
     (r"cp -r fixtures ours", Run()),
     (r"mkdir program|python -c .*cpp_extension.*|program/native .*", NATIVE),
 ]
