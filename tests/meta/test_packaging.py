@@ -26,7 +26,7 @@ from vitgate.data import fixtures_folder
 from vitgate.judge.record import read_record
 
 ROOT = Path(__file__).parents[2]
-_TOOLS = ("build", "hatchling", "twine", "cffconvert")
+_TOOLS = ("build", "check_jsonschema", "hatchling", "twine")
 _LACKING = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(_LACKING), reason=f"{', '.join(_LACKING)} come with the extra `test`")
 
@@ -104,7 +104,8 @@ def test_twine_finds_nothing_wrong(packages: tuple[Path, Path]) -> None:
 
 
 def test_the_citation_is_valid_and_of_this_version(packages: tuple[Path, Path]) -> None:
-    done = run(sys.executable, "-c", "from cffconvert.cli.cli import cli; cli()", "--validate")
+    schema = ("--builtin-schema", "vendor.citation-file-format")
+    done = run(sys.executable, "-m", "check_jsonschema", *schema, str(ROOT / "CITATION.cff"))
 
     assert done.returncode == 0, done.stdout + done.stderr
     version = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)
