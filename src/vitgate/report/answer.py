@@ -46,7 +46,7 @@ def _count(rows: list[ClaimRow]) -> str:
 
 def _examples(rows: list[ClaimRow], plain: Plain) -> str:
     shown = "; ".join(plain(row.name) for row in rows[:5])
-    return f"{shown}{' and more' if len(rows) > 5 else ''}: see the failures above and the record."
+    return f"{shown}{' and more' if len(rows) > 5 else ''}: see the failures and the record."
 
 
 def _breaking(record: Record, plain: Plain) -> list[str]:

@@ -8,8 +8,7 @@ from vitgate.judge.record import ClaimRow, Record
 
 def sqnr_by_block(record: Record, case: str) -> dict[str, dict[str, float | None]]:
     """Return by engine the SQNR in dB after each place, in the order of the computation; None stands for NaN."""
-    found = {row.engine: _of_row(row) for row in record.claims if row.case == case and _of_row(row)}
-    return {engine: found[engine] for engine in dict.fromkeys((*record.engines, *found)) if engine in found}
+    return {row.engine: found for row in record.claims if row.case == case and (found := _of_row(row))}
 
 
 def _of_row(row: ClaimRow) -> dict[str, float | None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 
 import pytest
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,12 +16,13 @@ from vitgate.engines import NO_ENGINE
 from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.record import CellRow, Record
+from vitgate.judge.record import CellRow, FAILED, Record
 from vitgate.report.answer import answer
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.images import tables
 from vitgate.report.verdict.safe import clean
 
+_WIDE = 160  # columns of a table in a file or a CI's log, where nothing has to wrap
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
 
 
@@ -49,9 +52,9 @@ def _details(record: Record, reporter: pytest.TerminalReporter) -> None:
     reporter.section("vitgate")
     for case, engine in dict.fromkeys((row.case, row.engine) for row in record.cells):
         rows = [row for row in record.cells if (row.case, row.engine) == (case, engine)]
-        reporter.write(_text(_table(case, engine, rows), colour=bool(reporter.hasmarkup)))
+        reporter.write(_text(_table(case, engine, rows), reporter))
     for table in (*tables(record), *(_blocks(record) if reporter.verbosity > 0 else ())):
-        reporter.write(_text(table, colour=bool(reporter.hasmarkup)))
+        reporter.write(_text(table, reporter))
     for row in record.inputs:
         notes = [row.weights_note, row.pictures_note, *([row.images_note] if row.images_note else [])]
         reporter.write_line(clean(f"{row.case}: {'; '.join(notes)}"))
@@ -104,8 +107,15 @@ def _cells(row: CellRow, scripted: int | None) -> list[str]:
         _show(row.profiler_ms, "{:.2f} ms"),
         _show(row.label, "{}"),
         _sqnr(row.sqnr_db),
-        escape(clean(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome)),
+        _outcome(row),
     ]
+
+
+def _outcome(row: CellRow) -> str:
+    """Say it in the colour of the answer that it leads to."""
+    text = escape(clean(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome))
+    colour = "red" if row.outcome.startswith(FAILED) else "yellow" if row.deviation else "green"
+    return f"[{colour}]{text}[/]"
 
 
 def _sqnr(value: float | None) -> str:
@@ -116,8 +126,12 @@ def _show(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _text(table: Table, *, colour: bool) -> str:
-    console = Console(file=io.StringIO(), force_terminal=colour, no_color=not colour, width=160, highlight=False)
+def _text(table: Table, reporter: pytest.TerminalReporter) -> str:
+    """Draw a table as wide as the terminal, or as it likes where there is none; colours only where pytest uses them."""
+    colour = bool(reporter.hasmarkup)
+    width = shutil.get_terminal_size().columns if reporter.isatty else _WIDE
+    console = Console(file=io.StringIO(), force_terminal=colour, no_color=not colour, width=width, highlight=False)
+    table.box, table.pad_edge = box.SIMPLE_HEAD, False
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO made above
     return text

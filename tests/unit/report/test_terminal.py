@@ -1,5 +1,7 @@
 """What the terminal shows at the end of a run."""
 
+import re
+
 import pytest
 
 from vitgate.judge.compare import SQNR_CEILING
@@ -11,8 +13,8 @@ from vitgate.report.terminal import render
 class Reporter:
     """Keeps what is written, and the markup of each line."""
 
-    def __init__(self, *, hasmarkup: bool = False, verbosity: int = 0) -> None:
-        self.hasmarkup, self.verbosity, self.text, self.markup = hasmarkup, verbosity, "", {}
+    def __init__(self, *, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0) -> None:
+        self.hasmarkup, self.isatty, self.verbosity, self.text, self.markup = hasmarkup, isatty, verbosity, "", {}
 
     def section(self, title: str) -> None:
         self.text += f"== {title} ==\n"
@@ -25,16 +27,16 @@ class Reporter:
         self.markup[line] = {name for name, on in markup.items() if on}
 
     def row(self, title: str) -> list[str]:
-        (line,) = [line for line in self.text.splitlines() if line.startswith(f"│ {title} ")]
-        return [cell.strip() for cell in line.strip("│┃ ").split("│")]
+        (line,) = [line for line in self.text.splitlines() if re.split(r"  +", line.strip())[0] == title]
+        return re.split(r"  +", line.strip())
 
 
 @pytest.fixture
 def shown(record):
     """Return a helper that renders a record of these fields."""
 
-    def show(*, hasmarkup: bool = False, verbosity: int = 0, **fields) -> Reporter:
-        reporter = Reporter(hasmarkup=hasmarkup, verbosity=verbosity)
+    def show(*, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0, **fields) -> Reporter:
+        reporter = Reporter(hasmarkup=hasmarkup, isatty=isatty, verbosity=verbosity)
         render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
         return reporter
 
@@ -125,6 +127,35 @@ def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, s
     reporter = shown(hasmarkup=hasmarkup, cells=(cell_row(),))
 
     assert ("\x1b[" in reporter.text) is hasmarkup
+
+
+@pytest.mark.parametrize(
+    "fields, colour",
+    [
+        ({}, "32"),
+        ({"deviation": "gone"}, "33"),
+        ({"outcome": "blocked by optimized", "deviation": "gone"}, "33"),
+        ({"outcome": "FAILED: label"}, "31"),
+    ],
+    ids=["passed", "passed-as-declared", "stopped-as-declared", "failed"],
+)
+def test_an_outcome_has_the_colour_of_the_answer_that_it_leads_to(fields, colour, shown, cell_row):
+    reporter = shown(hasmarkup=True, cells=(cell_row(**fields),))
+
+    assert re.findall(r"\x1b\[(\d+)m(?:passed|blocked|FAILED)", reporter.text) == [colour]
+
+
+def test_a_table_is_no_wider_than_the_terminal(shown, cell_row, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "90")
+    cells = (cell_row(outcome="FAILED: accuracy, arithmetic, label, latency, logits_original"),)
+
+    assert max(map(len, _table(shown(isatty=True, cells=cells)))) <= 90
+    assert any("accuracy, arithmetic, label, latency, logits_original" in line for line in _table(shown(cells=cells)))
+
+
+def _table(reporter: Reporter) -> list[str]:
+    lines = reporter.text.splitlines()
+    return lines[1 : next(at for at, line in enumerate(lines) if line.startswith("latency is"))]
 
 
 def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(shown, claim_row, cell_row):
