@@ -146,13 +146,13 @@ def commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tu
 
 def _command(path: tuple[str, ...], command: click.Command) -> Iterator[str]:
     words = " ".join(path)
-    parameters = command.get_params(click.Context(command, info_name=words))
-    arguments = [_argument(each) for each in parameters if isinstance(each, click.Argument)]
+    arguments = [_argument(each) for each in command.params if isinstance(each, click.Argument)]
     yield f"## {words}"
     yield _block(" ".join([words, "[OPTIONS]", *arguments]))
     yield from _paragraphs(command.help or "")
-    rows = [_option(each) for each in parameters if isinstance(each, click.Option) and each.name != "help"]
-    yield _table(["option", "meaning"], rows)
+    rows = [_option(each) for each in command.params if isinstance(each, click.Option)]
+    if rows:
+        yield _table(["option", "meaning"], rows)
 
 
 def _argument(argument: click.Argument) -> str:

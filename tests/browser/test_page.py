@@ -1,14 +1,14 @@
 """The page of a run in a browser: quiet, asking for nothing, in light and dark, for hands and for keyboards."""
 
 import pytest
-from unit.report.made_up import hostile, narrowed, red, release, with_blocks
+from unit.report.made_up import hostile, narrowed, red, release
 
 from vitgate.report.page.html import render
 
 ENGINES = ("fbgemm", "qnnpack")  # half of the rows: axe's time grows with them, and the others are alike
 RECORDS = {
     "newest": lambda: [narrowed(release(version), *ENGINES) for version in ("2.12.1", "2.15.0")],
-    "failing": lambda: [with_blocks(narrowed(red(), *ENGINES))],
+    "failing": lambda: [narrowed(red(), *ENGINES)],
     "hostile": lambda: [hostile(release("2.15.0"))],
 }
 TABLE = "table.sortable"

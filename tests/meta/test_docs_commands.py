@@ -25,7 +25,8 @@ from .processes import PATIENCE, ROOT
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCS}
 PROGRAMS = (
-    "vitgate pytest python pip uv tox git mkdocs ruff mypy bandit coverage mutmut mkdir cp . program/native".split()
+    *("vitgate", "pytest", "python", "pip", "uv", "tox", "git", "mkdocs", "ruff", "mypy", "bandit", "coverage", "mutmut"),
+    *("mkdir", "cp", "eval", ".", "program/native"),
 )
 _COPIED = (
     "conftest.py",
@@ -95,7 +96,8 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"(vitgate (?:environments )?\w+) \[OPTIONS\].*", Run(r"\1 --help")),
     (r"vitgate compare (?!\[).*", Run(status=1)),
     (r"vitgate merge shard-\*.json -o record.json", Run()),
-    (r"vitgate merge shard-\*.json -o 2.15.0.json", Elsewhere("docs/releases.md", "vitgate merge shard-*.json")),
+    (r"vitgate merge shard-(\*|1.json shard-2).json -o 2.15.0.json.*", Elsewhere("docs/releases.md", "vitgate merge")),
+    (r"vitgate check( -.*)?", Elsewhere("tests/meta/test_packaging.py", "\"vitgate\", \"check\"")),
     (r"vitgate environments (?!.*\[OPTIONS).*", Run()),
     (r"vitgate (upgrade|sweep|bisect) (?!\[).*", VERSIONS),
     (rf"VITGATE_FIXTURES=ours {SUITE}", Run(rf"\g<0> {SMALL}")),
@@ -118,7 +120,9 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"pytest (-n auto )?tests/meta/test_(claims|faults).py( -k YOUR_FAULT)?", Never("it is a part of this very run")),
     (r"python scripts/list_faults.py > docs/faults.md", Elsewhere("tests/meta/test_faults.py", "list_faults.py")),
     (rf"{SUITE} --report report.html", Run(rf"\g<0> {SMALL}")),
-    (r"vitgate report \S.* -o report.html", Run()),
+    (r"(vitgate report) vitgate-record.json (-o report.html)", Run(r"\1 fixtures/records/2.15.0.json \2")),
+    (r"vitgate report fixtures/.* -o report.html", Run()),
+    (r'(eval "\$\()?(vitgate completion \w+)(\)"| > ~/.*)', Run(r"\2")),
     (r"cp -r fixtures ours", Run()),
     (r"mkdir program|python -c .*cpp_extension.*|program/native .*", NATIVE),
 ]

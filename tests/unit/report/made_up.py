@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from vitgate.data import fixtures_folder
+from vitgate.judge.findings import AT_BLOCK
 from vitgate.judge.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_record, Record
 
 HOSTILE = (
     "<script>alert(1)</script> | a `b` $x^2$ {{ 7 * 7 }} [d](javascript:e) <img src=http://g/h onerror=f> </details> "
     "\" onclick=\"i\" ' -->]]></svg></style></script> \x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c\r\n"
 )
-SPREAD = (0.98, 1.0, 1.03, 1.08, 1.25)  # of one call, as shares of the latency that is judged
-PLACES = ("patch_embed", *(f"blocks.{number}" for number in range(12)), "head")
 
 
 def release(version: str) -> Record:
@@ -50,11 +49,14 @@ def red() -> Record:
         tolerance="logits_original.int8.standin.sqnr.fbgemm_x86",
     )
     nothing = low.model_copy(update={"statistic": "cosine", "value": None, "unit": "1", "tolerance": "gone"})
+    blocks = (("patch_embed", 45.0), ("blocks.0", 44.0))
+    only = {"unit": "dB", "judged": False}
+    shown = [FindingRow(statistic=f"{AT_BLOCK}{place}", value=value, **only) for place, value in blocks]
     message = "sqnr against original: 12.5 dB, expected [25.5, 31]"
     record = changed(
         release("2.12.1"),
         "logits_original[deit_base-fbgemm-scripted_quantized]",
-        **{"status": "failed", "outcome": "failed", "message": message, "findings": (low, nothing)},
+        **{"status": "failed", "outcome": "failed", "message": message, "findings": (low, nothing, *shown)},
     )
     stopped = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "findings": ()}
     record = changed(record, "build[digits-qnnpack-lite]", **stopped, message="file is truncated")
@@ -64,22 +66,11 @@ def red() -> Record:
     return changed(record, "preprocessing[test_preprocessing]", **machine, message="no space left on device")
 
 
-def with_blocks(record: Record) -> Record:
-    """Return the record with the spread of latencies and the SQNR per block that older ones lack."""
-    cells = tuple(
-        cell.model_copy(update={"latency_spread_ms": tuple(share * cell.latency_ms for share in SPREAD)})
-        if cell.latency_ms
-        else cell
-        for cell in record.cells
-    )
-    shown = {"unit": "dB", "against": "original", "judged": False}
-    blocks = tuple(
-        FindingRow(statistic=f"sqnr at {place}", value=45.0 - at, **shown) for at, place in enumerate(PLACES)
-    )
+def without_blocks(record: Record) -> Record:
+    """Return the record as it was made before there were spreads of latencies and SQNR per block."""
+    cells = tuple(cell.model_copy(update={"latency_spread_ms": ()}) for cell in record.cells)
     claims = tuple(
-        row.model_copy(update={"findings": (*row.findings, *blocks)})
-        if (row.claim, row.variant) == ("logits_original", "scripted_quantized")
-        else row
+        row.model_copy(update={"findings": tuple(each for each in row.findings if AT_BLOCK not in each.statistic)})
         for row in record.claims
     )
     return record.model_copy(update={"cells": cells, "claims": claims})
@@ -90,7 +81,7 @@ def hostile(record: Record) -> Record:
     long = HOSTILE + "x" * 3000
     words = dict.fromkeys(("statistic", "unit", "against", "tolerance"), HOSTILE)
     finding = FindingRow(**words, value=1e100, lower=0.0, upper=1.0, note=long)
-    block = FindingRow(statistic=f"sqnr at {HOSTILE}", value=-1e100, unit="dB", judged=False)
+    block = FindingRow(statistic=f"{AT_BLOCK}{HOSTILE}", value=-1e100, unit="dB", judged=False)
     texts = {"outcome": HOSTILE, "error": HOSTILE, "message": long, "test": HOSTILE, "findings": (finding,)}
     place = {"case": HOSTILE, "engine": HOSTILE, "variant": HOSTILE}
     claims = (
