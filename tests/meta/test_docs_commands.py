@@ -25,8 +25,8 @@ from .processes import PATIENCE, ROOT
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCS}
 PROGRAMS = (
-    *("vitgate", "pytest", "python", "pip", "uv", "tox", "git", "mkdocs", "ruff", "mypy", "bandit", "coverage", "mutmut"),
-    *("mkdir", "cp", "eval", ".", "program/native"),
+    *("vitgate", "pytest", "python", "pip", "uv", "tox", "git", "mkdocs", "ruff", "mypy", "bandit", "coverage"),
+    *("mutmut", "mkdir", "cp", "eval", ".", "program/native"),
 )
 _COPIED = (
     "conftest.py",
