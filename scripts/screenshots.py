@@ -15,10 +15,10 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from vitgate.report.page.emit import write
 
 from vitgate.data import fixtures_folder
 from vitgate.judge.record import read_record
+from vitgate.report.page.html import render
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 SIZE = {"width": 1180, "height": 1180}
@@ -32,7 +32,8 @@ def main() -> None:
         sys.exit("no chromium: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        write([read_record(path) for path in (fixtures_folder() / "records").glob("*.json")], page, option="-o")
+        records = [read_record(path) for path in (fixtures_folder() / "records").glob("*.json")]
+        page.write_text(render(records), encoding="utf-8")
         found = _seen(chromium, page)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, data in found.items():
