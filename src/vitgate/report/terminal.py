@@ -75,7 +75,7 @@ def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
     title = f"{case}, successors of TorchScript" if engine == NO_ENGINE else f"{case} on {engine}"
     table = Table(title=title, title_justify="left")
     for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading in ("Variant", "Outcome") else "right")
+        table.add_column(heading, justify="left" if heading in ("Variant", "Outcome") else "right", overflow="fold")
     scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
     for row in rows:
         table.add_row(*_cells(row, scripted))
@@ -131,7 +131,7 @@ def _text(table: Table, reporter: pytest.TerminalReporter) -> str:
     colour = bool(reporter.hasmarkup)
     width = shutil.get_terminal_size().columns if reporter.isatty else _WIDE
     console = Console(file=io.StringIO(), force_terminal=colour, no_color=not colour, width=width, highlight=False)
-    table.box, table.pad_edge = box.SIMPLE_HEAD, False
+    table.box, table.pad_edge, table.collapse_padding = box.SIMPLE_HEAD, False, True
     console.print(table)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO made above
     return text
