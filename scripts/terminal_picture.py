@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="draw what a command prints in a terminal as SVG")
     parser.add_argument("-o", "--output", type=Path, required=True, help="where to write the SVG")
     parser.add_argument(
-        "--columns", type=int, default=142, help="the terminal's width (default: 142, which holds the table)"
+        "--columns", type=int, default=132, help="the terminal's width (default: 132, which holds the table)"
     )
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()
