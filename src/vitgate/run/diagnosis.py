@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,7 +12,9 @@ from vitgate.cases import Cell
 from vitgate.judge.blocks import BlockDiagnosis, part_ways
 from vitgate.judge.compare import Array
 from vitgate.run.blocks import block_outputs, blocks_of
-from vitgate.workbench import Workbench
+
+if TYPE_CHECKING:
+    from vitgate.workbench import Workbench
 
 _PICTURES = 2  # enough to tell the blocks apart; each costs a call
 
