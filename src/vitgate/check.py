@@ -11,7 +11,8 @@ plugins, and where each run would make a session's folder.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,9 +92,19 @@ _OPTIONS = tuple(_suite_options())
 
 
 class _Recorded:
-    """A pytest plugin that keeps the record of the run, if it wrote one."""
+    """A pytest plugin that keeps the record of the run, if it wrote one, and says in one line what pytest refuses."""
 
     record: Record | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_parse(self) -> Generator[None, object, object]:
+        """Raise vitgate's UsageError for an option that pytest does not know, or whose value it cannot take."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            said = re.search(r"error: (.+)", str(error))
+            do = "see `vitgate check --help` and `pytest --help`"
+            raise UsageError(said[1] if said else str(error), where="vitgate check", do=do) from None
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:

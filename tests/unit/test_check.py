@@ -1,6 +1,8 @@
 """`vitgate check` from outside pytest: which arguments pytest gets, and what comes of its answer."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -142,3 +144,20 @@ def test_help_by_one_letter(run, fake):
     code, out, _ = run("-h")
 
     assert code == 0 and "Exit status:" in out and fake.arguments == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--maxfail", "many"], "argument --maxfail: invalid int value: 'many'"),
+    ],
+    ids=["unknown", "no-number"],
+)
+def test_what_pytest_refuses_is_one_line(given, said, tmp_path):
+    command = [sys.executable, "-m", "vitgate", "check", *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith(f"ERROR: {said} ") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
