@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vitgate.inputs.folder import LabelledFolder
     from vitgate.judge.compare import Array
     from vitgate.run.readback import Seen
-    from vitgate.run.runtimes import Runnable
+    from vitgate.run.runtimes import Loaded, Runnable
 
 
 class Observations:
@@ -195,7 +195,7 @@ class Workbench(Observations):
         super().__init__(plan)
         self._cache = ArtifactCache(Path(plan.artifacts))
         self._models: dict[str, Any] = {}
-        self._runs: dict[str, Runnable] = {}
+        self._runs: dict[str, Loaded] = {}
         self._warm: dict[str, int] = {}
         self._seen: dict[str, Seen] = {}
         self._order: dict[str, list[str]] = {}
@@ -313,14 +313,14 @@ class Workbench(Observations):
         with counting(Path(self.plan.session), f"building: {cell.evidence_name}"):
             return self._builder.build(cell)
 
-    def runnable(self, cell: Cell) -> Runnable:
+    def runnable(self, cell: Cell) -> Loaded:
         """Return the variant as its users load it; loaded once per process."""
         from vitgate.run import runtimes
 
         name = cell.evidence_name
         if name not in self._runs:
             if cell.variant == "original":
-                self._runs[name] = runtimes.eager(self.model(cell.case))
+                self._runs[name] = runtimes.Loaded(self.model(cell.case))
             else:
                 path = self.artifact(cell).demand().values["path"]
                 self._runs[name] = runtimes.load(cell.form.runtime, path)

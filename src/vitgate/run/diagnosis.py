@@ -31,10 +31,11 @@ def by_block(bench: Workbench, reference: Cell, cell: Cell) -> BlockDiagnosis:
 
 
 def _blocks(bench: Workbench, cell: Cell) -> list[Array]:
+    """Run the cell block by block: what is loaded already where its runtime shows blocks, otherwise its file."""
     x = torch.from_numpy(bench.pictures(cell.case).arrays["x"][:_PICTURES])
     depth = len(blocks_of(bench.model(cell.case)))
-    if cell.variant == "original":
-        return block_outputs(bench.model(cell.case), x, frozen=False, blocks=depth)
+    if cell.form.runtime in ("eager", "torchscript"):
+        return block_outputs(bench.runnable(cell).module, x, frozen=cell.form.frozen, blocks=depth)
     path = Path(bench.artifact(cell).demand().values["path"])
     return block_outputs(path, x, frozen=cell.form.frozen, blocks=depth)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,10 +18,23 @@ from vitgate.variants import Runtime
 Runnable = Callable[[torch.Tensor], torch.Tensor]
 
 
-def load(runtime: Runtime, path: str) -> Runnable:
+@dataclass(frozen=True)
+class Loaded:
+    """What a runtime has loaded, `module`, as a runnable: a call that fails is the outcome `failed at run`."""
+
+    module: Any
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of one input."""
+        with stage("run"), torch.no_grad():
+            output: torch.Tensor = self.module(x)
+        return output
+
+
+def load(runtime: Runtime, path: str) -> Loaded:
     """Load a file (not `eager`, which has none); whatever goes wrong is the outcome `failed at load`."""
     with stage("load"):
-        return _checked(_LOADERS[runtime](path))
+        return Loaded(_LOADERS[runtime](path))
 
 
 def _lite_interpreter(path: str) -> Any:
@@ -69,18 +83,3 @@ _LOADERS: dict[str, Callable[[str], Any]] = {
     "onnxruntime": _onnxruntime,
 }
 
-
-def _checked(module: Any) -> Runnable:
-    """Wrap a module so that a call that fails is the outcome `failed at run`."""
-
-    def run(x: torch.Tensor) -> torch.Tensor:
-        with stage("run"), torch.no_grad():
-            output: torch.Tensor = module(x)
-        return output
-
-    return run
-
-
-def eager(model: torch.nn.Module) -> Runnable:
-    """Make the eager model a runnable like the others."""
-    return _checked(model)
