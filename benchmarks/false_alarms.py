@@ -8,7 +8,7 @@ Every comparison and every run appends a line to `--results`, so that a series c
 is of all of them. The small case's files are compared by this interpreter on both sides. "Busy" is beside a process
 that computes on every core, or beside other comparisons; a slowdown is a busy loop in the worker of NEW. A conformance
 run is a false alarm where it ends red, or where its record against the first one's gives a red verdict. It needs the
-extra `bench`.
+extra `observer`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vitgate.cases import Cell
-from vitgate.errors import MachineError
-from vitgate.outcome import ClaimFailed
-from vitgate.plan import make_plan
-from vitgate.session import apply_settings
-from vitgate.upgrade.pairs import compare_latency, Side
-from vitgate.variants import Runtime, VARIANTS
-from vitgate.workbench import Workbench
+from vitgate.files.errors import MachineError
+from vitgate.observe.local import LocalObserver
+from vitgate.observe.session_directory import apply_settings
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.run_config import make_run_config
+from vitgate.spec.variants import Runtime, VARIANTS
+from vitgate.upgrade.paired_latency import compare_latency, Side
 
 ROOT = Path(__file__).parents[1]
 ENV = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))}
@@ -109,18 +109,18 @@ def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line
 
 def artifacts(folder: Path, engine: str) -> tuple[dict[str, tuple[str, Runtime]], Path]:
     """Build the small case's files and return them with an input."""
-    plan = make_plan(
+    plan = make_run_config(
         cases=["digits"], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=None
     )
-    bench, models = Workbench(plan), {}
+    observer, models = LocalObserver(plan), {}
     for name, form in VARIANTS.items():
         if form.file is not None:
             try:
-                built = bench.artifact(Cell("digits", plan.engines[0], name)).demand()
+                built = observer.artifact(CellId("digits", plan.engines[0], name)).demand()
             except ClaimFailed:
                 continue  # this release cannot build it
             models[str(name)] = (str(built.values["path"]), form.runtime)
-    np.save(folder / "x.npy", bench.pictures("digits").arrays["x"][:1])
+    np.save(folder / "x.npy", observer.pictures("digits").arrays["x"][:1])
     return models, folder / "x.npy"
 
 

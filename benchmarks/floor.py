@@ -15,13 +15,13 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from vitgate.cases import Cell
-from vitgate.engines import engine_named, ENGINES
-from vitgate.judge.ratios import Bound
-from vitgate.plan import make_plan
-from vitgate.session import apply_settings
-from vitgate.variants import VARIANTS
-from vitgate.workbench import Workbench
+from vitgate.judge.latency_ratios import Bound
+from vitgate.observe.local import LocalObserver
+from vitgate.observe.session_directory import apply_settings
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import engine_named, ENGINES
+from vitgate.spec.run_config import make_run_config
+from vitgate.spec.variants import VARIANTS
 
 CASE = "deit_base"
 
@@ -36,7 +36,7 @@ def main() -> None:
     apply_settings()
     seconds: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(
+        plan = make_run_config(
             cases=[CASE],
             engines=list(engines),
             weights="standin",
@@ -44,9 +44,9 @@ def main() -> None:
             session=Path(folder),
             artifact_cache=None,
         )
-        bench = Workbench(plan)
+        observer = LocalObserver(plan)
         for engine in engines:
-            for kind, make in _observations(bench, Cell(CASE, engine, "original")):
+            for kind, make in _observations(observer, CellId(CASE, engine, "original")):
                 start = time.process_time()
                 make()
                 seconds[kind] += time.process_time() - start
@@ -57,18 +57,18 @@ def main() -> None:
     print(f"floor on {cores} cores: {seconds['imports'] + shared / cores + seconds['latency']:.1f} s")
 
 
-def _observations(bench, cell):  # type: ignore[no-untyped-def]  # a list of pairs of a name and a call
+def _observations(observer, cell):  # type: ignore[no-untyped-def]  # a list of pairs of a name and a call
     cells = [cell.at(variant) for variant in VARIANTS]
     files = [each for each in cells if each.form.file]
-    yield "imports", bench.environment
-    yield "weights", lambda: bench.weights(CASE)
-    yield "pictures", lambda: bench.pictures(CASE)
+    yield "imports", observer.environment
+    yield "weights", lambda: observer.weights(CASE)
+    yield "pictures", lambda: observer.pictures(CASE)
     for name, group in (("build", files), ("outputs", cells), ("readback", files)):
-        method = {"build": bench.artifact, "outputs": bench.outputs, "readback": bench.readback}[name]
+        method = {"build": observer.artifact, "outputs": observer.outputs, "readback": observer.readback}[name]
         yield from ((name, lambda method=method, each=each: method(each)) for each in group)
-    yield "warm-up", lambda: bench.warmed(CASE, cell.engine)
+    yield "warm-up", lambda: observer.warmed(CASE, cell.engine)
     bounds = {str(variant): Bound(0.0, 100.0) for variant in VARIANTS if variant != "original"}
-    yield "latency", lambda: bench.latency(CASE, cell.engine, bounds)
+    yield "latency", lambda: observer.latency(CASE, cell.engine, bounds)
 
 
 if __name__ == "__main__":

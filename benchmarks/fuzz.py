@@ -31,9 +31,9 @@ from random import Random
 
 from fuzz_readers import Reader, READERS
 
-from vitgate.errors import VitgateError
-from vitgate.outcome import ClaimFailed
-from vitgate.run.environment import packages
+from vitgate.files.errors import VitgateError
+from vitgate.spec.machine import packages
+from vitgate.spec.outcome import ClaimFailed
 
 SECONDS = 5.0  # of the processor, since the machine may be busy with something else
 WAITING = 60.0  # seconds by the clock, for a case that waits and computes nothing

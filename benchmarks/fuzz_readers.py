@@ -23,26 +23,28 @@ from xml.etree import ElementTree
 import fuzz_mutations as spoil
 import numpy as np
 
-from vitgate import cases
-from vitgate.build.cache import ArtifactCache, sha256_of
-from vitgate.data import fixtures_folder, read_model, Strict
-from vitgate.errors import UsageError
-from vitgate.evidence import Evidence, pack, Store, unpack
-from vitgate.field import FieldFile, FieldManifest, located, read_field, seen
+from vitgate.compare.acceptance import Acceptances, read_acceptances
+from vitgate.compare.verdict import compare
+from vitgate.files.errors import UsageError
+from vitgate.files.hashing import sha256_of
+from vitgate.files.schemas import fixtures_folder, read_model, Strict
 from vitgate.inputs import hub, pictures, preprocess, standin
-from vitgate.inputs.folder import check_classes, contents, read_folder
-from vitgate.inputs.images import load_picture
+from vitgate.inputs.field_files import FieldFile, FieldManifest, located, read_field, seen
+from vitgate.inputs.picture_files import load_picture
+from vitgate.inputs.picture_folder import check_classes, contents, read_folder
 from vitgate.inputs.weights import check_state, read_state
-from vitgate.judge import calls, claims, deviations, operators, tolerances, warnings
-from vitgate.judge.acceptance import Acceptances, read_acceptances
-from vitgate.judge.consistency import check_consistent
-from vitgate.judge.merge import merge
-from vitgate.judge.record import read_with_seal, Record
+from vitgate.judge import claims, deviations, operators, tolerances, torch_warnings
 from vitgate.judge.table import differences, parse, read_table
 from vitgate.judge.tolerances import Tolerances
-from vitgate.judge.verdict import compare
+from vitgate.observe.store import pack, Store, unpack
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.records.consistency import check_consistent
+from vitgate.records.merge import merge
+from vitgate.records.record import read_with_seal, Record
 from vitgate.report.compatibility import page
 from vitgate.report.verdict import html, junit, markdown, terminal
+from vitgate.spec import cases, tutorial_calls
+from vitgate.spec.evidence import Evidence
 from vitgate.upgrade.environments import MARKER, read_marker
 from vitgate.upgrade.requirements import is_pinned, Needs, parse_side, whole_set
 
@@ -494,8 +496,8 @@ def lite(folder: Path) -> Reader:
     """The head of a lite file: bytecode version and operators."""
     import torch
 
-    from vitgate.build.stages import stage
-    from vitgate.run.lite_info import lite_info
+    from vitgate.observe.lite_info import lite_info
+    from vitgate.pipeline.stages import stage
 
     script: Any = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU()))
     path = folder / "file.ptl"
@@ -628,8 +630,8 @@ READERS: dict[str, tuple[str, Make]] = {
     ),
     "deviations": ("`deviations.toml`", _fixture("deviations.toml", 3, deviations.read_deviations.__wrapped__)),
     "operators": ("`operators.toml`", _fixture("operators.toml", 2, _model(operators.OperatorFile))),
-    "api": ("`api.toml`", _fixture("api.toml", 4, calls.read_calls.__wrapped__)),
-    "warnings": ("`warnings.toml`", _fixture("warnings.toml", 3, warnings.read_warnings.__wrapped__)),
+    "api": ("`api.toml`", _fixture("api.toml", 4, tutorial_calls.read_calls.__wrapped__)),
+    "warnings": ("`torch_warnings.toml`", _fixture("warnings.toml", 3, torch_warnings.read_warnings.__wrapped__)),
     "standin": ("description of a stand-in", _fixture("heads/deit_base.toml", 2, _model(pictures.StandinFile))),
     "own_folder": ("`field.toml`", own_folder),
     "manifest": ("`field.json`", manifest),

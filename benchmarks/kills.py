@@ -32,9 +32,9 @@ from pathlib import Path
 
 from watch import ROOT
 
-from vitgate.build.cache import digest_of
-from vitgate.errors import UsageError
-from vitgate.judge.record import read_record
+from vitgate.files.errors import UsageError
+from vitgate.files.hashing import digest_of
+from vitgate.records.record import read_record
 
 PLACES = ("the whole run", "the controller", "a worker", "the server", "a child of the server")
 _MARK = "VITGATE_KILLS"  # by this variable the processes of one run are known
@@ -65,7 +65,7 @@ class Run:
         if pid == self.process.pid:
             return "the controller"
         command, parent = _looked_at(pid)
-        if "vitgate.run.server" in command:
+        if "vitgate.observe.server" in command:
             return "the server" if parent == self.process.pid else "a child of the server"
         return "a worker" if parent == self.process.pid else "other"
 

@@ -21,15 +21,16 @@ import numpy as np
 import watch
 from PIL import Image, ImageEnhance
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder
-from vitgate.engines import Engine, engine_named
-from vitgate.inputs.folder import read_folder
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.picture_folder import read_folder
 from vitgate.inputs.pictures import picture_of, read_standin
-from vitgate.plan import make_plan
-from vitgate.session import apply_settings
-from vitgate.variants import VARIANTS
-from vitgate.workbench import Workbench
+from vitgate.observe.local import LocalObserver
+from vitgate.observe.session_directory import apply_settings
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine, engine_named
+from vitgate.spec.run_config import make_run_config
+from vitgate.spec.variants import VARIANTS
 
 TIMED = 24  # pictures by which a time is taken
 BATCHES = (1, 2, 4, 8, 16)
@@ -72,18 +73,18 @@ def times(case: str, engine: Engine, folder: Path, session: Path) -> None:
     import torch
 
     session.mkdir()
-    plan = make_plan(
+    plan = make_run_config(
         cases=[case], engines=[engine], weights="standin", assets=None, session=session, artifact_cache=None
     )
-    bench, found = Workbench(plan), read_folder(folder)
+    observer, found = LocalObserver(plan), read_folder(folder)
     paths = [found.folder / name for name in found.names[:TIMED]]
     pictures = [picture_of(read_cases()[case], path)[None] for path in paths]
     taken = [seconds(lambda path=path: picture_of(read_cases()[case], path)) for path in paths]  # type: ignore[misc]
     print(f"reading            {statistics.median(taken) * 1e3:7.2f} ms")
     for variant in VARIANTS:
-        if bench.outputs(Cell(case, engine, variant)).outcome is not None:
+        if observer.outputs(CellId(case, engine, variant)).outcome is not None:
             continue
-        run = bench.runnable(Cell(case, engine, variant))
+        run = observer.runnable(CellId(case, engine, variant))
         batches = BATCHES if not VARIANTS[variant].quantized else (1,)
         for batch in batches:
             inputs = [torch.from_numpy(np.concatenate(pictures[at : at + batch])) for at in range(0, TIMED, batch)]

@@ -3,7 +3,7 @@
     python benchmarks/ratio_noise.py [--repeats 40]
 
 The small case's quantized file is loaded twice and timed against itself by the suite's own sampling. The standard
-deviation of the ratio is what `RATIO_SD` in `vitgate.judge.ratios` stands for; run it with a busy neighbour too.
+deviation of the ratio is what `RATIO_SD` in `vitgate.judge.latency_ratios` stands for; run it beside a busy neighbour too.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 
-from vitgate.build.stages import engine_set
-from vitgate.cases import Cell
-from vitgate.judge.ratios import ratio
-from vitgate.plan import make_plan
-from vitgate.run.latency import sample
-from vitgate.run.runtimes import load
-from vitgate.session import apply_settings
-from vitgate.workbench import Workbench
+from vitgate.judge.latency_ratios import ratio
+from vitgate.observe.latency import sample
+from vitgate.observe.local import LocalObserver
+from vitgate.observe.runtimes import load
+from vitgate.observe.session_directory import apply_settings
+from vitgate.pipeline.stages import engine_set
+from vitgate.spec.cells import CellId
+from vitgate.spec.run_config import make_run_config
 
 
 def main() -> None:
@@ -32,13 +32,13 @@ def main() -> None:
     arguments = parser.parse_args()
     apply_settings()
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(
+        plan = make_run_config(
             cases=["digits"], engines=["fbgemm"], weights="auto", assets=None, session=Path(folder), artifact_cache=None
         )
-        bench, cell = Workbench(plan), Cell("digits", "fbgemm", "scripted_quantized")
-        x = torch.from_numpy(bench.pictures("digits").arrays["x"][:1])
+        observer, cell = LocalObserver(plan), CellId("digits", "fbgemm", "scripted_quantized")
+        x = torch.from_numpy(observer.pictures("digits").arrays["x"][:1])
         with engine_set("fbgemm"):
-            path = bench.artifact(cell).demand().values["path"]
+            path = observer.artifact(cell).demand().values["path"]
             runs = {name: load("torchscript", path) for name in ("original", "scripted")}
             found = []
             for seed in range(arguments.repeats):

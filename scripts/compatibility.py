@@ -15,9 +15,9 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from vitgate.judge.record import read_record, Record
+from vitgate.files.text import markdown
+from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
-from vitgate.report.verdict.safe import markdown
 
 _MAKER = "`scripts/compatibility.py` from the records in `fixtures/records/`"
 _BETWEEN = re.compile(r"(<!-- made by scripts/compatibility.py -->\n).*?(<!-- end -->)", re.S)

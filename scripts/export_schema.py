@@ -3,13 +3,13 @@
     python scripts/export_schema.py
 
 A test holds the file against the code; after a change that older readers cannot take, raise `SCHEMA` in
-`vitgate.judge.record` too.
+`vitgate.records.record` too.
 """
 
 import json
 from pathlib import Path
 
-from vitgate.judge.record import json_schema
+from vitgate.records.record import json_schema
 
 TARGET = Path(__file__).parents[1] / "docs" / "record.schema.json"
 

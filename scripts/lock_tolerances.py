@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from vitgate.judge.lock import lock_of, lock_path, loosened, read_lock, write_lock
+from vitgate.judge.tolerance_lock import lock_of, lock_path, loosened, read_lock, write_lock
 from vitgate.judge.tolerances import read_tolerances
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 
-from vitgate.cases import case_named, Cell, read_cases
-from vitgate.inputs.anchor import commit_logits, committed_logits
-from vitgate.judge.compare import sqnr
-from vitgate.plan import make_plan
-from vitgate.workbench import Workbench
+from vitgate.inputs.anchor_pictures import commit_logits, committed_logits
+from vitgate.judge.metrics import sqnr
+from vitgate.observe.local import LocalObserver
+from vitgate.spec.cases import case_named, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.run_config import make_run_config
 
 
 def main() -> None:
@@ -31,11 +32,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             weights = "standin" if case.standin else "auto"
             session, cache = Path(folder), str(Path(folder) / "cache")
-            plan = make_plan(
+            plan = make_run_config(
                 cases=[case.id], engines=[], weights=weights, assets=None, session=session, artifact_cache=cache
             )
-            cell = Cell(case.id, torch.backends.quantized.engine, "original")
-            logits = Workbench(plan).anchor(cell).demand().arrays["logits"]
+            cell = CellId(case.id, torch.backends.quantized.engine, "original")
+            logits = LocalObserver(plan).anchor(cell).demand().arrays["logits"]
         if not options.check:
             commit_logits(case, logits)
         print(f"torch {torch.__version__}: {case.id} {sqnr(committed_logits(case), logits):.1f} dB")

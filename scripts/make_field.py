@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vitgate.data import fixtures_folder
-from vitgate.errors import VitgateError
-from vitgate.upgrade.commands import default_cache
+from vitgate.cli.environments import default_cache
+from vitgate.files.errors import VitgateError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.upgrade.environments import make
 from vitgate.upgrade.requirements import parse_side
 from vitgate.upgrade.runs import Request, Run, run_suite

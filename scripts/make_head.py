@@ -41,11 +41,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from vitgate.build.stages import create_model
-from vitgate.cases import case_named
 from vitgate.inputs import standin
-from vitgate.inputs.hf_names import from_timm
+from vitgate.inputs.huggingface_names import from_timm
 from vitgate.inputs.preprocess import preprocess
+from vitgate.pipeline.stages import create_model
+from vitgate.spec.cases import case_named
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

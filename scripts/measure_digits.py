@@ -25,8 +25,8 @@ from torch import nn, Tensor
 from torch.jit.mobile import _load_for_lite_interpreter
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
-from vitgate.cases import case_named
 from vitgate.inputs.preprocess import digits_tensor, read_labelled
+from vitgate.spec.cases import case_named
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "digits"
 Call = Callable[[Tensor], Tensor]

@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from vitgate.judge.record import read_record
+from vitgate.records.record import read_record
 
 Key = tuple[str, str, str, str, str, str]
 

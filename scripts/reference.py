@@ -19,9 +19,9 @@ import click
 from vitgate.cli import cli
 from vitgate.judge.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.judge.deviations import Deviation, read_deviations
-from vitgate.judge.record import json_schema
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.plugin.options import add_options
+from vitgate.records.record import json_schema
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "*Made by `python scripts/reference.py` from {source}.*"
@@ -127,7 +127,7 @@ def _flags(names: Iterable[str], metavar: str) -> str:
 def vitgate_page() -> Iterator[str]:
     """Yield the page of the command line."""
     text = "Each command says the same with `--help`. Exit statuses: [exit-status.md](exit-status.md)."
-    yield from _head("Commands of vitgate", "`src/vitgate/cli.py`", text)
+    yield from _head("Commands of vitgate", "`src/vitgate/cli/__init__.py`", text)
     for path, command in commands(cli, ("vitgate",)):
         yield from _command(path, command)
 
@@ -219,7 +219,7 @@ def record_page() -> Iterator[str]:
     """Yield the page of the record's fields."""
     schema = json_schema()
     text = "A record is the JSON file that a run writes (`--record FILE`). The schema is [record.schema.json]"
-    yield from _head("The record", "`src/vitgate/judge/record.py`", f"{text}(../record.schema.json).")
+    yield from _head("The record", "`src/vitgate/records/record.py`", f"{text}(../record.schema.json).")
     yield from _model("Record", schema)
     for name, model in schema["$defs"].items():
         yield from _model(name, model)

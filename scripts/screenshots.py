@@ -16,8 +16,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.record import read_record
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import read_record
 from vitgate.report.page.html import render
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"

@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from vitgate.cases import read_cases
-from vitgate.engines import NO_ENGINE
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.record import CellRow, read_record, Record
-from vitgate.successors import read_successors
-from vitgate.variants import FORMS, SUCCESSORS
+from vitgate.records.record import CellRow, read_record, Record
+from vitgate.spec.cases import read_cases
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.successors import read_successors
+from vitgate.spec.variants import FORMS, SUCCESSORS
 
 HEAD = """# Successors of the tutorial's pipeline
 

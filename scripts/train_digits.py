@@ -27,8 +27,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn, Tensor
 from torch.nn import functional as F
 
-from vitgate.cases import case_named
 from vitgate.inputs.preprocess import digits_tensor
+from vitgate.spec.cases import case_named
 
 HELDOUT = 400  # pictures, stratified by label
 VALIDATION = 200  # pictures of the training part, only under --validate

@@ -2,13 +2,13 @@
 
 import pytest
 
-from vitgate.judge.compare import paired_accuracy
+from vitgate.judge.metrics import paired_accuracy
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("accuracy")
 def test_accuracy(check: Check) -> None:
-    bench, cell = check.bench, check.cell
-    original = bench.outputs(cell.at("original")).demand().arrays["heldout_logits"]
-    own = bench.outputs(cell).demand().arrays["heldout_logits"]
-    check.assert_within(findings=paired_accuracy(original, own, bench.pictures(cell.case).arrays["heldout_labels"]))
+    observer, cell = check.observer, check.cell
+    original = observer.outputs(cell.at("original")).demand().arrays["heldout_logits"]
+    own = observer.outputs(cell).demand().arrays["heldout_logits"]
+    check.assert_within(findings=paired_accuracy(original, own, observer.pictures(cell.case).arrays["heldout_labels"]))

@@ -5,22 +5,22 @@ A fault that all variants share shows in no comparison of two of them.
 
 import pytest
 
-from vitgate.cases import read_cases
-from vitgate.inputs.anchor import committed_logits
+from vitgate.inputs.anchor_pictures import committed_logits
 from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
 from vitgate.plugin.check import Check
+from vitgate.spec.cases import read_cases
 
 
 @pytest.mark.claim("anchor")
 def test_anchor(check: Check) -> None:
-    bench, cell = check.bench, check.cell
-    logits = bench.anchor(cell).demand().arrays["logits"]
-    known = bench.weights(cell.case).values["kind"] in KNOWN
+    observer, cell = check.observer, check.cell
+    logits = observer.anchor(cell).demand().arrays["logits"]
+    known = observer.weights(cell.case).values["kind"] in KNOWN
     check.assert_within(findings=findings.anchor(logits, committed_logits(read_cases()[cell.case]) if known else None))
 
 
 @pytest.mark.claim("parameters")
 def test_parameters(check: Check) -> None:
-    count, published = check.bench.parameters(check.cell.case).demand().values["count"], check.cell.parameters
+    count, published = check.observer.parameters(check.cell.case).demand().values["count"], check.cell.parameters
     check.assert_that(holds=count == published, message=f"the model has {count:,} parameters, expected {published:,}")

@@ -7,6 +7,6 @@ from vitgate.plugin.check import Check
 
 @pytest.mark.claim("arithmetic")
 def test_arithmetic(check: Check) -> None:
-    found = check.bench.readback(check.cell).demand().values["arithmetic"]
+    found = check.observer.readback(check.cell).demand().values["arithmetic"]
     expected = check.cell.arithmetic
     check.assert_that(holds=found == expected, message=f"the graph has {found}, expected {expected}")

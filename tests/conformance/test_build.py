@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import read_cases
 from vitgate.plugin.check import Check
+from vitgate.spec.cases import read_cases
 
 
 @pytest.mark.claim("build")
 def test_build(check: Check) -> None:
-    artifact = check.bench.artifact(check.cell).demand()
+    artifact = check.observer.artifact(check.cell).demand()
     path = Path(artifact.values["path"])
     expected = f"{read_cases()[check.cell.case].files}_{check.cell.form.file}"
     check.assert_that(

@@ -2,13 +2,13 @@
 
 import pytest
 
-from vitgate.field import seen
+from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
 from vitgate.plugin.check import FieldCheck
 
 
 def _check(check: FieldCheck) -> None:
-    outputs = check.bench.field(check.claim.id, check.item).demand()
+    outputs = check.observer.field(check.claim.id, check.item).demand()
     check.assert_within(findings=findings.field(outputs, seen(check.item)))
 
 

@@ -2,18 +2,18 @@
 
 import pytest
 
-from vitgate.judge import images
+from vitgate.judge import picture_accuracy
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("images")
 def test_images(check: Check) -> None:
-    bench, cell = check.bench, check.cell
-    own = images.predictions_from(bench.images(cell).demand())
-    folder = bench.labelled().demand()
+    observer, cell = check.observer, check.cell
+    own = picture_accuracy.predictions_from(observer.images(cell).demand())
+    folder = observer.labelled().demand()
     labels, names = folder.arrays["labels"], folder.values["names"]
-    found = images.accuracy(own, labels, bench.plan.images_accuracy)
+    found = picture_accuracy.accuracy(own, labels, observer.plan.images_accuracy)
     if cell.variant != "original":
-        original = images.predictions_from(bench.images(cell.at("original")).demand())
-        found += images.changes(original, own, labels, names)
+        original = picture_accuracy.predictions_from(observer.images(cell.at("original")).demand())
+        found += picture_accuracy.changes(original, own, labels, names)
     check.assert_within(findings=found)

@@ -5,19 +5,19 @@ Of the tutorial's int8 model the distance is shown after each block too.
 
 import pytest
 
-from vitgate.judge.compare import compare
 from vitgate.judge.findings import by_block, TUTORIAL_INT8
+from vitgate.judge.metrics import compare
 from vitgate.plugin.check import Check
-from vitgate.variants import VariantName
+from vitgate.spec.variants import VariantName
 
 
 def _compare(check: Check, reference: VariantName, against: str) -> None:
-    bench, cell = check.bench, check.cell
+    observer, cell = check.observer, check.cell
     other = cell.at(reference)
-    logits = [bench.outputs(each).demand().arrays["logits"] for each in (other, cell)]
-    shown = by_block(bench.blocks(cell)) if (reference, cell.variant) == ("original", TUTORIAL_INT8) else ()
+    logits = [observer.outputs(each).demand().arrays["logits"] for each in (other, cell)]
+    shown = by_block(observer.blocks(cell)) if (reference, cell.variant) == ("original", TUTORIAL_INT8) else ()
     found = (*compare(*logits, against=against), *shown)
-    check.assert_within(findings=found, diagnose=lambda: bench.diagnosis(other, cell))
+    check.assert_within(findings=found, diagnose=lambda: observer.diagnosis(other, cell))
 
 
 @pytest.mark.claim("logits_original")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from vitgate.cases import Cell
-from vitgate.engines import NO_ENGINE
 from vitgate.judge import findings
-from vitgate.outcome import Finding
 from vitgate.plugin.check import Check
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.outcome import Finding
 
 
 @pytest.mark.claim("size")
@@ -16,20 +16,20 @@ def test_size(check: Check) -> None:
 
 
 def _of_tutorial(check: Check) -> tuple[Finding, ...]:
-    bench, cell = check.bench, check.cell
-    own, scripted = (bench.artifact(each).demand() for each in (cell, cell.at("scripted")))
+    observer, cell = check.observer, check.cell
+    own, scripted = (observer.artifact(each).demand() for each in (cell, cell.at("scripted")))
     parent = (
-        bench.artifact(cell.parent).demand()
+        observer.artifact(cell.parent).demand()
         if cell.parent and cell.parent.form.file and cell.parent.form.quantized
         else None
     )
-    own_model = bench.weights(cell.case).values["kind"] == "own"
-    numbers = bench.parameters(cell.case).demand().values["numbers"] if own_model else None
+    own_model = observer.weights(cell.case).values["kind"] == "own"
+    numbers = observer.parameters(cell.case).demand().values["numbers"] if own_model else None
     return findings.sizes(own, scripted, parent, numbers)
 
 
 def _of_successor(check: Check) -> tuple[Finding, ...]:
-    bench, cell = check.bench, check.cell
-    own = bench.artifact(cell).demand()
-    int8 = bench.artifact(Cell(cell.case, bench.usual_engine(), findings.TUTORIAL_INT8))
-    return findings.successor_sizes(own, bench.parameters(cell.case).demand().values["numbers"], int8)
+    observer, cell = check.observer, check.cell
+    own = observer.artifact(cell).demand()
+    int8 = observer.artifact(CellId(cell.case, observer.usual_engine(), findings.TUTORIAL_INT8))
+    return findings.successor_sizes(own, observer.parameters(cell.case).demand().values["numbers"], int8)

@@ -11,8 +11,8 @@ from vitgate.plugin.tables import accepted_table, own_table, TableExtension
 @pytest.mark.claim("table")
 @pytest.mark.alone
 def test_table(check: Check, snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> None:
-    bench, cell = check.bench, check.cell
-    bench.latency(cell.case, cell.engine, check.latency_bounds())
+    observer, cell = check.observer, check.cell
+    observer.latency(cell.case, cell.engine, check.latency_bounds())
     table = own_table(check)
     matches = render(table) == snapshot.use_extension(TableExtension)
     accepted = table if request.config.getoption("update_snapshots") else accepted_table(cell)

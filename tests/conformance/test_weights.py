@@ -8,5 +8,5 @@ from vitgate.plugin.check import Check
 
 @pytest.mark.claim("weights")
 def test_weights(check: Check) -> None:
-    readback = check.bench.readback(check.cell).demand()
+    readback = check.observer.readback(check.cell).demand()
     check.assert_within(findings=findings.weights(readback.values, quantized=check.cell.form.quantized))

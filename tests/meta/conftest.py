@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from unit.disk import small_disk as small_disk  # a fixture
 
-from vitgate.engines import Engine
+from vitgate.spec.engines import Engine
 
 from .harness import Baseline, clean_run
 

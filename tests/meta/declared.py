@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder
-from vitgate.engines import engine_named
-from vitgate.field import committed
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import committed
 from vitgate.judge.deviations import Deviation
-from vitgate.judge.record import ClaimRow, read_record, Record
-from vitgate.judge.versions import public
-from vitgate.variants import VariantName, VARIANTS
+from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import engine_named
+from vitgate.spec.variants import VariantName, VARIANTS
+from vitgate.spec.versions import public
 
 WIDEST = 0.1  # of a window's middle: more would let a file grow by a tenth unseen
 
@@ -37,16 +37,16 @@ def _covers(deviation: Deviation, row: ClaimRow, record: Record) -> bool:
     return deviation.applies(row.claim, row.subject, cell, public(environment.torch), environment.machine, maker)
 
 
-def _place(row: ClaimRow) -> tuple[Cell | None, str]:
+def _place(row: ClaimRow) -> tuple[CellId | None, str]:
     """Return the cell and the maker that the row is about, where it is about any."""
     if item := _files().get(row.subject):
         return item
     variant: VariantName = next((name for name in VARIANTS if name == row.variant), "original")
-    return (Cell(row.case, engine_named(row.engine), variant), "") if row.engine else (None, "")
+    return (CellId(row.case, engine_named(row.engine), variant), "") if row.engine else (None, "")
 
 
 @cache
-def _files() -> dict[str, tuple[Cell | None, str]]:
+def _files() -> dict[str, tuple[CellId | None, str]]:
     return {item.row.id: (item.cell, item.maker) for item in committed()}
 
 

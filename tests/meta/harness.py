@@ -1,4 +1,4 @@
-"""The gate under test, in one process: the real workbench and the real conformance tests, on the small case by default.
+"""The gate under test, in one process: the real observer and the real conformance tests, on the small case by default.
 
 A `Baseline` is a clean run whose evidence stays on disk. A `Scene` starts from a copy of that evidence, so that a fault
 costs only what it changes. Judging calls the functions of `tests/conformance` themselves and the plugin's own settling.
@@ -21,23 +21,24 @@ from typing import Any, cast
 
 import pytest
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder
-from vitgate.engines import Engine
-from vitgate.evidence import Evidence
-from vitgate.field import committed, FieldItem, given
-from vitgate.inputs.folder import LabelledFolder
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import committed, FieldItem, given
+from vitgate.inputs.picture_folder import LabelledFolder
 from vitgate.judge.claims import Claim, IMAGES, read_claims
 from vitgate.judge.findings import NATIVE_PICTURES
-from vitgate.judge.record import ClaimRow
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.plan import make_plan, Plan
-from vitgate.plugin import settling, tables
+from vitgate.observe.local import LocalObserver, Observer
+from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check, FieldCheck
-from vitgate.run.environment import machine
-from vitgate.variants import VariantName, VARIANTS, variants_of
-from vitgate.workbench import Observations, Workbench
+from vitgate.records.record import ClaimRow
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.machine import machine
+from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.variants import VariantName, VARIANTS, variants_of
 
 CASE = "digits"  # the smallest case
 FULL_SIZE = "deit_base"
@@ -60,15 +61,17 @@ class ClaimTest:
     file: str
     subjects: tuple[str, ...] = ()
 
-    def at(self, engine: Engine, case: str = CASE) -> Iterator[tuple[str, Cell | None]]:
+    def at(self, engine: Engine, case: str = CASE) -> Iterator[tuple[str, CellId | None]]:
         """Yield the subjects for one case and engine, with their cells."""
         if self.claim.id == IMAGES:
-            yield from ((str(cell), cell) for cell in (Cell(case, engine, variant) for variant in variants_of(engine)))
+            yield from (
+                (str(cell), cell) for cell in (CellId(case, engine, variant) for variant in variants_of(engine))
+            )
         elif self.claim.per == "cell":
             yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
         elif self.claim.per == "engine":
             if (case, engine) in self.claim.groups():
-                yield f"{case}-{engine}", Cell(case, engine, "original")
+                yield f"{case}-{engine}", CellId(case, engine, "original")
         elif self.claim.per == "file":
             yield from ((item.row.id, item.cell) for item in self._items() if item.row.engine == engine)
         else:
@@ -104,8 +107,8 @@ def _tests_of(path: Path) -> Iterator[ClaimTest]:
             yield ClaimTest(function, read_claims()[marks["claim"].args[0]], path.name, values)
 
 
-class HarnessBench(Workbench):
-    """The real workbench; for the folder of a user's pictures stand the case's own, in memory."""
+class HarnessBench(LocalObserver):
+    """The real observer; for the folder of a user's pictures stand the case's own, in memory."""
 
     def _own(self) -> tuple[Any, Any]:
         pictures = self.pictures(self.plan.cases[0]).arrays
@@ -125,19 +128,19 @@ class HarnessBench(Workbench):
 # One claim, judged as the plugin does it
 
 
-def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations) -> ClaimRow:
+def judge(test: ClaimTest, subject: str, cell: CellId | None, observer: Observer) -> ClaimRow:
     """Run one conformance test and settle it; the row is the one that a record would hold."""
     file = next((item for item in committed() if item.row.id == subject), None)
     kind = Check if file is None else partial(FieldCheck, file=file)
-    check = kind(test.claim, cell, bench, read_tolerances(), machine())
+    check = kind(test.claim, cell, observer, read_tolerances(), machine())
     about = {"item": file} if file else {"cell": cell} if cell else {"call": subject}
     item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, about)
-    settling.attach(cast(pytest.Item, item), check)
+    expected_failures.attach(cast(pytest.Item, item), check)
     arguments = {
         "check": check,
         "session_check": check,
         "field_check": check,
-        "bench": bench,
+        "observer": observer,
         "call": subject,
         "snapshot": _Snapshot(check),
         "request": SimpleNamespace(config=SimpleNamespace(getoption=lambda name: False)),
@@ -145,7 +148,7 @@ def judge(test: ClaimTest, subject: str, cell: Cell | None, bench: Observations)
     wanted = {name: arguments[name] for name in inspect.signature(test.function).parameters}
     call = pytest.CallInfo.from_call(lambda: test.function(**wanted), when="call")
     report = cast(pytest.TestReport, SimpleNamespace(nodeid=item.nodeid))
-    return settling.settle(cast(pytest.Item, item), call, report, test.claim)
+    return expected_failures.settle(cast(pytest.Item, item), call, report, test.claim)
 
 
 class _Item:
@@ -179,7 +182,7 @@ class _Snapshot:
 class Baseline:
     """A run with nothing injected: its plan, the rows of all claims, and the table that it measured."""
 
-    plan: Plan
+    plan: RunConfig
     case: str
     engine: Engine
     rows: Rows
@@ -195,15 +198,17 @@ def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
     """Build and judge everything about a case under one engine; its own table is the accepted one."""
     forget_classes()
     plan = _plan(case, engine, folder)
-    bench = HarnessBench(plan)
-    runs = [variant for variant in VARIANTS if bench.outputs(Cell(case, engine, variant)).outcome is None]
+    observer = HarnessBench(plan)
+    runs = [variant for variant in VARIANTS if observer.outputs(CellId(case, engine, variant)).outcome is None]
     made_up = {name: samples(RATIOS[case]) for name in runs} | {"original": samples(1.0)}
-    bench.store.get("latency", f"{case}-{engine}", lambda: Evidence(made_up))
-    table_check = Check(read_claims()["table"], Cell(case, engine, "original"), bench, read_tolerances(), machine())
+    observer.store.get("latency", f"{case}-{engine}", lambda: Evidence(made_up))
+    table_check = Check(
+        read_claims()["table"], CellId(case, engine, "original"), observer, read_tolerances(), machine()
+    )
     table = render(tables.own_table(table_check))
     with pytest.MonkeyPatch.context() as patch:
         accept(table, case, engine, folder, patch)
-        return Baseline(plan, case, engine, judge_all(bench, case, engine), table)
+        return Baseline(plan, case, engine, judge_all(observer, case, engine), table)
 
 
 def forget_classes() -> None:
@@ -215,9 +220,11 @@ def forget_classes() -> None:
     torch.jit._state._clear_class_state()
 
 
-def _plan(case: str, engine: Engine, folder: Path) -> Plan:
+def _plan(case: str, engine: Engine, folder: Path) -> RunConfig:
     cache, weights = str(folder / "cache"), "standin" if read_cases()[case].standin else "auto"
-    return make_plan(cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache)
+    return make_run_config(
+        cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache
+    )
 
 
 def samples(ratio: float, *, wall: float = 1.02, process: float = 1.0) -> dict[str, Any]:
@@ -239,9 +246,9 @@ def accept(table: str, case: str, engine: Engine, folder: Path, patch: pytest.Mo
     patch.setattr(tables, "folder_of", lambda cell: folder / "tables")
 
 
-def judge_all(bench: Workbench, case: str, engine: Engine) -> Rows:
+def judge_all(observer: LocalObserver, case: str, engine: Engine) -> Rows:
     """Judge every claim about the case under that engine, and every claim about no cell."""
-    rows = [judge(test, subject, cell, bench) for test in claim_tests() for subject, cell in test.at(engine, case)]
+    rows = [judge(test, subject, cell, observer) for test in claim_tests() for subject, cell in test.at(engine, case)]
     return {row.name: row for row in rows}
 
 
@@ -261,11 +268,11 @@ class Scene:
         """Copy the evidence, and accept the clean run's table."""
         forget_classes()
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
-        self.bench = HarnessBench(_plan(self.case, self.clean.engine, self.folder))
-        self.patch.setattr(self.bench, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
-        if self.bench.program().outcome is None:
+        self.observer = HarnessBench(_plan(self.case, self.clean.engine, self.folder))
+        self.patch.setattr(self.observer, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
+        if self.observer.program().outcome is None:
             shutil.rmtree(self.folder / "evidence" / "native")
-            self.patch.setitem(self.bench._makers, "native", self._as_python)
+            self.patch.setitem(self.observer._makers, "native", self._as_python)
         self.accept(self.clean.table)
 
     @property
@@ -273,20 +280,20 @@ class Scene:
         """The case that the scene is about."""
         return self.clean.case
 
-    def cell(self, variant: VariantName) -> Cell:
+    def cell(self, variant: VariantName) -> CellId:
         """Return the cell of this scene at that variant."""
-        return Cell(self.case, self.clean.engine, variant)
+        return CellId(self.case, self.clean.engine, variant)
 
-    def _as_python(self, cell: Cell) -> Evidence:
-        return Evidence(arrays={"logits": self.bench.outputs(cell).demand().arrays["logits"][:NATIVE_PICTURES]})
+    def _as_python(self, cell: CellId) -> Evidence:
+        return Evidence(arrays={"logits": self.observer.outputs(cell).demand().arrays["logits"][:NATIVE_PICTURES]})
 
     def native(self, *variants: VariantName) -> None:
         """Let the program run those variants' files."""
 
-        def make(cell: Cell) -> Evidence:
-            return self.bench._native(cell) if cell.variant in variants else self._as_python(cell)
+        def make(cell: CellId) -> Evidence:
+            return self.observer._native(cell) if cell.variant in variants else self._as_python(cell)
 
-        self.patch.setitem(self.bench._makers, "native", make)
+        self.patch.setitem(self.observer._makers, "native", make)
 
     def accept(self, table: str) -> None:
         """Make this the accepted table."""
@@ -311,11 +318,11 @@ class Scene:
 
     def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:
         """Change what a stage of that variant gives; the variant and everything made from it is built anew."""
-        from vitgate.build import graph
+        from vitgate.pipeline import graph
 
         real = graph._apply
 
-        def apply(name: str, module: Any, cell: Cell) -> Any:
+        def apply(name: str, module: Any, cell: CellId) -> Any:
             made = real(name, module, cell)
             return change(made) if (name, cell.variant) == (stage, variant) else made
 
@@ -324,17 +331,17 @@ class Scene:
 
     def original(self, change: Callable[[Any], Any]) -> None:
         """Change the eager model, from which all variants are made anew."""
-        model = change(copy.deepcopy(self.bench.model(self.case)))
-        self.bench._models[self.case] = model
+        model = change(copy.deepcopy(self.observer.model(self.case)))
+        self.observer._models[self.case] = model
         self.rebuild("original")
 
     def raising(self, stage: str, variant: VariantName) -> None:
         """Let a stage of that variant raise before it does anything."""
-        from vitgate.build import graph
+        from vitgate.pipeline import graph
 
         real = graph._apply
 
-        def apply(name: str, module: Any, cell: Cell) -> Any:
+        def apply(name: str, module: Any, cell: CellId) -> Any:
             if (name, cell.variant) == (stage, variant):
                 raise RuntimeError(f"{stage} is gone")
             return real(name, module, cell)
@@ -344,11 +351,11 @@ class Scene:
 
     def saved(self, variant: VariantName, change: Callable[[Path], None]) -> None:
         """Change the file of that variant as soon as it is written."""
-        from vitgate.build.graph import Builder
+        from vitgate.pipeline.graph import Builder
 
         real = Builder._write
 
-        def write(builder: Builder, cell: Cell, path: Path) -> None:
+        def write(builder: Builder, cell: CellId, path: Path) -> None:
             real(builder, cell, path)
             if cell.variant == variant:
                 change(path)
@@ -358,26 +365,26 @@ class Scene:
 
     def running(self, variant: VariantName, wrap: Callable[[Any], Any]) -> None:
         """Wrap the call of that variant, once loaded: `wrap(run)` gives the function that runs instead."""
-        real = self.bench.runnable
+        real = self.observer.runnable
         made: dict[str, Any] = {}
 
-        def runnable(cell: Cell) -> Any:
+        def runnable(cell: CellId) -> Any:
             if cell.variant != variant:
                 return real(cell)
             if cell.evidence_name not in made:
                 made[cell.evidence_name] = wrap(real(cell))
             return made[cell.evidence_name]
 
-        self.patch.setattr(self.bench, "runnable", runnable)
+        self.patch.setattr(self.observer, "runnable", runnable)
         self.forget("outputs", self.cell(variant).evidence_name)
 
     def alter(self, kind: str, name: str, change: Callable[[Evidence], Evidence]) -> None:
         """Change one piece of evidence of the clean run."""
-        found = self.bench.store.find(kind, name)
+        found = self.observer.store.find(kind, name)
         assert found is not None, f"no evidence {kind}/{name} to alter"
         altered = change(found)
         self.forget(kind, name)
-        self.bench.store.get(kind, name, lambda: altered)
+        self.observer.store.get(kind, name, lambda: altered)
 
     def values(self, kind: str, name: str, **changes: Any) -> None:
         """Change some values of one piece of evidence."""
@@ -402,7 +409,7 @@ class Scene:
         rows = []
         for test in claim_tests():
             own = replace(test, function=self.tests.get(test.claim.id, test.function))
-            rows += [judge(own, subject, cell, self.bench) for subject, cell in own.at(self.clean.engine, self.case)]
+            rows += [judge(own, subject, cell, self.observer) for subject, cell in own.at(self.clean.engine, self.case)]
         return {row.name: row for row in rows}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitgate.judge.record import read_record, Record
+from vitgate.records.record import read_record, Record
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds

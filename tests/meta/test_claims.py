@@ -14,22 +14,24 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from vitgate.cases import Cell, default_cases, read_cases
-from vitgate.data import fixtures_folder
-from vitgate.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
-from vitgate.evidence import Evidence, Store
-from vitgate.field import committed
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import committed
 from vitgate.judge.claims import IMAGES, read_claims, read_sentences
 from vitgate.judge.deviations import Deviation, read_deviations
-from vitgate.judge.images import CONFIDENCE, LABEL, TOP
-from vitgate.judge.lock import lock_of, loosened, read_lock
+from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.judge.table import render
+from vitgate.judge.tolerance_lock import lock_of, loosened, read_lock
 from vitgate.judge.tolerances import read_tolerances, Tolerance
-from vitgate.plan import Plan
-from vitgate.plugin import settling, tables
+from vitgate.observe.local import Observer
+from vitgate.observe.store import Store
+from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check
-from vitgate.variants import FORMS
-from vitgate.workbench import Observations
+from vitgate.spec.cases import default_cases, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.run_config import RunConfig
+from vitgate.spec.variants import FORMS
 
 from . import harness
 from .declared import holds_where_declared, too_wide
@@ -153,14 +155,14 @@ def test_every_number_finds_exactly_one_tolerance(
     case: str, engine: Engine, kind: str, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(harness, "machine", lambda: machine)
-    for module in (settling, tables):
+    for module in (expected_failures, tables):
         monkeypatch.setattr(module, "packages", lambda: {"torch": RELEASES[-1]})  # looking them up takes its time
     rows = []
-    for bench in (MadeUp(tmp_path, kind, quantized=quantized) for quantized in (True, False)):
+    for observer in (MadeUp(tmp_path, kind, quantized=quantized) for quantized in (True, False)):
         if engine != NO_ENGINE:
-            accept_own_table(bench, Cell(case, engine, "original"), tmp_path, monkeypatch)
+            accept_own_table(observer, CellId(case, engine, "original"), tmp_path, monkeypatch)
         tests = [test for test in claim_tests() if test.claim.per != "call"]
-        rows += [judge(test, subject, cell, bench) for test in tests for subject, cell in test.at(engine, case)]
+        rows += [judge(test, subject, cell, observer) for test in tests for subject, cell in test.at(engine, case)]
     assert {row.name: row.message for row in rows if row.status == "environment error"} == {}
     assert {row.name: row.message for row in rows if row.error} == {}
     judged_by_numbers = {row.claim for row in TOLERANCES}
@@ -184,12 +186,12 @@ class InMemory:
         return self._kept.get((kind, name))
 
 
-class MadeUp(Observations):
+class MadeUp(Observer):
     """Evidence with every number that can be judged, for any case: what the numbers are does not matter here."""
 
     def __init__(self, folder: Path, kind: str, *, quantized: bool) -> None:
         self.store = cast(Store, InMemory())
-        self.plan = cast(Plan, SimpleNamespace(images_accuracy=None))
+        self.plan = cast(RunConfig, SimpleNamespace(images_accuracy=None))
         self._folder, self._kind, self._quantized = folder, kind, quantized
 
     def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
@@ -278,10 +280,10 @@ class MadeUp(Observations):
         return Evidence({"outcomes": {}}, arrays)
 
 
-def accept_own_table(bench: Observations, cell: Cell, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make this bench's own table the accepted one."""
-    check = Check(read_claims()["table"], cell, bench, read_tolerances(), harness.machine())
-    bench.latency(cell.case, cell.engine, {})
+def accept_own_table(observer: Observer, cell: CellId, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make this observer's own table the accepted one."""
+    check = Check(read_claims()["table"], cell, observer, read_tolerances(), harness.machine())
+    observer.latency(cell.case, cell.engine, {})
     path = folder / "tables" / f"{cell.case}-{cell.engine}.txt"
     path.parent.mkdir(exist_ok=True)
     path.write_text(render(tables.own_table(check)), encoding="utf-8")

@@ -97,7 +97,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"vitgate compare (?!\[).*", Run(status=1)),
     (r"vitgate merge shard-\*.json -o record.json", Run()),
     (r"vitgate merge shard-(\*|1.json shard-2).json -o 2.15.0.json.*", Elsewhere("docs/releases.md", "vitgate merge")),
-    (r"vitgate check( -.*)?", Elsewhere("tests/meta/test_packaging.py", "\"vitgate\", \"check\"")),
+    (r"vitgate check( -.*)?", Elsewhere("tests/meta/test_packaging.py", '"vitgate", "check"')),
     (r"vitgate environments (?!.*\[OPTIONS).*", Run()),
     (r"vitgate (upgrade|sweep|bisect) (?!\[).*", VERSIONS),
     (rf"VITGATE_FIXTURES=ours {SUITE}", Run(rf"\g<0> {SMALL}")),

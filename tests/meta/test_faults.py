@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.engines import Engine
 from vitgate.judge.claims import Claim, read_claims
-from vitgate.variants import STAGES, SUCCESSORS
+from vitgate.spec.engines import Engine
+from vitgate.spec.variants import STAGES, SUCCESSORS
 
 from .faults import catalogue, Fault
 from .harness import Baseline, CONFORMANCE, red, Scene, stopped

@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 
 from vitgate.cli import main
-from vitgate.data import fixtures_folder
-from vitgate.errors import MachineError, UsageError
-from vitgate.judge.acceptance import Acceptances
+from vitgate.compare.acceptance import Acceptances
+from vitgate.compare.crossing import PairedLatency
+from vitgate.compare.verdict import compare, Verdict
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.claims import read_claims
-from vitgate.judge.crossing import PairedLatency
-from vitgate.judge.record import read_record, Record
-from vitgate.judge.verdict import compare, Verdict
+from vitgate.records.record import read_record, Record
 from vitgate.upgrade import gate
 from vitgate.upgrade.environments import Environment
-from vitgate.upgrade.kept import Place
+from vitgate.upgrade.record_cache import Place
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite
 

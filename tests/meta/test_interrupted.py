@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.record import Record
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import Record
 
 from .processes import Done, run_pytest, start_pytest, Started, waited
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 
 TESTS = ("tests/conformance/test_build.py", "tests/conformance/test_logits.py", "-n", "2")
 CELLS = ("--case", "digits", "--engine", "fbgemm")
-SERVER = "vitgate.run.server"
+SERVER = "vitgate.observe.server"
 ENDLESS = """
 import pathlib, pytest, time
 

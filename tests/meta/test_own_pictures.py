@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from vitgate.cases import Cell
-from vitgate.judge.record import ClaimRow
-from vitgate.variants import VARIANTS
+from vitgate.records.record import ClaimRow
+from vitgate.spec.cells import CellId
+from vitgate.spec.variants import VARIANTS
 
 from .processes import Done, ROOT, run_pytest
 
@@ -128,7 +128,7 @@ def test_a_model_whose_labels_int8_changes_leaves_a_list_of_them(drawings: Path,
     assert done.status == 1, done.text
     row = by_variant(done)["lite_frozen"]
     assert "agreement_high against original" in row.message and " labels changed: " in row.message
-    rows = [each for each in changed(done) if each["cell"] == str(Cell("odd", "qnnpack", "lite_frozen"))]
+    rows = [each for each in changed(done) if each["cell"] == str(CellId("odd", "qnnpack", "lite_frozen"))]
     (count,) = [finding.value for finding in row.findings if finding.statistic == "changed_labels"]
     assert len(rows) == count > 3
     assert all(each["top1"] != each["original_top1"] for each in rows)

@@ -22,8 +22,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.record import read_record
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import read_record
 
 ROOT = Path(__file__).parents[2]
 _TOOLS = ("build", "check_jsonschema", "hatchling", "twine")

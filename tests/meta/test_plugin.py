@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 import pytest
 from unit.disk import SmallDisk
 
-from vitgate.data import fixtures_folder
+from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.claims import Claim, read_claims
-from vitgate.judge.record import Record
 from vitgate.judge.table import parse
+from vitgate.records.record import Record
 
 from .processes import Done, ROOT, run_pytest
 
@@ -156,7 +156,7 @@ def test_artifact_cache_that_fills_up_is_the_machines_error_and_later_made_whole
 # Machines that cannot: what every process imports first stands in for them
 
 _NO_X86 = """
-import vitgate.run.environment as environment
+import vitgate.observe.environment as environment
 environment.check_imports = lambda: None
 environment.describe = lambda: {"torch": "2.12.1", "engines": ["qnnpack", "fbgemm"]}
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.run.environment import packages
-from vitgate.successors import read_successors
+from vitgate.spec.machine import packages
+from vitgate.spec.successors import read_successors
 
 from .processes import ROOT
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from vitgate.build import graph, successors
-from vitgate.cases import Cell
-from vitgate.engines import NO_ENGINE
-from vitgate.evidence import Evidence
-from vitgate.judge.record import ClaimRow
-from vitgate.outcome import ClaimFailed
-from vitgate.plan import make_plan
-from vitgate.variants import SUCCESSORS, VariantName
-from vitgate.workbench import Workbench
+from vitgate.observe.local import LocalObserver
+from vitgate.pipeline import graph, successor_stages
+from vitgate.records.record import ClaimRow
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.run_config import make_run_config
+from vitgate.spec.variants import SUCCESSORS, VariantName
 
 from .harness import claim_tests, judge, samples
 
@@ -29,15 +29,19 @@ CLAIMS = ("build", "label", "repeatable", "logits_original", "accuracy", "size",
 @pytest.fixture
 def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
     """Return a function that builds a successor of the small model and judges it; its latency is made up."""
-    plan = make_plan(
+    plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
     )
-    bench = Workbench(plan)
+    observer = LocalObserver(plan)
 
     def make(variant: VariantName) -> dict[str, ClaimRow]:
-        cell = Cell("digits", NO_ENGINE, variant)
-        bench.store.get("latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)}))
-        return {test.claim.id: judge(test, str(cell), cell, bench) for test in claim_tests() if test.claim.id in CLAIMS}
+        cell = CellId("digits", NO_ENGINE, variant)
+        observer.store.get(
+            "latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)})
+        )
+        return {
+            test.claim.id: judge(test, str(cell), cell, observer) for test in claim_tests() if test.claim.id in CLAIMS
+        }
 
     return make
 
@@ -54,7 +58,7 @@ def test_a_sound_successor_passes_every_claim(judged: Any) -> None:
 
 
 def test_a_program_with_another_weight_is_found_by_its_logits(judged: Any, monkeypatch: Patch) -> None:
-    real = successors.export
+    real = successor_stages.export
 
     def other(model: Any, x: torch.Tensor) -> Any:
         changed = copy.deepcopy(model)
@@ -62,7 +66,7 @@ def test_a_program_with_another_weight_is_found_by_its_logits(judged: Any, monke
             changed.blocks[1].mlp.fc1.bias += 0.01
         return real(changed, x)
 
-    monkeypatch.setattr(successors, "export", other)
+    monkeypatch.setattr(successor_stages, "export", other)
 
     assert red(judged("exported")) == {"logits_original", "accuracy"}
 
@@ -70,7 +74,7 @@ def test_a_program_with_another_weight_is_found_by_its_logits(judged: Any, monke
 def test_an_int8_file_that_was_not_quantized_is_found_by_its_size_and_its_exactness(
     judged: Any, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(successors, "quantize_torchao", copy.deepcopy)
+    monkeypatch.setattr(successor_stages, "quantize_torchao", copy.deepcopy)
 
     assert red(judged("exported_int8")) == {"logits_original", "accuracy", "size"}
 
@@ -84,16 +88,16 @@ def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_pa
         raise RuntimeError(f"{stage} is gone")
 
     for name in {stage for _, stage in STAGES}:
-        monkeypatch.setattr(successors, name, gone if name == stage else lambda *_: None)
-    monkeypatch.setattr(graph, "_SAVERS", {name: getattr(successors, name, None) for name in graph._SAVERS})
-    plan = make_plan(
+        monkeypatch.setattr(successor_stages, name, gone if name == stage else lambda *_: None)
+    monkeypatch.setattr(graph, "_SAVERS", {name: getattr(successor_stages, name, None) for name in graph._SAVERS})
+    plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
     )
-    builder = Workbench(plan)._builder
+    builder = LocalObserver(plan)._builder
     monkeypatch.setattr(builder, "_parent_module", lambda parent: Path("parent.onnx"))
 
     with pytest.raises(ClaimFailed) as failed:
-        builder._write(Cell("digits", NO_ENGINE, variant), tmp_path / "file")
+        builder._write(CellId("digits", NO_ENGINE, variant), tmp_path / "file")
 
     assert (str(failed.value.outcome), failed.value.outcome.message) == (f"failed at {stage}", f"{stage} is gone")
 
@@ -102,7 +106,7 @@ def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
     def gone(model: Any, x: torch.Tensor) -> Any:
         raise RuntimeError("torch.export is gone")
 
-    monkeypatch.setattr(successors, "export", gone)
+    monkeypatch.setattr(successor_stages, "export", gone)
     rows = judged("exported")
 
     assert (rows["build"].outcome, rows["build"].error) == ("failed at export", "RuntimeError")
@@ -113,16 +117,16 @@ def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, mo
     def gone(model: Any, x: torch.Tensor) -> Any:
         raise RuntimeError("no exporter")
 
-    monkeypatch.setattr(successors, "export_onnx", gone)
+    monkeypatch.setattr(successor_stages, "export_onnx", gone)
 
     assert judged("onnx_int8")["build"].outcome == "blocked by onnx"
 
 
 def test_what_a_file_depends_on_is_part_of_its_key(monkeypatch: Patch, tmp_path: Path) -> None:
-    plan = make_plan(
+    plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
     )
-    cell, builder = Cell("digits", NO_ENGINE, "onnx"), Workbench(plan)._builder
+    cell, builder = CellId("digits", NO_ENGINE, "onnx"), LocalObserver(plan)._builder
     keys = {builder._key(cell)}
     for name, value in (("package_versions", {"onnx": "0"}), ("cpu_model", "another")):
         with monkeypatch.context() as patch:

@@ -6,14 +6,14 @@ import datetime as dt
 import sys
 from pathlib import Path
 
-from vitgate.errors import MachineError, UsageError, VitgateError
-from vitgate.judge.acceptance import Acceptances, read_acceptances
+from vitgate.compare.acceptance import Acceptances, read_acceptances
+from vitgate.compare.verdict import compare, Verdict
+from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.judge.claims import Claim, read_claims
-from vitgate.judge.consistency import read_consistent
-from vitgate.judge.record import CellRow, ClaimRow, FindingRow, read_record, Record
-from vitgate.judge.verdict import compare, Verdict
-from vitgate.outcome import Finding, Outcome
+from vitgate.records.consistency import read_consistent
+from vitgate.records.record import CellRow, ClaimRow, FindingRow, read_record, Record
 from vitgate.report.answer import answer
+from vitgate.spec.outcome import Finding, Outcome
 
 
 def numbers(record: Record) -> dict[str, list[float]]:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from vitgate.errors import UsageError
-from vitgate.judge.record import CellRow, ClaimRow, Environment, InputRow, Record
-from vitgate.plan import Plan
+from vitgate.files.errors import UsageError
+from vitgate.records.record import CellRow, ClaimRow, Environment, InputRow, Record
+from vitgate.spec.run_config import RunConfig
 
 from .disk import small_disk as small_disk  # a fixture
 
@@ -145,10 +145,10 @@ def record(environment: Environment, claim_row: Callable[..., ClaimRow]) -> Call
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Callable[..., Plan]:
+def plan(tmp_path: Path) -> Callable[..., RunConfig]:
     """Return a factory of plans: the digits case under qnnpack unless told otherwise."""
 
-    def make(**fields: Any) -> Plan:
+    def make(**fields: Any) -> RunConfig:
         options = {
             "cases": ("digits",),
             "engines": ("qnnpack",),
@@ -158,7 +158,7 @@ def plan(tmp_path: Path) -> Callable[..., Plan]:
             "session": str(tmp_path),
             "artifacts": str(tmp_path / "artifacts"),
         }
-        return Plan(**{**options, **fields})
+        return RunConfig(**{**options, **fields})
 
     return make
 

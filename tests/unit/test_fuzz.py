@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import fuzz  # noqa: E402  # found by the line above

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitgate.build.cache import digest, key_of
-from vitgate.evidence import Evidence, Store
-from vitgate.judge.compare import margins, paired_accuracy, sqnr, SQNR_CEILING
-from vitgate.judge.ratios import ratio, RATIO_SD
-from vitgate.judge.record import finding_row
+from vitgate.files.hashing import digest, key_of
+from vitgate.judge.latency_ratios import ratio, RATIO_SD
+from vitgate.judge.metrics import margins, paired_accuracy, sqnr, SQNR_CEILING
 from vitgate.judge.table import COLUMNS, differences, parse, render, Table
 from vitgate.judge.tolerances import Tolerance, Tolerances
-from vitgate.outcome import Finding, Outcome
-from vitgate.variants import STAGES
+from vitgate.observe.store import Store
+from vitgate.records.record import finding_row
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.variants import STAGES
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given  # noqa: E402  # after the check that it is there
@@ -176,7 +177,7 @@ def test_equal_digests_are_of_equal_bytes(one, other):
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_a_key_is_the_same_in_every_process(seed):
     given_ = {"lineage": ["scripted", "lite"], "engine": None, "weights": "é", "build": {"torch": "2.15.0", "n": 1}}
-    code = f"from vitgate.build.cache import key_of; print(key_of({given_!r}))"
+    code = f"from vitgate.pipeline.artifact_cache import key_of; print(key_of({given_!r}))"
 
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": seed}

@@ -15,20 +15,21 @@ import numpy as np
 import pytest
 
 import vitgate
-from vitgate import archives
-from vitgate.cases import Case, CheckpointRow
 from vitgate.cli import _run
-from vitgate.data import fixtures_folder, MOST_JSON, MOST_TOML, read_json, read_toml
-from vitgate.errors import MachineError, UsageError
-from vitgate.evidence import Evidence, pack, Store, unpack
-from vitgate.inputs import images
-from vitgate.inputs.images import load_picture
+from vitgate.compare.acceptance import read_acceptances
+from vitgate.files import archives
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.schemas import fixtures_folder, MOST_JSON, MOST_TOML, read_json, read_toml
+from vitgate.inputs import picture_files
 from vitgate.inputs.pickles import check_pickle, more_than_tensors
+from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.pictures import PictureRow
-from vitgate.judge.acceptance import read_acceptances
-from vitgate.judge.record import read_record
+from vitgate.observe.store import pack, Store, unpack
+from vitgate.records.record import read_record
 from vitgate.report.answer import answer
 from vitgate.report.compatibility import page
+from vitgate.spec.cases import Case, CheckpointRow
+from vitgate.spec.evidence import Evidence
 from vitgate.upgrade.requirements import parse_side
 
 SOURCES = sorted(Path(vitgate.__file__).parent.rglob("*.py"))
@@ -328,7 +329,7 @@ def test_a_picture_of_many_scans_is_refused(tmp_path, refuses):
 def test_pictures_that_take_more_memory_on_the_way_have_a_lower_limit(tmp_path, refuses, monkeypatch, mode, megapixels):
     from PIL import Image
 
-    monkeypatch.setattr(images, "MAXIMUM_PIXELS", 4_000_000)
+    monkeypatch.setattr(picture_files, "MAXIMUM_PIXELS", 4_000_000)
     path = tmp_path / "a.tif"
     side = int((megapixels * 1_000_000) ** 0.5) + 10
     Image.new(mode, (side, side)).save(path, compression="tiff_adobe_deflate")

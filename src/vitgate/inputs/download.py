@@ -25,8 +25,8 @@ from filelock import FileLock
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from tqdm import tqdm
 
-from vitgate.build.cache import sha256_of
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.hashing import sha256_of
 
 _CHUNK = 1 << 20  # bytes per read
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: worth another try

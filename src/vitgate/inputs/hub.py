@@ -19,11 +19,11 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from vitgate.archives import zip_entries
-from vitgate.cases import HubRow
-from vitgate.errors import MachineError
+from vitgate.files.archives import zip_entries
+from vitgate.files.errors import MachineError
 from vitgate.inputs.download import fetch_unpinned, Patience, PATIENT
 from vitgate.inputs.weights import hub_folder
+from vitgate.spec.cases import HubRow
 
 ARCHIVE_URL = "https://github.com/{repository}/archive/{commit}.zip"
 """Where GitHub gives a commit's files."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from vitgate.cases import Case, OwnCase
-from vitgate.data import fixtures_folder, InnerPath, read_model, Strict
-from vitgate.evidence import Evidence
+from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict
+from vitgate.spec.cases import Case, OwnCase
+from vitgate.spec.evidence import Evidence
 
 REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
 
@@ -72,7 +72,7 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
 def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
     """Return one picture of a file as float32 [C, H, W], read as the case's own are; UsageError where it cannot be."""
     if isinstance(case, OwnCase):
-        from vitgate.inputs.own import own_picture
+        from vitgate.inputs.user_model import own_picture
 
         return own_picture(case, path)
     from vitgate.inputs.preprocess import preprocess
@@ -81,7 +81,7 @@ def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
 
 
 def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
-    from vitgate.inputs.own import own_pictures
+    from vitgate.inputs.user_model import own_pictures
 
     names = [row.name or Path(row.file).stem for row in case.picture]
     labels = np.array([row.label for row in case.picture], dtype=np.int64)

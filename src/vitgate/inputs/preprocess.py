@@ -15,10 +15,10 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from vitgate.archives import read_npz
-from vitgate.data import fixtures_folder
-from vitgate.errors import UsageError
-from vitgate.inputs.images import load_picture
+from vitgate.files.archives import read_npz
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.picture_files import load_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image

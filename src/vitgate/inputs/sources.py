@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from vitgate.cases import Case, OwnCase
-from vitgate.data import fixtures_folder
-from vitgate.errors import UsageError
-from vitgate.evidence import Evidence
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.hub import hub_weights
-from vitgate.inputs.images import embedded_picture, further_picture, own_reference, reference_picture
+from vitgate.inputs.picture_files import embedded_picture, further_picture, own_reference, reference_picture
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import cached_checkpoint, Checkpoint, choose_source, WeightsSource
+from vitgate.spec.cases import Case, OwnCase
+from vitgate.spec.evidence import Evidence
 
 
 def weights_source(case: Case, request: str) -> Evidence:

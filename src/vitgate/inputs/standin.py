@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
 
 Shape = tuple[int, ...]
 Floats = NDArray[np.float32]

@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vitgate.archives import pytorch_entries
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.archives import pytorch_entries
+from vitgate.files.errors import MachineError, UsageError
 from vitgate.inputs.download import DownloadError, fetch, Patience, PATIENT, verified
 from vitgate.inputs.pickles import more_than_tensors
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vitgate.judge.compare import Array, sqnr
+from vitgate.judge.metrics import Array, sqnr
 
 # Well above the 1.05 of any healthy place that was measured (see `part_ways`): int8 against fp32, fbgemm and qnnpack,
 # on DeiT-Base and on a ViT of four blocks, random weights.

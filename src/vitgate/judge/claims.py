@@ -8,13 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, known, read_model, Strict, unique
-from vitgate.engines import Engine, ENGINES, NO_ENGINE
-from vitgate.errors import UsageError
-from vitgate.field import committed, given, selected
-from vitgate.judge.calls import read_calls
-from vitgate.variants import VariantName, variants_of
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique
+from vitgate.inputs.field_files import committed, given, selected
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine, ENGINES, NO_ENGINE
+from vitgate.spec.tutorial_calls import read_calls
+from vitgate.spec.variants import VariantName, variants_of
 
 IMAGES = "images"
 """The claim about a folder of the user's pictures: made where one was named."""
@@ -31,7 +32,7 @@ class Sentence(Strict):
 class Claim(Strict):
     """One checkable statement. `sentences` are the tutorial's; `link` is the user's problem where there is none.
 
-    `needs` is what a case must say so that the claim is made about it; see `vitgate.cases.Case`.
+    `needs` is what a case must say so that the claim is made about it; see `vitgate.spec.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
     is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under
     one engine, one of the tutorial's calls, a file from the field, a session.
@@ -50,10 +51,10 @@ class Claim(Strict):
     variants: tuple[VariantName, ...] | None = None
     successors: bool = False
 
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[CellId]:
         """Return the cells that the claim is made about, in the tables' order."""
         return [
-            Cell(case, engine, variant)
+            CellId(case, engine, variant)
             for case in self.cases or tuple(read_cases())
             if not self.needs or getattr(read_cases()[case], self.needs) is not None
             for engine, variants in self._forms()

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder, known, line_of, read_model, Strict, unique
-from vitgate.engines import Engine
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder, known, line_of, read_model, Strict, unique
 from vitgate.judge.claims import Claim, read_claims
-from vitgate.judge.versions import VersionRange, within
-from vitgate.outcome import Outcome
-from vitgate.variants import STAGES, VariantName
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine
+from vitgate.spec.outcome import Outcome
+from vitgate.spec.variants import STAGES, VariantName
+from vitgate.spec.versions import VersionRange, within
 
 
 class ExpectedNumber(Strict):
@@ -73,7 +74,7 @@ class Deviation(Strict):
             raise ValueError("it names no exact outcome: state error and message, or the number that is out")
         return self
 
-    def applies(self, claim: str, subject: str, cell: Cell | None, torch: str, machine: str, maker: str = "") -> bool:
+    def applies(self, claim: str, subject: str, cell: CellId | None, torch: str, machine: str, maker: str = "") -> bool:
         """Whether the deviation is about this claim, cell (or other subject), torch version, machine and maker."""
         if claim not in self.claims or not within(self.torch, torch):
             return False
@@ -94,7 +95,7 @@ class Deviation(Strict):
             return True
         return any(self._selects(cell) for cell in claim.cells())
 
-    def _selects(self, cell: Cell) -> bool:
+    def _selects(self, cell: CellId) -> bool:
         pairs = ((self.cases, cell.case), (self.engines, cell.engine), (self.variants, cell.variant))
         return all(allowed is None or value in allowed for allowed, value in pairs)
 
@@ -133,7 +134,7 @@ class Place:
 
     claim: str
     subject: str
-    cell: Cell | None
+    cell: CellId | None
     torch: str
     machine: str
     maker: str = ""
@@ -194,7 +195,7 @@ class Deviations:
         return line_of(self.where, "deviation", row.id)
 
 
-def _unbuilt(cell: Cell, outcome: Outcome) -> Cell | None:
+def _unbuilt(cell: CellId, outcome: Outcome) -> CellId | None:
     """Return the cell or the nearest ancestor whose build the outcome says failed; None where it says nothing of it."""
     family = [member for member in reversed(list(cell.lineage())) if member.form.file is not None]
     if outcome.kind == "blocked by":

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vitgate.evidence import Evidence
-from vitgate.field import Seen
-from vitgate.judge.compare import Array, margins, ROUNDING_DB, sqnr
-from vitgate.judge.ratios import fastest_quartile, ratio
-from vitgate.outcome import Finding
-from vitgate.variants import SUCCESSORS, VariantName
+from vitgate.inputs.field_files import Seen
+from vitgate.judge.latency_ratios import fastest_quartile, ratio
+from vitgate.judge.metrics import Array, margins, ROUNDING_DB, sqnr
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from vitgate.data import fixtures_folder, read_model, Strict
+from vitgate.files.schemas import fixtures_folder, read_model, Strict
 
 
 class OperatorGroup(Strict):

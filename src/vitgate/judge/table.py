@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitgate.cases import Cell
-from vitgate.data import MOST_TOML, read_text, unique
-from vitgate.engines import engine_named
-from vitgate.errors import UsageError
-from vitgate.judge.compare import ROUNDING_DB
-from vitgate.judge.record import CellRow
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import MOST_TOML, read_text, unique
+from vitgate.judge.metrics import ROUNDING_DB
 from vitgate.judge.tolerances import Tolerances
-from vitgate.outcome import Finding
+from vitgate.records.record import CellRow
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import engine_named
+from vitgate.spec.outcome import Finding
 
 COLUMNS = ("variant", "size_mb", "size_reduction", "latency_ms", "latency_ratio", "label", "sqnr_db", "outcome")
 _EMPTY = "-"
@@ -112,7 +112,7 @@ def differences(own: Table, accepted: Table) -> list[Finding]:
 def judged(own: Table, accepted: Table, tolerances: Tolerances) -> list[Finding]:
     """Return the differences with their bounds; case, engine, weights and machine are those of `own`."""
     about = own.about
-    cell = Cell(about["case"], engine_named(about["engine"]), "original")
+    cell = CellId(about["case"], engine_named(about["engine"]), "original")
     return [
         tolerances.bounded("table", finding, cell, about["weights"], about["machine"])
         for finding in differences(own, accepted)

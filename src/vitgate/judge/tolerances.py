@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from vitgate.cases import Cell, own_files, OwnCases, read_cases, read_own
-from vitgate.data import fixtures_folder, known, read_model, Strict, unique, validate
-from vitgate.engines import Engine
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique, validate
 from vitgate.judge.claims import read_claims
-from vitgate.outcome import Finding
-from vitgate.variants import VariantName
+from vitgate.spec.cases import own_files, OwnCases, read_cases, read_own
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine
+from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import VariantName
 
 
 class Tolerance(Strict):
@@ -37,7 +38,7 @@ class Tolerance(Strict):
     reason: str
     measured: str
 
-    def selects(self, cell: Cell | None, weights: str, machine: str) -> bool:
+    def selects(self, cell: CellId | None, weights: str, machine: str) -> bool:
         """Whether the row is about this cell under these weights (`standin`, `pretrained`, …) on this machine."""
         pairs: tuple[tuple[tuple[str, ...] | None, str | None], ...] = (
             (self.cases, cell.case if cell else None),
@@ -73,7 +74,7 @@ class Tolerances:
                 raise UsageError(f"tolerance {row.id} has lower above upper", where=where, do="swap them")
         self._rows, self._where, self._own = rows, where, own
 
-    def find(self, claim: str, finding: Finding, cell: Cell | None, weights: str, machine: str) -> Tolerance:
+    def find(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Tolerance:
         """Return the one row for this statistic; UsageError where there is none or more than one."""
 
         def fitting(rows: Sequence[Tolerance]) -> list[Tolerance]:
@@ -90,7 +91,7 @@ class Tolerances:
             )
         return rows[0]
 
-    def bounded(self, claim: str, finding: Finding, cell: Cell | None, weights: str, machine: str) -> Finding:
+    def bounded(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Finding:
         """Return the finding with the bounds of its row; one that is only shown, or has bounds already, as it is."""
         if not finding.judged or finding.tolerance:
             return finding

@@ -16,29 +16,31 @@ from typing import Any
 
 import pytest
 
-from vitgate import field
-from vitgate.build.cache import ArtifactCache
-from vitgate.cases import Cell, LIBRARY_ADVICE, missing_library, read_cases
-from vitgate.errors import MachineError, NO_ROOM, UsageError
+from vitgate.files import outputs
+from vitgate.files.errors import MachineError, NO_ROOM, UsageError
+from vitgate.files.machine_lock import MachineLock
+from vitgate.inputs import field_files
 from vitgate.judge.claims import Claim, IMAGES, read_claims
-from vitgate.judge.record import check_target
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.outcome import ClaimFailed
-from vitgate.plan import Plan
-from vitgate.plugin import junit, options, scheduling, settling
+from vitgate.observe.local import lacks_engine, LocalObserver, Observer
+from vitgate.observe.remote import RemoteObserver, start_server
+from vitgate.observe.session_directory import apply_settings, SessionDirectory
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.plugin import expected_failures, options, scheduling
 from vitgate.plugin.check import Check, FieldCheck
-from vitgate.plugin.remote import RemoteBench, start_server
-from vitgate.plugin.settling import ROW
-from vitgate.plugin.turnstile import Turnstile
-from vitgate.report import files
-from vitgate.report.images import check_list
-from vitgate.run.environment import machine
-from vitgate.session import apply_settings, SessionFolder
-from vitgate.workbench import lacks_engine, Observations, Workbench
+from vitgate.plugin.expected_failures import ROW
+from vitgate.records.record import check_target
+from vitgate.report import junit
+from vitgate.report.picture_accuracy import check_list
+from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.machine import machine
+from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.run_config import RunConfig
 
-_PLAN = pytest.StashKey[Plan]()
-_FOLDER = pytest.StashKey[SessionFolder]()
-_TURNSTILE = pytest.StashKey[Turnstile]()
+_PLAN = pytest.StashKey[RunConfig]()
+_FOLDER = pytest.StashKey[SessionDirectory]()
+_TURNSTILE = pytest.StashKey[MachineLock]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,8 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs while no other test of the session runs, on any worker")
     try:
         config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
-        config.stash[_TURNSTILE] = Turnstile(Path(plan.session))
-        settling.read_data()
+        config.stash[_TURNSTILE] = MachineLock(Path(plan.session))
+        expected_failures.read_data()
         _leave_package_alone(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
@@ -79,15 +81,15 @@ def _leave_package_alone(config: pytest.Config) -> None:
         sys.dont_write_bytecode = True
 
 
-def _received_plan(config: pytest.Config) -> Plan | None:
+def _received_plan(config: pytest.Config) -> RunConfig | None:
     received = getattr(config, "workerinput", {}).get("vitgate")
-    return Plan.from_json(received) if received else None
+    return RunConfig.from_json(received) if received else None
 
 
-def _own_plan(config: pytest.Config) -> Plan:
+def _own_plan(config: pytest.Config) -> RunConfig:
     apply_settings()
     _end_in_order(config)
-    folder = config.stash[_FOLDER] = SessionFolder()
+    folder = config.stash[_FOLDER] = SessionDirectory()
     config.add_cleanup(folder.remove)
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
@@ -96,7 +98,7 @@ def _own_plan(config: pytest.Config) -> Plan:
         if plan.images:
             check_list(options.place_of(config, "--record"))
         if config.getoption("--report"):
-            files.check_target(str(options.place_of(config, "--report")), "--report")
+            outputs.check_target(str(options.place_of(config, "--report")), "--report")
         start_server(folder.path)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
@@ -109,7 +111,7 @@ def _own_plan(config: pytest.Config) -> Plan:
     return plan
 
 
-def _show_progress(config: pytest.Config, plan: Plan) -> None:
+def _show_progress(config: pytest.Config, plan: RunConfig) -> None:
     """Show on a terminal what the run is busy with."""
     from vitgate.plugin.progress import Progress
 
@@ -132,16 +134,16 @@ def _end_in_order(config: pytest.Config) -> None:
     config.add_cleanup(restore)
 
 
-def look_for_inputs(plan: Plan) -> list[str]:
+def look_for_inputs(plan: RunConfig) -> list[str]:
     """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
-    bench = Workbench(plan)
-    return [_inputs_note(bench, case) for case in plan.own_cases()]
+    observer = LocalObserver(plan)
+    return [_inputs_note(observer, case) for case in plan.own_cases()]
 
 
-def _inputs_note(bench: Observations, case: str) -> str:
+def _inputs_note(observer: Observer, case: str) -> str:
     if missing := missing_library(read_cases()[case]):
         return f"{case}: left out, since {missing} is not installed: {LIBRARY_ADVICE}"
-    return f"{case}: {bench.source(case).values['note']}; {bench.reference(case).values['note']}"
+    return f"{case}: {observer.source(case).values['note']}; {observer.reference(case).values['note']}"
 
 
 def _wants_conformance(config: pytest.Config) -> bool:
@@ -175,7 +177,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim = claim_of(marker)
     if "cell" in metafunc.fixturenames:
-        groups = [Cell(case, engine, "original") for case, engine in claim.groups()]
+        groups = [CellId(case, engine, "original") for case, engine in claim.groups()]
         cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[_PLAN]
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
@@ -185,13 +187,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:
         plan = metafunc.config.stash[_PLAN]
-        items = list(field.selected(field_items(claim, plan), plan.cases, plan.engines))
+        items = list(field_files.selected(field_items(claim, plan), plan.cases, plan.engines))
         metafunc.parametrize("item", items, ids=[item.row.id for item in items], indirect=False)
 
 
-def field_items(claim: Claim, plan: Plan) -> list[field.FieldItem]:
+def field_items(claim: Claim, plan: RunConfig) -> list[field_files.FieldItem]:
     """Return the files that a claim about files is made of: the committed ones, or those of the user's folders."""
-    return field.committed() if claim.id == "field" else field.given(plan.field)
+    return field_files.committed() if claim.id == "field" else field_files.given(plan.field)
 
 
 def claim_of(marker: pytest.Mark) -> Claim:
@@ -213,15 +215,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = scheduling.ordered(item for item in chosen if not _is_about_nothing(item))
 
 
-def _is_chosen(item: pytest.Item, plan: Plan) -> bool:
+def _is_chosen(item: pytest.Item, plan: RunConfig) -> bool:
     """Whether the run includes this test. One without a claim is in every part of a run, and in none of some claims."""
     cell, marker = scheduling.cell_of(item), item.get_closest_marker("claim")
     if cell is not None and not plan.selects(cell):
         return False
-    return plan.checks(marker.args[0], settling.subject_of(item)) if marker else not plan.claims
+    return plan.checks(marker.args[0], expected_failures.subject_of(item)) if marker else not plan.claims
 
 
-_SUBJECTS = {"item": field.FieldItem, "cell": Cell}
+_SUBJECTS = {"item": field_files.FieldItem, "cell": CellId}
 
 
 def _is_about_nothing(item: pytest.Item) -> bool:
@@ -247,48 +249,48 @@ def pytest_runtest_makereport(
     report = yield
     marker = item.get_closest_marker("claim")
     if marker is not None and (report.when == "call" or call.excinfo is not None):
-        row = settling.settle(item, call, report, claim_of(marker))
+        row = expected_failures.settle(item, call, report, claim_of(marker))
         report.__dict__[ROW] = row.model_dump_json()
         item.user_properties += junit.properties(row)
         if row.status == "environment error":  # it stands in the way of this worker's other checks too
             item.session.shouldstop = row.message
     elif call.excinfo is not None:
-        settling.shorten(call, report)
+        expected_failures.shorten(call, report)
     return report
 
 
 @pytest.fixture(scope="session")
-def bench(request: pytest.FixtureRequest) -> Generator[Observations, None, None]:
+def observer(request: pytest.FixtureRequest) -> Generator[Observer, None, None]:
     """Return what this worker observes the pipeline through."""
-    remote = RemoteBench(request.config.stash[_PLAN], request.config.stash[_TURNSTILE])
+    remote = RemoteObserver(request.config.stash[_PLAN], request.config.stash[_TURNSTILE])
     yield remote
     remote.close()
 
 
 @pytest.fixture
-def check(request: pytest.FixtureRequest, cell: Cell, bench: Observations) -> Check:
+def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> Check:
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
-    made = Check(claim_of(request.node.get_closest_marker("claim")), cell, bench, read_tolerances(), machine())
-    settling.attach(request.node, made)
-    if lacking := bench.lacks(cell):
+    made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
+    expected_failures.attach(request.node, made)
+    if lacking := observer.lacks(cell):
         raise ClaimFailed(lacking)
     return made
 
 
 @pytest.fixture
-def field_check(request: pytest.FixtureRequest, item: field.FieldItem, bench: Observations) -> FieldCheck:
+def field_check(request: pytest.FixtureRequest, item: field_files.FieldItem, observer: Observer) -> FieldCheck:
     """Return the helpers for one file that was made elsewhere; engines that this build lacks end here."""
     claim = claim_of(request.node.get_closest_marker("claim"))
-    made = FieldCheck(claim, item.cell, bench, read_tolerances(), machine(), file=item)
-    settling.attach(request.node, made)
-    if item.row.engine is not None and not bench.supports(item.row.engine):
+    made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
+    expected_failures.attach(request.node, made)
+    if item.row.engine is not None and not observer.supports(item.row.engine):
         raise ClaimFailed(lacks_engine(item.row.engine))
     return made
 
 
 @pytest.fixture
-def session_check(request: pytest.FixtureRequest, bench: Observations) -> Check:
+def session_check(request: pytest.FixtureRequest, observer: Observer) -> Check:
     """Return the helpers for a claim that is not about a cell."""
-    made = Check(claim_of(request.node.get_closest_marker("claim")), None, bench, read_tolerances(), machine())
-    settling.attach(request.node, made)
+    made = Check(claim_of(request.node.get_closest_marker("claim")), None, observer, read_tolerances(), machine())
+    expected_failures.attach(request.node, made)
     return made

@@ -1,4 +1,4 @@
-"""What a conformance test gets: its claim, its cell, the workbench, and the one helper that asserts."""
+"""What a conformance test gets: its claim, its cell, the observer, and the one helper that asserts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vitgate.cases import Cell
-from vitgate.field import FieldItem
+from vitgate.inputs.field_files import FieldItem
 from vitgate.judge.claims import Claim, read_claims
-from vitgate.judge.ratios import Bound
+from vitgate.judge.latency_ratios import Bound
 from vitgate.judge.tolerances import Tolerances
-from vitgate.outcome import ClaimFailed, Finding, Outcome
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
 
 if TYPE_CHECKING:
-    from vitgate.workbench import Observations
+    from vitgate.observe.local import Observer
 
 
 @dataclass
@@ -22,8 +22,8 @@ class Check:
     """One claim about one cell. `findings` collects what was judged, for the record, passed or not."""
 
     claim: Claim
-    place: Cell | None
-    bench: Observations
+    place: CellId | None
+    observer: Observer
     tolerances: Tolerances
     machine: str
     findings: list[Finding] = field(default_factory=list)
@@ -64,10 +64,10 @@ class Check:
     def _weights(self) -> str:
         if self.claim.per == "file":
             return ""
-        return str(self.bench.weights(self.place.case).values["kind"]) if self.place else ""
+        return str(self.observer.weights(self.place.case).values["kind"]) if self.place else ""
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> CellId:
         """The cell; a claim about something else has none."""
         assert self.place is not None
         return self.place

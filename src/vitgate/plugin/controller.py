@@ -6,25 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.engines import EVERY_ENGINE
-from vitgate.errors import MachineError, UsageError, VitgateError
-from vitgate.evidence import Store
+from vitgate.compare.pairing import rank
+from vitgate.files.errors import MachineError, UsageError, VitgateError
+from vitgate.files.machine_lock import MachineLock
+from vitgate.files.outputs import write_text
 from vitgate.judge.claims import read_claims
-from vitgate.judge.paired import rank
-from vitgate.judge.record import ClaimRow, Record
-from vitgate.plan import Plan
-from vitgate.plugin import junit
+from vitgate.observe.remote import RemoteObserver
+from vitgate.observe.store import Store
+from vitgate.plugin.expected_failures import ROW
 from vitgate.plugin.options import INTERRUPTED, place_of
-from vitgate.plugin.remote import RemoteBench
-from vitgate.plugin.settling import ROW
-from vitgate.plugin.turnstile import Turnstile
-from vitgate.report import github
-from vitgate.report.assemble import assemble
-from vitgate.report.export import export
-from vitgate.report.files import write_text
-from vitgate.report.images import write_list
+from vitgate.records.assemble import assemble
+from vitgate.records.record import ClaimRow, Record
+from vitgate.report import github, junit
+from vitgate.report.field_export import export
+from vitgate.report.picture_accuracy import write_list
 from vitgate.report.terminal import render
-from vitgate.run.environment import packages
+from vitgate.spec.engines import EVERY_ENGINE
+from vitgate.spec.machine import packages
+from vitgate.spec.run_config import RunConfig
 
 _STATUS = {
     **{error.__name__: error.exit_status for error in (UsageError, MachineError)},
@@ -35,7 +34,7 @@ _STATUS = {
 class Controller:
     """Collects the rows of a run. Under xdist it lives in the controller, otherwise in the only process."""
 
-    def __init__(self, config: pytest.Config, plan: Plan, notes: list[str]) -> None:
+    def __init__(self, config: pytest.Config, plan: RunConfig, notes: list[str]) -> None:
         """Start with no rows; `notes` are the header's lines about the inputs."""
         self._config, self._plan, self._notes = config, plan, notes
         self._rows: dict[str, ClaimRow] = {}
@@ -129,13 +128,13 @@ class Controller:
     def _see_environment(self) -> None:
         """Observe the environment even if no test has: parts are merged only where theirs are the same."""
         folder = Path(self._plan.session)
-        bench = RemoteBench(self._plan, Turnstile(folder))
+        observer = RemoteObserver(self._plan, MachineLock(folder))
         try:
-            bench.environment()
+            observer.environment()
         except (UsageError, MachineError) as error:
             self._stopped, self._stopped_by = str(error), type(error).__name__
         finally:
-            bench.close()
+            observer.close()
 
     def _export(self, store: Store) -> None:
         if self._config.getoption("--export"):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
-from vitgate.engines import ENGINES
-from vitgate.errors import MachineError, UsageError
-from vitgate.field import given
-from vitgate.plan import make_plan, Plan
-from vitgate.report.export import check_target
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.inputs.field_files import given
+from vitgate.report.field_export import check_target
+from vitgate.spec.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
+from vitgate.spec.engines import ENGINES
+from vitgate.spec.run_config import make_run_config, RunConfig
 
 _HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
 Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),
@@ -80,15 +80,15 @@ def place_of(config: pytest.Config, option: str) -> Path:
     return config.invocation_params.dir / str(config.getoption(option))
 
 
-def plan_from(config: pytest.Config, session: Path) -> Plan:
-    """Check the options and return the plan; UsageError as `make_plan`."""
+def plan_from(config: pytest.Config, session: Path) -> RunConfig:
+    """Check the options and return the plan; UsageError as `make_run_config`."""
     option = config.getoption
     name_own(option("--case-file"))
     if option("--export"):
         check_target(place_of(config, "--export"))
     elif option("--export-packed"):
         raise UsageError("--export-packed without --export", do="say where to with --export DIR")
-    plan = make_plan(
+    plan = make_run_config(
         cases=option("--case"),
         engines=option("--engine"),
         weights=option("--weights"),
@@ -107,7 +107,7 @@ def plan_from(config: pytest.Config, session: Path) -> Plan:
     return plan
 
 
-def _check_libraries(plan: Plan, named: list[str]) -> None:
+def _check_libraries(plan: RunConfig, named: list[str]) -> None:
     """MachineError where a case that the user named is built by a library that is missing; of `all` it is left out."""
     for case in plan.cases:
         if (missing := missing_library(read_cases()[case])) and ALL not in named:

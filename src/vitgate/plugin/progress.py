@@ -20,7 +20,7 @@ from typing import TextIO
 import pytest
 from tqdm import tqdm
 
-from vitgate.session import counts
+from vitgate.observe.session_directory import counts
 
 _SECONDS = 1.0  # between two looks
 _BELOW, _BACK = "\n\x1b[K", "\x1b[A\r"  # to the next line, made empty; and up again, to the beginning

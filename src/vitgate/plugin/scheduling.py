@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from vitgate.cases import Cell
-from vitgate.engines import EVERY_ENGINE
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import EVERY_ENGINE
 
 FLOAT = ("original", "scripted")
 COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
 _NATIVE = "conformance/test_native.py"
 
 
-def cell_of(item: pytest.Item) -> Cell | None:
+def cell_of(item: pytest.Item) -> CellId | None:
     """Return the cell that a test is about; one about a case and an engine stands at its first variant."""
     callspec = getattr(item, "callspec", None)
     cell = callspec.params.get("cell") if callspec else None
-    return cell if isinstance(cell, Cell) else None
+    return cell if isinstance(cell, CellId) else None
 
 
 def scope_of(nodeid: str) -> str:

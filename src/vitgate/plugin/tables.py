@@ -8,17 +8,18 @@ from typing import Any
 from syrupy.data import SnapshotCollections
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from vitgate.cases import Cell, read_cases
 from vitgate.judge.deviations import Place, read_deviations
-from vitgate.judge.record import CellRow
 from vitgate.judge.table import DECLARED, judged, parse, read_table, Table, table_of
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.judge.versions import public
-from vitgate.outcome import ClaimFailed, Outcome
 from vitgate.plugin.check import Check
-from vitgate.report.assemble import cell_row
-from vitgate.run.environment import packages
-from vitgate.variants import VARIANTS
+from vitgate.records.assemble import cell_row
+from vitgate.records.record import CellRow
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.machine import packages
+from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.variants import VARIANTS
+from vitgate.spec.versions import public
 
 
 class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syrupy 4 is untyped
@@ -33,7 +34,7 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
         """Return the folder of the accepted tables; newer syrupys ask about every collected test, of a table or not."""
         params = getattr(getattr(test_location.item, "callspec", None), "params", {})
         cell = params.get("cell")  # no cell either where a test has no parameters to run with
-        return str(folder_of(cell)) if isinstance(cell, Cell) else ""
+        return str(folder_of(cell)) if isinstance(cell, CellId) else ""
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:
@@ -50,7 +51,7 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
         return all(finding.ok for finding in findings)
 
 
-def accepted_table(cell: Cell) -> Table:
+def accepted_table(cell: CellId) -> Table:
     """Return the accepted table of the cell's case and engine; ClaimFailed where there is none."""
     path = folder_of(cell) / f"{cell.case}-{cell.engine}.txt"
     if not path.exists():
@@ -59,7 +60,7 @@ def accepted_table(cell: Cell) -> Table:
     return read_table(path)
 
 
-def folder_of(cell: Cell) -> Path:
+def folder_of(cell: CellId) -> Path:
     """Return where the accepted tables of the cell's case lie."""
     case = read_cases()[cell.case]
     assert case.tables is not None
@@ -68,14 +69,14 @@ def folder_of(cell: Cell) -> Path:
 
 def own_table(check: Check) -> Table:
     """Return the table of this run; every line's evidence is there, or its outcome says why not."""
-    bench, cell = check.bench, check.cell
+    observer, cell = check.observer, check.cell
     rows = [_line(check, cell.at(variant)) for variant in VARIANTS]
-    environment = bench.environment().values
+    environment = observer.environment().values
     about = {
         "case": cell.case,
         "engine": cell.engine,
-        "weights": str(bench.weights(cell.case).values["kind"]),
-        "pictures": str(bench.pictures(cell.case).values["source"]),
+        "weights": str(observer.weights(cell.case).values["kind"]),
+        "pictures": str(observer.pictures(cell.case).values["source"]),
         "torch": public(environment["torch"]),
         "machine": environment["machine"],
         "cpu": environment["cpu"],
@@ -83,15 +84,15 @@ def own_table(check: Check) -> Table:
     return table_of(rows, about)
 
 
-def _line(check: Check, cell: Cell) -> CellRow:
-    outputs = check.bench.outputs(cell)
-    check.bench.outputs(cell.at("original"))
-    row = cell_row(cell, check.bench.store, [])
+def _line(check: Check, cell: CellId) -> CellRow:
+    outputs = check.observer.outputs(cell)
+    check.observer.outputs(cell.at("original"))
+    row = cell_row(cell, check.observer.store, [])
     outcome = outputs.outcome or Outcome("passed")
     return row.model_copy(update={"outcome": str(outcome) + _declaration(check, cell, outcome)})
 
 
-def _declaration(check: Check, cell: Cell, outcome: Outcome) -> str:
+def _declaration(check: Check, cell: CellId, outcome: Outcome) -> str:
     place = Place("build", str(cell), cell, packages()["torch"], check.machine)
     settled = read_deviations().settle(place, outcome)
     return f"{DECLARED}{settled.deviation}" if settled.status == "declared" else ""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vitgate.engines import ENGINES, NO_ENGINE
+from vitgate.files.text import clean
 from vitgate.judge.claims import unchecked
 from vitgate.judge.deviations import read_deviations
-from vitgate.judge.record import ClaimRow, Record
-from vitgate.outcome import NO_TOOLS
+from vitgate.records.record import ClaimRow, Record
 from vitgate.report.successors import ways_out
-from vitgate.report.verdict.safe import clean
-from vitgate.variants import SUCCESSORS, VARIANTS
+from vitgate.spec.engines import ENGINES, NO_ENGINE
+from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 Plain = Callable[[str], str]
 

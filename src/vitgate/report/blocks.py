@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vitgate.judge.findings import AT_BLOCK
-from vitgate.judge.record import ClaimRow, Record
+from vitgate.records.record import ClaimRow, Record
 
 
 def sqnr_by_block(record: Record, case: str) -> dict[str, dict[str, float | None]]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from vitgate.cases import read_cases
+from vitgate.files.text import markdown
 from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
-from vitgate.judge.record import CellRow, Record, Status
-from vitgate.judge.versions import age
+from vitgate.records.record import CellRow, Record, Status
 from vitgate.report.answer import answer
-from vitgate.report.verdict.safe import markdown
-from vitgate.variants import VARIANTS
+from vitgate.spec.cases import read_cases
+from vitgate.spec.variants import VARIANTS
+from vitgate.spec.versions import age
 
 NOT_MADE = "environment error"
 _ABSENT = "-"

@@ -9,11 +9,11 @@ import os
 import re
 from pathlib import Path
 
-from vitgate.data import fixtures_folder, line_of
-from vitgate.judge.causes import Cause
-from vitgate.judge.record import ClaimRow, Record
-from vitgate.judge.verdict import Verdict
-from vitgate.report.verdict.safe import clean, short
+from vitgate.compare.causes import Cause
+from vitgate.compare.verdict import Verdict
+from vitgate.files.schemas import fixtures_folder, line_of
+from vitgate.files.text import clean, short
+from vitgate.records.record import ClaimRow, Record
 
 _SHOWN = 5  # names in one message
 _RED = ("failed", "environment error")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from vitgate.report.verdict.safe import link, printable
+from vitgate.files.text import link, printable
 
 
 @cache

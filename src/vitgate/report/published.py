@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from vitgate.data import fixtures_folder, read_model, Strict, unique
-from vitgate.variants import VariantName
+from vitgate.files.schemas import fixtures_folder, read_model, Strict, unique
+from vitgate.spec.variants import VariantName
 
 CASE = "deit_base"
 """The case whose model the tutorial deploys: no other's figures can be set beside the published ones."""

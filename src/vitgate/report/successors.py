@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from vitgate.engines import NO_ENGINE
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.record import CellRow, Record
-from vitgate.variants import SUCCESSORS
+from vitgate.records.record import CellRow, Record
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.variants import SUCCESSORS
 
 Plain = Callable[[str], str]
 

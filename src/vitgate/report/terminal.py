@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vitgate.engines import NO_ENGINE
-from vitgate.judge.compare import SQNR_CEILING
+from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.record import CellRow, FAILED, Record
+from vitgate.judge.metrics import SQNR_CEILING
+from vitgate.records.record import CellRow, FAILED, Record
 from vitgate.report.answer import answer
 from vitgate.report.blocks import sqnr_by_block
-from vitgate.report.images import tables
-from vitgate.report.verdict.safe import clean
+from vitgate.report.picture_accuracy import tables
+from vitgate.spec.engines import NO_ENGINE
 
 _WIDE = 160  # columns of a table in a file or a CI's log, where nothing has to wrap
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")

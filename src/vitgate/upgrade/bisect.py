@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from packaging.version import Version
 
-from vitgate.errors import UsageError
-from vitgate.judge.record import Record
-from vitgate.upgrade.kept import answered, file_name, Means, NotMade, open_folder, Place
+from vitgate.files.errors import UsageError
+from vitgate.records.record import Record
 from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.record_cache import answered, file_name, Means, NotMade, open_folder, Place
 from vitgate.upgrade.releases import parse_release, releases_between
 from vitgate.upgrade.requirements import for_cases, parse_side
 from vitgate.upgrade.runs import Request

@@ -30,12 +30,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 from pydantic import ValidationError
 
-from vitgate.build.cache import digest, key_of
-from vitgate.data import Strict
-from vitgate.errors import MachineError, NO_ROOM
-from vitgate.evidence import replacing
-from vitgate.upgrade import locks
-from vitgate.upgrade.disk import usage
+from vitgate.files import locks
+from vitgate.files.atomic import replacing
+from vitgate.files.disk_usage import usage
+from vitgate.files.errors import MachineError, NO_ROOM
+from vitgate.files.hashing import digest, key_of
+from vitgate.files.schemas import Strict
 from vitgate.upgrade.installer import check_uv_args, clean_variables, run_uv
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.requirements import check_python, is_pinned, name_of, Needs, own_needs, Side, whole_set

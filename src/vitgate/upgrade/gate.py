@@ -20,21 +20,22 @@ from pathlib import Path
 
 import numpy as np
 
-from vitgate.build.cache import key_of
-from vitgate.errors import MachineError, NO_ROOM, UsageError
-from vitgate.evidence import check_folder, replacing
-from vitgate.field import FieldItem, read_field, seen
-from vitgate.inputs.folder import read_folder
-from vitgate.judge.acceptance import Acceptances
-from vitgate.judge.consistency import read_consistent
-from vitgate.judge.crossing import MatrixRow, PairedLatency
-from vitgate.judge.pairs import Paired
-from vitgate.judge.record import ClaimRow, Record
-from vitgate.judge.verdict import compare, Verdict
-from vitgate.judge.versions import public
-from vitgate.session import SETTINGS
-from vitgate.upgrade import locks, pairs
-from vitgate.upgrade.disk import Tally, usage
+from vitgate.compare.acceptance import Acceptances
+from vitgate.compare.crossing import MatrixRow, PairedLatency
+from vitgate.compare.latency_statistics import Paired
+from vitgate.compare.verdict import compare, Verdict
+from vitgate.files import locks
+from vitgate.files.atomic import check_folder, replacing
+from vitgate.files.disk_usage import Tally, usage
+from vitgate.files.errors import MachineError, NO_ROOM, UsageError
+from vitgate.files.hashing import key_of
+from vitgate.inputs.field_files import FieldItem, read_field, seen
+from vitgate.inputs.picture_folder import read_folder
+from vitgate.observe.session_directory import SETTINGS
+from vitgate.records.consistency import read_consistent
+from vitgate.records.record import ClaimRow, Record
+from vitgate.spec.versions import public
+from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import Environment, in_use, make
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import Side
@@ -176,7 +177,7 @@ class Gate:
                 models = {name: _models(items, case, engine) for name, items in sides.items()}
                 x = self.folder / f"x-{case}.npy"
                 np.save(x, seen(next(item for item in sides["old"] if item.row.case == case)).x[:1])
-                found = pairs.compare_latency(
+                found = paired_latency.compare_latency(
                     self._side(self.old, models["old"]),
                     self._side(self.new, models["new"]),
                     x,
@@ -185,9 +186,9 @@ class Gate:
                 )
             yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
 
-    def _side(self, environment: Environment, models: dict[str, tuple[str, str]]) -> pairs.Side:
+    def _side(self, environment: Environment, models: dict[str, tuple[str, str]]) -> paired_latency.Side:
         env = {**SETTINGS, **suite_variables(self.suite)}
-        return pairs.Side(str(environment.python), models, env)  # type: ignore[arg-type]  # runtimes are of the manifest
+        return paired_latency.Side(str(environment.python), models, env)  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:
         """Copy records, lists of changed labels and logs to a folder of the user's."""

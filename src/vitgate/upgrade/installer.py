@@ -15,7 +15,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from vitgate.errors import MachineError, UsageError, VitgateError
+from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.upgrade.requirements import OLDEST_PYTHON
 
 _QUOTED = 300  # characters of uv's line; the reason stands at its beginning
@@ -47,7 +47,7 @@ def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int | Non
 
     A `uv.toml` or `pyproject.toml` of the folder that the user happens to be in decides nothing: `--project` lets uv
     look for one in `folder`. The user's own configuration counts. The child inherits `lock`, if there is one (see
-    `vitgate.upgrade.locks`).
+    `vitgate.files.locks`).
     """
     settings = ["--no-progress", "--color", "never", "--project", str(folder)]
     lines: list[str] = []

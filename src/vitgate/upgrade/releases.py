@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
 from vitgate.upgrade.installer import check_uv_args, run_uv
 
 _PINNED = re.compile(r"(?m)^torch==([^\s;]+)")

@@ -21,9 +21,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import vitgate
-from vitgate.cases import read_cases
-from vitgate.data import MOST_TOML, read_text, read_toml
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import MOST_TOML, read_text, read_toml
+from vitgate.spec.cases import read_cases
 
 OLDEST_PYTHON = (3, 10)
 _FORMS = "give a version (2.12.1), requirements ('torch==2.12.1 timm==1.0.20') or a requirements file"

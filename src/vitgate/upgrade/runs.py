@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitgate.errors import MachineError, UsageError
-from vitgate.judge.consistency import read_consistent
-from vitgate.judge.record import Record
-from vitgate.plan import WEIGHTS_WORDS
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.records.consistency import read_consistent
+from vitgate.records.record import Record
+from vitgate.spec.run_config import WEIGHTS_WORDS
 from vitgate.upgrade.environments import Environment, in_use
 from vitgate.upgrade.suite import suite_variables
 
@@ -76,7 +76,7 @@ class Run:
         """Return the whole command line."""
         tests = suite / "tests" / "conformance"
         return [
-            *(sys.executable, "-m", "vitgate.upgrade.leash"),
+            *(sys.executable, "-m", "vitgate.upgrade.watchdog"),
             *(str(python), "-m", "pytest", "--color=no", str(tests / self.only if self.only else tests)),
             *request.arguments(),
             f"--record={self.record}",

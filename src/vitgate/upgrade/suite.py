@@ -21,9 +21,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import vitgate
-from vitgate.data import fixtures_folder
-from vitgate.errors import MachineError
-from vitgate.evidence import locked
+from vitgate.files.atomic import locked
+from vitgate.files.errors import MachineError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.upgrade.installer import clean_variables
 
 _WHEEL_SUITE = "_suite"  # the folder of a wheel that stands for the checkout's: see pyproject.toml

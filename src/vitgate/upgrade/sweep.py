@@ -14,16 +14,16 @@ from typing import Any
 from rich.table import Column, Table
 from rich.text import Text
 
-from vitgate.data import unique
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.outputs import for_people, write_json, write_text
+from vitgate.files.schemas import unique
 from vitgate.judge.claims import read_claims
-from vitgate.judge.record import Record
+from vitgate.records.record import Record
 from vitgate.report.compatibility import claim_counts, NOT_MADE, page
 from vitgate.report.console import Color, console_for
-from vitgate.report.files import for_people, write_json, write_text
 from vitgate.upgrade.installer import check_uv_args
-from vitgate.upgrade.kept import answered, file_name, Means, open_folder, Place
 from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.record_cache import answered, file_name, Means, open_folder, Place
 from vitgate.upgrade.requirements import check_python, Side
 from vitgate.upgrade.runs import Request
 from vitgate.upgrade.suite import suite_folder

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from vitgate.build import graph
-from vitgate.build.stages import architecture
-from vitgate.cases import read_cases
+from vitgate.pipeline import graph
+from vitgate.pipeline.stages import architecture
+from vitgate.spec.cases import read_cases
 
 from ..harness import Scene
 from .catalogue import fault, TABLE
@@ -25,7 +25,7 @@ QUANTIZED = ("scripted_quantized",)
 def file_under_another_name(scene: Scene) -> None:
     """A file is not written under the name that the tutorial gives it."""
     name = str(scene.cell("lite_frozen"))
-    found = scene.bench.store.find("build", name)
+    found = scene.observer.store.find("build", name)
     assert found is not None
     other = shutil.copy(found.values["path"], scene.folder / "fbdeit_lite_frozen.ptl")
     scene.values("build", name, path=str(other))
@@ -154,7 +154,7 @@ def cached_file_altered(scene: Scene) -> None:
 @fault()
 def cached_file_of_another_variant(scene: Scene) -> None:
     """The file of another variant lies in the place of a cached one: it is found out and built again."""
-    other = scene.bench.store.find("build", "digits-scripted")
+    other = scene.observer.store.find("build", "digits-scripted")
     assert other is not None
     _damage_cache(scene, lambda path: shutil.copyfile(other.values["path"], path))
 
@@ -194,4 +194,4 @@ def _share_cache(scene: Scene) -> Path:
 
 
 def _built(scene: Scene) -> Path:
-    return Path(scene.bench.artifact(scene.cell("scripted_quantized")).demand().values["path"])
+    return Path(scene.observer.artifact(scene.cell("scripted_quantized")).demand().values["path"])

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from vitgate.engines import Engine
-from vitgate.variants import VariantName
+from vitgate.spec.engines import Engine
+from vitgate.spec.variants import VariantName
 
 from ..harness import Scene
 

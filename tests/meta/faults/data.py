@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from vitgate.evidence import Evidence
-from vitgate.variants import VARIANTS
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.variants import VARIANTS
 
 from ..harness import Scene
 from .catalogue import ALL, fault, TABLE

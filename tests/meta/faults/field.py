@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-import vitgate.field
-from vitgate.data import fixtures_folder
-from vitgate.evidence import Evidence
-from vitgate.field import seen
+import vitgate.inputs.field_files
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
-from vitgate.outcome import Outcome
 from vitgate.plugin.check import FieldCheck
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Outcome
 
 from ..harness import Scene
 from .catalogue import fault
@@ -52,7 +52,7 @@ def field_record_is_of_another_file(scene: Scene) -> None:
         told = seen(field_check.item)
         if field_check.item.row.id == FIELD and told.logits is not None:
             told = replace(told, logits=told.logits * np.float32(0.9))
-        outputs = field_check.bench.field(field_check.claim.id, field_check.item).demand()
+        outputs = field_check.observer.field(field_check.claim.id, field_check.item).demand()
         field_check.assert_within(findings=findings.field(outputs, told))
 
     scene.test_instead("field", test_field)
@@ -95,9 +95,9 @@ def field_file_gives_another_label(scene: Scene) -> None:
 @fault(field=(FIELD,), says="not the file of the manifest")
 def field_file_of_another_version(scene: Scene) -> None:
     """In the place of a file lies the one that another release made of the same cell."""
-    real = vitgate.field._unpacked
+    real = vitgate.inputs.field_files._unpacked
 
-    def exchanged(folder: Path, manifest: vitgate.field.FieldManifest, session: Path) -> Path:
+    def exchanged(folder: Path, manifest: vitgate.inputs.field_files.FieldManifest, session: Path) -> Path:
         unpacked = real(folder, manifest, session)
         row = next(row for row in manifest.files if row.id == FIELD)
         with tarfile.open(fixtures_folder() / "field" / "2.9.1" / "files.tar.xz") as archive:
@@ -107,16 +107,16 @@ def field_file_of_another_version(scene: Scene) -> None:
                 shutil.copyfileobj(member, file)
         return unpacked
 
-    scene.patch.setattr(vitgate.field, "_unpacked", exchanged)
+    scene.patch.setattr(vitgate.inputs.field_files, "_unpacked", exchanged)
     scene.forget("field", f"field-{FIELD}")
 
 
 @fault(field=(FIELD,), says="not the file of the manifest")
 def field_file_has_a_bit_flipped(scene: Scene) -> None:
     """One bit of a file has changed since its maker recorded it."""
-    real = vitgate.field._unpacked
+    real = vitgate.inputs.field_files._unpacked
 
-    def flipped(folder: Path, manifest: vitgate.field.FieldManifest, session: Path) -> Path:
+    def flipped(folder: Path, manifest: vitgate.inputs.field_files.FieldManifest, session: Path) -> Path:
         unpacked = real(folder, manifest, session)
         path = unpacked / next(row for row in manifest.files if row.id == FIELD).file
         data = bytearray(path.read_bytes())
@@ -124,5 +124,5 @@ def field_file_has_a_bit_flipped(scene: Scene) -> None:
         path.write_bytes(bytes(data))
         return unpacked
 
-    scene.patch.setattr(vitgate.field, "_unpacked", flipped)
+    scene.patch.setattr(vitgate.inputs.field_files, "_unpacked", flipped)
     scene.forget("field", f"field-{FIELD}")

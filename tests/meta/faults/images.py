@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from vitgate.evidence import Evidence
-from vitgate.judge.images import CONFIDENCE, LABEL, TOP
-from vitgate.variants import VariantName, VARIANTS
+from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.variants import VariantName, VARIANTS
 
 from ..harness import Scene
 from .catalogue import ALL, fault, INT8

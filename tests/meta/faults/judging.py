@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, read_deviations
-from vitgate.plugin import settling, tables
+from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check
 
 from ..harness import CASE, Scene
@@ -47,7 +47,7 @@ def _widened(name: str, **changes: Any) -> Any:
 
 def _declare_all(scene: Scene, rows: list[Deviation]) -> None:
     every = Deviations(rows, read_deviations().where, dt.date.today())
-    for module in (settling, tables):
+    for module in (expected_failures, tables):
         scene.patch.setattr(module, "read_deviations", lambda: every)
 
 

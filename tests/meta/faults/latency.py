@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import torch
 
-from vitgate.cases import Cell
-from vitgate.evidence import Evidence
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.outcome import Finding
-from vitgate.run.environment import machine
-from vitgate.run.latency import Samples
-from vitgate.variants import VariantName
+from vitgate.observe.latency import Samples
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.machine import machine
+from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import VariantName
 
 from ..harness import samples, Scene
 from .catalogue import fault, TABLE
@@ -21,7 +21,7 @@ from .catalogue import fault, TABLE
 
 def _upper(scene: Scene, variant: VariantName) -> float:
     """Return the largest ratio to the original that the variant's window permits."""
-    cell = Cell(scene.case, scene.clean.engine, variant)
+    cell = CellId(scene.case, scene.clean.engine, variant)
     finding = Finding("ratio", 1.0, "1", against="original")
     upper = read_tolerances().find("latency", finding, cell, "trained", machine()).upper
     assert upper is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vitgate.build import graph
+from vitgate.pipeline import graph
 
 from ..harness import Scene
 from .catalogue import fault, LITE, MADE_FROM_INT8, TABLE
@@ -26,7 +26,7 @@ def lite_file_not_frozen(scene: Scene) -> None:
 
 
 def _parent(scene: Scene) -> Any:
-    return torch.jit.load(scene.bench.artifact(scene.cell("scripted_quantized")).demand().values["path"])
+    return torch.jit.load(scene.observer.artifact(scene.cell("scripted_quantized")).demand().values["path"])
 
 
 @fault(
@@ -46,7 +46,7 @@ def lite_file_without_bytecode(scene: Scene) -> None:
 )  # fmt: skip
 def lite_file_of_the_float_model(scene: Scene) -> None:
     """The lite file was made from the scripted model that is not quantized."""
-    model = scene.bench.model(scene.case)
+    model = scene.observer.model(scene.case)
     scene.after("freeze", "lite_frozen", lambda frozen: torch.jit.freeze(torch.jit.script(model)))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from vitgate.build import stages
-from vitgate.cases import read_cases
+from vitgate.pipeline import stages
+from vitgate.spec.cases import read_cases
 
 from ..harness import Scene
 from .catalogue import ALL, fault, FILES, INT8, LITE, MADE_FROM_INT8, TABLE
@@ -148,7 +148,7 @@ def scripted_softmax_in_half(scene: Scene) -> None:
 
 def _scripted(scene: Scene, change: Any) -> None:
     """Script a changed copy of the model instead."""
-    model = change(copy.deepcopy(scene.bench.model(scene.case)))
+    model = change(copy.deepcopy(scene.observer.model(scene.case)))
     scene.after("script", "scripted", lambda scripted: torch.jit.script(model))
 
 
@@ -181,7 +181,7 @@ def tracing_raises(scene: Scene) -> None:
 )  # fmt: skip
 def saving_raises(scene: Scene) -> None:
     """A release in which a scripted module cannot be saved."""
-    from vitgate.build import graph
+    from vitgate.pipeline import graph
 
     def save(module: Any, path: Any) -> None:
         raise RuntimeError("cannot save")

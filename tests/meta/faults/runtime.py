@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitgate.build import graph
-from vitgate.build.stages import stage
-from vitgate.evidence import Evidence
+from vitgate.pipeline import graph
+from vitgate.pipeline.stages import stage
+from vitgate.spec.evidence import Evidence
 
 from ..harness import Scene
 from .catalogue import fault, INT8, LITE, TABLE
@@ -234,7 +234,7 @@ def call_fails(scene: Scene) -> None:
 @fault(weights=FROZEN, arithmetic=FROZEN, stage="read_weights")
 def weights_cannot_be_read(scene: Scene) -> None:
     """What is in the file cannot be read back."""
-    from vitgate.run import readback
+    from vitgate.observe import readback
 
     def read_back(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no __getstate__")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from vitgate.judge.record import Record
+from vitgate.records.record import Record
 
 from .records import release
 

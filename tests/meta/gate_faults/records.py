@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.record import read_record, Record, seal_of
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import read_record, Record, seal_of
 
 Data = dict[str, Any]
 

@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from vitgate.judge.pairs import judged, more_needed, pair_ratio, Paired, PairRatio, Timed
+from vitgate.compare.latency_statistics import judged, more_needed, pair_ratio, Paired, PairRatio, Timed
 
 
 @dataclass(frozen=True)

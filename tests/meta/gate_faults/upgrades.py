@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from vitgate.cases import Cell
-from vitgate.evidence import Evidence
-from vitgate.field import committed, FieldItem, seen
-from vitgate.judge.acceptance import Acceptance
-from vitgate.judge.pairs import Paired
-from vitgate.judge.record import ClaimRow, FindingRow, Record
-from vitgate.outcome import NO_TOOLS, Outcome
-from vitgate.workbench import Observations
+from vitgate.compare.acceptance import Acceptance
+from vitgate.compare.latency_statistics import Paired
+from vitgate.inputs.field_files import committed, FieldItem, seen
+from vitgate.observe.local import Observer
+from vitgate.records.record import ClaimRow, FindingRow, Record
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import NO_TOOLS, Outcome
 
 from ..harness import claim_tests, judge
 from .records import CELL, release
@@ -80,7 +80,7 @@ def _changed(row: FindingRow, statistic: str, change: Callable[[float], float]) 
     return row.model_copy(update={"value": change(row.value)})
 
 
-CROSSED = Cell("digits", "fbgemm", "lite_frozen")
+CROSSED = CellId("digits", "fbgemm", "lite_frozen")
 CROSSING = f"artifacts[{CROSSED}, {OLD} on {NEW}]"
 
 
@@ -96,8 +96,8 @@ def _maker_saw(item: FieldItem) -> Evidence:
     return Evidence(arrays={"logits": logits.copy(), "again": logits[:1].copy()})
 
 
-class _Ran(Observations):
-    """A bench that has observed one file."""
+class _Ran(Observer):
+    """A observer that has observed one file."""
 
     def __init__(self, found: Evidence) -> None:
         self._found = found

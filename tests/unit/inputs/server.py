@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import vitgate
-from vitgate.errors import VitgateError
+from vitgate.files.errors import VitgateError
 from vitgate.inputs.download import Patience
 
 BODY = random.Random(0).randbytes(3_000_000)  # three reads, so that it can be cut off between them

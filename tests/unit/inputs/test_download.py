@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.build.cache import sha256_of
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.hashing import sha256_of
 from vitgate.inputs import download
 from vitgate.inputs.download import DownloadError, fetch, Patience, verified
 

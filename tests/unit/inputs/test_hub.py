@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from vitgate.build.cache import ArtifactCache
-from vitgate.cases import Case, CheckpointRow, HubRow, read_cases
-from vitgate.errors import MachineError, UsageError, VitgateError
-from vitgate.evidence import Evidence
+from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.inputs import hub, sources
-from vitgate.inputs.materialize import weights_of
 from vitgate.inputs.sources import source_from, weights_source
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.pipeline.weights_file import weights_of
+from vitgate.spec.cases import Case, CheckpointRow, HubRow, read_cases
+from vitgate.spec.evidence import Evidence
 
 from .server import one_line, QUICK
 

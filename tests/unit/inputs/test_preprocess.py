@@ -10,9 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vitgate.cases import read_cases
-from vitgate.data import fixtures_folder
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs import preprocess as module
 from vitgate.inputs.pictures import picture_of
 from vitgate.inputs.preprocess import (
@@ -25,6 +24,7 @@ from vitgate.inputs.preprocess import (
     resize_and_crop,
     tutorial_transform,
 )
+from vitgate.spec.cases import read_cases
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # timm.data.constants, written out a second time on purpose
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from vitgate.data import fixtures_folder, read_toml
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder, read_toml
 from vitgate.inputs import standin
 
 FIXTURES = fixtures_folder()

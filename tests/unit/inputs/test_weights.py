@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.errors import MachineError, UsageError
 from vitgate.inputs.weights import check_state, Checkpoint, choose_source, find_pretrained, read_state
 
 from .server import BODY, cached, DIGEST, one_line, QUICK, Server, SRC

@@ -4,14 +4,15 @@ import itertools
 
 import pytest
 
-from vitgate.cases import Cell, read_cases
-from vitgate.data import fixtures_folder
-from vitgate.engines import ENGINES
-from vitgate.errors import UsageError
-from vitgate.field import committed
-from vitgate.judge.calls import read_calls
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import committed
 from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of, unchecked
-from vitgate.variants import SUCCESSORS, VARIANTS
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import ENGINES
+from vitgate.spec.tutorial_calls import read_calls
+from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 SENTENCE = '[[sentence]]\nid = "s"\nsection = "All"\nsays = "It works."\n'
 
@@ -25,7 +26,7 @@ def test_a_claim_without_selectors_is_about_every_cell_in_the_tables_order():
     cells = Claim(id="a", says="b").cells()
 
     assert len(cells) == len(set(cells)) == len(read_cases()) * len(ENGINES) * len(VARIANTS)
-    assert cells[0] == Cell(next(iter(read_cases())), ENGINES[0], "original")
+    assert cells[0] == CellId(next(iter(read_cases())), ENGINES[0], "original")
 
 
 def test_selectors_narrow_a_claim():

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import Cell
 from vitgate.judge.claims import Claim
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations, Settled
-from vitgate.judge.versions import release
-from vitgate.outcome import Finding, Outcome
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.versions import release
 
 TODAY = dt.date(2026, 7, 1)
-OPTIMIZED = Cell("deit_base", "qnnpack", "optimized")
+OPTIMIZED = CellId("deit_base", "qnnpack", "optimized")
 XNNPACK = "Mobile optimization only available with XNNPACK"
 STOPPED = Outcome("failed at", "optimize_for_mobile", "RuntimeError", f"{XNNPACK} at this point")
 PASSED = Outcome("passed")
@@ -51,7 +51,9 @@ def number(**fields) -> Deviation:
     return deviation(**{**row, **fields})
 
 
-def place(claim: str = "build", cell: Cell | None = OPTIMIZED, torch: str = "2.13.0", machine: str = "x86_64") -> Place:
+def place(
+    claim: str = "build", cell: CellId | None = OPTIMIZED, torch: str = "2.13.0", machine: str = "x86_64"
+) -> Place:
     return Place(claim, str(cell) if cell else "test_something", cell, torch, machine)
 
 

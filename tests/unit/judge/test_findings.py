@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vitgate.evidence import Evidence
-from vitgate.field import Seen
+from vitgate.inputs.field_files import Seen
 from vitgate.judge import findings
-from vitgate.judge.compare import sqnr
-from vitgate.outcome import Finding, Outcome
+from vitgate.judge.metrics import sqnr
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Finding, Outcome
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.data import read_model
+from vitgate.files.schemas import read_model
 from vitgate.judge.operators import OperatorFile, outside
 
 ALLOWED = frozenset({"aten::add.Tensor", "aten::linear"})

@@ -6,19 +6,19 @@ import re
 
 import pytest
 
-from vitgate.cases import Cell
-from vitgate.data import validate
-from vitgate.errors import UsageError
-from vitgate.judge.acceptance import Acceptance, Acceptances
-from vitgate.judge.crossing import PairedLatency
+from vitgate.compare.acceptance import Acceptance, Acceptances
+from vitgate.compare.crossing import PairedLatency
+from vitgate.compare.latency_statistics import judged, pair_ratio, PairRatio, PAIRS_AT_MOST, Timed
+from vitgate.compare.verdict import compare
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import validate
 from vitgate.judge.deviations import Deviation
-from vitgate.judge.pairs import judged, pair_ratio, PairRatio, PAIRS_AT_MOST, Timed
-from vitgate.judge.record import FindingRow, read_record
 from vitgate.judge.tolerances import Tolerance, Tolerances
-from vitgate.judge.verdict import compare
-from vitgate.judge.versions import within
-from vitgate.judge.warnings import WarningFile
-from vitgate.outcome import Finding
+from vitgate.judge.torch_warnings import WarningFile
+from vitgate.records.record import FindingRow, read_record
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import Finding
+from vitgate.spec.versions import within
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -132,7 +132,7 @@ def test_a_deviation_applies_exactly_where_its_claim_its_range_and_its_selectors
         advice="Freeze instead.",
         review=dt.date(2026, 7, 1),
     )
-    cell = Cell("digits", "x86", variant)
+    cell = CellId("digits", "x86", variant)
 
     found = row.applies(claim, str(cell), cell, written(now) + suffix, "x86_64")
 

@@ -5,11 +5,11 @@ import math
 
 import pytest
 
-from vitgate.data import MOST_TOML
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import MOST_TOML
 from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table, table_of
 from vitgate.judge.tolerances import Tolerance, Tolerances
-from vitgate.outcome import Finding
+from vitgate.spec.outcome import Finding
 
 ABOUT = {
     "case": "deit_base",

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import Cell
-from vitgate.errors import UsageError
+from vitgate.files.errors import UsageError
 from vitgate.judge.tolerances import read_tolerances, Tolerance, Tolerances
-from vitgate.outcome import Finding
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import Finding
 
-CELL = Cell("digits", "qnnpack", "lite")
+CELL = CellId("digits", "qnnpack", "lite")
 FINDING = Finding("sqnr", 23.8, "dB", against="original")
 
 

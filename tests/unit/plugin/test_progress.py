@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vitgate.observe.session_directory import counting
 from vitgate.plugin.progress import line, Progress
-from vitgate.session import counting
 
 PATIENCE = 10.0  # seconds
 
@@ -36,7 +36,7 @@ def screen() -> Screen:
 def progress(tmp_path: Path, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Progress]]:
     """Return a helper that starts one; all are ended."""
     monkeypatch.setattr("vitgate.plugin.progress._SECONDS", 0.01)
-    monkeypatch.setattr("vitgate.session._NOTE_SECONDS", -1.0)
+    monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", -1.0)
     monkeypatch.setenv("COLUMNS", "80")
     made: list[Progress] = []
 

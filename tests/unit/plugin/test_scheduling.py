@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from vitgate.cases import Cell
-from vitgate.engines import ENGINES
 from vitgate.plugin.scheduling import cell_of, CellScheduling, ordered, scope_of
-from vitgate.variants import VARIANTS
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import ENGINES
+from vitgate.spec.variants import VARIANTS
 
 
 class Item:
@@ -23,12 +23,12 @@ class Item:
         return object() if name == "alone" and self._alone else None
 
 
-def about(cell: Cell, claim: str = "label", *, alone: bool = False) -> Item:
+def about(cell: CellId, claim: str = "label", *, alone: bool = False) -> Item:
     return Item(f"tests/conformance/test_{claim}.py::test_{claim}[{cell}]", alone=alone, cell=cell)
 
 
 def group(case: str, engine: str) -> Item:
-    cell = Cell(case, engine, "original")
+    cell = CellId(case, engine, "original")
     return Item(f"tests/conformance/test_table.py::test_table[{case}-{engine}]", alone=True, cell=cell)
 
 
@@ -64,7 +64,7 @@ def test_a_scope_is_a_case_under_an_engine_or_else_a_file(nodeid, scope):
 
 
 def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_another():
-    cells = [Cell("digits", engine, variant) for engine in ENGINES for variant in VARIANTS]
+    cells = [CellId("digits", engine, variant) for engine in ENGINES for variant in VARIANTS]
 
     scopes = {scope_of(about(cell).nodeid) for cell in cells}
 
@@ -80,7 +80,7 @@ def test_xdist_splits_by_these_scopes():
 @pytest.mark.parametrize(
     "item, cell",
     [
-        (about(Cell("digits", "x86", "lite")), Cell("digits", "x86", "lite")),
+        (about(CellId("digits", "x86", "lite")), CellId("digits", "x86", "lite")),
         (Item("a.py::test"), None),
         (Item("a.py::test[1]", other=1), None),
         (Item("a.py::test[x]", cell="a prison"), None),
@@ -93,7 +93,7 @@ def test_the_cell_of_a_test_is_its_parameter_of_that_type(item, cell):
 
 def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
     groups = [(case, engine) for case in ("digits", "deit_base") for engine in ENGINES]
-    cells = [Cell(case, engine, variant) for case, engine in groups for variant in VARIANTS]
+    cells = [CellId(case, engine, variant) for case, engine in groups for variant in VARIANTS]
     items = [about(cell, claim, alone=claim == "latency") for claim in ("latency", "label") for cell in cells]
     items += [group(case, engine) for case, engine in groups]
     random.Random(0).shuffle(items)
@@ -111,7 +111,7 @@ def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
 
 
 def test_the_program_is_compiled_first_and_run_late_in_each_scope():
-    cell = Cell("digits", "x86", "lite")
+    cell = CellId("digits", "x86", "lite")
     tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
     program = Item("tests/conformance/test_native.py::test_native_program")
 
@@ -123,9 +123,9 @@ def test_the_program_is_compiled_first_and_run_late_in_each_scope():
 
 def test_all_other_tests_come_after_in_their_own_order():
     others = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
-    odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=Cell("digits", "x86", "lite"))
+    odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=CellId("digits", "x86", "lite"))
 
-    order = ordered([*others, odd, about(Cell("digits", "x86", "lite"))])
+    order = ordered([*others, odd, about(CellId("digits", "x86", "lite"))])
 
     assert [item.nodeid.partition("::")[2] for item in order] == [
         "test_label[digits-x86-lite]",

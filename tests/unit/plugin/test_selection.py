@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from vitgate import plugin
-from vitgate.cases import Cell
-from vitgate.field import committed, FieldItem
+from vitgate.inputs.field_files import committed, FieldItem
 from vitgate.judge.claims import expected_claims, read_claims
+from vitgate.spec.cells import CellId
 
 CLAIMS = {name: read_claims()[name] for name in ("field", "artifacts")}
 
@@ -93,7 +93,7 @@ def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan):
     assert plugin._is_about_nothing(item(**about(item=object())))
     assert not plugin._is_about_nothing(item(**about(item=committed()[0])))
     assert plugin._is_about_nothing(item(**about(cell=object())))
-    assert not plugin._is_about_nothing(item(**about(cell=Cell("digits", "x86", "lite"))))
+    assert not plugin._is_about_nothing(item(**about(cell=CellId("digits", "x86", "lite"))))
     assert not plugin._is_about_nothing(item(**about(call="script")))
     assert not plugin._is_about_nothing(item())
     assert not plugin._is_about_nothing(item(claimed=False, **about(item=object())))  # a parameter of somebody else's

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.cases import default_cases, read_cases
-from vitgate.data import fixtures_folder
-from vitgate.engines import ENGINES
-from vitgate.evidence import Store
+from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.claims import Claim, claims_named, read_claims, rows_of
-from vitgate.judge.consistency import check_consistent
-from vitgate.judge.merge import merge
-from vitgate.judge.record import read_record, Record
-from vitgate.plan import make_plan, Plan
-from vitgate.report.assemble import assemble, expected_claims
-from vitgate.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
+from vitgate.observe.store import Store
+from vitgate.records.assemble import assemble, expected_claims
+from vitgate.records.consistency import check_consistent
+from vitgate.records.merge import merge
+from vitgate.records.record import read_record, Record
+from vitgate.spec.cases import default_cases, read_cases
+from vitgate.spec.engines import ENGINES
+from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given  # noqa: E402  # after the check that it is there
@@ -108,10 +108,10 @@ def test_a_shard_is_written_as_it_is_given():
 
 
 @pytest.fixture
-def planned(tmp_path: Path) -> Callable[..., Plan]:
-    def make(**options: object) -> Plan:
+def planned(tmp_path: Path) -> Callable[..., RunConfig]:
+    def make(**options: object) -> RunConfig:
         defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
-        return make_plan(session=tmp_path, **{**defaults, **options})  # type: ignore[arg-type]  # of several types
+        return make_run_config(session=tmp_path, **{**defaults, **options})  # type: ignore[arg-type]  # of several types
 
     return make
 
@@ -122,7 +122,7 @@ def test_narrowing_changes_no_rows_part(name, count):
         found = []
         for number in range(1, count + 1):
             shard = f"{number}/{count}"
-            plan = make_plan(
+            plan = make_run_config(
                 cases=[], weights="auto", assets=None, artifact_cache=None, session=Path(), shard=shard, **options
             )
             found += [number] * plan.checks(*name[:-1].split("["))
@@ -157,7 +157,7 @@ def test_a_row_that_the_options_leave_out_is_refused(planned, refuses):
 def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned):
     plan = planned(claims=["build"], shard="1/3")
 
-    assert Plan.from_json(plan.to_json()) == plan
+    assert RunConfig.from_json(plan.to_json()) == plan
 
 
 def test_only_the_inputs_of_the_own_part_are_needed(planned):
@@ -185,7 +185,7 @@ class Done:
 
 _NO_TORCH = """
 import json
-import vitgate.run.environment as environment
+import vitgate.observe.environment as environment
 environment.check_imports = lambda: None
 environment.describe = lambda: json.loads({about!r})
 """

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from vitgate.cases import Cell
-from vitgate.data import fixtures_folder
+from vitgate.files.schemas import fixtures_folder
 from vitgate.plugin.tables import TableExtension
+from vitgate.spec.cells import CellId
 
 
 def location(params: dict[str, object] | None) -> SimpleNamespace:
@@ -18,7 +18,7 @@ def location(params: dict[str, object] | None) -> SimpleNamespace:
 
 
 def test_tables_lie_in_the_folder_of_the_cells_case() -> None:
-    folder = TableExtension.dirname(test_location=location({"cell": Cell("digits", "x86", "original")}))
+    folder = TableExtension.dirname(test_location=location({"cell": CellId("digits", "x86", "original")}))
     assert folder == str(fixtures_folder() / "tables")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vitgate.data import fixtures_folder
+from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.findings import AT_BLOCK
-from vitgate.judge.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_record, Record
+from vitgate.records.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_record, Record
 
 HOSTILE = (
     "<script>alert(1)</script> | a `b` $x^2$ {{ 7 * 7 }} [d](javascript:e) <img src=http://g/h onerror=f> </details> "
-    "\" onclick=\"i\" ' -->]]></svg></style></script> \x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c\r\n"
+    '" onclick="i" \' -->]]></svg></style></script> \x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c\r\n'
 )
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
-from vitgate.outcome import NO_TOOLS
 from vitgate.report.answer import answer
+from vitgate.spec.outcome import NO_TOOLS
 
 GONE = "xnnpack-gone"
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": GONE, "message": "no XNNPACK"}

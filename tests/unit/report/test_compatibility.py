@@ -1,7 +1,7 @@
 """The compatibility page where there is little to show."""
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.record import read_record
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import read_record
 from vitgate.report.compatibility import page
 
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from vitgate.data import fixtures_folder
-from vitgate.judge.acceptance import Acceptance, Acceptances
-from vitgate.judge.record import read_record
-from vitgate.judge.verdict import compare
+from vitgate.compare.acceptance import Acceptance, Acceptances
+from vitgate.compare.verdict import compare
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import read_record
 from vitgate.report import github
 
 CLAIMS = """\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitgate.data import fixtures_folder
+from vitgate.files.schemas import fixtures_folder
 from vitgate.report.published import read_published, TUTORIAL
 
 ENTRY = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitgate.judge.record import CellRow, FindingRow
+from vitgate.records.record import CellRow, FindingRow
 from vitgate.report.answer import answer
 from vitgate.report.successors import TRY_THEM, ways_out
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import read_deviations
-from vitgate.judge.record import FindingRow
+from vitgate.judge.metrics import SQNR_CEILING
+from vitgate.records.record import FindingRow
 from vitgate.report.terminal import render
 
 

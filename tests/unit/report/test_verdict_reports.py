@@ -8,15 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from vitgate.data import fixtures_folder
-from vitgate.errors import MachineError
-from vitgate.judge.acceptance import Acceptance, Acceptances
-from vitgate.judge.record import read_record
-from vitgate.judge.verdict import compare, MatrixRow, PairedLatency, Verdict
+from vitgate.compare.acceptance import Acceptance, Acceptances
+from vitgate.compare.verdict import compare, MatrixRow, PairedLatency, Verdict
+from vitgate.files.errors import MachineError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.files.text import clean, link, markdown_link
+from vitgate.files.text import markdown as escaped
+from vitgate.records.record import read_record
 from vitgate.report.verdict import html, junit, markdown, terminal, views
 from vitgate.report.verdict.emit import emit, ReportOptions
-from vitgate.report.verdict.safe import clean, link, markdown_link
-from vitgate.report.verdict.safe import markdown as escaped
 
 HOSTILE = (
     "<script>alert(1)</script> | a `b` **c** [d](javascript:e) ![f](http://g/h.png) </details> @everyone #1 "

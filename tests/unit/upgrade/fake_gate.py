@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vitgate.build.cache import sha256_of
-from vitgate.data import fixtures_folder
-from vitgate.errors import MachineError
-from vitgate.field import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN
-from vitgate.judge.acceptance import Acceptances
-from vitgate.judge.pairs import judged, PairRatio
-from vitgate.judge.record import ClaimRow, FindingRow, read_record, Record
-from vitgate.judge.verdict import Verdict
+from vitgate.compare.acceptance import Acceptances
+from vitgate.compare.latency_statistics import judged, PairRatio
+from vitgate.compare.verdict import Verdict
+from vitgate.files.errors import MachineError
+from vitgate.files.hashing import sha256_of
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN
+from vitgate.records.record import ClaimRow, FindingRow, read_record, Record
 from vitgate.upgrade import gate as module
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import gate, Order

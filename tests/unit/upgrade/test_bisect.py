@@ -7,7 +7,7 @@ import math
 import pytest
 from packaging.version import Version
 
-from vitgate.errors import MachineError, UsageError
+from vitgate.files.errors import MachineError, UsageError
 from vitgate.upgrade.bisect import bisect, Bisection, first_change, narrowed
 from vitgate.upgrade.releases import parse_releases, releases_between
 from vitgate.upgrade.runs import Request

@@ -21,9 +21,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from vitgate.errors import MachineError, UsageError, VitgateError
-from vitgate.upgrade import commands, installer, requirements
-from vitgate.upgrade.disk import usage
+from vitgate.cli import environments
+from vitgate.files.disk_usage import usage
+from vitgate.files.errors import MachineError, UsageError, VitgateError
+from vitgate.upgrade import installer, requirements
+from vitgate.upgrade.environment_cache import BUSY, disk_use, HALF_MADE, listing, prune, READY
 from vitgate.upgrade.environments import Environment, in_use, lock_of, make, MARKER, read_marker
 from vitgate.upgrade.installer import check_uv_args, clean_variables, explain
 from vitgate.upgrade.requirements import (
@@ -38,7 +40,6 @@ from vitgate.upgrade.requirements import (
     Side,
     whole_set,
 )
-from vitgate.upgrade.shelf import BUSY, disk_use, HALF_MADE, listing, prune, READY
 from vitgate.upgrade.suite import suite_folder, suite_variables
 
 from ..disk import SmallDisk
@@ -669,10 +670,10 @@ def test_a_removal_that_was_killed_leaves_rubbish_and_no_broken_environment(worl
 
 @pytest.fixture
 def run(world: World, monkeypatch) -> Callable[..., str]:
-    monkeypatch.setattr(commands, "default_cache", lambda: world.cache)
+    monkeypatch.setattr(environments, "default_cache", lambda: world.cache)
 
     def call(*arguments: str, status: int = 0) -> str:
-        result = CliRunner().invoke(commands.environments, arguments)
+        result = CliRunner().invoke(environments.environments, arguments)
         assert result.exit_code == status, result.output
         return result.output if status else result.stdout
 
@@ -700,7 +701,7 @@ def test_commands_refuse_nonsense(arguments: tuple[str, str], run: Callable[...,
 
 @pytest.mark.parametrize(("text", "expected"), [("500MB", 500 * 10**6), ("10GiB", 10 * 2**30), ("1.5g", 15 * 10**8)])
 def test_sizes(text: str, expected: int) -> None:
-    assert commands.size(text) == expected
+    assert environments.size(text) == expected
 
 
 # ---- what uv says
@@ -773,7 +774,9 @@ def test_the_suite_runs_from_its_copy(world: World) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_table.py::test_table[digits-fbgemm]" in done.stdout
-    where = "import vitgate, vitgate.data; print(vitgate.__file__); print(vitgate.data.fixtures_folder())"
+    where = (
+        "import vitgate, vitgate.files.schemas; print(vitgate.__file__); print(vitgate.files.schemas.fixtures_folder())"
+    )
     shown = subprocess.check_output([sys.executable, "-c", where], text=True, env=suite_variables(suite), cwd=suite)
     assert shown.splitlines() == [str(suite / "vitgate" / "__init__.py"), str(suite / "vitgate" / "fixtures")]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.errors import MachineError
+from vitgate.files import locks
+from vitgate.files.errors import MachineError
 from vitgate.upgrade import gate as module
-from vitgate.upgrade import locks
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import disk_line
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.data import fixtures_folder
-from vitgate.errors import MachineError, UsageError
-from vitgate.judge.record import Record
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records.record import Record
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.runs import Request, Run, run_suite
 
@@ -69,7 +69,7 @@ def test_the_command_line(tmp_path, monkeypatch):
 
     command = wanted.command(Path("/env/bin/python"), Path("/suite"), request)
 
-    assert command[:3] == [sys.executable, "-m", "vitgate.upgrade.leash"]
+    assert command[:3] == [sys.executable, "-m", "vitgate.upgrade.watchdog"]
     assert command[3:8] == ["/env/bin/python", "-m", "pytest", "--color=no", "/suite/tests/conformance"]
     assert command[8:] == [
         *("-n", "2", "--case=digits", "--engine=qnnpack", "--engine=x86"),

@@ -13,12 +13,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from vitgate.errors import UsageError
-from vitgate.judge.consistency import read_consistent
-from vitgate.judge.merge import merge
+from vitgate.files.errors import UsageError
+from vitgate.records.consistency import read_consistent
+from vitgate.records.merge import merge
+from vitgate.upgrade.environment_cache import listing
 from vitgate.upgrade.environments import environments_folder
-from vitgate.upgrade.kept import file_name
-from vitgate.upgrade.shelf import listing
+from vitgate.upgrade.record_cache import file_name
 from vitgate.upgrade.sweep import exit_status, show, state, sweep, Swept, table
 
 VERSIONS = ("2.12.1", "2.15.0")

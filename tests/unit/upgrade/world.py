@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.data import fixtures_folder
-from vitgate.field import committed
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.field_files import committed
 from vitgate.judge.claims import read_claims, rows_of
-from vitgate.judge.record import ClaimRow, read_record, Record
-from vitgate.shards import group_of, groups, shard_of
-from vitgate.upgrade.kept import Means
+from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.spec.shards import group_of, groups, shard_of
+from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import Needs, parse_side, Side
 from vitgate.upgrade.runs import Request
 from vitgate.upgrade.sweep import Sweep

@@ -10,15 +10,15 @@ from typing import Literal
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from vitgate.judge.compare import ROUNDING_DB
-from vitgate.judge.record import CellRow, Record, Status
-from vitgate.judge.versions import public
+from vitgate.files.text import short
+from vitgate.judge.metrics import ROUNDING_DB
+from vitgate.records.record import CellRow, Record, Status
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.page import fields
 from vitgate.report.page.svg import colour, drawing, inline, marker
 from vitgate.report.page.views import ABSENT, engines_in, RED, value, variants_in
 from vitgate.report.published import Edition, TUTORIAL
-from vitgate.report.verdict.safe import short
+from vitgate.spec.versions import public
 
 Tone = Literal["good", "some", "none", "bad", "absent"]
 _LINE = 0.17  # inches of a line of a plot
@@ -377,4 +377,3 @@ def _with_ratio(number: float | None, original: float | None) -> str:
     if number is None:
         return ABSENT
     return f"{number:.2f} ({number / original:.2f})" if original else f"{number:.2f}"
-

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vitgate.judge.record import CellRow, FAILED, Record, Status
-from vitgate.judge.versions import age
+from vitgate.records.record import CellRow, FAILED, Record, Status
+from vitgate.spec.versions import age
 
 
 @dataclass(frozen=True)

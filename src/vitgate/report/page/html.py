@@ -13,13 +13,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from vitgate.errors import UsageError
-from vitgate.judge.record import InputRow, Record
-from vitgate.judge.versions import public
+from vitgate.files.errors import UsageError
+from vitgate.records.record import InputRow, Record
 from vitgate.report.html import template
 from vitgate.report.page import charts, views
 from vitgate.report.page.charts import Chart
 from vitgate.report.published import CASE, Edition, read_published
+from vitgate.spec.versions import public
 
 _TEMPLATE = Path(__file__).with_name("templates") / "page.html"
 

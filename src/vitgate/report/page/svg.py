@@ -17,7 +17,7 @@ from markupsafe import escape, Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vitgate.report.verdict.safe import clean
+from vitgate.files.text import clean
 
 WIDTH = 4.75  # inches: as wide as a phone, on which the letters keep the size that they are given here
 _LETTERS = 10.0  # points

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args, Literal
 
-from vitgate.engines import EVERY_ENGINE
+from vitgate.files.text import clean, short
 from vitgate.judge.claims import Claim, read_claims, read_sentences, Sentence
-from vitgate.judge.compare import SQNR_CEILING
 from vitgate.judge.deviations import Deviation, read_deviations
-from vitgate.judge.history import history
-from vitgate.judge.record import CellRow, ClaimRow, FAILED, FindingRow, InputRow, Record, Status
+from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.judge.tolerances import read_tolerances, Tolerance
-from vitgate.judge.versions import age, public
-from vitgate.outcome import Finding
+from vitgate.records.history import history
+from vitgate.records.record import CellRow, ClaimRow, FAILED, FindingRow, InputRow, Record, Status
 from vitgate.report.answer import answer
-from vitgate.report.verdict.safe import clean, short
-from vitgate.variants import FORMS
+from vitgate.spec.engines import EVERY_ENGINE
+from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import FORMS
+from vitgate.spec.versions import age, public
 
 Kind = Literal["good", "known", "bad", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vitgate.judge.verdict import Verdict
+from vitgate.compare.verdict import Verdict
+from vitgate.files.outputs import check_target, for_people, STDOUT, write_text
 from vitgate.report import github
 from vitgate.report.console import Color
-from vitgate.report.files import check_target, for_people, STDOUT, write_text
 from vitgate.report.verdict import html, junit, markdown, terminal
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitgate.judge.verdict import Verdict
-from vitgate.judge.versions import public
+from vitgate.compare.verdict import Verdict
 from vitgate.report.html import template
 from vitgate.report.verdict import views
+from vitgate.spec.versions import public
 
 if TYPE_CHECKING:
     from vitgate.report.page.charts import Chart

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as Tree  # noqa: S405  # it only writes here
 
-from vitgate.judge.crossing import JudgedLatency, JudgedMatrixRow
-from vitgate.judge.paired import Judged, VerdictRow
-from vitgate.judge.verdict import Verdict
+from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
+from vitgate.compare.pairing import Judged, VerdictRow
+from vitgate.compare.verdict import Verdict
+from vitgate.files.text import clean
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import clean
 
 
 def render(verdict: Verdict) -> str:

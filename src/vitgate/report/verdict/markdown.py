@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vitgate.judge.causes import Cause
-from vitgate.judge.verdict import Verdict
+from vitgate.compare.causes import Cause
+from vitgate.compare.verdict import Verdict
+from vitgate.files.text import code, markdown, markdown_link, short
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import code, markdown, markdown_link, short
 
 _ROOM = 60_000  # characters of the whole text
 _ROWS = 40  # of a table

@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vitgate.judge.causes import Cause
-from vitgate.judge.paired import Word
-from vitgate.judge.verdict import Verdict
+from vitgate.compare.causes import Cause
+from vitgate.compare.pairing import Word
+from vitgate.compare.verdict import Verdict
+from vitgate.files.text import clean, short
 from vitgate.report.console import Color, console_for
 from vitgate.report.verdict import views
-from vitgate.report.verdict.safe import clean, short
 
 _SHOWN = 6  # names of a cause, lines of a list of differences: the other reports have all of them
 _LONGEST_NAME = 36  # characters: that of a cell with the longest names

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vitgate.judge.causes import Cause
-from vitgate.judge.changes import Change
-from vitgate.judge.compare import SQNR_CEILING
-from vitgate.judge.crossing import JudgedMatrixRow, PairedLatency
-from vitgate.judge.paired import Side, VerdictRow, Word, WORDS
-from vitgate.judge.verdict import Verdict
-from vitgate.judge.versions import public
+from vitgate.compare.causes import Cause
+from vitgate.compare.changes import Change
+from vitgate.compare.crossing import JudgedMatrixRow, PairedLatency
+from vitgate.compare.pairing import Side, VerdictRow, Word, WORDS
+from vitgate.compare.verdict import Verdict
+from vitgate.judge.metrics import SQNR_CEILING
+from vitgate.spec.versions import public
 
 
 @dataclass(frozen=True)

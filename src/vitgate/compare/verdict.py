@@ -1,0 +1,210 @@
+"""Two records, one verdict: claim by claim, whether what held under one PyTorch still holds under another.
+
+Records meet here only as data. What a deviation declares for the new version is a regression all the same: that it is
+known helps nobody whose pipeline breaks, unless somebody accepts it by name (see `vitgate.compare.acceptance`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from vitgate.compare.acceptance import Acceptance, Acceptances
+from vitgate.compare.causes import Cause, Causes, Key
+from vitgate.compare.changes import Changes, changes
+from vitgate.compare.conclusion import Conclusion
+from vitgate.compare.crossing import (
+    judge_latency,
+    judge_matrix,
+    JudgedLatency,
+    JudgedMatrixRow,
+    MatrixRow,
+    PairedLatency,
+)
+from vitgate.compare.growth import check_judged_alike, moved
+from vitgate.compare.pairing import Judged, paired, VerdictRow
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import Strict
+from vitgate.judge.deviations import read_deviations
+from vitgate.records.record import InputRow, Record
+
+__all__ = [
+    "Accepted",
+    "compare",
+    "json_schema",
+    "MatrixRow",
+    "PairedLatency",
+    "RunSummary",
+    "SCHEMA",
+    "Verdict",
+]
+
+SCHEMA = 1
+
+
+class RunSummary(Strict):
+    """Which run one side of the comparison is."""
+
+    torch: str
+    commit: str | None
+    vitgate: str
+    created: str
+    complete: bool
+    cases: tuple[str, ...]
+    engines: tuple[str, ...]
+    packages: dict[str, str]
+    python: str
+    platform: str
+    machine: str
+    cpu: str
+    cpu_capability: str
+    cores: int
+    xnnpack: bool
+    inputs: tuple[InputRow, ...]
+
+
+class Accepted(Strict):
+    """An acceptance and what it covered."""
+
+    id: str
+    where: str
+    reason: str = ""
+    owner: str = ""
+    expires: dt.date | None = None
+    causes: tuple[str, ...]
+    rows: tuple[str, ...]
+
+
+class Verdict(Strict):
+    """The whole comparison. `exit_status`: 0 may upgrade, 1 regressed, 6 the environment stood in the way.
+
+    `problems` are acceptances that have expired or cover nothing; `answer` is the sentence that ends every report.
+    """
+
+    schema_version: int = Field(default=SCHEMA, ge=1)
+    old: RunSummary
+    new: RunSummary
+    rows: tuple[VerdictRow, ...]
+    matrix: tuple[JudgedMatrixRow, ...] = ()
+    latency: tuple[JudgedLatency, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    changes: Changes
+    accepted: tuple[Accepted, ...] = ()
+    problems: tuple[str, ...] = ()
+    exit_status: int
+    answer: str
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a verdict."""
+    return Verdict.model_json_schema()
+
+
+def compare(
+    old: Record,
+    new: Record,
+    *,
+    matrix: Sequence[MatrixRow] = (),
+    latency: Sequence[PairedLatency] = (),
+    accepted: Acceptances | None = None,
+) -> Verdict:
+    """Compare two records; UsageError where they are not of one suite, about the same cases, engines and inputs."""
+    _check_comparable(old, new)
+    check_judged_alike(old, new)
+    acceptances = accepted or Acceptances()
+    causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
+    before: list[Judged] = [
+        *moved(paired(old, new), old, new),
+        *judge_matrix(old, new, matrix),
+        *judge_latency(latency),
+    ]
+    keys = {item.name: causes.key(item) for item in before if item.red}
+    items = [_settled(item, keys.get(item.name), acceptances) for item in before]
+    rows = _of_type(items, VerdictRow)
+    used = tuple(entry for entry in acceptances.valid() if any(item.accepted == entry.id for item in items))
+    grouped = causes.grouped(items, keys)
+    problems = acceptances.problems({entry.id for entry in used})
+    conclusion = Conclusion(old, new, rows, items, grouped, used, problems)
+    return Verdict(
+        old=_summary(old),
+        new=_summary(new),
+        rows=tuple(rows),
+        matrix=tuple(_of_type(items, JudgedMatrixRow)),
+        latency=tuple(_of_type(items, JudgedLatency)),
+        causes=grouped,
+        changes=changes(old, new, rows),
+        accepted=tuple(_covered(entry, items) for entry in used),
+        problems=problems,
+        exit_status=conclusion.exit_status(),
+        answer=conclusion.answer(),
+    )
+
+
+Row = TypeVar("Row", bound=Judged)
+
+
+def _of_type(items: Sequence[Judged], kind: type[Row]) -> list[Row]:
+    return [item for item in items if isinstance(item, kind)]
+
+
+def _settled(item: Judged, key: Key | None, acceptances: Acceptances) -> Judged:
+    """Give a red row its cause, and take its red away where that, or the row itself, is accepted.
+
+    Only a deviation is accepted as a whole; what nobody declared, row by row; an environment error, never.
+    """
+    if key is None:
+        return item
+    kind, cause = key
+    names = (item.name, cause) if kind == "deviation" else (item.name,)
+    entry = None if kind == "environment error" else acceptances.covering(*names)
+    update = {"cause": cause} if entry is None else {"cause": cause, "red": False, "accepted": entry.id}
+    return item.model_copy(update=update)
+
+
+def _covered(entry: Acceptance, items: Sequence[Judged]) -> Accepted:
+    own = [item for item in items if item.accepted == entry.id]
+    causes = tuple(dict.fromkeys(item.cause for item in own))
+    return Accepted(**vars(entry), causes=causes, rows=tuple(item.name for item in own))
+
+
+def _summary(record: Record) -> RunSummary:
+    environment = record.environment.model_dump(exclude={"configuration", "configuration_digest", "engines"})
+    own = {name: getattr(record, name) for name in ("vitgate", "created", "complete", "cases", "engines", "inputs")}
+    return RunSummary(**environment, **own)
+
+
+def _check_comparable(old: Record, new: Record) -> None:
+    """UsageError that names what differs; a comparison of what both happen to have would hide the rest."""
+    where = f"{old.environment.torch} of {old.created} and {new.environment.torch} of {new.created}"
+    if old.vitgate != new.vitgate:
+        text = f"the records are of different versions of vitgate: {old.vitgate} and {new.vitgate}"
+        raise UsageError(text, where=where, do="run both with the same vitgate")
+    for what in ("cases", "engines"):
+        before, after = getattr(old, what), getattr(new, what)
+        if set(before) != set(after):
+            text = f"the records are about different {what}: {', '.join(before)}, and {', '.join(after)}"
+            raise UsageError(text, where=where, do=f"run both with the same --{what.removesuffix('s')}")
+    inputs: Mapping[str, InputRow] = {row.case: row for row in old.inputs}
+    for row in new.inputs:
+        if row.case in inputs:
+            _check_inputs(inputs[row.case], row, where)
+
+
+_INPUTS = (
+    ("weights", "weights", "weights_digest", "--weights"),
+    ("pictures", "pictures", "pictures_sha256", "--assets"),
+    ("folders of pictures", "images_note", "images_digest", "--images"),
+)
+
+
+def _check_inputs(old: InputRow, new: InputRow, where: str) -> None:
+    for what, source, field, option in _INPUTS:
+        before, after = getattr(old, field), getattr(new, field)
+        if before != after:
+            names = [(getattr(row, source), getattr(row, field)[:12]) for row in (old, new)]
+            pair = " and ".join(" ".join(filter(None, name)) or "none" for name in names)
+            text = f"the records are about different {what} of {new.case}: {pair}"
+            raise UsageError(text, where=where, do=f"run both with the same {option}")

@@ -1,0 +1,59 @@
+"""Reports that a command writes beside what it shows: one convention and one error for all of them.
+
+`--json FILE` writes a file, `--json -` writes to standard output; what is for people then goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from vitgate.files.atomic import check_place, replacing
+from vitgate.files.errors import MachineError
+
+STDOUT = "-"
+
+
+def write_text(target: str | None, make: Callable[[], str], option: str) -> None:
+    """Write one file, `-` for standard output, None for none; MachineError names the option where that cannot be."""
+    if target is None:
+        return
+    if target == STDOUT:
+        sys.stdout.write(make())
+        return
+    path = Path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(make(), encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error, option) from None
+
+
+def write_json(target: str | None, data: Any) -> None:
+    """Write plain values to where `--json` says."""
+    write_text(target, lambda: json.dumps(data, indent=1) + "\n", "--json")
+
+
+def for_people(json_target: str | None) -> TextIO:
+    """Return the stream of what is not JSON."""
+    return sys.stderr if json_target == STDOUT else sys.stdout
+
+
+def check_target(target: str | None, option: str) -> None:
+    """MachineError for a file that could not be written: better known before the work than after it."""
+    if target in (None, STDOUT):
+        return
+    path = Path(target)
+    try:
+        check_place(path)
+    except OSError as error:
+        raise _unwritable(path, error, option) from None
+
+
+def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
+    what = f"cannot write the report: {error.strerror}"
+    return MachineError(what, where=path, do=f"name another file with {option}")

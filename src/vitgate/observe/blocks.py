@@ -1,0 +1,135 @@
+"""What a Vision Transformer has computed after each of its blocks, whatever form it is in, to say where two forms part.
+
+A frozen file is one graph without modules. What marks a block there are its two residual additions, so they are found
+in the graph and made outputs of it; a file with modules is frozen in memory first, without changes to its numerics.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from vitgate.observe.readback import executed_graph
+
+Array = npt.NDArray[np.float32]
+
+
+def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: bool, blocks: int) -> list[Array]:
+    """Return the embedding that enters the first block, every block's output and the logits: `blocks` + 2 arrays.
+
+    `x` is float32 [pictures, channels, height, width]. The embedding and the blocks' outputs have the shape [pictures,
+    tokens, width], the logits [pictures, classes]. A path is a `.pt` or `.ptl` file, read with `torch.jit.load`.
+    `frozen` says that the file or ScriptModule is one graph already; it means nothing for an eager module.
+    The engine is the caller's to set. LookupError where the residual additions of `blocks` blocks cannot be told apart.
+    """
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # deprecations of TorchScript are judged elsewhere, see vitgate.observe.tutorial_calls
+        module = _load(module_or_path) if isinstance(module_or_path, Path) else module_or_path
+        if not isinstance(module, torch.jit.ScriptModule):
+            return _eager(module, x)
+        if not frozen:
+            module = torch.jit.freeze(module.eval(), optimize_numerics=False)
+        return _scripted(module, x, blocks)
+
+
+def _load(path: Path) -> torch.jit.ScriptModule:
+    module: torch.jit.ScriptModule = torch.jit.load(str(path))  # type: ignore[no-untyped-call]  # untyped in torch
+    return module
+
+
+def blocks_of(module: nn.Module) -> list[nn.Module]:
+    """Return the blocks of an eager model: its longest list of modules of one kind; LookupError where it has none."""
+    rows = [list(each) for each in module.modules() if isinstance(each, (nn.Sequential, nn.ModuleList))]
+    alike = [row for row in rows if len(row) > 1 and len({type(each) for each in row}) == 1]
+    if not alike:
+        raise LookupError("no list of blocks in the model")
+    return max(alike, key=len)
+
+
+def _eager(module: nn.Module, x: torch.Tensor) -> list[Array]:
+    seen: list[torch.Tensor] = []
+    layers = blocks_of(module)
+    handles = [layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))]
+    handles += [layer.register_forward_hook(lambda _, __, output: seen.append(_first(output))) for layer in layers]
+    try:
+        logits = module(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [_array(tensor) for tensor in [*seen, logits]]
+
+
+def _first(output: Any) -> torch.Tensor:
+    """Return a block's output; those of older transformers give a tuple that begins with it."""
+    tensor: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return tensor
+
+
+def _scripted(module: torch.jit.ScriptModule, x: torch.Tensor, blocks: int) -> list[Array]:
+    graph = executed_graph(module)
+    stream = _residual_stream(graph)
+    if len(stream) != 2 * blocks + 1:
+        raise LookupError(f"{len(stream) - 1} residual additions in the graph, not two for each of {blocks} blocks")
+    logits = next(iter(graph.outputs()))
+    graph.eraseOutput(0)
+    for value in [*stream[::2], logits]:
+        graph.registerOutput(value)
+    graph.makeMultiOutputIntoTuple()
+    run = torch._C._create_function_from_graph("block_outputs", graph)
+    return [_array(tensor) for tensor in run(module._c, x)]
+
+
+def _residual_stream(graph: Any) -> list[Any]:
+    """Return the longest chain of values in which each is the sum of the one before it and a branch that starts there.
+
+    The embedding is the first value; then come the sums after attention and after the MLP of each block in turn.
+    """
+    additions = [node for node in graph.nodes() if _adds_tensors(node)]
+    chains: dict[str, list[Any]] = {}
+    for node in additions:
+        operands = list(node.inputs())[:2]
+        known = [chains[value.debugName()] for value in operands if value.debugName() in chains]
+        longest = max(known, key=len, default=None)
+        if longest is None:
+            early, late = sorted(operands, key=lambda value: _position(graph, value))
+            longest = [early] if _is_branch(late, early) else []
+        if longest:
+            chains[node.output().debugName()] = [*longest, node.output()]
+    return max(chains.values(), key=len, default=[])
+
+
+def _adds_tensors(node: Any) -> bool:
+    if node.kind() not in {"aten::add", "aten::add_"}:
+        return False
+    return all(value.type().kind() == "TensorType" for value in list(node.inputs())[:2])
+
+
+def _position(graph: Any, value: Any) -> int:
+    names = [output.debugName() for node in graph.nodes() for output in node.outputs()]
+    return names.index(value.debugName()) if value.debugName() in names else -1
+
+
+def _is_branch(late: Any, early: Any) -> bool:
+    """Whether `late` was computed from `early`, which the positional embedding's sum with a constant is not."""
+    front, seen = [late], set()
+    while front:
+        value = front.pop()
+        if value.debugName() == early.debugName():
+            return bool(early.node().kind() != "prim::Constant")
+        if value.debugName() not in seen:
+            seen.add(value.debugName())
+            front += list(value.node().inputs())
+    return False
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    result: Array = tensor.detach().float().numpy().copy()
+    return result

@@ -1,0 +1,94 @@
+"""Latency by the protocol that survives a noisy machine; `docs/measuring.md` gives its reasons.
+
+One torch thread, `time.thread_time()` (CPU seconds of the calling thread), all variants of one engine interleaved in
+random order within each round, at least four warm-up calls, garbage collection off, the mean of the fastest quartile.
+A ratio's interval must clear its bound; while it does not, more rounds are taken, up to a limit. CPU time of a thread
+sees neither sleeps nor other threads, so wall time and the process's CPU time are kept beside it as guards.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from vitgate.judge.latency_ratios import Bound, enough
+from vitgate.observe.runtimes import Runnable
+
+WARM_UP_CALLS = 4
+
+
+@dataclass
+class Samples:
+    """Seconds of each timed call, in the order taken: CPU of this thread, CPU of the whole process, wall."""
+
+    thread: list[float] = field(default_factory=list)
+    process: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+
+    def take(self, run: Runnable, x: torch.Tensor) -> None:
+        """Time one call."""
+        wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
+        run(x)
+        self.thread.append(time.thread_time() - thread)
+        self.process.append(time.process_time() - process)
+        self.wall.append(time.perf_counter() - wall)
+
+
+def sample(
+    runs: Mapping[str, Runnable],
+    x: torch.Tensor,
+    bounds: Mapping[str, Bound],
+    warm: Mapping[str, int],
+    seed: int = 0,
+    told: Callable[[int], None] = lambda rounds: None,
+) -> dict[str, Samples]:
+    """Time the variants against each other until every bound on a ratio to `original` is cleared.
+
+    `x` is one input, float32 [1, C, H, W]; `warm` counts the calls that each run has had in this process already.
+    `told` hears after each round, outside of what is timed, how many there were.
+    """
+    order, rng = list(runs), random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
+    samples = {name: Samples() for name in order}
+    with _quiet():
+        for name in order:
+            for _ in range(max(0, WARM_UP_CALLS - warm.get(name, 0))):
+                runs[name](x)
+        start, rounds = time.perf_counter(), 0
+        while not enough(
+            rounds, time.perf_counter() - start, {name: row.thread for name, row in samples.items()}, bounds
+        ):
+            rng.shuffle(order)
+            for name in order:
+                samples[name].take(runs[name], x)
+            rounds += 1
+            told(rounds)
+    return samples
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    collecting = gc.isenabled()
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def profiled_ms(run: Runnable, x: torch.Tensor) -> float:
+    """Return the tutorial's own figure, the profiler's self CPU time of one call, in milliseconds.
+
+    The tutorial's `profile(use_cuda=False)` no longer binds from torch 2.14 on; the default means the same.
+    """
+    with torch.autograd.profiler.profile() as profile:
+        run(x)
+    return float(profile.self_cpu_time_total) / 1000.0

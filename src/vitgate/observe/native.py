@@ -1,0 +1,175 @@
+"""The files without Python: a C++ program, compiled against the libtorch inside the installed wheel, runs them.
+
+Its source is `native.cpp` beside this module. It is compiled once for each torch, compiler and source, and kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+
+from vitgate.files.errors import MachineError
+from vitgate.files.hashing import digest_of, key_of
+from vitgate.judge.metrics import Array
+from vitgate.observe.environment import torch_build
+from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
+from vitgate.pipeline.stages import stage
+from vitgate.spec.engines import Engine
+from vitgate.spec.machine import machine
+from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
+from vitgate.spec.variants import Runtime, Stage
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+_STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program says them
+_FLAGS = ("-O1", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}")  # torch before 2.6 has the old ABI
+_LINK = ("-Wl,--as-needed",) if sys.platform == "linux" else ()  # not libtorch.so, which brings CUDA's libraries along
+_STEERING = ("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
+_PATIENCE = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
+
+
+def compiled(fallback: ArtifactCache) -> Entry:
+    """Return the program, compiled unless it is kept: in the user's cache, or in the other where that cannot be.
+
+    ClaimFailed: `unsupported` where a tool is missing, `failed at compile` where the tools are there and fail.
+    """
+    variables = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
+    compiler = shlex.split(variables.get("CXX", "")) or ["c++"]  # as torch.utils.cpp_extension chooses
+    _demand_tools(compiler, variables["PATH"])
+    with stage("compile", Path(tempfile.gettempdir())):
+        parts = {**_identity(), "compiler": compiler, "version": _first_line([*compiler, "--version"], variables)}
+        return _cache(fallback).get(key_of(parts), "native", lambda path: _compile(path, variables["PATH"]))
+
+
+def _demand_tools(compiler: Sequence[str], path: str) -> None:
+    lacking = [
+        "" if shutil.which(compiler[0], path=path) else f"a C++ compiler: install g++ (there is no {compiler[0]})",
+        "" if shutil.which("ninja", path=path) else "ninja: pip install ninja",
+        _lacking_setuptools(),
+    ]
+    if any(lacking):
+        message = f"to compile the program that runs the files, this machine lacks {'; '.join(filter(None, lacking))}"
+        raise ClaimFailed(Outcome("unsupported", error=NO_TOOLS, message=message))
+
+
+def _lacking_setuptools() -> str:
+    """Say which setuptools to install; empty where this torch can import what it needs of them.
+
+    Early releases of torch, 1.13 among them, need `pkg_resources.packaging`, which setuptools lost in version 70.
+    """
+    try:
+        import torch.utils.cpp_extension  # noqa: F401  # imported to see whether that works
+    except ImportError as error:
+        which = "setuptools" if error.name == "setuptools" else "'setuptools<70'"
+        return f"setuptools: pip install {which} ({error})"
+    return ""
+
+
+def _identity() -> dict[str, object]:
+    """Return what decides the program beside its compiler; libtorch's folder is written into it."""
+    build = torch_build()
+    return {
+        **{name: build[name] for name in ("torch", "commit", "configuration_digest")},
+        "folder": str(Path(torch.__file__).parent),
+        "machine": machine(),
+        "source": digest_of(SOURCE),
+        "flags": [*_FLAGS, *_LINK],
+    }
+
+
+def _first_line(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    done = subprocess.run(  # noqa: S603  # the user's own compiler; no shell
+        command, env=dict(variables), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    return (done.stdout or done.stderr).partition("\n")[0]
+
+
+def _cache(fallback: ArtifactCache) -> ArtifactCache:
+    try:
+        return ArtifactCache(user_cache_path("vitgate") / "native")
+    except MachineError:
+        return fallback
+
+
+def _compile(target: Path, path: str) -> None:
+    from torch.utils.cpp_extension import load
+
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = path  # ninja of this environment, which need not be the active one
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = load(
+                "native",
+                [str(SOURCE)],
+                extra_cflags=list(_FLAGS),
+                extra_ldflags=list(_LINK),
+                build_directory=folder,
+                with_cuda=False,
+                is_python_module=False,
+                is_standalone=True,
+            )
+            shutil.copy(made, target)
+    except RuntimeError as error:
+        lines = re.sub(r"^Error building extension '\w+': ", "", str(error)).splitlines()  # numbered from the second on
+        raise RuntimeError(next((line for line in lines if "error: " in line), lines[0])) from None
+    finally:
+        os.environ["PATH"] = before
+
+
+def about(program: Path) -> tuple[str, list[str]]:
+    """Return the version of libtorch that the program was built against, and the libraries that it runs with."""
+    with stage("load"):
+        version, *libraries = _lines(_done([str(program)]), "load")
+    return version, libraries
+
+
+def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictures: Array) -> Array:
+    """Return the logits, float32 [N, classes], of pictures [N, C, H, W] that are run one by one.
+
+    ClaimFailed with the stage at which the program failed, or crashed.
+    """
+    with tempfile.TemporaryDirectory() as folder, stage("run", Path(folder)):
+        given, got = Path(folder, "pictures"), Path(folder, "logits")
+        np.ascontiguousarray(pictures, np.float32).tofile(given)
+        words = [runtime, engine or "none", file, str(given), str(got), *map(str, pictures.shape)]
+        *_, shape = _lines(_done([str(program), *words]), "set_engine")
+        return np.fromfile(got, np.float32).reshape([int(word) for word in shape.split()])
+
+
+def _done(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run the program with nothing of this process's environment but what steers arithmetic and finds libraries."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(_STEERING)}
+    return subprocess.run(  # noqa: S603  # our own program; no shell
+        command,
+        env=variables,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=_PATIENCE,
+    )
+
+
+def _lines(done: subprocess.CompletedProcess[str], first: Stage) -> list[str]:
+    """Return what the program said; ClaimFailed with the stage that it said last where it did not end well."""
+    lines = done.stdout.splitlines()
+    if done.returncode == 0:
+        return lines
+    at = next((name for name in reversed(_STAGES) if name in lines), first)
+    said = next((line.removeprefix("failed ") for line in lines if line.startswith("failed ")), "")
+    if done.returncode < 0:
+        raise ClaimFailed(Outcome("failed at", at, "ProcessDied", f"ended by {signal.Signals(-done.returncode).name}"))
+    words = (said or done.stderr.strip() or f"exit status {done.returncode}").splitlines()[0]
+    raise ClaimFailed(Outcome("failed at", at, "NativeError", words))

@@ -1,0 +1,160 @@
+"""A test worker's side of the server: it asks, waits, and reads the evidence from disk. torch stays out of the worker.
+
+A runtime that crashes takes its own process with it, not the worker: the claim then fails at stage `run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vitgate.files.atomic import is_full, locked
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.machine_lock import MachineLock
+from vitgate.judge.latency_ratios import Bound
+from vitgate.observe.local import Observer
+from vitgate.observe.session_directory import SOCKET
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Outcome
+from vitgate.spec.run_config import RunConfig
+
+_ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
+_GROUND = ("environment", "source", "reference", "weights", "pictures", "labelled")  # what all claims stand on
+_LONGEST_SOCKET = 103  # bytes; of macOS, where it is 104 with the final NUL. Linux has 108
+_QUOTED = 200  # characters of what the server said last
+_START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
+
+
+def start_server(folder: Path) -> None:
+    """Start the server of this session folder unless somebody has; it imports while the caller goes on.
+
+    MachineError where the folder's path is too long for a socket's.
+    """
+    if len(os.fsencode(folder / f"{SOCKET}.new")) > _LONGEST_SOCKET:
+        raise MachineError("this path is too long for a socket", where=folder, do="name a shorter folder with TMPDIR")
+    with locked(folder / SOCKET):
+        if (folder / "server.log").exists():
+            return
+        subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-m", "vitgate.observe.server", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "server.log").open("wb"),
+            env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
+        )
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            what = f"the observing process did not start{_said(path.parent)}"
+            raise MachineError(what, where="vitgate.observe.server", do="start again")
+        time.sleep(0.02)
+
+
+def _connected(folder: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(folder / SOCKET))
+    except OSError:
+        connection.close()
+        do = "start again, with fewer workers (-n) where memory is short"
+        raise MachineError(
+            f"the observing process died{_said(folder)}", where="vitgate.observe.server", do=do
+        ) from None
+    return connection
+
+
+def _said(folder: Path) -> str:
+    """Return the last line of the server's log, which goes with the session's folder."""
+    lines = (folder / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    return f", saying: {lines[-1][:_QUOTED]}" if lines else ""
+
+
+class RemoteObserver(Observer):
+    """Asks one process of the server at a time: the one of the case and engine that this worker is testing."""
+
+    def __init__(self, plan: RunConfig, machine_lock: MachineLock) -> None:
+        """Connect when the first observation is needed; `machine_lock` keeps time samples apart from all other work."""
+        super().__init__(plan)
+        self._turnstile = machine_lock
+        self._connection: socket.socket | None = None
+        self._scope = ""
+
+    def close(self) -> None:
+        """End the process that serves this worker."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
+        found = self.store.find(kind, name)
+        if found is None:
+            with self._turnstile.alone() if kind == "latency" else self._turnstile.shared():
+                self._attend(arguments)
+                self._ask(kind, name, arguments)
+                found = self.store.get(kind, name, lambda: self._crashed(kind, name))
+        return found
+
+    def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
+        """Have everything loaded and warm before the machine is taken alone for the samples."""
+        if not self.store.has("latency", f"{case}-{engine}"):
+            self.warmed(case, engine)
+        return super().latency(case, engine, bounds)
+
+    def _attend(self, arguments: tuple[Any, ...]) -> None:
+        """Ask another process when the case or engine changes: one process holds the modules of one of them."""
+        cell = arguments[0] if arguments and isinstance(arguments[0], CellId) else None
+        scope = f"{cell.case}-{cell.engine}" if cell is not None and _is_of_its_engine(cell) else self._scope
+        if scope != self._scope:
+            self.close()
+            self._scope = scope
+        if self._connection is None:
+            folder = Path(self.plan.session)
+            start_server(folder)
+            _wait_for(folder / SOCKET)
+            self._connection = _connected(folder)
+
+    def _ask(self, kind: str, name: str, arguments: tuple[Any, ...]) -> None:
+        assert self._connection is not None
+        request = {"kind": kind, "name": name, "arguments": [_encoded(value) for value in arguments]}
+        try:
+            with self._connection.makefile("rw", encoding="utf-8") as lines:
+                lines.write(json.dumps(request) + "\n")
+                lines.flush()
+                answer = json.loads(lines.readline() or "null")
+        except OSError:
+            answer = None
+        if answer is None:  # the process died; the next request starts another, unless the server died too
+            self.close()
+            _connected(Path(self.plan.session)).close()
+        elif answer:
+            raise _ERRORS[answer["error"]].from_line(answer["message"])
+
+    def _crashed(self, kind: str, name: str) -> Evidence:
+        """Return what a dead process proves; on a full disk nothing: torch ends the process that cannot write."""
+        message = f"the process died while observing {kind} of {name}"
+        for folder in (self.plan.artifacts, self.plan.session):
+            if is_full(Path(folder)):
+                raise MachineError(f"{message}, and the disk is full", where=folder, do="free disk space")
+        message += ": a crash of the runtime, or out of memory"
+        if kind in _GROUND:
+            raise MachineError(message, do="start again, with fewer workers (-n) where memory is short")
+        return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
+
+
+def _is_of_its_engine(cell: CellId) -> bool:
+    return cell.form.quantized or cell.engine == NO_ENGINE
+
+
+def _encoded(value: Any) -> Any:
+    return {"cell": [value.case, value.engine, value.variant]} if isinstance(value, CellId) else value

@@ -1,0 +1,111 @@
+"""The folder that the workers of one run share, and the process settings that its measurements need."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vitgate.files.atomic import replacing
+from vitgate.files.errors import MachineError
+
+_COUNTS = "counts"
+_NOTE_SECONDS = 1.0  # between two notes of one observation
+_PREFIX = "vitgate-session-"
+SOCKET = "server.sock"
+
+# One thread a worker and passive waiting keep workers from starving one another; the malloc settings keep large
+# buffers from being returned to the system and faulted in again at each call. They count for processes started later.
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "passive",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
+    "MALLOC_TOP_PAD_": "134217728",
+}
+
+
+class SessionDirectory:
+    """A temporary folder that ends with its session; folders of sessions that were killed are cleared away."""
+
+    def __init__(self) -> None:
+        """Make the folder and hold its lock for as long as this process lives; MachineError without room for it."""
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        except OSError as error:
+            what, do = "cannot make the session's folder", "free disk space, or name another folder with TMPDIR"
+            raise MachineError(f"{what}: {error.strerror or error}", do=do) from None
+        unlocked = self.path / "owner.new"
+        self._owner = unlocked.open("w")
+        fcntl.flock(self._owner, fcntl.LOCK_EX)
+        unlocked.rename(self.path / "owner.lock")  # seen by others only once it is locked
+        _clear_abandoned(self.path)
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._owner.close()
+
+
+def _clear_abandoned(own: Path) -> None:
+    for folder in own.parent.glob(f"{_PREFIX}*"):
+        if folder != own and is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that made this session folder is gone."""
+    try:
+        with (folder / "owner.lock").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:
+        return False
+
+
+def apply_settings() -> None:
+    """Set what is not set already; the user's own choice wins."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int], None]]:
+    """Give a function that notes in the session's folder how much of a long observation is done, for `counts`.
+
+    `name` is its kind and what it is about, such as `building: digits-lite`; `total` is 0 of what is not counted. A
+    note that finds no room is left out: it is only shown.
+    """
+    path, last = folder / _COUNTS / name, 0.0
+
+    def note(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _NOTE_SECONDS:
+            last = time.monotonic()
+            with suppress(OSError), replacing(path) as temporary:
+                path.parent.mkdir(exist_ok=True)
+                temporary.write_text(json.dumps([done, total]), encoding="utf-8")
+
+    try:
+        note(0)
+        yield note
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def counts(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return of each observation under way that counts how much is done, and of how much."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in sorted((folder / _COUNTS).glob("[!.]*")):
+        with suppress(FileNotFoundError):  # it has just ended
+            done, total = json.loads(path.read_text(encoding="utf-8"))
+            found[path.name] = (int(done), int(total))
+    return found

@@ -1,0 +1,137 @@
+"""The build graph: from a cell to its file, every variant built from its parent once, failures kept as outcomes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vitgate.files.hashing import digest_of, key_of
+from vitgate.observe.environment import cpu_model, torch_build
+from vitgate.pipeline import stages, successor_stages
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.pipeline.stages import engine_set, stage
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.machine import packages
+from vitgate.spec.outcome import Outcome
+from vitgate.spec.successors import package_versions
+
+
+class Builder:
+    """Builds variants into the cache. Live modules are kept for their children."""
+
+    def __init__(
+        self,
+        cache: ArtifactCache,
+        artifact: Callable[[CellId], Evidence],
+        model: Callable[[str], nn.Module],
+        weights: Callable[[str], str],
+    ) -> None:
+        """`artifact(cell)` gives a parent's evidence, `model(case)` the eager model, `weights(case)` their digest."""
+        self._cache, self._artifact, self._model, self._weights = cache, artifact, model, weights
+        self._live: dict[CellId, Any] = {}
+        self._build_id = _identity()
+
+    def build(self, cell: CellId) -> Evidence:
+        """Return path, bytes, digest, seconds; a parent that could not be built gives the outcome `blocked by`.
+
+        ClaimFailed carries the outcome of a stage of its own that failed.
+        """
+        assert cell.form.file is not None and cell.parent is not None
+        parent = None if cell.form.parent == "original" else self._artifact(cell.parent)
+        if parent is not None and parent.outcome is not None:
+            at = parent.outcome.at if parent.outcome.kind == "blocked by" else cell.parent.variant
+            message = f"{at} could not be built: {parent.outcome.message}"
+            return Evidence(outcome=Outcome("blocked by", at, message=message))
+        file = f"{read_cases()[cell.case].files}_{cell.form.file}"
+        entry = self._cache.get(self._key(cell), file, lambda path: self._write(cell, path))
+        return Evidence({"path": entry.path, "bytes": entry.bytes, "digest": entry.digest, "seconds": entry.seconds})
+
+    def _key(self, cell: CellId) -> str:
+        lineage = [ancestor.variant for ancestor in cell.lineage()]
+        engine = cell.engine if cell.form.quantized else None
+        parts = {"lineage": lineage, "engine": engine, "weights": self._weights(cell.case), "build": self._build_id}
+        if cell.engine == NO_ENGINE:
+            parts |= {
+                "packages": package_versions(),
+                "cpu": cpu_model(),
+                "recipe": digest_of(Path(successor_stages.__file__)),
+            }
+        return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
+
+    def _write(self, cell: CellId, path: Path) -> None:
+        with engine_set(cell.engine):
+            module = self._make(cell)
+            if cell.stages[-1] == "save":
+                self._live[cell] = module
+            with stage(cell.stages[-1], path.parent):
+                _SAVERS[cell.stages[-1]](module, path)
+
+    def _make(self, cell: CellId) -> Any:
+        assert cell.parent is not None
+        module: Any = self._model(cell.case) if cell.parent.variant == "original" else self._parent_module(cell.parent)
+        for name in cell.stages[:-1]:
+            with stage(name):
+                module = _apply(name, module, cell)
+        return module
+
+    def _parent_module(self, parent: CellId) -> Any:
+        if parent.engine == NO_ENGINE:  # one file made of another
+            return Path(self._artifact(parent).demand().values["path"])
+        if parent not in self._live:  # it was built by an earlier session
+            with stage("load"):
+                self._live[parent] = torch.jit.load(self._artifact(parent).demand().values["path"])
+        return self._live[parent]
+
+
+_SAVERS: dict[str, Callable[[Any, Path], None]] = {
+    "save": lambda module, path: module.save(str(path)),
+    "save_for_lite_interpreter": stages.save_for_lite_interpreter,
+    "save_exported": successor_stages.save_exported,
+    "compile_package": successor_stages.compile_package,
+    "save_program": successor_stages.save_program,
+    "save_onnx": successor_stages.save_onnx,
+    "quantize_onnx": successor_stages.quantize_onnx,
+}
+
+_STEPS: dict[str, Callable[[Any, CellId], Any]] = {
+    "script": lambda module, cell: torch.jit.script(module),
+    "trace": lambda module, cell: stages.trace(module, read_cases()[cell.case]),
+    "quantize_dynamic": lambda module, cell: stages.quantize_dynamic(module, cell.engine),
+    "optimize_for_mobile": lambda module, cell: stages.optimize_for_mobile(module),
+    "freeze": lambda module, cell: torch.jit.freeze(module),
+    "quantize_torchao": lambda module, cell: successor_stages.quantize_torchao(module),
+    "export": lambda module, cell: successor_stages.export(module, _example(cell)),
+    "quantize_pt2e": lambda module, cell: successor_stages.quantize_pt2e(module, _example(cell)),
+    "lower_to_xnnpack": lambda module, cell: successor_stages.lower_to_xnnpack(module),
+    "export_onnx": lambda module, cell: successor_stages.export_onnx(module, _example(cell)),
+}
+
+
+def _apply(name: str, module: Any, cell: CellId) -> Any:
+    return _STEPS[name](module, cell)
+
+
+def _example(cell: CellId) -> torch.Tensor:
+    return stages.example(read_cases()[cell.case])
+
+
+def _identity() -> dict[str, Any]:
+    import timm
+
+    build = torch_build()
+    recipe = Path(stages.__file__).read_bytes() + Path(__file__).read_bytes()
+    names = ("torch", "commit", "configuration_digest")
+    return {
+        **{name: build[name] for name in names},
+        "timm": timm.__version__,
+        "transformers": packages().get("transformers"),
+        "recipe": hashlib.sha256(recipe).hexdigest(),
+    }

@@ -1,0 +1,155 @@
+"""The tutorial's steps, one small function a stage, each exactly the call that the tutorial makes.
+
+Every function takes the live parent and returns the live child, or writes the file. Warnings that PyTorch gives are
+not judged here (see `vitgate.observe.tutorial_calls`); they are silenced so that a run stays readable.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vitgate.files.atomic import is_full
+from vitgate.files.errors import MachineError, NO_ROOM, VitgateError
+from vitgate.inputs.anchor_pictures import made_up_pictures
+from vitgate.inputs.user_model import own_model
+from vitgate.spec.cases import Case, OwnCase
+from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.variants import Stage
+
+
+@contextmanager
+def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
+    """Turn what the stage raises into the outcome `failed at NAME`; a full disk or memory is the machine's fault."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ClaimFailed, VitgateError):
+        raise
+    except MemoryError:
+        raise MachineError("out of memory", where=name, do="free memory or use fewer workers (-n 1)") from None
+    except Exception as error:  # the stage boundary: any failure becomes a named outcome
+        _blame_disk(error, name, folder)
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ClaimFailed(Outcome("failed at", name, type(error).__name__, first)) from error
+
+
+def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
+    full = isinstance(error, OSError) and error.errno in NO_ROOM
+    if full or (folder is not None and is_full(folder)):
+        raise MachineError(f"cannot write at stage {name}", where=folder or "", do="free disk space") from error
+
+
+@contextmanager
+def engine_set(engine: Engine) -> Iterator[None]:
+    """Make `engine` the quantized backend within the block, on one thread; `none` leaves what PyTorch has.
+
+    ClaimFailed (`failed at set_engine`) where PyTorch has another one then, or when the block is left.
+    qnnpack and XNNPACK have a thread pool of their own, which only `set_num_threads` holds to one thread.
+    """
+    torch.set_num_threads(1)
+    if engine == NO_ENGINE:
+        yield
+        return
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    try:
+        _require(engine)
+        yield
+        _require(engine)
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def _require(engine: Engine) -> None:
+    if torch.backends.quantized.engine != engine:
+        message = f"{engine} was set, PyTorch has {torch.backends.quantized.engine}"
+        raise ClaimFailed(Outcome("failed at", "set_engine", message=message))
+
+
+def architecture(case: Case, **extra: Any) -> nn.Module:
+    """Build the case's model, with weights or without; `extra` goes to timm."""
+    if isinstance(case, OwnCase):
+        return own_model(case)
+    if case.library == "transformers":
+        from vitgate.pipeline.huggingface import classifier
+
+        return classifier(case)
+    import timm
+    from timm.models.vision_transformer import VisionTransformer
+
+    if case.model == "VisionTransformer":
+        return VisionTransformer(**case.arguments, **extra)
+    return timm.create_model(case.model, pretrained=False, **case.arguments, **extra)
+
+
+def stored_names(case: Case, model: nn.Module) -> dict[str, str]:
+    """Return, for each name in the model's state, the one under which its weights are kept."""
+    if case.library == "transformers":
+        from vitgate.pipeline import huggingface
+
+        return huggingface.stored_names(model)
+    return {name: name for name in model.state_dict()}
+
+
+def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
+    """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can.
+
+    `state` has the names under which weights are kept.
+    """
+    if "assign" in nn.Module.load_state_dict.__code__.co_varnames:  # from torch 2.1 on
+        with torch.device("cpu" if isinstance(case, OwnCase) else "meta"):  # others' code may need real tensors
+            model = architecture(case)
+        model.load_state_dict(_own_names(case, model, state), strict=True, assign=True)
+    else:
+        model = architecture(case)
+        model.load_state_dict(_own_names(case, model, state), strict=True)
+    return model.eval()
+
+
+def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state under the model's own names; what it does not know keeps its name, and is found so."""
+    own = {stored: name for name, stored in stored_names(case, model).items()}
+    return {own.get(name, name): tensor for name, tensor in state.items()}
+
+
+def trace(model: nn.Module, case: Case) -> torch.jit.ScriptModule:
+    """Trace the model on one made-up picture, as users do with code that torch.jit.script cannot compile."""
+    traced: torch.jit.ScriptModule = torch.jit.trace(model, example(case))
+    return traced
+
+
+def example(case: Case) -> torch.Tensor:
+    """Return one made-up picture, float32 [1, C, H, W], to trace or export by; its numbers do not matter."""
+    return torch.from_numpy(made_up_pictures(case)[:1])
+
+
+def quantize_dynamic(model: nn.Module, engine: Engine) -> nn.Module:
+    """Quantize every Linear to int8 as the tutorial does, static default qconfig on the model included."""
+    model.qconfig = torch.quantization.get_default_qconfig(engine)  # type: ignore[assignment]  # what the tutorial does
+    try:
+        quantized: nn.Module = torch.quantization.quantize_dynamic(model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+    finally:
+        del model.qconfig
+    return quantized
+
+
+def optimize_for_mobile(scripted: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    """Run the mobile optimizer."""
+    from torch.utils.mobile_optimizer import optimize_for_mobile as optimize
+
+    optimized: torch.jit.ScriptModule = optimize(scripted)
+    return optimized
+
+
+def save_for_lite_interpreter(module: torch.jit.ScriptModule, path: Path) -> None:
+    """Save with bytecode for the lite interpreter."""
+    module._save_for_lite_interpreter(str(path))  # the tutorial's own private call

@@ -1,0 +1,180 @@
+"""From evidence and settled claims to the record of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from vitgate import __version__
+from vitgate.inputs.field_files import committed
+from vitgate.judge.claims import expected_claims as expected_names
+from vitgate.judge.claims import read_claims
+from vitgate.judge.latency_ratios import fastest_quartile, ratio
+from vitgate.judge.metrics import margins, sqnr
+from vitgate.observe.store import Store
+from vitgate.records.record import (
+    cell_deviation,
+    cell_outcome,
+    CellRow,
+    ClaimRow,
+    Environment,
+    InputRow,
+    Record,
+)
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.run_config import RunConfig
+from vitgate.spec.shards import OTHERS
+from vitgate.spec.variants import variants_of
+
+
+def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
+    """Make the record; claims of the plan that nobody checked are missing, unless the user narrowed the run."""
+    missing = () if narrowed else tuple(sorted(_unchecked(plan, rows)))
+    environment = store.find("environment", "environment")
+    return Record(
+        created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        vitgate=__version__,
+        cases=plan.cases,
+        engines=plan.engines,
+        complete=not narrowed and not missing and not plan.shard,
+        missing=missing,
+        environment=Environment(**environment.values) if environment else _unknown_environment(),
+        inputs=tuple(_inputs(plan, store)),
+        cells=tuple(cell_row(cell, store, rows) for cell in _cells(plan, rows)),
+        claims=tuple(rows),
+        warnings=_news(rows, "warnings"),
+        new_operators=_news(rows, "lite_operators"),
+        shard=plan.shard,
+    )
+
+
+def _unchecked(plan: RunConfig, rows: list[ClaimRow]) -> set[str]:
+    """Return the names of expected claims without a row, and the ids of the other claims that have none at all.
+
+    Of a run that is split up, those of its own part.
+    """
+    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
+    others |= set() if committed() else {"field"}  # no file means no row, and nothing else would tell
+    expected = {name for name in expected_claims(plan) if plan.in_shard(name)}
+    return (expected - {row.name for row in rows}) | (
+        others - {row.claim for row in rows} if plan.has_group(OTHERS) else set()
+    )
+
+
+def expected_claims(plan: RunConfig) -> list[str]:
+    """Return the names of all claims about cells and engines that a whole run of this plan checks."""
+    return expected_names(plan.cases, plan.engines, plan.field, images=bool(plan.images))
+
+
+def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
+    """Return what the claim's tests had to report where they failed, each text once."""
+    return tuple(sorted({row.message for row in rows if row.claim == claim and row.status == "failed"}))
+
+
+def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
+    seen = {(row.case, row.engine) for row in rows if row.status != "unsupported"}
+    return (
+        CellId(case, engine, variant)
+        for case in plan.cases
+        for engine in plan.engines
+        for variant in variants_of(engine)
+        if (case, engine) in seen and plan.has_group(f"{case}-{engine}")
+    )
+
+
+def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
+    """Sum up one cell: its evidence, and what its claims came to."""
+    own = [row for row in rows if (row.case, row.engine, row.variant) == (cell.case, cell.engine, cell.variant)]
+    build, outputs = store.find("build", cell.evidence_name), store.find("outputs", cell.evidence_name)
+    built = build.values if build and build.outcome is None else {}
+    return CellRow(
+        case=cell.case,
+        engine=cell.engine,
+        variant=cell.variant,
+        outcome=cell_outcome(own),
+        deviation=cell_deviation(own),
+        size_bytes=built.get("bytes"),
+        digest_blake2b=str(built.get("digest", "")),
+        build_seconds=built.get("seconds"),
+        **_numbers(cell, store, outputs),
+        **_latency(cell, store),
+    )
+
+
+def _numbers(cell: CellId, store: Store, outputs: Evidence | None) -> dict[str, Any]:
+    """Return label and margin on the reference picture, and SQNR against the original over all pictures."""
+    original = store.find("outputs", cell.at("original").evidence_name)
+    if outputs is None or outputs.outcome is not None or original is None or original.outcome is not None:
+        return {}
+    logits, reference = outputs.arrays["logits"], original.arrays["logits"]
+    if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
+        return {}
+    top = logits[:1].argmax(axis=1)
+    values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
+    return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
+
+
+def _latency(cell: CellId, store: Store) -> dict[str, Any]:
+    samples = store.find("latency", f"{cell.case}-{cell.engine}")
+    if samples is None or samples.outcome is not None or not {cell.variant, "original"} <= samples.values.keys():
+        return {}
+    own, original = samples.values[cell.variant], samples.values["original"]
+    found = ratio(own["thread"], original["thread"])
+    values = {
+        "latency_ms": fastest_quartile(own["thread"]) * 1000.0,
+        "latency_ratio": found.value,
+        "latency_ratio_low": found.low,
+        "latency_ratio_high": found.high,
+        "profiler_ms": own["profiled_ms"],
+    }
+    spread = np.quantile(own["thread"], (0.0, 0.25, 0.5, 0.75, 1.0)) * 1000.0 if own["thread"] else np.array(())
+    known = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+    return known | {"latency_spread_ms": tuple(spread.tolist()) if np.isfinite(spread).all() else ()}
+
+
+def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
+    folder = store.find("labelled", "images")
+    for case in plan.cases:
+        own = folder.values if folder and read_cases()[case].reads_files else {}
+        weights, pictures = store.find("weights", case), store.find("pictures", case)
+        if weights is None or pictures is None:
+            continue
+        yield InputRow(
+            case=case,
+            weights=weights.values["kind"],
+            weights_note=weights.values["note"],
+            weights_digest=weights.values["digest"],
+            pictures=pictures.values["source"],
+            pictures_note=pictures.values["note"],
+            pictures_sha256=pictures.values["sha256"],
+            images_note=own.get("note", ""),
+            images_digest=own.get("digest", ""),
+        )
+
+
+def _unknown_environment() -> Environment:
+    """A run of claims that needed no torch: the packages are all that is known."""
+    from vitgate.observe.environment import cpu_model
+    from vitgate.spec.machine import machine, packages
+
+    return Environment(
+        torch=packages().get("torch", "unknown"),
+        commit=None,
+        configuration="",
+        configuration_digest="",
+        cpu_capability="",
+        engines=(),
+        xnnpack=False,
+        packages=packages(),
+        python="",
+        platform="",
+        machine=machine(),
+        cpu=cpu_model(),
+        cores=1,
+    )

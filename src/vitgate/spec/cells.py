@@ -1,0 +1,77 @@
+"""The cells (case x engine x variant) that the suite makes claims about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vitgate.spec.cases import read_cases
+from vitgate.spec.engines import Engine
+from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, Variant, VariantName, VARIANTS
+
+
+@dataclass(frozen=True)
+class CellId:
+    """One case under one engine in one variant; `str(cell)` is its test id."""
+
+    case: str
+    engine: Engine
+    variant: VariantName
+
+    def __str__(self) -> str:
+        """Return the exact test id, `case-engine-variant`."""
+        return f"{self.case}-{self.engine}-{self.variant}"
+
+    @property
+    def evidence_name(self) -> str:
+        """The name under which evidence is kept: float variants are the same under every engine."""
+        return str(self) if self.form.quantized else f"{self.case}-{self.variant}"
+
+    @property
+    def form(self) -> Variant:
+        """The row of the variant table."""
+        return FORMS[self.variant]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that make the variant from its parent, as the case's model goes through them."""
+        case = read_cases().get(self.case)  # a record may name a case of somebody else's
+        conversion = case.conversion if case else "script"
+        return tuple(conversion if stage == "script" else stage for stage in self.form.stages)
+
+    def at(self, variant: VariantName) -> CellId:
+        """Return the cell of the same case and engine at another variant."""
+        return CellId(self.case, self.engine, variant)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained, as published; 0 where nobody says."""
+        return read_cases()[self.case].parameters or 0
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators that the case's lite files may need beside those of all."""
+        return read_cases()[self.case].operators
+
+    @property
+    def arithmetic(self) -> dict[str, int]:
+        """What the cell's saved graph computes: the case's, with the convolution that the mobile optimizer packs."""
+        optimized = any("optimize_for_mobile" in cell.stages for cell in self.lineage())
+        case = read_cases()[self.case].arithmetic or {}
+        return {f"prepacked {word}" if optimized and word == "conv2d" else word: case[word] for word in case}
+
+    @property
+    def parent(self) -> CellId | None:
+        """The cell that this one is built from."""
+        return None if self.form.parent is None else self.at(self.form.parent)
+
+    def group(self) -> list[CellId]:
+        """Return the cells that one process runs together: those of the case and engine which are quantized alike."""
+        cells = [self.at(variant) for variant in (SUCCESSORS if self.variant in SUCCESSORS else VARIANTS)]
+        return [cell for cell in cells if cell.form.quantized == self.form.quantized]
+
+    def lineage(self) -> Iterator[CellId]:
+        """Yield the ancestors, the original first, and the cell itself last."""
+        if self.parent is not None:
+            yield from self.parent.lineage()
+        yield self

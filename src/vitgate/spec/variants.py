@@ -1,0 +1,184 @@
+"""The forms that a model takes on its way to a device: who is built from whom, by which stages, under which file name.
+
+The first five are the tutorial's. `lite_frozen` is the tutorial's pipeline without the mobile optimizer, the only way
+to a lite file on releases whose wheels lack XNNPACK. The successors are where its users can go when TorchScript and
+the mobile runtime are gone; they use no quantized engine of PyTorch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args, Literal
+
+from vitgate.spec.engines import Engine, NO_ENGINE
+
+VariantName = Literal[
+    "original",
+    "scripted",
+    "scripted_quantized",
+    "optimized",
+    "lite",
+    "lite_frozen",
+    "exported",
+    "exported_int8",
+    "inductor",
+    "inductor_int8",
+    "executorch",
+    "executorch_int8",
+    "onnx",
+    "onnx_int8",
+]
+Stage = Literal[
+    "set_engine",
+    "create_model",
+    "script",
+    "trace",
+    "quantize_dynamic",
+    "optimize_for_mobile",
+    "freeze",
+    "save",
+    "save_for_lite_interpreter",
+    "quantize_torchao",
+    "export",
+    "save_exported",
+    "compile_package",
+    "quantize_pt2e",
+    "lower_to_xnnpack",
+    "save_program",
+    "export_onnx",
+    "save_onnx",
+    "quantize_onnx",
+    "load",
+    "run",
+    "read_weights",
+    "compile",
+]
+TutorialRuntime = Literal["eager", "torchscript", "lite_interpreter"]
+Runtime = Literal[TutorialRuntime, "export", "inductor", "executorch", "onnxruntime"]
+
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of the model.
+
+    `file` is the tutorial's file name after the case's prefix (`fbdeit` for DeiT); None where nothing is saved.
+    `stages` are those of a model that is scripted; `CellId.stages` has `trace` for one that is traced.
+    `quantized` variants depend on the engine; the others are built once for all of them.
+    `frozen` variants keep parameters as constants of one inlined graph instead of attributes of submodules.
+    """
+
+    name: VariantName
+    title: str
+    parent: VariantName | None
+    stages: tuple[Stage, ...]
+    file: str | None
+    runtime: Runtime
+    quantized: bool = True
+    frozen: bool = False
+
+
+_TABLE = (
+    Variant("original", "original model", None, ("create_model",), None, "eager", quantized=False),
+    Variant(
+        "scripted",
+        "scripted model",
+        "original",
+        ("script", "save"),
+        "scripted.pt",
+        "torchscript",
+        quantized=False,
+    ),
+    Variant(
+        "scripted_quantized",
+        "scripted & quantized model",
+        "original",  # the tutorial quantizes the eager model, then scripts it
+        ("quantize_dynamic", "script", "save"),
+        "scripted_quantized.pt",
+        "torchscript",
+    ),
+    Variant(
+        "optimized",
+        "scripted & quantized & optimized model",
+        "scripted_quantized",
+        ("optimize_for_mobile", "save"),
+        "optimized_scripted_quantized.pt",
+        "torchscript",
+        frozen=True,
+    ),
+    Variant(
+        "lite",
+        "lite model",
+        "optimized",
+        ("save_for_lite_interpreter",),
+        "optimized_scripted_quantized_lite.ptl",
+        "lite_interpreter",
+        frozen=True,
+    ),
+    Variant(
+        "lite_frozen",
+        "lite model, frozen instead of optimized",
+        "scripted_quantized",
+        ("freeze", "save_for_lite_interpreter"),
+        "frozen_scripted_quantized_lite.ptl",
+        "lite_interpreter",
+        frozen=True,
+    ),
+)
+
+
+def _successor(
+    name: VariantName,
+    title: str,
+    stages: tuple[Stage, ...],
+    file: str,
+    runtime: Runtime,
+    parent: VariantName = "original",
+) -> Variant:
+    return Variant(name, title, parent, stages, file, runtime, quantized=False)
+
+
+_SUCCESSORS = (
+    _successor("exported", "torch.export", ("export", "save_exported"), "exported.pt2", "export"),
+    _successor(
+        "exported_int8",
+        "torch.export, int8 by torchao",
+        ("quantize_torchao", "export", "save_exported"),
+        "exported_int8.pt2",
+        "export",
+    ),
+    _successor("inductor", "AOTInductor", ("export", "compile_package"), "inductor.pt2", "inductor"),
+    _successor(
+        "inductor_int8",
+        "AOTInductor, int8 by torchao",
+        ("quantize_torchao", "export", "compile_package"),
+        "inductor_int8.pt2",
+        "inductor",
+    ),
+    _successor(
+        "executorch",
+        "ExecuTorch with XNNPACK",
+        ("export", "lower_to_xnnpack", "save_program"),
+        "xnnpack.pte",
+        "executorch",
+    ),
+    _successor(
+        "executorch_int8",
+        "ExecuTorch with XNNPACK, int8",
+        ("export", "quantize_pt2e", "lower_to_xnnpack", "save_program"),
+        "xnnpack_int8.pte",
+        "executorch",
+    ),
+    _successor("onnx", "ONNX Runtime", ("export_onnx", "save_onnx"), "float.onnx", "onnxruntime"),
+    _successor("onnx_int8", "ONNX Runtime, int8", ("quantize_onnx",), "int8.onnx", "onnxruntime", parent="onnx"),
+)
+
+VARIANTS: dict[VariantName, Variant] = {variant.name: variant for variant in _TABLE}
+SUCCESSORS: dict[VariantName, Variant] = {variant.name: variant for variant in _SUCCESSORS}
+FORMS: dict[VariantName, Variant] = VARIANTS | SUCCESSORS
+
+
+def variants_of(engine: Engine) -> tuple[VariantName, ...]:
+    """Return the variants that stand under that engine, in the tables' order."""
+    return tuple(SUCCESSORS if engine == NO_ENGINE else VARIANTS)

@@ -1,0 +1,162 @@
+"""`vitgate check` from outside pytest: which arguments pytest gets, and what comes of its answer."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from vitgate.cli import check, main
+from vitgate.plugin.options import add_options
+from vitgate.upgrade.suite import conformance_folder
+
+
+class Pytest:
+    """Stands for pytest: keeps its arguments, prints a line, and ends as it is told."""
+
+    def __init__(self) -> None:
+        self.arguments, self.status, self.record = [], 0, None
+
+    def main(self, arguments, plugins):
+        """Do as pytest does at the end of a session."""
+        self.arguments = arguments
+        print("the table")
+        manager = SimpleNamespace(getplugin=lambda name: SimpleNamespace(record=self.record))
+        for plugin in plugins:
+            plugin.pytest_unconfigure(SimpleNamespace(pluginmanager=manager))
+        return self.status
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    fake = Pytest()
+    monkeypatch.setattr(check.pytest, "main", fake.main)
+    return fake
+
+
+@pytest.fixture
+def run(capsys, fake):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["check", *arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def test_pytest_runs_the_suite_with_settings_of_its_own(run, fake):
+    assert run() == (0, "the table\n", "")
+
+    root = conformance_folder().parents[1]
+    assert fake.arguments[0] == "-c" and fake.arguments[1].endswith("suite.ini")
+    assert fake.arguments[2:9] == [
+        *(f"--rootdir={root}", f"--confcutdir={root}", "-p", "vitgate.plugin", "-n", "auto", str(conformance_folder())),
+    ]
+    assert fake.arguments[9:] == ["--color=auto"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("--case", "a", "--case=b"), ["--case=a", "--case=b"]),
+        (("--successors", "--weights", "standin"), ["--successors", "--weights=standin"]),
+        (("--claim", "build[digits-x86-lite]"), ["--claim=build[digits-x86-lite]"]),
+        (("-n", "2", "--images-accuracy", "0.5"), ["--images-accuracy=0.5", "-n", "2"]),
+        (("-k", "label or size", "-x", "--junitxml=a.xml"), ["-k", "label or size", "-x", "--junitxml=a.xml"]),
+        (("-khuge",), ["-khuge"]),
+        (("-q",), ["--tb=no", "-rN", "-q"]),
+        (("--color", "never"), []),
+    ],
+    ids=str,
+)
+def test_options_are_handed_on(run, fake, given, expected):
+    assert run(*given)[0] == 0
+
+    assert fake.arguments[10:] == expected
+    assert fake.arguments[9] == ("--color=no" if "--color" in given else "--color=auto")
+
+
+def test_every_option_of_the_suite_is_one_of_the_command():
+    class Parser:
+        names: list[str] = []
+
+        def getgroup(self, *_):
+            return self
+
+        def addoption(self, name, **_):
+            self.names.append(name)
+
+    add_options(Parser())
+    known = {name for option in check.check.params for name in option.opts}
+    assert set(Parser.names) <= known and len(Parser.names) > 10
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 4, 6])
+def test_the_exit_status_is_pytests(run, fake, status):
+    fake.status = status
+
+    assert run()[0] == status
+
+
+def test_json_is_the_record_alone(run, fake, record):
+    fake.record = record()
+
+    code, out, err = run("--json", "-")
+
+    assert (code, err) == (0, "the table\n")
+    assert out == record().text() and json.loads(out)["seal"]
+
+
+def test_json_in_a_file(run, fake, record, tmp_path):
+    fake.record = record()
+
+    assert run("--json", str(tmp_path / "new" / "x.json"))[1] == "the table\n"
+    assert (tmp_path / "new" / "x.json").read_text(encoding="utf-8") == record().text()
+
+
+def test_a_run_without_a_record_gives_no_json(run, fake):
+    fake.status = 2
+
+    assert run("--json", "-") == (2, "", "the table\n")
+
+
+def test_a_place_that_takes_no_json_is_told_before_the_run(run, fake, tmp_path):
+    (tmp_path / "file").touch()
+
+    code, _, err = run("--json", str(tmp_path / "file" / "x.json"))
+
+    assert code == 6 and "--json" in err and fake.arguments == []
+
+
+def test_accepted_tables_of_an_installed_package_are_left_alone(run, fake, monkeypatch, tmp_path):
+    package = tmp_path / "vitgate"
+    monkeypatch.setattr(check, "__file__", str(package / "check.py"))
+    monkeypatch.setattr(check, "fixtures_folder", lambda: package / "fixtures")
+
+    code, _, err = run("--snapshot-update")
+
+    assert code == 4 and "VITGATE_FIXTURES" in err and err.count("\n") == 1 and fake.arguments == []
+
+
+def test_help_by_one_letter(run, fake):
+    code, out, _ = run("-h")
+
+    assert code == 0 and "Exit status:" in out and fake.arguments == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--maxfail", "many"], "argument --maxfail: invalid int value: 'many'"),
+    ],
+    ids=["unknown", "no-number"],
+)
+def test_what_pytest_refuses_is_one_line(given, said, tmp_path):
+    command = [sys.executable, "-m", "vitgate", "check", *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith(f"ERROR: {said} ") and done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,270 @@
+"""Why a row is red, and what is said of it: one cause for all rows that come of one thing."""
+
+import datetime as dt
+
+import pytest
+
+from vitgate.compare.causes import Cause, Causes
+from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency
+from vitgate.compare.pairing import Judged, Side, VerdictRow
+from vitgate.judge.deviations import Deviation
+from vitgate.spec.outcome import NO_TOOLS
+
+FAILED = {"status": "failed", "outcome": "failed"}
+NAME = "label[digits-x86-lite]"
+
+
+def side(status="passed", outcome="passed", **fields):
+    return Side(status=status, outcome=outcome, **fields)
+
+
+def row(new=None, word="regressed", claim="label", old=None, variant="lite", **fields):
+    place = {"case": "digits", "engine": "x86", "variant": variant, "subject": f"digits-x86-{variant}"}
+    own = {"name": f"{claim}[digits-x86-{variant}]", "red": True, **place, **fields}
+    return VerdictRow(word=word, claim=claim, old=old or side(), new=new, **own)
+
+
+def deviation(**fields):
+    given = {
+        "id": "gone",
+        "claims": ("label",),
+        "torch": ">=2.13",
+        "outcome": "failed at load",
+        "error": "RuntimeError",
+        "message": "xnnpack::",
+        "reason": "Built without XNNPACK.",
+        "link": "https://example.org/1",
+        "advice": "Freeze instead.",
+        "review": dt.date(2027, 1, 1),
+    }
+    return Deviation(**{**given, **fields})
+
+
+def crossing(word="regressed", **fields):
+    state = {"status": "failed", "outcome": "failed at load", **fields}
+    made = MatrixRow(maker="2.12.1", runner="2.15.0", case="digits", engine="x86", variant="lite", **state)
+    return JudgedMatrixRow(name=made.name, word=word, red=True, row=made)
+
+
+def slower(variant, ratio=1.3, old_ms=10.0, note=""):
+    numbers = {"ratio": ratio, "low": 1.0, "high": 2.0, "old_ms": old_ms, "new_ms": ratio * old_ms, "pairs": 3}
+    made = PairedLatency(case="digits", engine="x86", variant=variant, verdict="regressed", note=note, **numbers)
+    return JudgedLatency(name=made.name, word="regressed", red=True, row=made)
+
+
+def causes(*builds, declared=(), torch="2.15.0+cpu"):
+    return Causes(builds, declared, torch)
+
+
+def only(item, *builds, **options):
+    """Return the one cause of an item."""
+    made = causes(*builds, **options)
+    (found,) = made.grouped([item], {item.name: made.key(item)})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("item", "key"),
+    [
+        (row(side(**FAILED)), ("undeclared", "label")),
+        (row(side(), note="it grew"), ("undeclared", "label")),
+        (row(side("failed", "failed at script")), ("undeclared", "failed at script")),
+        (row(side("failed", "passed", deviation="gone")), ("undeclared", "label")),
+        (row(side("declared", "failed", deviation="gone")), ("deviation", "gone")),
+        (row(side("declared", "blocked by optimized", deviation="gone")), ("deviation", "gone")),
+        (row(side("failed", "blocked by optimized")), ("undeclared", "blocked by optimized")),
+        (row(side("unsupported", "unsupported")), ("engine", "no engine x86")),
+        (row(side("unsupported", "unsupported"), engine=""), ("engine", "no engine")),
+        (row(side("unsupported", "unsupported", error=NO_TOOLS), "missing"), ("missing", "no tools for label")),
+        (row(None, "missing"), ("missing", "missing")),
+        (row(side(), "environment error"), ("environment error", "environment error")),
+        (crossing("environment error"), ("environment error", "environment error")),
+        (crossing(), ("crossing", "files of 2.12.1 under 2.15.0")),
+        (crossing(status="declared", deviation="gone"), ("deviation", "gone")),
+        (crossing(status="failed", deviation="gone"), ("crossing", "files of 2.12.1 under 2.15.0")),
+        (crossing(status="declared"), ("crossing", "files of 2.12.1 under 2.15.0")),
+        (slower("lite"), ("latency", "slower")),
+    ],
+)
+def test_each_red_item_has_its_kind_of_cause(item, key):
+    assert causes().key(item) == key
+
+
+def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row):
+    def build(variant, **state):
+        return claim_row("build", variant, engine="x86", **state)
+
+    blocked = row(side("failed", "blocked by lite"))
+    chain = [build("lite", status="failed", outcome="blocked by optimized")]
+
+    assert causes(*chain).key(blocked) == ("undeclared", "blocked by optimized")
+    stopped = build("optimized", status="failed", outcome="failed at save")
+    assert causes(*chain, stopped).key(blocked) == ("undeclared", "failed at save")
+    declared = build("optimized", status="declared", outcome="failed at save", deviation="gone")
+    assert causes(*chain, declared).key(blocked) == ("deviation", "gone")
+    odd = build("optimized", status="failed", outcome="failed")
+    assert causes(*chain, odd).key(blocked) == ("undeclared", "build")
+
+
+@pytest.mark.parametrize("outcome", ["passed", "blocked by lite"])
+def test_a_build_that_says_nothing_of_why_is_no_cause(claim_row, outcome):
+    build = claim_row("build", "lite", engine="x86", status="failed", outcome=outcome)
+    other = claim_row("label", "lite", engine="x86", status="failed", outcome="failed at save")
+
+    assert causes(build, other).key(row(side("failed", "blocked by lite"))) == ("undeclared", "blocked by lite")
+
+
+def test_a_declared_cause_speaks_in_the_deviations_words():
+    found = only(row(side("declared", "failed at load", deviation="gone", message="x")), declared=[deviation()])
+
+    assert found == Cause(
+        id="gone",
+        kind="deviation",
+        says="Built without XNNPACK.",
+        reason="Built without XNNPACK.",
+        link="https://example.org/1",
+        advice="Freeze instead.",
+        rows=(NAME,),
+        regressed=True,
+        red=True,
+    )
+
+
+@pytest.mark.parametrize(("message", "says"), [("it is gone", "it is gone"), ("", "no reason is given.")])
+def test_a_deviation_of_another_file_speaks_through_the_row(message, says):
+    found = only(row(side("declared", "failed", deviation="old", message=message)), declared=[deviation()])
+
+    assert (found.id, found.says, found.reason, found.link, found.advice) == ("old", says, "", "", "")
+
+
+def test_what_shows_as_something_declared_elsewhere_gets_its_advice():
+    new = side("failed", "failed at load", error="RuntimeError", message="no xnnpack::conv")
+
+    found = only(row(new), declared=[deviation(id="other", message="mkldnn"), deviation()])
+
+    assert found == Cause(
+        id="failed at load like gone",
+        kind="undeclared",
+        says="declared nowhere: no xnnpack::conv. So it is with gone: Built without XNNPACK.",
+        reason="Built without XNNPACK.",
+        link="https://example.org/1",
+        advice="Freeze instead.",
+        rows=(NAME,),
+        regressed=True,
+        red=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("new", "declared", "torch"),
+    [
+        ({"outcome": "failed at run"}, {}, "2.15.0"),
+        ({"error": "OSError"}, {}, "2.15.0"),
+        ({"message": "else"}, {}, "2.15.0"),
+        ({"deviation": "gone"}, {}, "2.15.0"),
+        ({"status": "declared"}, {}, "2.15.0"),
+        ({}, {"claims": ("size",)}, "2.15.0"),
+        ({}, {}, "2.12.1"),
+        ({}, {}, "no version"),
+    ],
+)
+def test_what_shows_otherwise_gets_none(new, declared, torch):
+    shown = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "message": "no xnnpack::conv"}
+
+    found = only(row(side(**{**shown, **new})), declared=[deviation(**declared)], torch=torch)
+
+    assert "like" not in found.id and "So it is" not in found.says
+
+
+def test_rows_of_one_cause_are_together_in_the_order_of_the_first():
+    items = [
+        row(side(**FAILED), claim="size"),
+        row(side(**FAILED), claim="label"),
+        Judged(name="green", word="same"),
+        row(side(**FAILED), claim="label", variant="optimized", word="broken in both", red=False),
+    ]
+    made = causes()
+    keys = {item.name: made.key(item) for item in items if item.name != "green"}
+
+    found = made.grouped(items, keys)
+
+    label = (NAME, "label[digits-x86-optimized]")
+    assert [(cause.id, cause.rows) for cause in found] == [("size", ("size[digits-x86-lite]",)), ("label", label)]
+
+
+@pytest.mark.parametrize(
+    ("word", "red", "expected"),
+    [("regressed", True, (True, True)), ("broken in both", True, (False, True)), ("regressed", False, (True, False))],
+)
+def test_a_cause_is_as_bad_as_its_worst_row(word, red, expected):
+    items = [row(side(**FAILED), "missing", red=False), row(side(**FAILED), word, variant="optimized", red=red)]
+    made = causes()
+
+    (found,) = made.grouped(items, {item.name: made.key(item) for item in items})
+
+    assert (found.regressed, found.red) == expected
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        (row(None, "missing"), "what is not checked says nothing."),
+        (
+            row(side("unsupported", "unsupported", error=NO_TOOLS, message="no ninja"), "missing"),
+            "what is not checked says nothing: no ninja",
+        ),
+        (row(side("unsupported", "unsupported")), "this build lacks the engine that the earlier one had."),
+        (row(side(**FAILED, message="two\n  lines")), "declared nowhere: two lines"),
+        (row(side(**FAILED)), "declared nowhere"),
+        (row(side(**FAILED), old=side(**FAILED, message="before")), "declared nowhere: before"),
+        (
+            row(side(**FAILED, message="a"), "broken in both"),
+            "it failed before too, which excuses nothing; declared nowhere: a",
+        ),
+        (row(side(**FAILED, message="m" * 240)), f"declared nowhere: {'m' * 240}"),
+        (row(side(**FAILED, message="m" * 241)), f"declared nowhere: {'m' * 240}…"),
+        (crossing(message="no op"), "declared nowhere: no op"),
+        (crossing(), "declared nowhere: failed at load"),
+        (crossing("environment error"), "failed at load"),
+        (row(side(message="new"), "environment error"), "no reason is given."),
+        (row(side("environment error", "environment error", message="new"), "environment error"), "new"),
+        (
+            row(side(message="new"), "environment error", old=side("environment error", "e", message="no network")),
+            "no network",
+        ),
+        (JudgedLatency(**{**vars(slower("lite")), "word": "environment error"}), "no reason is given."),
+    ],
+)
+def test_what_an_undeclared_cause_says(item, says):
+    assert only(item).says == says
+
+
+def test_the_first_row_with_words_speaks():
+    items = [row(side(**FAILED), variant=name) for name in ("scripted", "lite")]
+    items[1] = row(side(**FAILED, message="here"))
+    items.append(row(side(**FAILED, message="there"), variant="optimized"))
+    made = causes()
+
+    (found,) = made.grouped(items, {item.name: made.key(item) for item in items})
+
+    assert found.says == "declared nowhere: here"
+
+
+def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_before():
+    items = [row(side(**FAILED), "broken in both"), row(side(**FAILED), variant="optimized")]
+    made = causes()
+
+    (found,) = made.grouped(items, {item.name: made.key(item) for item in items})
+
+    assert found.says == "declared nowhere"
+
+
+def test_the_slowest_cell_speaks_for_the_latencies():
+    items = [slower("lite", 1.2, 30.0), slower("optimized", 1.5, 10.0, note="not pinned"), slower("scripted", 1.1)]
+    made = causes()
+
+    (found,) = made.grouped(items, {item.name: made.key(item) for item in items})
+
+    said = "1.50 times the latency (from 10.0 to 15.0 ms) at worst; not pinned."
+    assert (found.id, found.kind, found.says) == ("slower", "latency", said)
+    assert only(slower("lite")).says == "1.30 times the latency (from 10.0 to 13.0 ms) at worst."

@@ -1,0 +1,227 @@
+"""The exit status and the sentence that ends every report, word for word."""
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from vitgate.compare.acceptance import Acceptance
+from vitgate.compare.causes import Cause
+from vitgate.compare.conclusion import Conclusion
+from vitgate.compare.pairing import Side, VerdictRow
+from vitgate.judge.claims import read_claims
+from vitgate.spec.outcome import NO_TOOLS
+
+NOT_WHOLE = "of a whole run: this is about the claims that were checked."
+
+
+def row(word="same", name="label[digits-qnnpack-lite]", deviation="", **fields):
+    side = Side(status="passed", outcome="passed", deviation=deviation)
+    return VerdictRow(name=name, word=word, claim="label", subject="s", old=side, **{"new": side, **fields})
+
+
+def cause(id="gone", rows=1, **fields):
+    names = tuple(f"label[{n}]" for n in range(rows))
+    given = {"kind": "deviation", "says": "It is gone", "regressed": True, "red": True, **fields}
+    return Cause(id=id, rows=names, **given)
+
+
+@pytest.fixture
+def concluded(record, environment):
+    """Return a helper: the conclusion from 2.12.1 to 2.13.0 of these rows, by default one that is the same."""
+
+    def make(*rows, torch=("2.12.1+cpu", "2.13.0+cpu"), complete=(True, True), **fields):
+        sides = [
+            record(environment=environment.model_copy(update={"torch": version}), complete=whole)
+            for version, whole in zip(torch, complete, strict=True)
+        ]
+        rows = rows or (row(),)
+        made = Conclusion(*sides, rows=rows, items=rows, causes=(), accepted=(), problems=())
+        return dataclasses.replace(made, **fields)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["same"], 0),
+        (["fixed"], 0),
+        (["broken in both"], 0),
+        (["regressed"], 0),  # accepted: it is not red
+        (["not comparable"], 1),
+        (["missing"], 1),
+        (["missing", "same"], 0),
+        (["same", "environment error"], 6),
+    ],
+)
+def test_the_exit_status_asks_for_a_claim_that_was_compared(concluded, words, status):
+    assert concluded(*map(row, words)).exit_status() == status
+
+
+def test_what_is_red_and_a_problem_are_in_the_way_but_less_than_the_environment(concluded):
+    assert concluded(row(red=True)).exit_status() == 1
+    assert concluded(problems=("f:1: it covers nothing",)).exit_status() == 1
+    assert concluded(row(red=True), row("environment error")).exit_status() == 6
+
+
+def test_all_the_same(concluded):
+    assert concluded().answer() == "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before."
+
+
+def test_local_parts_are_named_where_only_they_differ(concluded):
+    assert concluded(torch=("2.13.0+cpu", "2.13.0+cu130")).answer().startswith("PyTorch 2.13.0+cpu → 2.13.0+cu130: may")
+    assert concluded(torch=("2.13.0+cpu", "2.13.0+cpu")).answer().startswith("PyTorch 2.13.0 → 2.13.0: may")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1 claim that did not hold before is"), (2, "2 claims that did not hold before are")]
+)
+def test_what_is_fixed_is_counted(concluded, count, text):
+    answer = concluded(row(), *[row("fixed")] * count).answer()
+
+    assert answer == f"PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before, and {text} fixed."
+
+
+def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded):
+    rows = [row("broken in both", deviation=name) for name in ("b", "a", "b", "")]
+
+    assert concluded(*rows, row(deviation="c")).answer() == (
+        "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before, "
+        "apart from 4 claims broken in both, as declared (a, b)."
+    )
+    assert concluded(rows[-1]).answer().endswith("apart from 1 claim broken in both, as declared.")
+
+
+def test_acceptances_are_named_with_who_answers_until_when(concluded):
+    entries = (
+        Acceptance("a", "f:1", "why", "ml-platform", dt.date(2027, 1, 31)),
+        Acceptance("b", "--accept"),
+    )
+
+    assert concluded(row("regressed"), row("fixed"), accepted=entries).answer() == (
+        "PyTorch 2.12.1 → 2.13.0: may upgrade; what breaks is accepted (a by ml-platform until 2027-01-31, b), "
+        "and 1 claim that did not hold before is fixed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("causes", "text"),
+    [
+        ([cause()], "1 thing breaks: gone (label[0])."),
+        ([cause(rows=2)], "1 thing breaks: gone (2 rows)."),
+        ([cause(), cause("b", 3)], "2 things break: gone (label[0]), b (3 rows)."),
+        ([cause(regressed=False)], "1 thing stands in the way: gone (label[0])."),
+        (
+            [cause(regressed=False), cause("b", regressed=False)],
+            "2 things stand in the way: gone (label[0]), b (label[0]).",
+        ),
+        ([cause(), cause("b", regressed=False)], "2 things break: gone (label[0]), b (label[0])."),
+        ([cause(red=False, advice="Freeze."), cause("b")], "1 thing breaks: b (label[0])."),
+        ([cause(advice="Freeze.")], "1 thing breaks: gone (label[0]). The report says what to do instead."),
+    ],
+)
+def test_what_breaks_is_named(concluded, causes, text):
+    answer = concluded(row("regressed", red=True), causes=causes).answer()
+
+    assert answer == f"Do not upgrade from PyTorch 2.12.1 to 2.13.0: {text}"
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more"), (11, " and 3 more")])
+def test_eight_causes_are_named_and_the_others_counted(concluded, count, more):
+    causes = [cause(f"c{n}") for n in range(count)]
+
+    answer = concluded(row("regressed", red=True), causes=causes).answer()
+
+    names = ", ".join(f"c{n} (label[0])" for n in range(8))
+    assert answer == f"Do not upgrade from PyTorch 2.12.1 to 2.13.0: {count} things break: {names}{more}."
+
+
+def test_names_in_the_sentence_are_cut(concluded):
+    long = Cause(id="i" * 101, kind="undeclared", says="x", rows=("r" * 101,), regressed=True, red=True)
+
+    answer = concluded(row("regressed", red=True), causes=[long]).answer()
+
+    assert answer.endswith(f": 1 thing breaks: {'i' * 100} ({'r' * 100}).")
+
+
+def test_acceptances_are_to_be_mended(concluded):
+    problems = [f"f:{n}: a covers nothing: delete it" for n in range(9)]
+    said = "; ".join(problems[:8])
+
+    beside = concluded(row("regressed", red=True), causes=[cause()], problems=problems).answer()
+    alone = concluded(problems=problems[:1]).answer()
+
+    start = "Do not upgrade from PyTorch 2.12.1 to 2.13.0"
+    assert beside == f"{start}: 1 thing breaks: gone (label[0]). Mend the acceptances: {said}."
+    assert alone == f"{start} yet: nothing breaks unaccepted, but: Mend the acceptances: {problems[0]}."
+
+
+def test_nothing_compared_is_no_answer(concluded):
+    start = "No answer for PyTorch 2.12.1 → 2.13.0: no claim could be compared."
+
+    assert concluded(row("missing")).answer() == start
+    assert concluded(row("missing"), problems=("f:1: a",)).answer() == f"{start} Mend the acceptances: f:1: a."
+
+
+@pytest.mark.parametrize(
+    ("says", "rows", "text"),
+    [
+        ("no network", 1, "1 claim: no network."),
+        ("no network.", 2, "2 claims: no network."),
+        ("no network!", 1, "1 claim: no network!"),
+        ("no\nnetwork?", 1, "1 claim: no network?"),
+    ],
+)
+def test_the_environment_in_the_way_says_of_how_much_and_why(concluded, says, rows, text):
+    causes = [cause(), cause("environment error", rows, kind="environment error", says=says)]
+
+    answer = concluded(row("environment error"), causes=causes).answer()
+
+    assert answer == f"No answer for PyTorch 2.12.1 → 2.13.0: the environment stood in the way of {text}"
+
+
+def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded):
+    lacking = [row("not comparable", engine=name) for name in ("qnnpack", "x86", "qnnpack")]
+
+    answer = concluded(row(engine="fbgemm"), *lacking).answer()
+
+    assert answer.endswith("as before. Not compared, as both builds lack the engine: x86, qnnpack.")
+
+
+def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded):
+    side = Side(status="unsupported", outcome="unsupported", error=NO_TOOLS)
+    rows = [row("not comparable", engine="x86", new=side).model_copy(update={"claim": "native"})] * 2
+
+    answer = concluded(row(engine="x86"), *rows, row("not comparable", engine="qnnpack")).answer()
+
+    assert answer.endswith(
+        "as before. Not compared, as both builds lack the engine: qnnpack. "
+        f"Not checked: native, which takes {read_claims()['native'].tools}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("complete", "text"),
+    [
+        ((False, True), f" The old record is not {NOT_WHOLE}"),
+        ((True, False), f" The new record is not {NOT_WHOLE}"),
+        ((False, False), f" Neither record is {NOT_WHOLE}"),
+    ],
+)
+def test_a_narrowed_run_limits_what_is_said(concluded, complete, text):
+    whole, narrow = concluded().answer(), concluded(complete=complete).answer()
+
+    assert narrow == whole + text
+
+
+@pytest.mark.parametrize(("count", "text"), [(1, "1 claim holds"), (2, "2 claims hold")])
+def test_what_holds_better_is_counted_apart_from_what_did_not_hold(concluded, count, text):
+    better = [row("fixed", note="growth against old: 0.5")] * count
+
+    answer = concluded(row(note="the same"), row("fixed"), *better).answer()
+
+    assert answer == (
+        "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before, "
+        f"and 1 claim that did not hold before is fixed, and {text} better than before."
+    )

@@ -1,0 +1,178 @@
+"""Crossings are held against their maker's own run, under the rows that both versions made of their own files."""
+
+import pytest
+
+from vitgate.compare.crossing import (
+    judge_latency,
+    judge_matrix,
+    JudgedLatency,
+    JudgedMatrixRow,
+    MatrixRow,
+    PairedLatency,
+)
+
+OLD, NEW = "2.12.1+cpu", "2.15.0+cpu"
+FAILED = {"status": "failed", "outcome": "failed", "message": "two labels are wrong"}
+GONE = {"status": "declared", "outcome": "failed at save", "deviation": "gone"}
+OFFLINE = {"status": "environment error", "outcome": "environment error"}
+
+
+def crossing(maker=OLD, runner=NEW, **fields):
+    place = {"case": "digits", "engine": "qnnpack", "variant": "lite"}
+    return MatrixRow(maker=maker, runner=runner, **{**place, "status": "passed", "outcome": "passed", **fields})
+
+
+@pytest.fixture
+def sides(record, environment):
+    """Return a helper: the old and the new record with these claims and cells."""
+
+    def make(old=(), new=(), cells=((), ()), torch=(OLD, NEW)):
+        return tuple(
+            record(environment=environment.model_copy(update={"torch": version}), claims=tuple(rows), cells=lines)
+            for version, rows, lines in zip(torch, (old, new), cells, strict=True)
+        )
+
+    return make
+
+
+def judged(sides, row):
+    return next(item for item in judge_matrix(*sides, [row]) if item.name == row.name)
+
+
+def test_the_diagonal_stands_before_the_crossings_with_its_sizes(sides, claim_row, cell_row):
+    lines = tuple((cell_row(case="digits", size_bytes=size), cell_row("other", size_bytes=9)) for size in (10, 20))
+    both = sides([claim_row("build")], [claim_row("build", **FAILED)], lines)
+    row = crossing(size_bytes=10, sqnr_db=99.0)
+
+    found = judge_matrix(*both, [row])
+
+    def own(version, **fields):
+        return crossing(version, version, **fields)
+
+    old, new = own(OLD, size_bytes=10), own(NEW, size_bytes=20, **FAILED)
+    assert found == [
+        JudgedMatrixRow(name=old.name, word="same", row=old),
+        JudgedMatrixRow(name=new.name, word="regressed", row=new),
+        JudgedMatrixRow(name=row.name, word="same", row=row),
+    ]
+    assert row.name == f"artifacts[digits-qnnpack-lite, {OLD} on {NEW}]"
+
+
+def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(sides, claim_row):
+    both = sides([claim_row("build", "optimized")], [claim_row("build"), claim_row("build", "optimized")])
+    rows = [crossing(), crossing(NEW, OLD), crossing(variant="optimized"), crossing(variant="scripted")]
+
+    found = judge_matrix(*both, rows)
+
+    places = [(item.row.variant, item.row.maker, item.row.runner) for item in found]
+    assert places == [
+        ("lite", NEW, NEW),
+        ("optimized", OLD, OLD),
+        ("optimized", NEW, NEW),
+        *((row.variant, row.maker, row.runner) for row in rows),
+    ]
+    assert {item.word for item in found[:3]} == {"same"}
+    assert all(item.row.size_bytes is None for item in found)
+
+
+def test_the_worst_of_a_cells_own_claims_is_the_baseline(sides, claim_row):
+    rows = [
+        claim_row("build"),
+        claim_row("label", **FAILED),
+        claim_row("repeatable"),
+        claim_row("size", **GONE),  # not about what the file computes
+        claim_row("build", "optimized", **GONE),
+        claim_row("build", engine="x86", **GONE),
+        claim_row("build", case="deit_base", **GONE),
+    ]
+
+    assert judged(sides(rows), crossing()).word == "fixed"
+    assert judged(sides(rows), crossing(**FAILED)).word == "broken in both"
+    assert judged(sides(rows), crossing(**GONE)).word == "regressed"
+    assert judged(sides([*rows, claim_row("logits_parent", **OFFLINE)]), crossing()).word == "environment error"
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "word", "red"),
+    [
+        ({}, {}, "same", False),
+        ({}, FAILED, "regressed", True),
+        ({}, GONE, "regressed", True),
+        (GONE, GONE, "broken in both", False),
+        (FAILED, FAILED, "broken in both", True),
+        (FAILED, {}, "fixed", False),
+        ({}, OFFLINE, "environment error", True),
+        (OFFLINE, {}, "environment error", True),
+        (None, {}, "missing", False),
+        (None, GONE, "missing", True),
+        (None, FAILED, "missing", True),
+        (None, OFFLINE, "environment error", True),
+    ],
+)
+def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(sides, claim_row, own, state, word, red):
+    rows = [] if own is None else [claim_row("build", **own)]
+    row = crossing(**state)
+
+    assert judged(sides(rows), row) == JudgedMatrixRow(name=row.name, word=word, red=red, row=row)
+
+
+def test_the_way_back_is_held_against_the_new_records_own(sides, claim_row):
+    both = sides([claim_row("build", **FAILED)], [claim_row("build")])
+
+    assert judged(both, crossing(NEW, OLD)).word == "same"
+    assert judged(both, crossing(OLD, NEW)).word == "fixed"
+
+
+def test_a_version_against_itself_has_no_diagonal_of_its_own(sides, claim_row):
+    both = sides([claim_row("build")], [claim_row("build")], torch=(OLD, OLD))
+
+    assert [item.row for item in judge_matrix(*both, [crossing(OLD, OLD)])] == [crossing(OLD, OLD)]
+
+
+@pytest.mark.parametrize(("maker", "runner"), [(OLD, OLD), (NEW, NEW), ("2.6.0", NEW), (OLD, "2.6.0")])
+def test_other_versions_are_refused(sides, refuses, maker, runner):
+    row = crossing(maker, runner)
+
+    refuses(
+        lambda: judge_matrix(*sides(), [row]),
+        f"{row.name} is about other versions than 2.12.1 and 2.15.0 (the matrix): hand in the crossings of these two",
+    )
+
+
+def test_what_comes_twice_is_refused(sides, refuses):
+    refuses(lambda: judge_matrix(*sides(), [crossing(), crossing()]), "(the matrix)", "duplicate name")
+    latency = PairedLatency(case="digits", engine="x86", variant="lite", verdict="not comparable", pairs=0)
+    refuses(lambda: judge_latency([latency, latency]), "(the paired latencies)", "duplicate name")
+
+
+def test_paired_latencies_keep_their_words():
+    rows = [
+        PairedLatency(
+            case="digits",
+            engine="x86",
+            variant=verdict.split()[0],
+            verdict=verdict,
+            pairs=3,
+            **dict.fromkeys(("ratio", "low", "high", "old_ms", "new_ms"), 1.0),
+        )
+        for verdict in ("same", "regressed", "fixed", "not comparable", "environment error")
+    ]
+
+    assert judge_latency(rows) == [
+        JudgedLatency(
+            name=f"paired_latency[digits-x86-{row.variant}]",
+            word=row.verdict,
+            red=row.verdict in ("regressed", "environment error"),
+            row=row,
+        )
+        for row in rows
+    ]
+
+
+def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviation(sides, claim_row):
+    both = sides([claim_row("build", **GONE)], [claim_row("build", **GONE)])
+
+    (old, _, _) = judge_matrix(*both, [crossing()])
+
+    assert old.row == crossing(OLD, OLD, **GONE)
+    assert set(vars(old.row)) == set(MatrixRow.model_fields)

@@ -1,0 +1,132 @@
+"""What two records show only together: each step from one number to the next, and bounds that are not the same."""
+
+import pytest
+
+from vitgate.compare.growth import check_judged_alike, moved
+from vitgate.compare.pairing import paired
+from vitgate.records.record import FindingRow
+
+PASSED = {"status": "passed", "outcome": "passed"}
+DECLARED = {"status": "declared", "outcome": "failed", "deviation": "d"}
+
+
+@pytest.fixture
+def step(record, claim_row):
+    """Return a helper: the row of a claim after its number went from one value to another."""
+
+    def make(claim, statistic, old, new, against="", states=(PASSED, PASSED), other=()):
+        both = []
+        for value, state in zip((old, new), states, strict=True):
+            found = (
+                [] if value == "nothing" else [FindingRow(statistic=statistic, value=value, unit="1", against=against)]
+            )
+            both.append(record(claims=(claim_row(claim, findings=(*other, *found), **state),)))
+        rows = paired(*both)
+        return rows[0], moved(rows, *both)[0]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("claim", "statistic", "against", "old", "new", "word"),
+    [
+        ("size", "size", "", 1000.0, 1030.0, "same"),
+        ("size", "size", "", 1000.0, 1031.0, "regressed"),
+        ("size", "size", "", 1000.0, 10.0, "fixed"),
+        ("size", "size", "", 1000.0, 971.0, "same"),
+        ("size", "size", "", 0.0, 10.0, "regressed"),  # a ratio to nothing is no number
+        ("size", "size", "", 0.5, 0.6, "regressed"),
+        ("size", "size", "", 0.5, 0.51, "same"),
+        ("size", "ratio", "", 1000.0, 9000.0, "same"),
+        ("weights", "size", "", 1000.0, 9000.0, "same"),
+        ("logits_original", "sqnr", "original", 24.0, 22.5, "same"),
+        ("logits_original", "sqnr", "original", 24.0, 21.5, "regressed"),
+        ("logits_original", "sqnr", "original", 21.5, 24.0, "fixed"),
+        ("logits_original", "sqnr", "original", 200.0, 140.0, "same"),  # both rounding
+        ("logits_original", "sqnr", "original", 200.0, 97.0, "regressed"),
+        ("logits_original", "sqnr", "parent", 24.0, 10.0, "same"),
+        ("lite_bytecode", "bytecode_version", "", 8.0, 8.0, "same"),
+        ("lite_bytecode", "bytecode_version", "", 8.0, 9.0, "regressed"),
+        ("lite_bytecode", "bytecode_version", "", 9.0, 8.0, "fixed"),
+    ],
+)
+def test_a_number_that_moved_further_than_releases_do_gets_its_word(step, claim, statistic, against, old, new, word):
+    before, after = step(claim, statistic, old, new, against)
+
+    assert before.word == "same"
+    assert (after.word, after.red) == (word, word == "regressed")
+    assert bool(after.note) is (word != "same")
+
+
+def test_the_note_says_the_step_and_its_bound(step):
+    assert step("size", "size", 1000.0, 2000.0)[1].note == (
+        "growth against old: 2 1, expected [-inf, 1.03] [size.growth: would need upper = 2]"
+    )
+    assert step("size", "size", 2000.0, 1000.0)[1].note == "growth against old: 0.5 1, expected [-inf, 1.03]"
+    assert step("logits_original", "sqnr", 30.0, 20.0, "original")[1].note.startswith("sqnr_change against old: -10 dB")
+    assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
+
+
+def test_what_is_broken_in_both_may_still_get_worse(step):
+    assert step("size", "size", 1000.0, 2000.0, states=(DECLARED, DECLARED))[1].word == "regressed"
+
+
+@pytest.mark.parametrize("states", [(PASSED, DECLARED), (DECLARED, PASSED)])
+def test_an_outcome_that_changed_says_enough(step, states):
+    before, after = step("size", "size", 1000.0, 2000.0, states=states)
+
+    assert after == before and after.word in ("regressed", "fixed")
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, 1000.0), (1000.0, None), ("nothing", 1000.0), (1000.0, "nothing")])
+def test_a_number_that_one_side_lacks_is_no_step(step, old, new):
+    before, after = step("size", "size", old, new)
+
+    assert after == before
+
+
+def test_the_number_is_found_among_others(step):
+    other = (FindingRow(statistic="size", value=1.0, unit="1", against="parent"),)
+
+    assert step("size", "size", 1000.0, 2000.0, other=other)[1].word == "regressed"
+
+
+def test_a_row_of_one_record_is_left_as_it_is(record, claim_row):
+    old, new = record(claims=(claim_row("size"),)), record()
+    rows = paired(old, new)
+
+    assert moved(rows, old, new) == rows
+
+
+@pytest.fixture
+def bounded(record, claim_row):
+    """Return a helper: a record of one number with these bounds."""
+
+    def make(claim="label", created="2026-01-01", tolerance="floor", unit="dB", **bounds):
+        found = FindingRow(statistic="sqnr", value=1.0, unit=unit, tolerance=tolerance, **bounds)
+        return record(created=created, claims=(claim_row(claim, findings=(found,)),))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"lower": 18.0}, "18.0 to inf dB"),
+        ({"lower": 20.0, "upper": 30.0}, "20.0 to 30.0 dB"),
+        ({"upper": 20.0}, "-inf to 20.0 dB"),
+        ({"lower": 20.0, "unit": "1"}, "20.0 to inf 1"),
+    ],
+)
+def test_other_bounds_or_another_unit_are_refused(bounded, fields, text, refuses):
+    refuses(
+        lambda: check_judged_alike(bounded(lower=20.0), bounded(created="2026-01-02", **fields)),
+        "the records were judged by different bounds: label[digits-qnnpack-lite] floor by 20.0 to inf dB, and by "
+        f"{text} (2026-01-01 and 2026-01-02): make both with the same suite",
+    )
+
+
+def test_the_same_bounds_another_tolerance_and_another_row_are_fine(bounded):
+    for other in ({}, {"tolerance": "other", "upper": 1.0}, {"claim": "size", "upper": 1.0}, {"tolerance": ""}):
+        check_judged_alike(bounded(lower=20.0), bounded(**{"lower": 20.0, **other}))
+    check_judged_alike(bounded(tolerance="", lower=1.0), bounded(tolerance="", lower=2.0))

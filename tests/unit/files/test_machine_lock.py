@@ -1,0 +1,157 @@
+"""The machine_lock between real processes: tests run beside each other, and a latency test alone."""
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from vitgate.files.machine_lock import MachineLock
+
+PATIENCE = 10.0
+A_WHILE = 0.3  # long enough for a process that is not held up to have gone in
+
+
+@pytest.fixture
+def events(processes):
+    """Return a maker of events that all processes see."""
+    return processes.context.Event
+
+
+def hold(how: str, folder: Path, inside, leave) -> None:
+    """Go in, say so, and stay until told to leave."""
+    with getattr(MachineLock(folder), how)():
+        inside.set()
+        assert leave.wait(PATIENCE)
+
+
+def write(how: str, folder: Path) -> None:
+    """Go in and write down who was there."""
+    with getattr(MachineLock(folder), how)(), (folder / "log").open("a") as log:
+        log.write(f"{how}\n")
+
+
+def gate_is_closed(folder: Path) -> bool:
+    with (folder / "gate.lock").open("a") as gate:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def test_tests_run_beside_each_other(processes, tmp_path):
+    together = processes.context.Barrier(3)
+
+    def meet() -> None:
+        with MachineLock(tmp_path).shared():
+            together.wait(PATIENCE)
+
+    for _ in range(3):
+        processes.start(meet)
+
+    assert processes.statuses() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("other", ["shared", "alone"])
+def test_nobody_goes_in_while_one_is_alone(other, processes, events, tmp_path):
+    inside, leave, late = events(), events(), events()
+    processes.start(hold, "alone", tmp_path, inside, leave)
+    assert inside.wait(PATIENCE)
+    processes.start(hold, other, tmp_path, late, leave)
+
+    early = late.wait(A_WHILE)
+    leave.set()
+
+    assert not early
+    assert late.wait(PATIENCE)
+    assert processes.statuses() == [0, 0]
+
+
+def test_whoever_wants_to_be_alone_waits_for_those_inside(processes, events, tmp_path):
+    inside, leave, alone = events(), events(), events()
+    processes.start(hold, "shared", tmp_path, inside, leave)
+    assert inside.wait(PATIENCE)
+    processes.start(hold, "alone", tmp_path, alone, leave)
+
+    early = alone.wait(A_WHILE)
+    leave.set()
+
+    assert not early
+    assert alone.wait(PATIENCE)
+    assert processes.statuses() == [0, 0]
+
+
+def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(processes, events, tmp_path):
+    inside, leave = events(), events()
+    processes.start(hold, "shared", tmp_path, inside, leave)
+    assert inside.wait(PATIENCE)
+    processes.start(write, "alone", tmp_path)
+    wait_until(lambda: gate_is_closed(tmp_path))
+    for _ in range(3):
+        processes.start(write, "shared", tmp_path)
+    time.sleep(A_WHILE)
+
+    leave.set()
+
+    assert processes.statuses() == [0] * 5
+    assert (tmp_path / "log").read_text().split() == ["alone", "shared", "shared", "shared"]
+
+
+@pytest.mark.parametrize("how", ["shared", "alone"])
+def test_a_killed_holder_frees_the_turnstile(how, processes, events, tmp_path):
+    inside = events()
+    holder = processes.start(hold, how, tmp_path, inside, events())
+    assert inside.wait(PATIENCE)
+
+    os.kill(holder.pid, signal.SIGKILL)
+    processes.start(write, "alone", tmp_path)
+
+    assert processes.statuses() == [-signal.SIGKILL, 0]
+
+
+@pytest.mark.parametrize("how", ["shared", "alone"])
+def test_an_error_inside_frees_the_turnstile(how, processes, tmp_path):
+    with pytest.raises(ZeroDivisionError), getattr(MachineLock(tmp_path), how)():
+        raise ZeroDivisionError
+
+    processes.start(write, "alone", tmp_path)
+
+    assert processes.statuses() == [0]
+
+
+def test_sessions_do_not_wait_for_each_other(processes, events, tmp_path):
+    inside, leave = events(), events()
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    processes.start(hold, "alone", one, inside, leave)
+    assert inside.wait(PATIENCE)
+
+    processes.start(write, "alone", other)
+    wait_until((other / "log").exists)
+    leave.set()
+
+    assert processes.statuses() == [0, 0]
+
+
+def test_who_is_inside_already_needs_nothing_more_and_cannot_be_alone(tmp_path):
+    machine_lock = MachineLock(tmp_path)
+
+    with machine_lock.shared():
+        with machine_lock.shared():
+            assert not gate_is_closed(tmp_path)
+        with pytest.raises(RuntimeError, match="held already"), machine_lock.alone():
+            raise AssertionError("went in")
+
+    with machine_lock.alone(), machine_lock.shared():  # one that measures shares nothing with itself
+        assert gate_is_closed(tmp_path)

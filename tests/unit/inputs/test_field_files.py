@@ -1,0 +1,489 @@
+"""Field folders: what is read from one, and the one line for whatever cannot be read."""
+
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from vitgate.files.errors import UsageError
+from vitgate.inputs.field_files import (
+    committed,
+    FieldFile,
+    FieldItem,
+    FieldManifest,
+    given,
+    located,
+    MANIFEST,
+    OWN,
+    read_field,
+    SEEN,
+    seen,
+    selected,
+    sha256_of,
+)
+
+X = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
+LOGITS = np.array([[1.0, 2.0], [4.0, 3.0]], dtype=np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return an empty folder."""
+    made = tmp_path / "field"
+    made.mkdir()
+    return made
+
+
+def row(folder, name="a.pt", **fields):
+    """Write a file and return its row."""
+    path = folder / name
+    path.write_bytes(b"content of " + name.encode())
+    whole = {"id": name, "file": name, "runtime": "torchscript", "bytes": path.stat().st_size}
+    return FieldFile(**{**whole, "sha256": sha256_of(path), **fields})
+
+
+def write(folder, *rows, **fields):
+    """Write a manifest of these rows."""
+    whole = {"schema_version": 1, "maker": "2.12.1", "machine": "x86_64", "files": rows}
+    text = FieldManifest(**{**whole, **fields}).model_dump_json()
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def alter(folder, change):
+    """Change the manifest's JSON as nobody's code would."""
+    data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    change(data)
+    (folder / MANIFEST).write_text(json.dumps(data), encoding="utf-8")
+
+
+# ---- the manifest
+
+
+def test_a_folder_with_a_manifest(folder):
+    known = row(folder, "lite.ptl", runtime="lite_interpreter", case="digits", engine="qnnpack", variant="lite")
+    write(folder, known, row(folder))
+
+    found = read_field(folder)
+
+    assert [(item.folder, item.maker, item.row.id) for item in found] == [
+        (str(folder), "2.12.1", "lite.ptl"),
+        (str(folder), "2.12.1", "a.pt"),
+    ]
+    assert [str(item.cell) for item in found] == ["digits-qnnpack-lite", "None"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: data.update(schema_version=2), ("schema 2 is newer than 1", "upgrade vitgate")),
+        (lambda data: data.update(schema_version=0), ("schema_version", "mend that entry")),
+        (lambda data: data.pop("maker"), ("maker",)),
+        (lambda data: data.update(extra=1), ("extra",)),
+        (lambda data: data["files"].append(data["files"][0]), ("duplicate name 'a.pt'",)),
+        (lambda data: data["files"][0].update(id="../x"), ("files.0.id",)),
+        (lambda data: data["files"][0].update(sha256="ab"), ("files.0.sha256",)),
+        (lambda data: data["files"][0].update(engine="cuda"), ("files.0.engine",)),
+        (lambda data: data["files"][0].update(case="digit"), ("case 'digit' does not exist", "digits")),
+        (lambda data: data["files"][0].update(file="../a.pt"), ("'../a.pt' is no plain file name",)),
+        (lambda data: data["files"][0].update(file="/etc/passwd"), ("'/etc/passwd' is no plain file name",)),
+        (lambda data: data["files"][0].update(file="sub/a.pt"), ("'sub/a.pt' is no plain file name",)),
+        (lambda data: data["files"][0].update(file=""), ("'' is no plain file name",)),
+        (lambda data: data["files"][0].update(file=".."), ("'..' is no plain file name",)),
+    ],
+)
+def test_a_manifest_that_cannot_be(folder, refuses, change, words):
+    write(folder, row(folder))
+    alter(folder, change)
+
+    refuses(lambda: read_field(folder), folder, *words)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, '{"schema_version": "1"}', "\ufffe", "null"])
+def test_what_is_no_manifest(folder, refuses, text):
+    (folder / MANIFEST).write_text(text, encoding="utf-16" if text == "\ufffe" else "utf-8")
+
+    refuses(lambda: read_field(folder), MANIFEST)
+
+
+def test_a_manifest_that_is_a_folder(folder, refuses):
+    (folder / MANIFEST).mkdir()
+
+    refuses(lambda: read_field(folder), "not a readable manifest")
+
+
+def test_folders_of_one_name_each(folder, tmp_path, refuses):
+    other = tmp_path / "other"
+    other.mkdir()
+    for each in (folder, other):
+        write(each, row(each))
+
+    refuses(lambda: given((str(folder), str(other))), "duplicate name 'a.pt'", folder, other)
+
+
+def test_files_are_found_by_their_content(folder, tmp_path, refuses):
+    write(folder, row(folder), row(folder, "b.pt"))
+    (item, other) = read_field(folder)
+    (folder / "b.pt").write_bytes(b"another")
+
+    assert located(item, tmp_path) == folder / "a.pt"
+    refuses(lambda: located(other, tmp_path), "b.pt is not the file of the manifest")
+    (folder / "b.pt").unlink()
+    refuses(lambda: located(other, tmp_path), "b.pt is not the file of the manifest")
+
+
+def test_a_link_counts_by_what_it_leads_to(folder, tmp_path, refuses):
+    write(folder, row(folder))
+    (folder / "a.pt").rename(tmp_path / "elsewhere.pt")
+    (folder / "a.pt").symlink_to(tmp_path / "elsewhere.pt")
+    (item,) = read_field(folder)
+
+    assert located(item, tmp_path).read_bytes() == b"content of a.pt"
+    (tmp_path / "elsewhere.pt").write_bytes(b"other")
+    refuses(lambda: located(item, tmp_path), "is not the file")
+
+
+def test_every_committed_file_is_what_its_manifest_says(tmp_path):
+    items = committed()
+
+    makers = list(dict.fromkeys(item.maker for item in items))
+    assert makers == sorted(makers, key=lambda text: [int(part) for part in text.split(".")]) and "2.12.1" in makers
+    for item in [item for item in items if item.maker == "2.12.1"]:
+        assert located(item, tmp_path).stat().st_size == item.row.bytes
+        found = seen(item)
+        assert len(found.x) == len(found.logits) == len(found.original) and found.least_sqnr_db is None
+
+
+def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_one():
+    def item(**fields):
+        whole = {"id": "a", "file": "a.pt", "runtime": "torchscript", "bytes": 1, "sha256": "0" * 64}
+        return FieldItem("", "", FieldFile(**whole, **fields))
+
+    lite, other, own = item(case="digits", engine="qnnpack"), item(case="deit_base", engine="x86"), item()
+    of_engine = item(engine="x86")
+
+    assert list(selected([lite, other, own, of_engine], ["digits"], ["qnnpack"])) == [lite, own]
+    assert list(selected([lite, other, own, of_engine], ["deit_base"], ["x86"])) == [other, own, of_engine]
+
+
+# ---- what the maker saw
+
+
+def test_inputs_and_logits_of_the_maker(folder):
+    write(folder, row(folder, case="digits"), row(folder, "own.pt", least_sqnr_db=33.0))
+    arrays = {"x/digits": X, "x/own.pt": X + 1, "logits/own.pt": LOGITS, "original/digits": LOGITS}
+    np.savez_compressed(folder / SEEN, **arrays)
+
+    built, own = map(seen, read_field(folder))
+
+    assert np.array_equal(built.x, X) and built.logits is None and np.array_equal(built.original, LOGITS)
+    assert (built.least_sqnr_db, own.least_sqnr_db, own.bound) == (None, 33.0, "field.toml: least_sqnr_db")
+    assert np.array_equal(own.x, X + 1) and np.array_equal(own.logits, LOGITS) and own.original is None
+
+
+def _truncated(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _damaged(path):
+    data = bytearray(path.read_bytes())
+    data[60:120] = bytes(60)
+    path.write_bytes(bytes(data))
+
+
+def _pickled(path):
+    np.savez(path, **{"x/a.pt": np.array([{}], dtype=object)})
+
+
+def _no_arrays(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/a.pt.npy", b"nothing")
+
+
+def _bare(path):
+    with path.open("wb") as file:
+        np.save(file, X)
+
+
+def _huge(path):
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,), }".ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/a.pt.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(_truncated, _damaged, _pickled, _no_arrays, _bare, _huge),
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no archive"),
+    ],
+)
+def test_arrays_that_cannot_be_read(folder, refuses, spoil):
+    write(folder, row(folder))
+    np.savez_compressed(folder / SEEN, **{"x/a.pt": np.random.default_rng(0).standard_normal((2, 64), np.float32)})
+    spoil(folder / SEEN)
+    (item,) = read_field(folder)
+
+    refuses(lambda: seen(item), SEEN, "again")
+
+
+def test_a_file_without_inputs(folder, refuses):
+    write(folder, row(folder))
+    np.savez(folder / SEEN, **{"x/other": X})
+
+    refuses(lambda: seen(read_field(folder)[0]), "no inputs for a.pt")
+
+
+# ---- archives
+
+
+def pack(folder, *members, mode="w:xz"):
+    """Write an archive of (TarInfo, content); return its name."""
+    with tarfile.open(folder / "files.tar.xz", mode) as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return "files.tar.xz"
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, link
+    return made
+
+
+def packed(folder, *members, **options):
+    """Write a manifest of the file `a.pt`, and an archive of it and these members."""
+    rows = [row(folder)]
+    content = (folder / "a.pt").read_bytes()
+    (folder / "a.pt").unlink()
+    write(folder, *rows, archive=pack(folder, *members, (member("a.pt"), content), **options))
+    return read_field(folder)[0]
+
+
+def test_a_packed_file_is_unpacked_once_for_a_session(folder, tmp_path):
+    item = packed(folder)
+
+    path = located(item, tmp_path / "session")
+
+    assert path.read_bytes() == b"content of a.pt" and path.is_relative_to(tmp_path / "session")
+    before = path.stat()
+    assert located(item, tmp_path / "session").stat().st_mtime_ns == before.st_mtime_ns
+    assert [each.name for each in folder.iterdir()] == ["files.tar.xz", MANIFEST] or len(list(folder.iterdir())) == 2
+
+
+def test_unpacking_that_was_killed_is_done_again(folder, tmp_path):
+    item = packed(folder)
+    path = located(item, tmp_path)
+    path.write_bytes(b"half")
+    path.parent.with_suffix(".unpacked").unlink()
+
+    assert located(item, tmp_path).read_bytes() == b"content of a.pt"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "link"),
+    [
+        ("../evil.pt", tarfile.REGTYPE, ""),
+        ("/tmp/evil.pt", tarfile.REGTYPE, ""),  # noqa: S108  # a name, never written to
+        ("sub/a.pt", tarfile.REGTYPE, ""),
+        ("stranger.pt", tarfile.REGTYPE, ""),
+        ("a.pt", tarfile.SYMTYPE, "/etc/passwd"),
+        ("a.pt", tarfile.LNKTYPE, "../../a.pt"),
+        ("a.pt", tarfile.DIRTYPE, ""),
+        ("a.pt", tarfile.FIFOTYPE, ""),
+        ("a.pt", tarfile.CHRTYPE, ""),
+    ],
+)
+def test_a_member_that_is_no_file_of_the_manifest(folder, tmp_path, refuses, name, kind, link):
+    item = packed(folder, (member(name, kind, link), b""))
+
+    refuses(lambda: located(item, tmp_path / "session"), "no file of the manifest", "export the files again")
+    assert [path for path in tmp_path.rglob("*evil*")] == []
+
+
+def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder, tmp_path, refuses):
+    item = packed(folder, (member("a.pt"), bytes(50_000_000)))
+    assert (folder / "files.tar.xz").stat().st_size < 50_000
+
+    refuses(lambda: located(item, tmp_path / "session"), "no file of the manifest")
+    assert sum(path.stat().st_size for path in (tmp_path / "session").rglob("*.pt")) == 0
+
+
+def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder, tmp_path, refuses):
+    write(folder, row(folder, bytes=1 << 40), archive=pack(folder))
+
+    refuses(lambda: located(read_field(folder)[0], tmp_path), "more than 16 GiB")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no archive at all"),
+        lambda path: path.write_bytes(path.read_bytes()[:2000]),
+        lambda path: path.write_bytes(lzma.compress(b"no archive")),
+        lambda path: path.write_bytes(path.read_bytes()[:200] + bytes(60) + path.read_bytes()[260:]),
+    ],
+)
+def test_an_archive_that_cannot_be_read(folder, tmp_path, refuses, spoil):
+    noise = np.random.default_rng(0).bytes(4000)
+    rows = [row(folder, "b.pt", bytes=len(noise))]
+    write(folder, *rows, archive=pack(folder, (member("b.pt"), noise)))
+    spoil(folder / "files.tar.xz")
+
+    refuses(lambda: located(read_field(folder)[0], tmp_path / "session"), "files.tar.xz", "again")
+
+
+@pytest.mark.parametrize("name", ["../files.tar.xz", "/files.tar.xz", "sub/files.tar.xz"])
+def test_an_archive_elsewhere(folder, tmp_path, refuses, name):
+    write(folder, row(folder), archive=name)
+
+    refuses(lambda: located(read_field(folder)[0], tmp_path), "is no plain file name")
+
+
+# ---- a user's own folder
+
+
+def test_own_files_without_a_word_about_them(folder):
+    for name in ("phone.ptl", "a b(1).pt", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    (folder / "folder.pt").mkdir()
+    (folder / "gone.pt").symlink_to(folder / "nowhere")
+
+    found = read_field(folder)
+
+    assert [(item.row.id, item.row.file, item.row.runtime, item.maker, item.cell) for item in found] == [
+        ("own-a_b_1_.pt", "a b(1).pt", "torchscript", "", None),
+        ("own-phone.ptl", "phone.ptl", "lite_interpreter", "", None),
+    ]
+    default = seen(found[1])
+    assert default.x.shape == (1, 3, 224, 224) and default.x.dtype == np.float32 and default.logits is None
+    assert np.array_equal(default.x, seen(found[0]).x)  # the same numbers everywhere, for two PyTorch to compare
+    assert located(found[1], folder) == folder / "phone.ptl"
+
+
+TOLD = """
+[[file]]
+file = "phone.ptl"
+x = "x.npy"
+logits = "logits.npy"
+engine = "qnnpack"
+runtime = "torchscript"
+least_sqnr_db = 31.5
+
+[[file]]
+file = "small.pt"
+input = [3, 1, 8, 8]
+"""
+
+
+def test_own_files_with_inputs_logits_engine_and_bound(folder):
+    for name in ("phone.ptl", "small.pt"):
+        (folder / name).write_bytes(b"x")
+    (folder / OWN).write_text(TOLD, encoding="utf-8")
+    np.save(folder / "x.npy", X.astype(np.float64))
+    np.save(folder / "logits.npy", LOGITS)
+
+    phone, small = read_field(folder)
+
+    found = seen(phone)
+    assert (phone.row.engine, phone.row.runtime, phone.row.least_sqnr_db) == ("qnnpack", "torchscript", 31.5)
+    assert np.array_equal(found.x, X) and found.x.dtype == np.float32 and np.array_equal(found.logits, LOGITS)
+    assert (found.least_sqnr_db, found.bound) == (31.5, "field.toml: least_sqnr_db")
+    assert seen(small).x.shape == (3, 1, 8, 8) and small.row.engine is None
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ('[[file]]\nfile = "phon.ptl"', ("no file 'phon.ptl' here", "mend its name")),
+        ('[[file]]\nfile = "phone.ptl"\n[[file]]\nfile = "phone.ptl"', ("duplicate name 'phone.ptl'",)),
+        ('[[file]]\nfile = "phone.ptl"\ninptu = [1]', ("inptu",)),
+        ('[[file]]\nfile = "phone.ptl"\nengine = "cuda"', ("engine",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = []', ("no shape of a picture",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = [1, -3, 224, 224]', ("no shape of a picture",)),
+        (f'[[file]]\nfile = "phone.ptl"\ninput = {[1] * 33}', ("no shape of a picture",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = [1000, 1000, 1000]', ("no shape of a picture",)),
+        ("[[file]", ("cannot read this file",)),
+        ("file = 3", ("file",)),
+    ],
+)
+def test_what_a_field_toml_cannot_say(folder, refuses, told, words):
+    (folder / "phone.ptl").write_bytes(b"x")
+    (folder / OWN).write_text(told, encoding="utf-8")
+
+    refuses(lambda: read_field(folder), folder / OWN, *words)
+
+
+@pytest.mark.parametrize(
+    ("save", "words"),
+    [
+        (lambda path: None, ("not a readable array",)),
+        (lambda path: path.write_bytes(b""), ("not a readable array",)),
+        (lambda path: path.write_bytes(b"text"), ("not a readable array",)),
+        (lambda path: np.savez(path.open("wb"), x=X), ("not a readable array",)),
+        (lambda path: np.save(path, np.array([{}], dtype=object)), ("not a readable array",)),
+        (lambda path: np.save(path, np.array(["a"])), ("not a readable array",)),
+        (lambda path: np.save(path, np.float32(1.0)), ("an array of shape ()",)),
+        (lambda path: np.save(path, X[:0]), ("an array of shape (0, 1, 2, 2)",)),
+    ],
+)
+@pytest.mark.parametrize("key", ["x", "logits"])
+def test_own_arrays_that_cannot_be_read(folder, refuses, save, words, key):
+    (folder / "phone.ptl").write_bytes(b"x")
+    (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\n{key} = "array.npy"', encoding="utf-8")
+    save(folder / "array.npy")
+    (item,) = read_field(folder)
+
+    refuses(lambda: seen(item), folder / "array.npy", *words)
+
+
+@pytest.mark.parametrize("name", ["../x.npy", "/x.npy", "sub/x.npy"])
+def test_own_arrays_elsewhere(folder, refuses, name):
+    (folder / "phone.ptl").write_bytes(b"x")
+    (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\nx = "{name}"', encoding="utf-8")
+
+    refuses(lambda: seen(read_field(folder)[0]), "is no plain file name")
+
+
+def test_folders_without_files(folder, tmp_path, refuses):
+    refuses(lambda: read_field(folder), folder, "no .pt or .ptl file here")
+    (folder / "model.onnx").touch()
+    refuses(lambda: read_field(folder), "no .pt or .ptl file here")
+    refuses(lambda: read_field(tmp_path / "missing"), "no such folder of artifacts", "--field")
+    refuses(lambda: read_field(folder / "model.onnx"), "no such folder of artifacts")
+
+
+def test_names_that_become_one_id(folder, refuses):
+    for name in ("a b.pt", "a_b.pt"):
+        (folder / name).write_bytes(b"x")
+
+    refuses(lambda: read_field(folder), "duplicate name 'own-a_b.pt'")
+
+
+def test_a_folder_that_cannot_be_looked_into(folder, refuses, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("vitgate.inputs.field_files.sha256_of", denied)
+    (folder / "a.pt").write_bytes(b"x")
+
+    refuses(lambda: read_field(folder), "cannot read this folder: Permission denied", folder / "a.pt")
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(folder, tmp_path, monkeypatch):
+    def full(stream, file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vitgate.inputs.field_files.shutil.copyfileobj", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        located(packed(folder), tmp_path)
+    assert not isinstance(OSError(28, ""), UsageError)

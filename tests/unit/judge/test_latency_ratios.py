@@ -1,0 +1,154 @@
+"""Ratios of latencies: the estimate, the width of its interval, and when sampling may stop."""
+
+import math
+
+import pytest
+
+from vitgate.judge.latency_ratios import (
+    Bound,
+    clears,
+    decided,
+    enough,
+    fastest_quartile,
+    QUICK_ROUNDS,
+    QUICK_SECONDS,
+    Ratio,
+    ratio,
+    RATIO_SD,
+    ROUNDS_AT_LEAST,
+    ROUNDS_AT_MOST,
+)
+
+QUIET = [1.0] * 8
+
+
+def scaled(factor: float) -> list[float]:
+    return [factor * seconds for seconds in QUIET]
+
+
+def test_the_fastest_quartile_is_the_mean_of_the_fastest_quarter():
+    assert fastest_quartile([8.0, 1.0, 7.0, 3.0, 6.0, 5.0, 9.0, 4.0]) == 2.0
+
+
+def test_fewer_than_four_samples_count_by_the_fastest():
+    assert fastest_quartile([3.0, 2.0]) == 2.0
+
+
+def test_the_estimate_ignores_slow_outliers():
+    disturbed = [0.5, 0.5, 0.5, 0.5, 5.0, 9.0, 7.0, 30.0]
+
+    found = ratio(disturbed, QUIET)
+
+    assert found.value == 0.5
+
+
+def test_quiet_samples_have_the_known_spread_as_interval():
+    found = ratio(scaled(0.5), QUIET)
+
+    assert found.low == pytest.approx(0.5 * math.exp(-1.96 * RATIO_SD))
+    assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
+
+
+def test_it_is_the_variants_time_over_the_originals():
+    assert ratio(scaled(3.0), scaled(2.0)).value == 1.5
+
+
+def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile():
+    samples = [1.0, 1.5, 1.2, *[9.0] * 5]  # of eight, the third fastest is the one at the first quartile
+
+    found = ratio(samples, QUIET)
+
+    assert found.high / found.value == pytest.approx(1.5 ** (1.96 / 2))
+    assert found.value / found.low == pytest.approx(1.5 ** (1.96 / 2))
+
+
+def test_two_samples_have_a_spread():
+    found = ratio([1.0, 2.0], [1.0, 1.0])
+
+    assert found.high / found.value == pytest.approx(2.0 ** (1.96 / 2))
+
+
+@pytest.mark.parametrize("side", ["variant", "original"])
+def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(side):
+    spread = [[1.0, 1.0 + by, *[1.0 + 2 * by] * 6] for by in (0.0, 0.1, 0.3, 0.8)]
+
+    found = [ratio(samples, QUIET) if side == "variant" else ratio(QUIET, samples) for samples in spread]
+
+    widths = [row.high / row.low for row in found]
+    assert widths == sorted(set(widths))
+
+
+def test_one_sample_leaves_the_interval_open():
+    found = ratio([0.5], [1.0])
+
+    assert (found.value, found.low, found.high) == (0.5, 0.0, math.inf)
+
+
+@pytest.mark.parametrize(
+    "of, to",
+    [([], QUIET), (QUIET, []), ([], []), ([math.nan] * 4, QUIET), (QUIET, [0.0] * 4), (QUIET, [math.inf] * 4)],
+    ids=["none", "none-of-the-original", "none-at-all", "nan", "zero", "infinite"],
+)
+def test_a_ratio_without_samples_is_no_number(of, to):
+    found = ratio(of, to)
+
+    assert all(math.isnan(value) for value in (found.value, found.low, found.high))
+
+
+@pytest.mark.parametrize(
+    "bound, clear",
+    [
+        (Bound(None, 0.6), True),
+        (Bound(None, 0.4), True),
+        (Bound(0.4, 0.6), True),
+        (Bound(None, 0.505), False),
+        (Bound(0.495, None), False),
+        (Bound(0.1, 0.505), False),
+        (Bound(None, None), True),
+        (Bound(0.49, None), True),
+        (Bound(None, 0.51), True),
+    ],
+    ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open", "low", "high"],
+)
+def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound, clear):
+    assert clears(Ratio(0.5, 0.49, 0.51), bound) is clear
+
+
+def test_no_number_clears_no_bound():
+    assert clears(Ratio(math.nan, math.nan, math.nan), Bound(None, None)) is False
+
+
+def test_sampling_goes_on_while_any_bounded_ratio_is_undecided():
+    samples = {"original": QUIET, "lite": scaled(0.5), "scripted": scaled(1.0)}
+    clear, close = Bound(None, 0.8), Bound(0.99, None)
+
+    assert decided(samples, {"lite": clear}) is True
+    assert decided(samples, {"lite": clear, "scripted": close}) is False
+
+
+def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside():
+    assert decided({"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is True
+
+
+def test_variants_without_samples_keep_nobody_sampling():
+    assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
+    assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True
+
+
+@pytest.mark.parametrize(
+    ("rounds", "seconds", "clear", "stops"),
+    [
+        (ROUNDS_AT_LEAST - 1, 99.0, True, False),
+        (ROUNDS_AT_LEAST, QUICK_SECONDS, True, True),
+        (ROUNDS_AT_LEAST, 0.9 * QUICK_SECONDS, True, False),
+        (QUICK_ROUNDS - 1, 0.9 * QUICK_SECONDS, True, False),
+        (QUICK_ROUNDS, 0.9 * QUICK_SECONDS, True, True),
+        (ROUNDS_AT_LEAST, 99.0, False, False),
+        (ROUNDS_AT_MOST - 1, 99.0, False, False),
+        (ROUNDS_AT_MOST, 99.0, False, True),
+    ],
+)
+def test_sampling_stops_when_it_is_decided_or_long_enough(rounds, seconds, clear, stops):
+    samples = {"original": QUIET, "lite": scaled(0.5 if clear else 0.8)}
+
+    assert enough(rounds, seconds, samples, {"lite": Bound(None, 0.8)}) is stops

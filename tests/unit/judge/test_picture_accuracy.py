@@ -1,0 +1,281 @@
+"""Accuracy, agreement and calibration with their intervals: known values, properties, and small folders."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from vitgate.files.schemas import fixtures_folder
+from vitgate.judge.metrics import Interval, paired_change
+from vitgate.judge.picture_accuracy import (
+    accuracy,
+    BINS,
+    calibration_change,
+    calibration_terms,
+    changes,
+    CONFIDENCE,
+    LABEL,
+    of_variant,
+    Predictions,
+    predictions_from,
+    TOP,
+    wilson,
+)
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Finding, Outcome
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+given, st = hypothesis.given, hypothesis.strategies
+
+
+def by_name(findings: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {finding.statistic: finding for finding in findings}
+
+
+def predictions(top: object, confidence: object = 0.9) -> Predictions:
+    tops = np.asarray(top)
+    return Predictions(tops, np.broadcast_to(np.asarray(confidence, float), tops.shape), np.full(tops.shape, -0.5))
+
+
+def names(n: int) -> list[str]:
+    return [f"c/{number}.png" for number in range(n)]
+
+
+def judged(findings: tuple[Finding, ...], variant: str = "lite", weights: str = "own") -> list[str]:
+    """Return the statistics that the committed tolerances call out of bounds."""
+    cell = CellId("deit_tiny", "qnnpack", variant)  # type: ignore[arg-type]  # a name of the table
+    bounded = [read_tolerances().bounded("images", finding, cell, weights, "x86_64") for finding in findings]
+    return [finding.statistic for finding in bounded if not finding.ok]
+
+
+# Intervals
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_agrees_with_newcombe(successes: int, n: int, low: float, high: float) -> None:
+    """Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I, method 3."""
+    found = wilson(successes, n)
+
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+    assert found.value == successes / n
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_wilson_lies_around_the_share(n, data) -> None:
+    successes = data.draw(st.integers(0, n))
+    found, other = wilson(successes, n), wilson(n - successes, n)
+
+    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
+    assert (found.low, found.high) == pytest.approx((1.0 - other.high, 1.0 - other.low))
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_a_paired_change_is_the_other_way_round_seen_from_the_other_side(n, data) -> None:
+    gained = data.draw(st.integers(0, n))
+    lost = data.draw(st.integers(0, n - gained))
+    there, back = paired_change(gained, lost, n), paired_change(lost, gained, n)
+
+    assert (there.value, there.low) == pytest.approx((-back.value, -back.high))
+    assert there.low < (gained - lost) / (n + 2) < there.high
+
+
+def test_an_interval_is_said_in_words() -> None:
+    assert str(Interval(0.5, 0.25, 0.75)) == "95% interval 0.2500 to 0.7500"
+
+
+# Calibration
+
+
+def expected_error(right: np.ndarray, confidence: np.ndarray) -> float:
+    """The definition, bin by bin, as Guo et al. (2017) write it."""
+    total = 0.0
+    for m in range(BINS):
+        inside = (confidence > m / BINS) & (confidence <= (m + 1) / BINS)
+        if inside.any():
+            total += inside.sum() / len(right) * abs(right[inside].mean() - confidence[inside].mean())
+    return total
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), min_size=1, max_size=200))
+def test_the_mean_of_the_terms_is_the_expected_calibration_error(rows) -> None:
+    right, confidence = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
+
+    assert calibration_terms(right, confidence).mean() == pytest.approx(expected_error(right, confidence), abs=1e-12)
+
+
+def test_the_calibration_error_of_known_predictions() -> None:
+    right, confidence = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.95, 0.95, 0.55, 0.55])
+
+    assert calibration_terms(right, confidence).mean() == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 1 / 15, 1e-9])
+def test_confidences_at_the_edges_have_a_bin(confidence: float) -> None:
+    terms = calibration_terms(np.zeros(3), np.full(3, confidence))
+
+    assert terms == pytest.approx(confidence)
+
+
+def test_a_change_of_calibration_is_covered_by_its_interval() -> None:
+    """Of 300 folders of 200 pictures at least 93% of the intervals hold the change of a very large one."""
+    rng = np.random.default_rng(0)
+
+    def folder(n: int) -> Interval:
+        confidence = rng.uniform(0.35, 1.0, n)
+        right = rng.random(n) < confidence - 0.2
+        sharper = np.minimum(1.0, confidence + 0.08 + rng.normal(0, 0.02, n))
+        return calibration_change(calibration_terms(right, confidence), calibration_terms(right, sharper))
+
+    true = folder(500_000).value
+    found = [folder(200) for _ in range(300)]
+    assert true == pytest.approx(0.07, abs=0.01)
+    assert np.mean([each.low <= true <= each.high for each in found]) >= 0.93
+
+
+def test_one_picture_proves_nothing_of_calibration() -> None:
+    found = calibration_change(np.array([0.0]), np.array([0.9]))
+
+    assert found.low < -0.03 and math.isfinite(found.high)
+
+
+# Findings
+
+
+def test_accuracy_has_its_interval_calibration_and_likelihood() -> None:
+    found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4)))
+
+    assert found["accuracy"].value == 0.75 and "4 pictures" in found["accuracy"].note
+    assert (found["accuracy_low"].value, found["accuracy_high"].value) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    assert found["calibration_error"].value == pytest.approx(0.15)
+    assert found["nll"].value == pytest.approx(0.5)
+    assert [name for name, finding in found.items() if finding.judged] == ["accuracy"]
+
+
+@pytest.mark.parametrize(("floor", "ok"), [(0.95, True), (0.96, False)])
+def test_a_stated_accuracy_fails_where_the_interval_lies_below_it(floor: float, ok: bool) -> None:
+    found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4), floor))["accuracy_high"]
+
+    assert (found.ok, found.tolerance, found.lower) == (ok, "--images-accuracy", floor)
+
+
+def test_equal_predictions_are_within_every_bound() -> None:
+    own = predictions(np.arange(500))
+
+    for variant in ("scripted", "lite"):
+        assert judged(accuracy(own, np.arange(500)) + changes(own, own, np.arange(500), names(500)), variant) == []
+
+
+@pytest.mark.parametrize("weights", ["standin", "pretrained", "file", "own"])
+@pytest.mark.parametrize("variant", ["scripted", "lite"])
+def test_a_folder_of_five_pictures_does_not_turn_red_by_one_label(variant: str, weights: str) -> None:
+    original, own = predictions(np.arange(5)), predictions([0, 1, 2, 3, 9])
+
+    red = judged(changes(original, own, np.arange(5), names(5)), variant, weights)
+
+    assert red == ([] if variant == "lite" else ["agreement_high"])  # a float variant has no reason to change any
+
+
+def test_a_large_folder_sees_a_loss_of_four_in_a_hundred() -> None:
+    labels = np.arange(2000)
+    own = predictions(np.where(labels % 25 == 0, -1, labels), 0.98)
+
+    assert judged(changes(predictions(labels, 0.98), own, labels, names(2000))) == ["accuracy_change_high"]
+
+
+def test_labels_that_change_as_often_to_the_right_as_to_the_wrong_are_no_loss() -> None:
+    labels = np.arange(2000)
+    original, own = (np.where(labels % 50 == rest, -1, labels) for rest in (0, 1))
+
+    found = changes(predictions(original), predictions(own), labels, names(2000))
+
+    assert by_name(found)["accuracy_change"].value == 0.0
+    assert by_name(found)["changed_labels"].value == 80
+    assert judged(found) == []
+
+
+@pytest.mark.parametrize(("confidence", "red"), [(0.97, []), (0.7, ["calibration_change_low"])])
+def test_confidence_that_is_off_is_seen(confidence: float, red: list[str]) -> None:
+    labels = np.arange(1000)
+
+    assert judged(changes(predictions(labels, 0.99), predictions(labels, confidence), labels, names(1000))) == red
+
+
+def test_calibration_that_is_better_by_far_is_seen_too() -> None:
+    labels = np.arange(1000)
+    found = changes(predictions(labels, 0.5), predictions(labels, 0.99), labels, names(1000))
+
+    assert judged(found) == ["calibration_change_high"]
+
+
+def test_the_first_changed_labels_are_named() -> None:
+    own = predictions([5, 1, 6, 7, 8])
+
+    note = by_name(changes(predictions(np.arange(5)), own, np.arange(5), names(5)))["agreement_high"].note
+
+    assert "4 labels changed: c/0.png: 0 is 5, c/2.png: 2 is 6, c/3.png: 3 is 7, …" in note
+    same = by_name(changes(own, own, np.arange(5), names(5)))["agreement_high"].note
+    assert same.endswith("no label changed")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        predictions([0, 1]),
+        predictions([]),
+        predictions(np.arange(3), [0.9, np.nan, 0.9]),
+        Predictions(np.arange(3), np.full(3, 0.9), np.array([-1.0, -np.inf, -1.0])),
+        Predictions(np.arange(3), np.full(2, 0.9), np.full(3, -1.0)),
+    ],
+    ids=["fewer", "none", "nan", "inf", "unequal"],
+)
+def test_what_is_no_number_never_passes(own: Predictions) -> None:
+    labels = np.arange(3)
+    good = predictions(labels)
+
+    assert judged(accuracy(own, labels)) == ["accuracy"]
+    for pair in ((good, own), (own, good)):
+        assert judged(changes(*pair, labels, names(3))) == ["agreement_high"]
+
+
+# Evidence
+
+
+def evidence(outcomes: dict[str, object] | None = None) -> Evidence:
+    columns = {TOP: np.arange(2), CONFIDENCE: np.full(2, 0.5), LABEL: np.full(2, -1.0)}
+    return Evidence({"outcomes": outcomes or {}}, {f"{name}-lite": column for name, column in columns.items()})
+
+
+def test_the_evidence_of_a_variant_is_taken_out_of_that_of_its_group() -> None:
+    own = predictions_from(of_variant(evidence(), "lite"))
+
+    assert (own.top.tolist(), own.confidence.tolist(), own.label.tolist()) == ([0, 1], [0.5, 0.5], [-1.0, -1.0])
+
+
+def test_a_variant_that_failed_has_its_own_outcome() -> None:
+    failed = Outcome("failed at", "run", "RuntimeError", "no")
+
+    assert of_variant(evidence({"optimized": failed.to_json()}), "optimized").outcome == failed
+    assert of_variant(Evidence(outcome=failed), "lite").outcome == failed
+    assert of_variant(evidence(), "lite_frozen").outcome == Outcome("failed", message="lite_frozen did not run")
+
+
+def test_the_page_says_how_many_pictures_a_loss_takes() -> None:
+    page = (fixtures_folder().parent / "docs" / "own-pictures.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([\d,]+) \|$", page, re.MULTILINE)
+    lost = {int(share): int(count.replace(",", "")) for share, count in rows}
+
+    def red(share: int, n: int) -> bool:
+        labels = np.arange(n)
+        own = predictions(np.where(labels < round(n * share / 100), -1, labels), 0.98)
+        return "accuracy_change_high" in judged(changes(predictions(labels, 0.98), own, labels, names(n)))
+
+    assert set(lost) == {3, 4, 5, 10}
+    assert {share: next(n for n in range(10, 5000, 10) if red(share, n)) for share in lost} == lost

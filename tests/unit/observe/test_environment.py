@@ -1,0 +1,79 @@
+"""What a record says of the machine and the build, where the system or the packages say little."""
+
+import builtins
+import importlib.metadata
+import platform
+import sys
+
+import pytest
+
+from vitgate.files.errors import MachineError
+from vitgate.observe import environment
+
+
+@pytest.fixture
+def nothing_looked_up():
+    """Forget the packages, before and after."""
+    environment.packages.cache_clear()
+    yield
+    environment.packages.cache_clear()
+
+
+def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looked_up):
+    def version(name):
+        if name == "timm":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+    assert environment.packages() == dict.fromkeys((name for name in environment.PACKAGES if name != "timm"), "1.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("model name\t: Some Xeon: 2\nmodel name: B\n", "Some Xeon: 2"), ("processor: 0\n", "p"), (None, "p")],
+)
+def test_a_processor_is_named_by_linux_or_by_the_platform(monkeypatch, tmp_path, text, name):
+    path = tmp_path / "cpuinfo"
+    if text is not None:
+        path.write_text(text)
+    real = builtins.open
+    monkeypatch.setattr("builtins.open", lambda file, **options: real(path, **options))
+    monkeypatch.setattr(platform, "processor", lambda: "p")
+
+    assert environment.cpu_model() == name
+
+
+@pytest.mark.parametrize(("word", "name"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")])
+def test_machines_have_one_name_each(monkeypatch, word, name):
+    monkeypatch.setattr(platform, "machine", lambda: word)
+
+    assert environment.machine() == name
+
+
+def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    monkeypatch.setattr(environment, "packages", lambda: {"torch": "2.13.0", "torchvision": "0.28.0", "numpy": "2.0"})
+
+    with pytest.raises(MachineError) as caught:
+        environment.check_imports()
+
+    text = str(caught.value)
+    assert text.startswith("the packages do not import together: import of timm halted")
+    assert text.endswith("(torch 2.13.0, torchvision 0.28.0): install torch and torchvision together from one index")
+
+
+@pytest.mark.parametrize(
+    ("text", "capability"),
+    [("PyTorch built with:\n  - CPU capability usage: AVX2\n", "AVX2"), ("PyTorch built with:\n", "unknown")],
+)
+def test_early_releases_name_the_capability_in_their_configuration(text, capability):
+    assert environment._capability_from(text) == capability
+
+
+def test_a_torch_without_the_backends_module_has_no_xnnpack(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, "torch.backends.xnnpack", None)
+
+    assert environment._xnnpack_enabled() is False

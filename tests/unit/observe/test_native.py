@@ -1,0 +1,159 @@
+"""The C++ program from Python's side: its tools, where it is kept, and what is made of how it ended."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from vitgate.observe import native
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.spec.outcome import ClaimFailed, NO_TOOLS
+
+VERSIONER = "torch.utils._cpp_extension_versioner"  # stands for what an early release looks for in vain
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Return a helper that makes programs of these names the only ones to be found, each a line of shell."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(native, "user_cache_path", lambda name: tmp_path / "cache" / name)
+
+    def install(**lines: str) -> None:
+        for name, line in lines.items():
+            path = folder / name.replace("cxx", "c++")
+            path.write_text(f"#!/bin/sh\n{line}\n")
+            path.chmod(0o755)
+
+    return install
+
+
+@pytest.fixture
+def compiles(monkeypatch):
+    """Let the compiler write a script; return the list of the places where it did."""
+    made = []
+
+    def compile_to(target, path):
+        made.append(target)
+        target.write_text("#!/bin/sh\n")
+
+    monkeypatch.setattr(native, "_compile", compile_to)
+    return made
+
+
+def failed(call, *arguments):
+    with pytest.raises(ClaimFailed) as caught:
+        call(*arguments)
+    return caught.value.outcome
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ["install g++ (there is no c++)", "pip install ninja"]),
+        ({"ninja": ":"}, ["install g++ (there is no c++)"]),
+        ({"cxx": ":"}, ["pip install ninja"]),
+    ],
+)
+def test_missing_tools_are_named_with_what_to_do(tools, compiles, tmp_path, given, words):
+    tools(**given)
+
+    outcome = failed(native.compiled, ArtifactCache(tmp_path / "other"))
+
+    assert (str(outcome), outcome.error, compiles) == ("unsupported", NO_TOOLS, [])
+    assert all(word in outcome.message for word in words)
+    assert [word for word in ("g++", "ninja", "setuptools") if word in outcome.message] == [
+        word for word in ("g++", "ninja") if any(word in text for text in words)
+    ]
+
+
+@pytest.mark.parametrize(("module", "which"), [("setuptools", "setuptools"), (VERSIONER, "'setuptools<70'")])
+def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, monkeypatch, tmp_path, module, which):
+    tools(ninja=":")
+    monkeypatch.setenv("CXX", "my-c++ -m64")
+    monkeypatch.delitem(sys.modules, "torch.utils.cpp_extension", raising=False)
+    monkeypatch.delattr("torch.utils.cpp_extension", raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    message = failed(native.compiled, ArtifactCache(tmp_path / "other")).message
+
+    assert "there is no my-c++" in message and f"pip install {which} (import of {module} halted" in message
+    assert "ninja" not in message
+
+
+def test_the_program_is_compiled_once_for_each_compiler(tools, compiles, tmp_path):
+    other = ArtifactCache(tmp_path / "other")
+    tools(ninja=":", cxx="echo 1.0")
+    entries = [native.compiled(other) for _ in range(2)]
+    tools(cxx="echo 2.0")
+    entries.append(native.compiled(other))
+
+    assert len(compiles) == 2
+    assert entries[0] == entries[1] != entries[2]
+    assert entries[0].path.startswith(str(tmp_path / "cache" / "vitgate" / "native"))
+
+
+def test_where_the_users_cache_takes_nothing_the_runs_own_does(tools, compiles, tmp_path):
+    (tmp_path / "cache").touch()
+    tools(ninja=":", cxx="echo 1.0")
+
+    entry = native.compiled(ArtifactCache(tmp_path / "other"))
+
+    assert entry.path.startswith(str(tmp_path / "other"))
+
+
+def test_what_the_compiler_says_is_the_outcome_and_the_path_stays(tools, tmp_path):
+    tools(ninja='[ "$1" = --version ] && echo 1.11 || { echo "a.h:3: fatal error: no b.h"; exit 1; }', cxx="echo 1.0")
+    before = os.environ["PATH"]
+
+    outcomes = [failed(native.compiled, ArtifactCache(tmp_path / "other")) for _ in range(2)]
+
+    assert {(str(outcome), outcome.error) for outcome in outcomes} == {("failed at compile", "RuntimeError")}
+    assert {outcome.message for outcome in outcomes} == {"a.h:3: fatal error: no b.h"}
+    assert os.environ["PATH"] == before
+
+
+def ended(returncode, stdout, stderr=""):
+    return subprocess.CompletedProcess(["native"], returncode, stdout, stderr)
+
+
+@pytest.mark.parametrize(
+    ("done", "outcome", "error", "message"),
+    [
+        (ended(1, "set_engine\nload\nfailed no such file\nmore\n"), "failed at load", "NativeError", "no such file"),
+        (ended(1, "set_engine\nload\nrun\nfailed \nmore\n", "W: a\nb"), "failed at run", "NativeError", "W: a"),
+        (ended(127, "", "error while loading shared libraries: x\n"), "failed at set_engine", "NativeError", "error "),
+        (ended(2, ""), "failed at set_engine", "NativeError", "exit status 2"),
+        (ended(-11, "set_engine\nload\nrun\n"), "failed at run", "ProcessDied", "ended by SIGSEGV"),
+        (ended(-6, "set_engine\nload\n"), "failed at load", "ProcessDied", "ended by SIGABRT"),
+    ],
+)
+def test_a_program_that_does_not_end_well_failed_at_the_stage_that_it_said_last(done, outcome, error, message):
+    found = failed(native._lines, done, "set_engine")
+
+    assert (str(found), found.error) == (outcome, error)
+    assert found.message.startswith(message)
+
+
+def test_what_the_program_is_given_and_gives_are_plain_numbers(tmp_path, monkeypatch):
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho "$@" >"$0.words"; env >"$0.env"; cp "$4" "$5"; echo run; echo "2 3"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", "/python")
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    pictures = np.arange(6, dtype=np.float32).reshape(2, 1, 1, 3)
+
+    logits = native.run(program, "torchscript", None, "a.pt", pictures)
+
+    assert logits.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]] and logits.dtype == np.float32
+    words = (tmp_path / "program.words").read_text().split()
+    assert words[:3] == ["torchscript", "none", "a.pt"] and words[5:] == ["2", "1", "1", "3"]
+    seen = (tmp_path / "program.env").read_text()
+    assert "MKL_CBWR=AVX2" in seen and "PYTHON" not in seen and "HOME" not in seen

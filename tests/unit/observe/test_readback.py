@@ -1,0 +1,249 @@
+"""Faults put into a saved network, each found by the field that is there for it."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.backends.xnnpack
+from torch import nn
+
+from vitgate.observe.readback import _check_records, in_use_order, LinearReadback, read_back, Readback
+
+FORMS = [
+    "scripted_quantized",
+    "lite_frozen",
+    *(["optimized", "lite"] if torch.backends.xnnpack.enabled else []),
+]
+LAYER = "blocks.1.mlp.fc1"
+
+
+@pytest.fixture(params=["fbgemm", "qnnpack"])
+def engine(request: pytest.FixtureRequest):
+    if request.param not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"this PyTorch lacks {request.param}")
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = request.param
+    yield request.param
+    torch.backends.quantized.engine = before
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    from timm.models.vision_transformer import VisionTransformer
+
+    torch.manual_seed(0)
+    made = VisionTransformer(
+        img_size=8, patch_size=4, in_chans=1, num_classes=10, embed_dim=32, depth=3, num_heads=2, mlp_ratio=2
+    )
+    for name, parameter in made.named_parameters():
+        if parameter.dim() == 1 and not name.startswith("blocks.2"):  # some constants equal, as in a fresh network
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return made.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def readback(model: nn.Module, tmp_path: Path) -> Callable[..., Readback]:
+    """Return a helper: quantize the model, let `spoil` change it, save it in a form, read it back."""
+    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+
+    def make(form: str, spoil: Callable[[nn.Module], None] = lambda _: None, model: nn.Module = model) -> Readback:
+        path = tmp_path / form
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            save(model, path, form, spoil)
+            original = {name: tensor.clone() for name, tensor in reference.items()}
+            return read_back(
+                path, original, linears, frozen=form not in {"scripted", "scripted_quantized"}, quantized=True
+            )
+
+    reference = model.state_dict()
+    return make
+
+
+def save(model: nn.Module, path: Path, form: str, spoil: Callable[[nn.Module], None]) -> None:
+    from torch.utils.mobile_optimizer import optimize_for_mobile
+
+    quantized = torch.quantization.quantize_dynamic(model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+    if quantized is not model:
+        spoil(quantized)
+    module = torch.jit.script(quantized)
+    if form == "lite_frozen":
+        torch.jit.freeze(module)._save_for_lite_interpreter(str(path))
+    elif form == "lite":
+        optimize_for_mobile(module)._save_for_lite_interpreter(str(path))
+    else:
+        (optimize_for_mobile(module) if form == "optimized" else module).save(str(path))
+
+
+def layer(found: Readback, name: str = LAYER) -> LinearReadback:
+    return next(one for one in found.layers if one.name == name)
+
+
+def repack(quantized: nn.Module, change: Callable[[torch.Tensor, float, int], tuple[torch.Tensor, float, int]]) -> None:
+    module: Any = quantized.get_submodule(LAYER)
+    weight = module.weight()
+    made = change(weight.int_repr(), weight.q_scale(), weight.q_zero_point())
+    module.set_weight_bias(torch._make_per_tensor_quantized_tensor(*made), module.bias())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Callable[..., Readback]):
+    found = readback(form)
+    lists = (found.wrong_form, found.unmatched, found.out_of_order, found.extra_what, found.strays, found.unreadable)
+    assert lists == ((),) * 6
+    assert (len(found.layers), found.surplus_layers, found.extra, found.count) == (13, 0, 0, 44)
+    for one in found.layers:
+        assert (one.quantized, one.dtype, one.bits, one.bias_equal, one.zero_point) == (True, "qint8", 8, True, (0, 0))
+        assert 0.4 < one.max_error_steps <= 0.5 + 1e-4
+        assert one.scale_ratio == pytest.approx(1.0, abs=1e-6)
+        assert one.levels > 100
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[..., Readback]):
+    found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, 1.05 * scale, zero)))
+    assert layer(found).scale_ratio == pytest.approx(1.05, abs=1e-5)
+    assert layer(found).max_error_steps > 5
+    assert max(abs(one.scale_ratio - 1) for one in found.layers if one.name != LAYER) < 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_zero_point_off_by_one(form: str, engine: str, readback: Callable[..., Readback]):
+    found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, scale, zero + 1)))
+    assert layer(found).zero_point == (1, 1)
+    assert 1.4 < layer(found).max_error_steps <= 1.5 + 1e-4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Readback]):
+    def coarse(values: torch.Tensor, scale: float, zero: int) -> tuple[torch.Tensor, float, int]:
+        return (values.float() / 16).round().clamp(-8, 7).mul(16).to(torch.int8), scale, zero
+
+    found = readback(form, lambda q: repack(q, coarse))
+    assert layer(found).levels <= 16
+    assert layer(found).max_error_steps > 7
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., Readback], model: nn.Module):
+    found = readback(
+        form, lambda q: setattr(q.get_submodule("blocks.1.mlp"), "fc1", copy.deepcopy(model.blocks[1].mlp.fc1))
+    )
+    assert found.wrong_form == (LAYER,)
+    assert (layer(found).quantized, layer(found).bits, layer(found).bias_equal) == (False, 32, True)
+    assert found.unmatched == ()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Readback]):
+    def swap(quantized: Any) -> None:
+        quantized.blocks[0], quantized.blocks[1] = quantized.blocks[1], quantized.blocks[0]
+
+    found = readback(form, swap)
+    wrong = {one.name.rsplit(".", 2)[0][:8] for one in found.layers if one.max_error_steps > 1}
+    assert wrong == {"blocks.0", "blocks.1"}
+    assert found.unmatched or found.out_of_order
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readback]):
+    def change(quantized: nn.Module) -> None:
+        module: Any = quantized.get_submodule(LAYER)
+        bias = module.bias().clone()
+        bias[3] = torch.nextafter(bias[3], torch.tensor(9.0))
+        module.set_weight_bias(module.weight(), bias)
+
+    found = readback(form, change)
+    assert [one.name for one in found.layers if not one.bias_equal] == [LAYER]
+    assert found.unmatched == (f"{LAYER}.bias",)
+
+
+@pytest.mark.parametrize(
+    "name", ["patch_embed.proj.weight", "patch_embed.proj.bias", "blocks.1.norm2.weight", "pos_embed"]
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_one_float_parameter_changed(form: str, name: str, engine: str, readback: Callable[..., Readback]):
+    def change(quantized: nn.Module) -> None:
+        quantized.state_dict()[name].reshape(-1)[0] += 1e-3
+
+    found = readback(form, change)
+    assert found.unmatched == (name,)
+    assert found.strays or form == "optimized"
+
+
+def test_every_copy_of_the_weights_is_compared(tmp_path: Path):
+    weights = np.arange(12, dtype=np.int8)
+    spoiled = weights.copy()
+    spoiled[-1] += 1
+    with zipfile.ZipFile(tmp_path / "m.ptl", "w") as archive:
+        for index, content in enumerate((weights, weights, spoiled)):
+            archive.writestr(f"m/constants/{index}.storage", content.tobytes())
+        archive.writestr("m/bytecode.pkl", b"not a tensor")
+    assert _check_records(tmp_path / "m.ptl", {}, [weights]) == (("constants/2.storage (12 bytes)",), (2, 2))
+
+
+@pytest.mark.parametrize("form", ["lite_frozen"])
+def test_a_file_with_doubled_weights_says_so(form: str, engine: str, readback: Callable[..., Readback]):
+    assert readback(form).copies == ((2, 2) if engine == "fbgemm" else (1, 1))
+
+
+def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(model).save(str(tmp_path / "m.pt"))
+        linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        found = read_back(tmp_path / "m.pt", model.state_dict(), linears, frozen=False, quantized=False)
+    assert (found.wrong_form, found.unmatched, found.strays, found.extra) == ((), (), (), 0)
+    assert {one.bits for one in found.layers} == {32}
+
+
+class OutOfOrder(nn.Module):
+    """Defines its parts in another order than it uses them, and one that it never calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+        self.part = nn.Sequential(nn.Linear(4, 4), nn.Identity())
+        self.unused = nn.Linear(4, 4)
+        self.first = nn.LayerNorm(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.part(self.first(x) * self.scale))
+
+
+def test_the_state_is_put_into_the_order_of_its_use() -> None:
+    order = in_use_order(OutOfOrder(), torch.zeros(1, 4))
+    assert [name for name in order if name.endswith("weight") and "unused" not in name] == [
+        "first.weight",
+        "part.0.weight",
+        "last.weight",
+    ]
+    assert sorted(order) == sorted(OutOfOrder().state_dict())
+
+
+def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_path: Path) -> None:
+    model = OutOfOrder().eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) + 1)
+    model.part[0].bias += 1
+    model.last.bias += 2
+    del model.unused
+    path = tmp_path / "model.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.freeze(torch.jit.script(model)).save(str(path))
+    state, order = model.state_dict(), in_use_order(model, torch.zeros(1, 4))
+    read = lambda names, linears: read_back(  # noqa: E731  # the same call twice
+        path, {name: state[name] for name in names}, linears, frozen=True, quantized=False
+    )
+    assert read(order, ["part.0", "last"]).out_of_order == ()
+    assert read(list(state), ["last", "part.0"]).out_of_order != ()

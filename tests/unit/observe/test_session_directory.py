@@ -1,0 +1,150 @@
+"""The session's folder ends with its session, and those of killed sessions are cleared away, and no others."""
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from vitgate.files.errors import MachineError
+from vitgate.observe.session_directory import apply_settings, counting, counts, SessionDirectory, SETTINGS
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch) -> Path:
+    """Let sessions of these tests see no folders but their own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def killed_session(processes, tmp_path) -> Path:
+    """Return the folder of a session whose process was killed."""
+    ready = processes.context.Event()
+    receive, send = processes.context.Pipe(duplex=False)
+
+    def run() -> None:
+        session = SessionDirectory()
+        (session.path / "evidence").mkdir()
+        send.send(str(session.path))
+        ready.set()
+        signal.pause()
+
+    process = processes.start(run)
+    assert ready.wait(10)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(10)
+    return Path(receive.recv())
+
+
+def test_a_session_removes_its_folder(tmp_path):
+    session = SessionDirectory()
+    (session.path / "evidence").mkdir()
+
+    session.remove()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session):
+    assert (killed_session / "evidence").is_dir()
+
+    own = SessionDirectory()
+
+    assert not killed_session.exists()
+    assert own.path.is_dir()
+    own.remove()
+
+
+def test_the_folder_of_a_session_that_still_runs_is_kept(processes, tmp_path):
+    running, done = processes.context.Event(), processes.context.Event()
+
+    def run() -> None:
+        session = SessionDirectory()
+        running.set()
+        assert done.wait(10) and session.path.is_dir()
+
+    processes.start(run)
+    assert running.wait(10)
+    (live,) = tmp_path.iterdir()
+    own = SessionDirectory()
+
+    assert live.is_dir()
+    own.remove()
+    done.set()
+    assert processes.statuses() == [0]
+
+
+def test_two_sessions_of_one_process_keep_each_other():
+    first = SessionDirectory()
+    second = SessionDirectory()
+
+    assert first.path.is_dir() and second.path.is_dir() and first.path != second.path
+    first.remove()
+    second.remove()
+
+
+@pytest.mark.parametrize("name", ["vitgate-session-new", "someone-elses"])
+def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "owner.new").touch()
+
+    SessionDirectory().remove()
+
+    assert (folder / "owner.new").exists()
+
+
+def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_session, tmp_path):
+    target = tmp_path / "precious"
+    killed_session.rename(target)
+    killed_session.symlink_to(target)
+
+    SessionDirectory().remove()
+
+    assert (target / "evidence").is_dir()
+
+
+def test_without_room_for_a_folder_it_is_one_line(monkeypatch):
+    def full(**options):
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+
+    with pytest.raises(MachineError, match="cannot make the session's folder: No usable .*TMPDIR"):
+        SessionDirectory()
+
+
+def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch):
+    surroundings = {"OMP_NUM_THREADS": "7"}
+    monkeypatch.setattr(os, "environ", surroundings)
+
+    apply_settings()
+
+    assert surroundings == {**SETTINGS, "OMP_NUM_THREADS": "7"}
+
+
+def test_what_counts_is_seen_while_it_lasts(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", -1.0)
+    with counting(tmp_path, "deit_tiny float", 60) as each, counting(tmp_path, "reading", 7):
+        assert counts(tmp_path) == {"deit_tiny float": (0, 60), "reading": (0, 7)}
+        each(25)
+        assert counts(tmp_path)["deit_tiny float"] == (25, 60)
+    assert counts(tmp_path) == {}
+
+
+def test_notes_are_few(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", 3600.0)
+    with counting(tmp_path, "a", 10_000) as each:
+        for done in range(10_000):
+            each(done)
+        assert counts(tmp_path) == {"a": (0, 10_000)}
+
+
+def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path):
+    (tmp_path / "counts").mkdir()
+    (tmp_path / "counts" / "gone").symlink_to(tmp_path / "nowhere")
+
+    assert counts(tmp_path) == {}
+    assert counts(tmp_path / "nowhere") == {}

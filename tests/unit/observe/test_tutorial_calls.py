@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+import torch.backends.xnnpack
+from packaging.version import Version
+
+from vitgate.files.errors import UsageError
+from vitgate.judge.torch_warnings import read_warnings, stale, unexpected
+from vitgate.observe import tutorial_calls
+from vitgate.observe.tutorial_calls import ApiWarning, module_of, normalised, probe
+from vitgate.spec.tutorial_calls import read_calls
+
+RELEASE = Version(Version(torch.__version__).base_version)
+WITHOUT = {
+    *([] if torch.backends.xnnpack.enabled else ["optimize_for_mobile"]),
+    *(["profile"] if RELEASE >= Version("2.14") else []),
+}
+
+
+@pytest.fixture(scope="module")
+def probes() -> dict[str, tutorial_calls.ApiProbe]:
+    return {name: probe(name) for name in read_calls()}
+
+
+def test_every_call_works_where_this_torch_has_it(probes: dict[str, tutorial_calls.ApiProbe]):
+    assert {name for name, found in probes.items() if not found.works} == WITHOUT
+
+
+def test_a_removed_argument_does_not_bind(probes: dict[str, tutorial_calls.ApiProbe]):
+    found = probes["profile"]
+    assert found.binds is ("profile" not in WITHOUT)
+    assert found.error == ("TypeError" if "profile" in WITHOUT else "")
+
+
+def test_the_declared_warnings_are_those_that_show(probes: dict[str, tutorial_calls.ApiProbe]):
+    observed = {name: [(one.category, one.text) for one in found.warnings] for name, found in probes.items()}
+    assert unexpected(observed, read_warnings(), torch.__version__) == []
+    assert stale(observed, read_warnings(), torch.__version__) == []
+
+
+@pytest.mark.parametrize("name", ["script", "quantize_dynamic", "load", "save_for_lite_interpreter"])
+def test_a_second_probe_hears_the_same(name: str, probes: dict[str, tutorial_calls.ApiProbe]):
+    assert probe(name) == probes[name]
+
+
+def test_every_declared_warning_is_about_a_call():
+    assert {row.call for row in read_warnings()} <= set(read_calls())
+
+
+def test_the_engine_and_the_warning_rule_are_left_as_found():
+    before = (torch.backends.quantized.engine, torch.is_warn_always_enabled())
+    probe("engine")
+    assert (torch.backends.quantized.engine, torch.is_warn_always_enabled()) == before
+
+
+def test_an_unknown_call_is_a_usage_error():
+    with pytest.raises(UsageError, match="unknown call"):
+        probe("no_such_call")
+
+
+def test_warnings_and_errors_of_a_call_are_kept(monkeypatch: pytest.MonkeyPatch):
+    def removed(_: object) -> None:
+        warnings.warn("going at /a/b/c.py:12", FutureWarning, stacklevel=1)
+        raise RuntimeError("gone\nfor good")
+
+    monkeypatch.setattr(torch.jit, "script", removed)
+    found = probe("script")
+    assert (found.works, found.error, found.message) == (False, "RuntimeError", "gone")
+    assert found.warnings == (ApiWarning("FutureWarning", "going at <path>/c.py", "test_api"),)
+
+
+def test_a_missing_function_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(torch, "argmax")
+    assert probe("argmax").error == "AttributeError"
+
+
+def test_texts_are_the_same_on_every_machine():
+    text = "Bad  thing 0x7f3a in /usr/lib/x.py:33\n(Triggered internally at ../aten/src/A.cpp:88.)"
+    assert normalised(text) == "Bad thing <address> in <path>/x.py"
+    assert (
+        normalised("see https://github.com/pytorch/ao/issues/2259") == "see https://github.com/pytorch/ao/issues/2259"
+    )
+    assert module_of("/x/site-packages/torch/jit/_script.py") == "torch.jit._script"

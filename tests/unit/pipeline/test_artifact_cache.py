@@ -1,0 +1,269 @@
+"""Artifacts are built once, whole or absent, and never trusted when their bytes are not those that were built."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from vitgate.files.errors import MachineError
+from vitgate.files.hashing import digest_of, key_of
+from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
+
+KEY = key_of({"case": "digits"})
+
+
+class Maker:
+    """Writes the same bytes each time and counts how often."""
+
+    def __init__(self, content: bytes = b"model" * 100) -> None:
+        self.content, self.calls = content, 0
+
+    def __call__(self, path: Path) -> None:
+        self.calls += 1
+        path.write_bytes(self.content)
+
+
+@pytest.fixture
+def cache(tmp_path) -> ArtifactCache:
+    return ArtifactCache(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def maker() -> Maker:
+    return Maker()
+
+
+@pytest.fixture
+def entry(cache, maker) -> Entry:
+    """Return an entry that has been built once."""
+    return cache.get(KEY, "m.pt", maker)
+
+
+def everything(cache: ArtifactCache) -> set[str]:
+    """Return the paths of all that the cache holds, the locks apart."""
+    paths = (path.relative_to(cache.folder) for path in cache.folder.rglob("*"))
+    return {str(path) for path in paths if path.parts[0] != "locks"}
+
+
+def test_an_entry_says_where_how_large_and_what(entry, maker, cache):
+    assert Path(entry.path) == cache.folder / KEY / "m.pt"
+    assert Path(entry.path).read_bytes() == maker.content
+    assert (entry.bytes, entry.digest) == (500, digest_of(Path(entry.path)))
+    assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
+
+
+def test_an_entry_is_built_once_also_between_sessions(entry, maker, cache):
+    again = ArtifactCache(cache.folder).get(KEY, "m.pt", maker)
+
+    assert again == entry and maker.calls == 1
+
+
+def test_another_key_is_another_entry(entry, cache):
+    other = Maker(b"other")
+
+    cache.get(key_of({"case": "deit_base"}), "m.pt", other)
+
+    assert other.calls == 1
+    assert Path(entry.path).read_bytes() != b"other"
+
+
+def test_a_file_that_was_only_touched_is_kept(entry, maker, cache):
+    os.utime(entry.path, (0, 0))
+
+    again = cache.get(KEY, "m.pt", maker)
+
+    assert maker.calls == 1 and again.digest == entry.digest
+
+
+def test_a_cache_that_was_copied_elsewhere_is_kept_and_points_to_the_copy(entry, maker, cache, tmp_path):
+    shutil.copytree(cache.folder, tmp_path / "copy")
+
+    again = ArtifactCache(tmp_path / "copy").get(KEY, "m.pt", maker)
+
+    assert maker.calls == 1
+    assert Path(again.path) == tmp_path / "copy" / KEY / "m.pt"
+
+
+def alter(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[7] ^= 1
+    path.write_bytes(content)
+
+
+def rewrite(folder: Path, text: str) -> None:
+    os.utime(folder / "m.pt", (0, 0))
+    (folder / "entry.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: alter(folder / "m.pt"),
+        lambda folder: (folder / "m.pt").write_bytes(b"model" * 99),
+        lambda folder: (folder / "m.pt").write_bytes(b""),
+        lambda folder: (folder / "m.pt").unlink(),
+        lambda folder: (folder / "entry.json").unlink(),
+        lambda folder: rewrite(folder, (folder / "entry.json").read_text()[:20]),
+        lambda folder: rewrite(folder, "[]"),
+        lambda folder: rewrite(folder, json.dumps({"path": "m.pt"})),
+        lambda folder: rewrite(folder, (folder / "entry.json").read_text().replace('"digest": "', '"digest": "0')),
+    ],
+    ids=[
+        "byte-altered",
+        "truncated",
+        "emptied",
+        "file-gone",
+        "entry-gone",
+        "entry-truncated",
+        "entry-of-another-kind",
+        "entry-without-digest",
+        "digest-altered",
+    ],
+)
+def test_an_entry_that_is_not_what_was_built_is_built_again(spoil, entry, maker, cache):
+    spoil(cache.folder / KEY)
+
+    again = cache.get(KEY, "m.pt", maker)
+
+    assert maker.calls == 2
+    assert Path(again.path).read_bytes() == maker.content
+    assert again.digest == entry.digest
+
+
+def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(cache, maker):
+    (cache.folder / KEY).mkdir()
+    (cache.folder / KEY / "m.pt").write_bytes(b"half")
+    (cache.folder / f".{KEY}.1.tmp").mkdir()
+    (cache.folder / f".{KEY}.1.tmp" / "m.pt").write_bytes(b"half")
+
+    made = cache.get(KEY, "m.pt", maker)
+
+    assert Path(made.path).read_bytes() == maker.content
+    assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
+
+
+def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(cache, processes):
+    making, done = processes.context.Event(), processes.context.Event()
+
+    def slow(path: Path) -> None:
+        path.write_bytes(b"model")
+        making.set()
+        assert done.wait(10)
+
+    (cache.folder / ".other.1.tmp").mkdir()
+    processes.start(cache.get, KEY, "m.pt", slow)
+    assert making.wait(10)
+
+    cache.clear_leftovers()
+    left = [path.name.split(".")[1] for path in cache.folder.glob(".*")]
+    done.set()
+
+    assert left == [KEY] and processes.statuses() == [0]
+
+
+def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache, maker):
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cache.get(KEY, "m.pt", fail)
+
+    assert everything(cache) == set()
+    assert cache.get(KEY, "m.pt", maker).bytes == 500
+
+
+def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache):
+    with pytest.raises(FileNotFoundError):
+        cache.get(KEY, "m.pt", lambda path: None)
+
+    assert everything(cache) == set()
+
+
+@pytest.mark.parametrize("below", [False, True], ids=["a-file", "below-a-file"])
+def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below, tmp_path):
+    place = tmp_path / "taken"
+    place.write_text("")
+
+    with pytest.raises(MachineError, match="cannot keep artifacts") as caught:
+        ArtifactCache(place / "cache" if below else place)
+
+    assert str(place) in str(caught.value) and "--artifact-cache" in str(caught.value)
+
+
+def test_a_folder_without_permission_is_the_machines_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root, every folder would be writable
+
+    with pytest.raises(MachineError, match="not writable"):
+        ArtifactCache(tmp_path / "artifacts")
+
+
+def test_processes_that_come_at_once_build_once(cache, processes, tmp_path):
+    log = tmp_path / "made"
+    barrier = processes.context.Barrier(4)
+
+    def make(path: Path) -> None:
+        with log.open("a") as file:
+            file.write("made\n")
+        time.sleep(0.1)  # the others arrive while it is being made
+        path.write_bytes(b"model")
+
+    def worker() -> None:
+        barrier.wait()
+        assert Path(ArtifactCache(cache.folder).get(KEY, "m.pt", make).path).read_bytes() == b"model"
+
+    for _ in range(4):
+        processes.start(worker)
+
+    assert processes.statuses() == [0, 0, 0, 0]
+    assert log.read_text() == "made\n"
+
+
+def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(cache, processes, maker):
+    making = processes.context.Event()
+
+    def hang(path: Path) -> None:
+        path.write_bytes(b"half")
+        making.set()
+        time.sleep(60)
+
+    first = processes.start(cache.get, KEY, "m.pt", hang)
+    assert making.wait(10)
+    os.kill(first.pid, signal.SIGKILL)
+    first.join(10)
+    made = cache.get(KEY, "m.pt", maker)
+
+    assert Path(made.path).read_bytes() == maker.content
+    assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
+
+
+def test_a_key_changes_with_each_part_and_not_with_their_order():
+    parts = {"case": "digits", "engine": None, "lineage": ["original", "scripted"]}
+    others = [
+        {**parts, "engine": "x86"},
+        {**parts, "lineage": ["scripted", "original"]},
+        {**parts, "more": 1},
+        {"case": "digits", "engine": None},
+    ]
+
+    keys = {key_of(each) for each in (parts, *others)}
+
+    assert len(keys) == 5
+    assert key_of(dict(reversed(parts.items()))) == key_of(parts)
+    assert len(key_of(parts)) == 32
+
+
+def test_a_digest_is_blake2b_of_the_whole_file(tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(b"\0" * (1 << 22) + b"end")  # more than one piece
+    other = tmp_path / "other"
+    other.write_bytes(b"\0" * (1 << 22) + b"End")
+
+    assert digest_of(path) != digest_of(other)
+    path.write_bytes(b"")
+    # RFC 7693's function for no input, at 32 bytes
+    assert digest_of(path) == "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"

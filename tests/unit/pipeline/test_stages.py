@@ -1,0 +1,44 @@
+"""The engine is the one that was asked for, before and after what runs under it, or the stage says so."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vitgate.pipeline.stages import engine_set
+from vitgate.spec.engines import Engine
+from vitgate.spec.outcome import ClaimFailed
+
+
+@pytest.fixture
+def before() -> str:
+    return torch.backends.quantized.engine
+
+
+def test_engine_holds_within_the_block_and_not_after_it(before: str) -> None:
+    with engine_set("qnnpack"):
+        assert torch.backends.quantized.engine == "qnnpack"
+    assert torch.backends.quantized.engine == before
+
+
+def test_engine_that_is_not_kept_fails_at_its_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    other: Engine = "fbgemm" if torch.backends.quantized.engine == "qnnpack" else "qnnpack"
+    monkeypatch.setattr(torch._C, "_set_qengine", lambda number: None)
+    with pytest.raises(ClaimFailed) as caught, engine_set(other):
+        pytest.fail("the block ran under another engine")
+    assert str(caught.value.outcome) == "failed at set_engine"
+    assert f"{other} was set" in caught.value.outcome.message
+
+
+def test_engine_that_is_lost_on_the_way_fails_at_its_stage(before: str) -> None:
+    with pytest.raises(ClaimFailed) as caught, engine_set("qnnpack"):
+        torch.backends.quantized.engine = "fbgemm"
+    assert str(caught.value.outcome) == "failed at set_engine"
+    assert torch.backends.quantized.engine == before
+
+
+def test_error_within_the_block_stays_itself(before: str) -> None:
+    with pytest.raises(ValueError, match="its own"), engine_set("qnnpack"):
+        torch.backends.quantized.engine = "fbgemm"
+        raise ValueError("its own")
+    assert torch.backends.quantized.engine == before

@@ -1,0 +1,34 @@
+"""What the committed records say of one claim, release by release."""
+
+import pytest
+
+from vitgate.records.history import history
+
+
+@pytest.fixture
+def releases(record, claim_row, environment, tmp_path, monkeypatch):
+    """Return a helper that writes the records of these releases, each with the outcome of one claim."""
+
+    def write(**outcomes):
+        for version, outcome in outcomes.items():
+            torch = f"{version.removeprefix('v').replace('_', '.')}+cpu"
+            rows = (claim_row(status="failed", outcome=outcome),) if outcome else ()
+            own = environment.model_copy(update={"torch": torch})
+            record(environment=own, claims=rows).write(tmp_path / "records" / f"{torch}.json")
+        monkeypatch.setenv("VITGATE_FIXTURES", str(tmp_path))
+
+    return write
+
+
+def test_releases_of_one_outcome_stand_together_oldest_first(releases):
+    releases(v2_10_0="failed", v2_9_1="passed", v2_2_0="passed", v2_12_1="failed", v2_15_0="passed", v2_13_0="")
+
+    said = history("label[digits-qnnpack-lite]")
+
+    assert said == "passed on 2.2.0, 2.9.1; failed on 2.10.0, 2.12.1; passed on 2.15.0"
+
+
+def test_a_claim_that_no_release_has_says_so(releases):
+    releases(v2_9_1="passed")
+
+    assert history("label[digits-qnnpack-optimized]") == "in none of the recorded releases"

@@ -1,0 +1,384 @@
+"""Shards: whatever the order and the grouping, the record is the one that a whole run would have written."""
+
+import string
+
+import pytest
+
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.judge.claims import read_claims
+from vitgate.records.consistency import check_consistent
+from vitgate.records.merge import merge
+from vitgate.records.record import read_record, Record
+
+hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
+from hypothesis import given, settings  # noqa: E402  # after the check that it is there
+from hypothesis import strategies as st  # noqa: E402  # likewise
+
+factories = settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])  # they only make rows
+texts = st.lists(st.sampled_from(string.ascii_lowercase[:4]), max_size=3).map(tuple)
+
+
+def release(version: str) -> Record:
+    return read_record(fixtures_folder() / "records" / f"{version}.json")
+
+
+def part(whole: Record, index: int, of: int) -> Record:
+    """Return the shard of a whole record that holds every `of`-th case and engine, and as many of the other rows."""
+    groups = [(case, engine) for case in whole.cases for engine in whole.engines]
+    own = groups[index::of]
+    others = [row for row in whole.claims if not row.engine]
+    claims = [row for row in whole.claims if (row.case, row.engine) in own] + others[index::of]
+    cells = [row for row in whole.cells if (row.case, row.engine) in own]
+    fields = {"claims": tuple(claims), "cells": tuple(cells), "complete": False, "shard": f"{index + 1}/{of}"}
+    return whole.model_copy(update=fields)
+
+
+def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be the claims of that record alone: one that was added since its run is not missing in it."""
+    then = {row.claim for row in whole.claims}
+    claims = {name: claim for name, claim in read_claims().items() if name in then}
+    for module in ("claims", "merge"):
+        monkeypatch.setattr(f"vitgate.judge.{module}.read_claims", lambda: claims)
+
+
+@pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_the_shards_of_a_run_make_the_run(version, count, monkeypatch):
+    whole = release(version)
+    without_later_claims(whole, monkeypatch)
+    shards = [part(whole, index, count) for index in range(count)]
+
+    merged = merge(shards[::-1])
+
+    assert merged.complete
+    assert merged.model_copy(update={"shard": ""}) == whole
+    check_consistent(merged, where="the merged record")
+
+
+@pytest.mark.parametrize("lost", [0, 2])
+def test_without_one_of_its_shards_a_run_is_not_complete(lost):
+    shards = [part(release("2.12.1"), index, 3) for index in range(3) if index != lost]
+
+    merged = merge(shards)
+
+    assert not merged.complete
+    assert merged.shard == "+".join(str(n) for n in (1, 2, 3) if n != lost + 1) + "/3"
+
+
+def test_a_run_whose_shards_left_a_claim_out_is_not_complete():
+    shards = [part(release("2.12.1"), index, 2) for index in range(2)]
+    shards[0] = shards[0].model_copy(update={"claims": shards[0].claims[1:]})
+
+    assert not merge(shards).complete
+
+
+def test_a_whole_record_is_left_as_it_is():
+    whole = release("2.15.0")
+
+    assert merge([whole]) == merge([whole, whole]) == whole
+
+
+@factories
+@given(data=st.data())
+def test_order_grouping_and_repetition_do_not_matter(record, claim_row, cell_row, data):
+    rows = [claim_row(name, variant) for name in ("label", "size", "unknown") for variant in ("lite", "optimized")]
+    lines = [cell_row(variant, case="digits", build_seconds=None) for variant in ("lite", "optimized")]
+
+    def draw() -> Record:
+        claims = data.draw(st.lists(st.sampled_from(rows), unique_by=lambda row: row.name))
+        cells = data.draw(st.lists(st.sampled_from(lines), unique_by=lambda row: row.variant))
+        seconds = data.draw(st.none() | st.floats(0.125, 8.0))
+        present = {row.name for row in claims}
+        names = data.draw(st.sets(st.sampled_from([*(row.name for row in rows), "calls"])))
+        return record(
+            created=data.draw(st.sampled_from(["2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"])),
+            cases=data.draw(st.permutations(["digits", "deit_base"]).map(tuple)),
+            claims=tuple(claims),
+            cells=tuple(row.model_copy(update={"build_seconds": seconds}) for row in cells),
+            missing=tuple(sorted(names - present)),
+            complete=False,
+            warnings=data.draw(texts),
+            shard=data.draw(st.sampled_from(["", "1/3", "2/3", "1+3/3"])),
+        )
+
+    a, b, c = draw(), draw(), draw()
+    whole = merge([a, b, c])
+
+    assert merge([c, a, b]) == merge([b, merge([c, a])]) == merge([merge([a, b]), c]) == whole
+    assert merge([whole, whole]) == merge([whole, b]) == whole
+    assert {row.name for row in whole.claims} == {row.name for each in (a, b, c) for row in each.claims}
+    assert not {row.name for row in whole.claims} & set(whole.missing)
+
+
+def test_what_one_shard_misses_and_another_has_is_not_missing(record, claim_row):
+    one = record(missing=("size[digits-qnnpack-lite]", "calls", "weights[x]"), complete=False)
+    two = record(claims=(claim_row("size"), claim_row("calls", "", subject="load")))
+
+    assert merge([one, two]).missing == ("weights[x]",)
+
+
+def test_the_earliest_start_counts(record):
+    made = [record(created=f"2026-01-0{day}T00:00:00+00:00") for day in (3, 1, 2)]
+
+    assert merge(made).created == made[1].created
+
+
+def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(record, claim_row, cell_row):
+    fields = {"case": "digits", "outcome": "passed", "latency_ratio": None}
+    one = record(claims=(claim_row(),), cells=(cell_row(build_seconds=3.0, **fields),))
+    gone = {"status": "declared", "outcome": "failed at run", "deviation": "d"}
+    two = record(
+        claims=(claim_row("size", **gone),), cells=(cell_row(build_seconds=2.0, **{**fields, "latency_ratio": 0.4}),)
+    )
+
+    cell = merge([one, two]).cells[0]
+
+    assert (cell.outcome, cell.deviation) == ("failed at run", "d")
+    assert (cell.build_seconds, cell.latency_ratio) == (2.0, 0.4)
+
+
+def test_a_row_of_which_two_records_say_different_things_is_refused(record, claim_row, refuses):
+    other = record(claims=(claim_row(message="else"),))
+
+    refuses(lambda: merge([record(), other]), "label[digits-qnnpack-lite]", "different things")
+
+
+def test_a_cell_of_two_sizes_is_refused(record, cell_row, refuses):
+    one, two = (record(cells=(cell_row(case="digits", size_bytes=size),)) for size in (1, 2))
+
+    text = (
+        "two records have a different size_bytes of digits-qnnpack-lite (merge): keep each case and engine within one"
+    )
+    refuses(lambda: merge([one, two]), f"{text} shard")
+
+
+@pytest.mark.parametrize(
+    "field", ["torch", "commit", "configuration_digest", "packages", "python", "machine", "cpu_capability", "xnnpack"]
+)
+def test_records_of_different_environments_are_refused(record, environment, refuses, field):
+    value = {"packages": {"torch": "0"}, "xnnpack": True}.get(field, "other")
+    other = record(environment=environment.model_copy(update={field: value}))
+
+    refuses(lambda: merge([record(), other]), "different", field)
+
+
+def test_machines_of_one_kind_may_have_different_names(record, environment):
+    other = record(environment=environment.model_copy(update={"cpu": "Another", "cores": 4}))
+
+    merged = merge([record(), other])
+
+    assert (merged.environment.cpu, merged.environment.cores) == ("Another | Some Xeon", 2)
+
+
+def test_records_of_different_inputs_suites_or_splits_are_refused(record, refuses):
+    inputs = (record().inputs[0].model_copy(update={"weights_digest": "ff"}),)
+
+    refuses(lambda: merge([record(), record(inputs=inputs)]), "inputs of digits")
+    refuses(lambda: merge([record(), record(vitgate="9")]), "versions of vitgate", "9")
+    refuses(lambda: merge([record(shard="1/2"), record(shard="1/3")]), "different numbers of shards: 2 and 3")
+    refuses(lambda: merge([record(shard="3/2")]), "there is no shard 3 of 2 (merge): make that record again")
+    refuses(lambda: merge([]), "nothing to merge")
+
+
+@pytest.mark.parametrize("shard", ["0/2", "1", "a/b", "1/2/3", "1+/2", "-1/2"])
+def test_a_shard_that_is_none_is_refused(record, shard, data_file, refuses):
+    path = data_file("record.json", record().model_dump_json().replace('"shard":""', f'"shard":"{shard}"'))
+
+    refuses(lambda: read_record(path), "shard")
+
+
+def test_a_record_from_before_shards_is_read(record, data_file):
+    path = data_file("record.json", record().model_dump_json().replace(',"shard":""', ""))
+
+    assert read_record(path) == record()
+
+
+def test_refusals_do_not_depend_on_the_order(record, claim_row):
+    records = [record(), record(claims=(claim_row(message="else"),)), record(claims=(claim_row("size"),))]
+    for shift in range(3):
+        with pytest.raises(UsageError):
+            merge(records[shift:] + records[:shift])
+
+
+def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_at_the_end_of_theirs(record, cell_row):
+    names = [("zoo", "x86", "scripted"), ("alps", "x86", "scripted"), ("digits", "own", "scripted")]
+    names += [("digits", "x86", name) for name in ("own_b", "lite", "own_a", "original")]
+    names += [("digits", "fbgemm", "lite"), ("deit_base", "x86", "lite")]
+    fields = {"outcome": "passed", "size_bytes": None, "label": None, "sqnr_db": None, "latency_ratio": None}
+    cells = [cell_row(variant, case=case, engine=engine, **fields) for case, engine, variant in names]
+
+    merged = merge([record(cells=(cell,), cases=(cell.case,), engines=(cell.engine,)) for cell in cells])
+
+    assert merged.cases == ("deit_base", "digits", "alps", "zoo")
+    assert merged.engines == ("own", "fbgemm", "x86")
+    assert [(row.case, row.engine, row.variant) for row in merged.cells] == [
+        ("deit_base", "x86", "lite"),
+        ("digits", "own", "scripted"),
+        ("digits", "fbgemm", "lite"),
+        ("digits", "x86", "original"),
+        ("digits", "x86", "lite"),
+        ("digits", "x86", "own_a"),
+        ("digits", "x86", "own_b"),
+        ("alps", "x86", "scripted"),
+        ("zoo", "x86", "scripted"),
+    ]
+
+
+def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(record, claim_row):
+    rows = [
+        claim_row("own"),
+        claim_row("size"),
+        claim_row("label", engine="x86"),
+        claim_row("label", "optimized"),
+        claim_row("label", "lite"),
+        claim_row("label", case="deit_base"),
+        claim_row("calls", "", engine="", case="", subject="load"),
+        claim_row("build"),
+    ]
+
+    merged = merge([record(claims=(row,)) for row in rows])
+
+    assert [row.name for row in merged.claims] == [
+        "build[digits-qnnpack-lite]",
+        "label[deit_base-qnnpack-lite]",
+        "label[digits-x86-lite]",
+        "label[digits-qnnpack-lite]",
+        "label[digits-qnnpack-optimized]",
+        "size[digits-qnnpack-lite]",
+        "calls[load]",
+        "own[digits-qnnpack-lite]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complete"),
+    [
+        ({}, True),  # one of them is a complete run already
+        ({"engines": ("x86",)}, False),
+        ({"cases": ("deit_base",)}, False),
+        ({"missing": ("weights[x]",)}, False),
+    ],
+)
+def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(record, claim_row, fields, complete):
+    part_ = record(claims=(claim_row("size"),), **{"complete": False, **fields})
+
+    assert merge([record(), part_]).complete is complete
+    assert merge([record(shard="1/1"), part_]).complete is complete
+    assert not merge([record(complete=False), part_]).complete
+
+
+def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record):
+    assert not merge([record(shard="1/2")]).complete
+    assert merge([record(shard="1/2"), record(shard="2/2", complete=False)]).complete is False
+
+
+def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks(monkeypatch):
+    whole = release("2.12.1")
+    without_later_claims(whole, monkeypatch)
+    parts = [part(whole, index, 2).model_copy(update={"shard": ""}) for index in range(2)]
+
+    assert merge(parts) == whole
+    assert not merge(parts[:1]).complete
+
+
+def test_numbers_of_a_cell_come_from_the_part_that_has_them(record, cell_row):
+    fields = {"case": "digits", "outcome": "not checked"}
+    one = record(claims=(), cells=(cell_row(digest_blake2b="", label=None, **fields),))
+    two = record(claims=(), cells=(cell_row(digest_blake2b="ab", label=3, build_seconds=2.0, **fields),))
+
+    (cell,) = merge([one, two]).cells
+
+    assert (cell.digest_blake2b, cell.label, cell.build_seconds) == ("ab", 3, 2.0)
+    assert cell == two.cells[0]
+    (empty,) = merge([one, one]).cells
+    assert (empty.digest_blake2b, empty.label) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"vitgate": "9"}, "the records are of different versions of vitgate: 0.1.0 and 9 (merge): ONE"),
+        ({"shard": "1/3"}, "the records are of different numbers of shards: 2 and 3 (merge): ONE"),
+        ({"shard": "1+3/2"}, "there is no shard 3 of 2 (merge): make that record again"),
+        (
+            {"claims": "other"},
+            "two records say different things of the row label[digits-qnnpack-lite] (merge): "
+            "leave one of them out, or make it again",
+        ),
+        (
+            {"inputs": "other"},
+            "two records say different things of the inputs of digits (merge): leave one of them out, or make it again",
+        ),
+        (
+            {"cells": "other"},
+            "two records have a different label of digits-qnnpack-lite (merge): "
+            "keep each case and engine within one shard",
+        ),
+        ({"environment": "other"}, "the records are of different environments (python): 3.11.9 and 3.12 (merge): ONE"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_refusals_say_what_where_and_what_to_do(record, claim_row, cell_row, environment, fields, text):
+    cell = cell_row(case="digits", label=1)
+    other = {
+        "claims": (claim_row(message="else"),),
+        "cells": (cell.model_copy(update={"label": 2}),),
+        "inputs": (record().inputs[0].model_copy(update={"weights_note": "else"}),),
+        "environment": environment.model_copy(update={"python": "3.12"}),
+    }
+    changed = {name: other[name] if value == "other" else value for name, value in fields.items()}
+
+    with pytest.raises(UsageError) as caught:
+        merge([record(cells=(cell,), shard="1/2"), record(**{"cells": (cell,), "shard": "2/2", **changed})])
+
+    assert str(caught.value) == text.replace("ONE", "merge the parts of one run")
+    with pytest.raises(UsageError) as caught:
+        merge([])
+    assert str(caught.value) == "there is nothing to merge: name at least one record"
+
+
+def test_lists_of_all_parts_are_put_together_in_order(record):
+    one = record(warnings=("b", "a"), new_operators=("y",), complete=False, missing=("n[2]", "n[1]"))
+    two = record(warnings=("c", "a"), new_operators=("x", "y"))
+
+    merged = merge([one, two])
+
+    assert (merged.warnings, merged.new_operators) == (("a", "b", "c"), ("x", "y"))
+    assert (merged.missing, merged.complete) == (("n[1]", "n[2]"), False)
+
+
+def test_processors_of_parts_that_were_merged_before_are_named_once(record, environment):
+    def on(cpu, system="Linux", cores=2):
+        values = {"cpu": cpu, "platform": system, "cores": cores}
+        return record(environment=environment.model_copy(update=values))
+
+    merged = merge([merge([on("B", cores=8), on("A", "Linux 6")]), on("B", cores=4)]).environment
+
+    assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
+
+
+def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch):
+    whole = release("2.12.1")
+    without_later_claims(whole, monkeypatch)
+    narrowed = whole.model_copy(update={"complete": False, "claims": whole.claims[:5], "cells": ()})
+    parts = [part(whole, index, 2) for index in range(2)]
+
+    assert merge([narrowed, whole]) == whole
+    assert merge([merge(parts), narrowed]).complete
+    assert not merge([narrowed]).complete
+    assert not merge([narrowed, whole.model_copy(update={"complete": False, "claims": whole.claims[5:]})]).shard
+
+
+def test_cases_stand_in_the_order_of_their_file(record, monkeypatch):
+    rows = record().inputs[0]
+    monkeypatch.setattr("vitgate.records.merge.read_cases", lambda: {"b": None, "a": None})
+    parts = [
+        record(cases=(case,), inputs=(rows.model_copy(update={"case": case}),), claims=(), cells=())
+        for case in ("aa", "a", "b")
+    ]
+
+    merged = merge(parts)
+
+    assert merged.cases == ("b", "a", "aa")
+    assert [row.case for row in merged.inputs] == ["b", "a", "aa"]

@@ -1,0 +1,291 @@
+"""The record: what is written comes back the same, and what is not a whole record of a known schema is refused."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from vitgate.files.errors import MachineError, UsageError
+from vitgate.records.record import (
+    cell_deviation,
+    cell_outcome,
+    check_target,
+    ClaimRow,
+    finding_row,
+    json_schema,
+    read_record,
+    read_with_seal,
+    Record,
+    SCHEMA,
+    seal_of,
+)
+from vitgate.records.record import claim_row as row_of
+from vitgate.spec.outcome import Finding, Outcome
+
+
+@pytest.fixture
+def full(record, claim_row, cell_row):
+    finding = finding_row(Finding("sqnr", 23.8, "dB", lower=20.0, against="original", tolerance="floor"))
+    rows = (claim_row(findings=(finding,)), claim_row(variant="optimized", status="declared", deviation="gone"))
+    return record(claims=rows, cells=(cell_row("optimized"), cell_row("lite")), warnings=("soon gone",))
+
+
+@pytest.fixture
+def altered(full, data_file):
+    """Return a helper that writes the full record with some keys changed."""
+
+    def write(**fields):
+        return data_file("record.json", json.dumps({**json.loads(full.model_dump_json()), **fields}))
+
+    return write
+
+
+def test_a_record_comes_back_the_same(full, tmp_path):
+    path = tmp_path / "new" / "record.json"
+
+    full.write(path)
+
+    assert read_record(path) == full
+    assert [child.name for child in path.parent.iterdir()] == ["record.json"]
+
+
+def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(full, tmp_path, monkeypatch):
+    path = tmp_path / "record.json"
+    full.write(path)
+    before = path.read_bytes()
+
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+    with pytest.raises(MachineError, match="disk full"):
+        full.model_copy(update={"warnings": ()}).write(path)
+
+    assert path.read_bytes() == before
+    assert [child.name for child in tmp_path.iterdir()] == ["record.json"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_record_is_refused(share, full, tmp_path, refuses):
+    path = tmp_path / "record.json"
+    full.write(path)
+    text = path.read_text()
+    path.write_text(text[: int(len(text.rstrip()) * share)])
+
+    refuses(lambda: read_record(path), path, "not a readable record")
+
+
+def test_a_missing_record_is_refused(tmp_path, refuses):
+    refuses(lambda: read_record(tmp_path / "no.json"), tmp_path / "no.json", "not a readable record")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "3", '{"schema_version": "1"}', '{"schema_version": null}'])
+def test_what_has_no_schema_version_is_no_record(text, data_file, refuses):
+    path = data_file("record.json", text)
+
+    refuses(lambda: read_record(path), path, "schema_version")
+
+
+def test_a_newer_schema_is_refused_before_its_content_is_looked_at(altered, refuses):
+    path = altered(schema_version=SCHEMA + 1, something_new=1)
+
+    refuses(lambda: read_record(path), path, f"schema {SCHEMA + 1} is newer than {SCHEMA}", "upgrade vitgate")
+
+
+def test_an_unknown_key_is_refused(altered, refuses):
+    path = altered(notes="x")
+
+    refuses(lambda: read_record(path), path, "notes")
+
+
+def test_a_status_that_does_not_exist_is_refused(full, altered, refuses):
+    row = {**json.loads(full.claims[0].model_dump_json()), "status": "skipped"}
+
+    path = altered(claims=[row])
+
+    refuses(lambda: read_record(path), path, "claims.0.status")
+
+
+@pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
+def test_two_rows_of_one_name_are_refused(part, full, altered, refuses):
+    row = json.loads(full.model_dump_json())[part][0]
+
+    path = altered(**{part: [row, row]})
+
+    refuses(lambda: read_record(path), path, "duplicate name")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(number, full, altered, refuses):
+    path = altered()
+    path.write_text(path.read_text().replace("23.8", number, 1))
+
+    refuses(lambda: read_record(path), path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_finding_that_is_no_number_is_written_as_null_and_comes_back(value, record, claim_row, tmp_path):
+    row = finding_row(Finding("sqnr", value, "dB", lower=20.0, tolerance="floor", note="shapes differ"))
+    written = record(claims=(claim_row(status="failed", outcome="failed", findings=(row,)),))
+
+    written.write(tmp_path / "record.json")
+    found = read_record(tmp_path / "record.json").claims[0].findings[0]
+
+    assert (found.value, found.lower, found.note) == (None, 20.0, "shapes differ")
+
+
+def test_a_row_keeps_outcome_error_findings_and_place():
+    finding = Finding("size_ratio", 1.96, "1", upper=1.1, tolerance="t")
+    outcome = Outcome("failed at", "script", "RuntimeError", "no", (finding,))
+
+    row = row_of(
+        claim="size",
+        subject="digits-x86-lite",
+        test="t.py::test_size[digits-x86-lite]",
+        outcome=outcome,
+        status="declared",
+        deviation="gone",
+        message="known",
+        case="digits",
+        engine="x86",
+        variant="lite",
+    )
+
+    assert (row.name, row.outcome, row.error) == ("size[digits-x86-lite]", "failed at script", "RuntimeError")
+    assert (row.status, row.deviation, row.message) == ("declared", "gone", "known")
+    assert (row.case, row.engine, row.variant) == ("digits", "x86", "lite")
+    assert row.findings == (finding_row(finding),)
+
+
+def test_the_json_schema_forbids_unknown_keys():
+    schema = json_schema()
+
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == set(Record.model_fields)
+
+
+def test_the_exported_schema_is_that_of_the_code():
+    exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
+
+    assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
+
+
+@pytest.mark.parametrize(
+    ("rows", "outcome", "deviation"),
+    [
+        ([], "not checked", ""),
+        ([{}], "passed", ""),
+        ([{}, {"status": "failed", "outcome": "failed"}], "FAILED: label", ""),
+        ([{"status": "environment error", "outcome": "environment error"}], "FAILED: label", ""),
+        ([{"status": "unsupported", "outcome": "unsupported"}], "passed", ""),
+        ([{"status": "declared", "outcome": "failed", "deviation": "b"}], "passed", "b"),
+        (
+            [{"deviation": "a"}, {"status": "declared", "outcome": "failed at run", "deviation": "b"}],
+            "failed at run",
+            "b",
+        ),
+        (
+            [
+                {"status": "declared", "outcome": "failed", "deviation": "b"},
+                {"status": "declared", "outcome": "blocked by lite", "deviation": "a"},
+                {"status": "declared", "outcome": "failed at run", "deviation": "b"},
+            ],
+            "blocked by lite",
+            "a, b",
+        ),
+    ],
+)
+def test_a_cell_comes_to_the_worst_of_its_claims(claim_row, rows, outcome, deviation):
+    claims = [claim_row(**row) for row in rows]
+
+    assert (cell_outcome(claims), cell_deviation(claims)) == (outcome, deviation)
+
+
+def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row):
+    claims = [claim_row(name, status="failed", outcome="failed") for name in ("size", "label", "size")]
+
+    assert cell_outcome(claims) == "FAILED: label, size"
+
+
+def test_a_row_of_a_claim_about_no_cell_has_no_place():
+    row = row_of(
+        claim="calls", subject="load", test="t", outcome=Outcome("passed"), status="passed", deviation="", message=""
+    )
+
+    assert row == ClaimRow(claim="calls", subject="load", status="passed", outcome="passed", test="t")
+
+
+@pytest.mark.parametrize("name", sorted(Record.model_fields.keys() - {"seal", "schema_version"}))
+def test_the_seal_is_over_every_field(full, name):
+    data = json.loads(full.model_dump_json())
+
+    seal = seal_of(data)
+
+    assert len(seal) == 32
+    assert seal_of({**data, name: "edited"}) != seal
+    assert seal_of({each: value for each, value in data.items() if each != name}) != seal
+    assert seal_of({**data, "seal": "any"}) == seal_of(dict(reversed(data.items()))) == seal
+
+
+def test_a_file_is_sealed_until_it_is_edited(full, tmp_path):
+    path = tmp_path / "record.json"
+    full.write(path)
+    written = path.read_text(encoding="utf-8")
+
+    assert read_with_seal(path) == (full, True)
+    assert written.startswith('{\n "schema_version": 1,\n') and written.endswith("\n}\n")
+    path.write_text(json.dumps(json.loads(written)), encoding="utf-8")  # spaced otherwise
+    assert read_with_seal(path) == (full, True)
+    path.write_text(written.replace("23.8", "23.9", 1), encoding="utf-8")
+    assert read_with_seal(path)[1] is False
+    path.write_text(full.model_dump_json(), encoding="utf-8")  # of a time before seals
+    assert read_with_seal(path) == (full, False)
+
+
+def test_refusals_say_what_where_and_what_to_do(altered, data_file, tmp_path, full):
+    def said(call):
+        with pytest.raises((UsageError, MachineError)) as caught:
+            call()
+        return str(caught.value)
+
+    path = data_file("none.json", "{}")
+    assert said(lambda: read_record(path)) == (
+        f"not a record: it has no schema_version ({path}): name a record of vitgate"
+    )
+    newer = altered(schema_version=SCHEMA + 1)
+    assert said(lambda: read_record(newer)) == (
+        f"schema {SCHEMA + 1} is newer than {SCHEMA}, the newest known ({newer}): upgrade vitgate"
+    )
+    assert said(lambda: read_record(data_file("t.json", '{"a": 1, "a": 2}'))).endswith(
+        "not a readable record: a key stands twice in one object (" + str(tmp_path / "t.json") + "): make it again"
+    )
+    (tmp_path / "file").touch()
+    assert said(lambda: full.write(tmp_path / "file" / "r.json")).startswith("cannot write the record: ")
+    assert said(lambda: full.write(tmp_path / "file" / "r.json")).endswith("name another file with --record")
+    assert said(lambda: full.write(tmp_path / "file" / "r.json", option="-o")).endswith("name another file with -o")
+    assert str(tmp_path / "file" / "r.json") in said(lambda: full.write(tmp_path / "file" / "r.json"))
+
+
+@pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
+def test_a_duplicate_is_named_with_the_file(part, full, altered, refuses):
+    row = json.loads(full.model_dump_json())[part][0]
+    name = {"claims": "label[digits-qnnpack-lite]", "cells": "deit_base-qnnpack-optimized", "inputs": "digits"}[part]
+    path = altered(**{part: [row, row]})
+
+    refuses(lambda: read_record(path), f"duplicate name '{name}' ({path})")
+
+
+def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_path):
+    path = tmp_path / "a" / "b" / "record.json"
+
+    record(warnings=("é → ✓",)).write(path)
+
+    assert "é → ✓".encode() in path.read_bytes() and read_record(path).warnings == ("é → ✓",)
+
+
+def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path):
+    for option in ({}, {"option": "--old-record"}):
+        name = option.get("option", "--record")
+        with pytest.raises(MachineError) as caught:
+            check_target(tmp_path, **option)
+        line = f"cannot write the record: Is a directory ({tmp_path}): name another file with {name}"
+        assert str(caught.value) == line
+    check_target(tmp_path / "record.json")

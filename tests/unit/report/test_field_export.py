@@ -1,0 +1,266 @@
+"""Exported folders: what another PyTorch reads in them is what this one built and saw, whole or not at all."""
+
+import errno
+import os
+import re
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitgate.files.errors import MachineError
+from vitgate.inputs.field_files import located, MANIFEST, OWN, read_field, SEEN, seen
+from vitgate.observe.store import Store
+from vitgate.report import field_export as module
+from vitgate.report.field_export import check_target, export
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Outcome
+
+X = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
+LOGITS = np.array([[1.0, 2.0], [4.0, 3.0]], dtype=np.float32)
+FAILED = Evidence(outcome=Outcome("failed at", "load", "RuntimeError", "unknown operator"))
+BUILT = ("scripted", "scripted_quantized", "lite_frozen")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Return the evidence of a run that built three files and failed at the optimizer."""
+    made = Store(tmp_path / "evidence")
+    (tmp_path / "artifacts").mkdir()
+    put(made, "environment", "environment", Evidence({"torch": "2.15.0+cu132"}))
+    put(made, "pictures", "digits", Evidence(arrays={"x": X}))
+    put(made, "outputs", "digits-original", Evidence(arrays={"logits": LOGITS + 9}))
+    for number, variant in enumerate(BUILT):
+        cell = CellId("digits", "qnnpack", variant)
+        path = tmp_path / "artifacts" / f"{variant}.{'ptl' if variant.startswith('lite') else 'pt'}"
+        path.write_bytes(variant.encode() * 100)
+        put(made, "build", cell.evidence_name, Evidence({"path": str(path)}))
+        put(made, "outputs", cell.evidence_name, Evidence(arrays={"logits": LOGITS + number}))
+    put(made, "build", "digits-qnnpack-optimized", FAILED)
+    put(made, "outputs", "digits-qnnpack-optimized", FAILED)
+    return made
+
+
+def put(store, kind, name, evidence):
+    store.get(kind, name, lambda: evidence)
+
+
+def own_folder(tmp_path, told=""):
+    """Return a user's folder of one file."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "phone.ptl").write_bytes(b"phone")
+    if told:
+        (folder / OWN).write_text(told, encoding="utf-8")
+        np.save(folder / "logits.npy", LOGITS * 2)
+    return folder
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_exported_is_read_seen_and_located(plan, store, tmp_path, packed):
+    export(plan(), store, tmp_path / "out", packed=packed)
+
+    items = read_field(tmp_path / "out")
+    assert [item.row.id for item in items] == [f"2.15.0-digits-qnnpack-{variant}" for variant in BUILT]
+    assert {item.maker for item in items} == {"2.15.0"}
+    for number, item in enumerate(items):
+        found = seen(item)
+        assert np.array_equal(found.x, X) and np.array_equal(found.original, LOGITS + 9)
+        assert np.array_equal(found.logits, LOGITS + number) and found.least_sqnr_db is None
+        assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {MANIFEST, SEEN, *(["files.tar.xz"] if packed else [item.row.file for item in items])}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(plan, store, tmp_path):
+    made = tmp_path / "artifacts" / "scripted.pt"
+    cell = CellId("digits", "x86", "scripted_quantized")
+    put(store, "build", cell.evidence_name, Evidence({"path": str(made)}))
+    put(store, "outputs", cell.evidence_name, Evidence(arrays={"logits": LOGITS}))
+
+    export(plan(engines=("x86", "qnnpack")), store, tmp_path / "out", packed=False)
+
+    assert {str(item.cell) for item in read_field(tmp_path / "out")} == {
+        "digits-x86-scripted",
+        "digits-x86-scripted_quantized",
+        "digits-qnnpack-scripted_quantized",
+        "digits-qnnpack-lite_frozen",
+    }
+
+
+def test_an_archive_is_the_same_each_time(plan, store, tmp_path):
+    contents = []
+    for name in ("one", "two"):
+        export(plan(), store, tmp_path / name, packed=True)
+        contents.append((tmp_path / name / "files.tar.xz").read_bytes())
+        time.sleep(0.01)
+
+    assert contents[0] == contents[1]
+    with tarfile.open(tmp_path / "one" / "files.tar.xz") as archive:
+        assert {(member.mtime, member.uid, member.uname) for member in archive} == {(0, 0, "")}
+
+
+def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(plan, store, tmp_path):
+    export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
+
+    text = (tmp_path / "out" / MANIFEST).read_text(encoding="utf-8")
+    assert not re.search(r'"[^"]*/[^"]*"', text) and str(tmp_path) not in text
+    assert os.uname().nodename not in text
+
+
+def test_a_run_that_built_nothing_exports_an_empty_folder(plan, tmp_path):
+    export(plan(), Store(tmp_path / "nothing"), tmp_path / "out", packed=False)
+
+    assert read_field(tmp_path / "out") == []
+
+
+def test_a_file_that_does_not_run_is_not_exported(plan, store, tmp_path):
+    for name in ("build", "outputs"):
+        put(store, name, "digits-qnnpack-lite", FAILED if name == "outputs" else Evidence({"path": "/nowhere"}))
+
+    export(plan(), store, tmp_path / "out", packed=False)
+
+    assert "lite" not in {item.row.variant for item in read_field(tmp_path / "out")}
+
+
+# ---- the user's own files go along
+
+
+def test_a_users_file_goes_along_with_what_this_version_saw(plan, store, tmp_path):
+    folder = own_folder(tmp_path)
+    put(store, "field", "artifacts-own-phone.ptl", Evidence(arrays={"logits": LOGITS * 3}))
+
+    export(plan(field=(str(folder),)), store, tmp_path / "out", packed=False)
+
+    item = read_field(tmp_path / "out")[-1]
+    found = seen(item)
+    assert (item.row.id, item.row.file, item.cell) == ("own-phone.ptl", "own-phone.ptl", None)
+    assert np.array_equal(found.x, seen(read_field(folder)[0]).x) and np.array_equal(found.logits, LOGITS * 3)
+    assert found.least_sqnr_db == 20.0
+    copy = located(item, tmp_path)
+    copy.write_bytes(b"another")
+    assert (folder / "phone.ptl").read_bytes() == b"phone"  # no link to what is the user's
+
+
+def test_what_the_user_recorded_stays_the_measure(plan, store, tmp_path):
+    told = '[[file]]\nfile = "phone.ptl"\nlogits = "logits.npy"\nleast_sqnr_db = 41.0\ninput = [2, 1, 2, 2]\n'
+    put(store, "field", "artifacts-own-phone.ptl", Evidence(arrays={"logits": LOGITS * 3}))
+
+    export(plan(field=(str(own_folder(tmp_path, told)),)), store, tmp_path / "out", packed=True)
+
+    found = seen(read_field(tmp_path / "out")[-1])
+    assert np.array_equal(found.logits, LOGITS * 2) and found.least_sqnr_db == 41.0
+
+
+def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(plan, store, tmp_path):
+    put(store, "field", "artifacts-own-phone.ptl", FAILED)
+
+    export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
+
+    item = read_field(tmp_path / "out")[-1]
+    assert item.row.id == "own-phone.ptl" and seen(item).logits is None
+
+
+def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(plan, store, tmp_path):
+    folder = own_folder(tmp_path)
+    export(plan(), store, tmp_path / "first", packed=False)
+    put(store, "field", "artifacts-2.15.0-digits-qnnpack-scripted", Evidence(arrays={"logits": LOGITS}))
+
+    export(plan(field=(str(folder), str(tmp_path / "first"))), store, tmp_path / "out", packed=False)
+
+    assert [item.row.variant for item in read_field(tmp_path / "out")] == list(BUILT)
+
+
+# ---- whole or not at all
+
+
+@pytest.mark.parametrize(
+    "fill", [lambda path: path.mkdir(), lambda path: None, lambda path: (path.mkdir(), (path / MANIFEST).touch())]
+)
+def test_a_target_that_may_be_written(tmp_path, fill):
+    fill(tmp_path / "out")
+
+    check_target(tmp_path / "out")
+
+
+def test_a_target_with_something_else_in_it(tmp_path, refuses):
+    (tmp_path / "file").touch()
+
+    refuses(lambda: check_target(tmp_path), "not an empty folder", tmp_path, "--export")
+    refuses(lambda: check_target(tmp_path / "file"), "not an empty folder")
+
+
+def test_an_export_replaces_an_export(plan, store, tmp_path):
+    export(plan(), store, tmp_path / "out", packed=True)
+    export(plan(), store, tmp_path / "out", packed=False)
+
+    assert not (tmp_path / "out" / "files.tar.xz").exists() and len(read_field(tmp_path / "out")) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "evidence", "out"]
+
+
+def test_a_place_that_cannot_be_written_is_the_machines_error(plan, store, tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(MachineError, match="cannot export: .*--export") as caught:
+        export(plan(), store, tmp_path / "file" / "out", packed=False)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_what_was_there(plan, store, tmp_path, monkeypatch):
+    export(plan(), store, tmp_path / "out", packed=False)
+    before = (tmp_path / "out" / MANIFEST).read_bytes()
+
+    def full(*arguments, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.np, "savez_compressed", full)
+    with pytest.raises(MachineError, match="cannot export: No space left on device"):
+        export(plan(), store, tmp_path / "out", packed=False)
+
+    assert (tmp_path / "out" / MANIFEST).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def _export_and_stop(own_plan, store, folder, at):
+    """Export, and end as a SIGKILL does when the function of that name is called."""
+
+    def stop(*arguments, **keywords):
+        os._exit(9)
+
+    if at == "rename":
+        Path.rename = stop  # in this process, which ends here
+    else:
+        setattr(module, at, stop)
+    export(own_plan, store, folder, packed=True)
+
+
+@pytest.mark.parametrize("at", ["_gather", "_pack", "FieldManifest", "_replace", "rename"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_kill_leaves_nothing_half(plan, store, tmp_path, processes, at, earlier):
+    if earlier:
+        export(plan(), store, tmp_path / "out", packed=False)
+    processes.start(_export_and_stop, plan(), store, tmp_path / "out", at)
+
+    assert processes.statuses() == [9]
+    assert (tmp_path / "out").exists() is earlier
+    if earlier:
+        assert all(located(item, tmp_path).is_file() for item in read_field(tmp_path / "out"))
+    check_target(tmp_path / "out")
+    export(plan(), store, tmp_path / "out", packed=True)
+    assert len(read_field(tmp_path / "out")) == 3
+
+
+def test_files_on_another_disk_are_copied(plan, store, tmp_path, monkeypatch):
+    def link(source, target):
+        raise OSError(errno.EXDEV, "another device")
+
+    monkeypatch.setattr(os, "link", link)
+    export(plan(), store, tmp_path / "out", packed=False)
+
+    (item, *_) = read_field(tmp_path / "out")
+    assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100

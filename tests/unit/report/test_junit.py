@@ -1,0 +1,69 @@
+"""What a claim says of itself in pytest's XML."""
+
+import pytest
+
+from vitgate.judge.deviations import read_deviations
+from vitgate.records.record import FindingRow
+from vitgate.report.junit import describe_suite, properties
+
+
+def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row):
+    findings = (
+        FindingRow(statistic="sqnr", value=23.8125, unit="dB", lower=20.0, against="original"),
+        FindingRow(statistic="size_ratio", value=None, unit="1", upper=1.5),
+        FindingRow(statistic="sqnr at head", value=1.0, unit="dB", judged=False),
+    )
+
+    assert properties(claim_row("label", status="failed", outcome="failed", findings=findings)) == [
+        ("claim", "label"),
+        ("case", "digits"),
+        ("engine", "qnnpack"),
+        ("variant", "lite"),
+        ("status", "failed"),
+        ("outcome", "failed"),
+        ("sqnr against original", "23.8125 dB, expected [20, inf]"),
+        ("size_ratio", "nan 1, expected [-inf, 1.5]"),
+    ]
+
+
+def test_a_deviation_brings_its_advice(claim_row):
+    known = next(row for row in read_deviations().rows if row.id == "xnnpack-gone")
+
+    found = dict(properties(claim_row("build", status="declared", outcome="failed at x", deviation="xnnpack-gone")))
+
+    assert (found["deviation"], found["advice"], found["link"]) == (known.id, known.advice, known.link)
+
+
+class Writer:
+    """As much of pytest's XML writer as is used."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, object] = {}
+
+    def add_global_property(self, name: str, value: object) -> None:
+        self.found[name] = value
+
+
+class Config:
+    """As much of pytest's configuration as is used."""
+
+    def __init__(self, *plugins: object) -> None:
+        self.pluginmanager = self
+        self._plugins = plugins
+
+    def get_plugins(self) -> set[object]:
+        return set(self._plugins)
+
+
+def test_the_suite_says_what_was_tested(plan):
+    writer = Writer()
+
+    describe_suite(Config(object(), writer), plan())
+
+    assert {"torch", "torchvision", "timm", "vitgate", "python", "machine"} <= set(writer.found)
+    assert (writer.found["cases"], writer.found["engines"], writer.found["weights"]) == ("digits", "qnnpack", "auto")
+
+
+@pytest.mark.parametrize("plugins", [(), (object(),)], ids=["no plugin", "another"])
+def test_without_xml_nothing_is_said(plan, plugins):
+    describe_suite(Config(*plugins), plan())

@@ -1,0 +1,132 @@
+"""Cases and cells: exact names, who is built from whom, and evidence that engines share."""
+
+import pytest
+
+from vitgate.files.schemas import fixtures_folder
+from vitgate.spec import cases
+from vitgate.spec.cases import case_named, default_cases, missing_library, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import engine_named, ENGINES, EVERY_ENGINE
+from vitgate.spec.variants import VARIANTS
+
+LITE = CellId("deit_base", "qnnpack", "lite")
+
+
+def case_text(**fields: str) -> str:
+    values = {
+        "id": '"a"',
+        "title": '"A"',
+        "model": '"m"',
+        "input": "[3, 8, 8]",
+        "files": '"a"',
+        "arithmetic": "{ attention = 1 }",
+        "anchor": '"a.npz"',
+        "preprocessing": '"digits"',
+        **fields,
+    }
+    return "[[case]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+
+
+HF = {"library": '"transformers"', "model": '"ViTForImageClassification"'}
+
+
+def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting():
+    stages = {name: CellId("vit_base_hf", "qnnpack", name).stages for name in VARIANTS}
+
+    assert stages["scripted"] == ("trace", "save")
+    assert stages["scripted_quantized"] == ("quantize_dynamic", "trace", "save")
+    assert CellId("digits", "qnnpack", "scripted").stages == ("script", "save")
+    assert [name for name, row in VARIANTS.items() if "trace" in row.stages] == []
+    assert CellId("nobodys", "qnnpack", "scripted").stages == ("script", "save")
+
+
+def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch):
+    case = read_cases()["vit_base_hf"]
+    monkeypatch.setattr(cases, "find_spec", lambda name: None)
+
+    assert (missing_library(case), missing_library(case_named("digits"))) == ("transformers", "")
+
+
+def test_a_cell_is_called_by_case_engine_and_variant():
+    assert str(LITE) == "deit_base-qnnpack-lite"
+
+
+def test_the_lineage_starts_at_the_original_and_ends_at_the_cell():
+    assert [cell.variant for cell in LITE.lineage()] == ["original", "scripted_quantized", "optimized", "lite"]
+    assert LITE.parent == LITE.at("optimized")
+    assert LITE.at("original").parent is None
+
+
+def test_engines_share_the_evidence_of_float_variants_only():
+    cells = [CellId(case, engine, variant) for case in ("a", "b") for engine in ENGINES for variant in VARIANTS]
+
+    names = {cell.evidence_name for cell in cells}
+
+    floats = sum(not variant.quantized for variant in VARIANTS.values())
+    assert len(names) == 2 * (floats + (len(VARIANTS) - floats) * len(ENGINES))
+    assert LITE.at("scripted").evidence_name == CellId("deit_base", "x86", "scripted").evidence_name
+
+
+def test_a_case_is_found_by_its_exact_name():
+    assert case_named("digits").id == "digits"
+
+
+@pytest.mark.parametrize("name", ["digit", "Digits", "digits ", "", "*"])
+def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+    refuses(lambda: case_named(name), repr(name), "--case", ", ".join(read_cases()))
+
+
+@pytest.mark.parametrize("name", ["qnn", "QNNPACK", "None", ""])
+def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+    refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(EVERY_ENGINE))
+
+
+def test_cases_are_read_in_the_order_of_the_file(data_file):
+    path = data_file("cases.toml", case_text(id='"z"') + case_text(id='"b"'))
+
+    assert list(read_cases(path)) == ["z", "b"]
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (case_text(standing='"x"'), "case.0.standing"),
+        (case_text(id='"a-b"'), "case.0.id"),
+        (case_text(input="[3, 8]"), "case.0.input"),
+        (case_text(preprocessing='"other"'), "case.0.preprocessing"),
+        (case_text(checkpoint='{ url = "u", sha = "s" }'), "case.0.checkpoint"),
+        (case_text(library='"hub"'), "case.0.library"),
+        (case_text(library='"transformers"'), "builds ViTForImageClassification alone"),
+        (case_text(**HF, arguments='{ attn_implementation = "somebody/kernels" }'), "names can lead to code"),
+        (case_text(conversion='"compile"'), "case.0.conversion"),
+        (case_text(reference='{ file = "../a.png", label = 1 }'), "case.0.reference.file"),
+        (case_text() + case_text(), "'a'"),
+    ],
+    ids=[
+        "unknown-key",
+        "dash-in-id",
+        "short-input",
+        "unknown-preprocessing",
+        "unknown-key-within",
+        "unknown-library",
+        "another-model-of-the-library",
+        "a-name-among-its-numbers",
+        "unknown-conversion",
+        "reference-outside",
+        "duplicate",
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+    path = data_file("cases.toml", text)
+
+    refuses(lambda: read_cases(path), path, words)
+
+
+@pytest.mark.parametrize("case", read_cases(fixtures_folder() / "cases.toml").values(), ids=lambda case: case.id)
+def test_a_committed_case_says_all_that_claims_need_but_pictures_of_its_own(case):
+    assert [name for name in ("anchor", "arithmetic", "parameters", "tables") if getattr(case, name) is None] == []
+    assert all(path.is_file() for path in (case.folder / case.anchor, case.folder / (case.standin or case.trained)))
+
+
+def test_the_default_cases_are_the_tutorials_model_and_the_small_one():
+    assert default_cases() == ("deit_base", "digits")

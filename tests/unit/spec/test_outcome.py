@@ -1,0 +1,92 @@
+"""Findings and outcomes as values: what is within bounds, and what a reader is told."""
+
+import json
+import math
+
+import pytest
+
+from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
+
+
+def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0, **fields) -> Finding:
+    return Finding("sqnr", value, "dB", lower, upper, tolerance="floor", **fields)
+
+
+@pytest.mark.parametrize(
+    "value, lower, upper, ok",
+    [
+        (25.0, 20.0, 30.0, True),
+        (20.0, 20.0, 30.0, True),
+        (30.0, 20.0, 30.0, True),
+        (19.999, 20.0, 30.0, False),
+        (30.001, 20.0, 30.0, False),
+        (1e9, 20.0, None, True),
+        (-1e9, None, 30.0, True),
+        (25.0, None, None, False),
+        (math.nan, 20.0, 30.0, False),
+        (math.nan, None, None, False),
+        (math.inf, 20.0, None, False),
+        (-math.inf, None, 30.0, False),
+    ],
+)
+def test_a_number_is_fine_only_if_it_is_one_and_within_its_bounds(value, lower, upper, ok):
+    assert finding(value, lower, upper).ok is ok
+
+
+@pytest.mark.parametrize("value", [25.0, math.nan, math.inf])
+def test_a_number_that_is_only_shown_is_always_fine(value):
+    assert finding(value, None, None, judged=False).ok
+
+
+@pytest.mark.parametrize(
+    "row, text",
+    [
+        (finding(25.0), "sqnr: 25 dB, expected [20, 30]"),
+        (finding(25.0, against="original"), "sqnr against original: 25 dB, expected [20, 30]"),
+        (finding(25.0, note="3 pictures"), "sqnr: 25 dB, expected [20, 30] (3 pictures)"),
+        (finding(19.5), "sqnr: 19.5 dB, expected [20, 30] [floor: would need lower = 19.5]"),
+        (finding(31.0), "sqnr: 31 dB, expected [20, 30] [floor: would need upper = 31]"),
+        (finding(19.5, upper=None), "sqnr: 19.5 dB, expected [20, inf] [floor: would need lower = 19.5]"),
+        (finding(31.0, lower=None), "sqnr: 31 dB, expected [-inf, 30] [floor: would need upper = 31]"),
+        (finding(math.nan), "sqnr: nan dB, expected [20, 30] [floor: would need a finite number]"),
+        (finding(math.inf, upper=None), "sqnr: inf dB, expected [20, inf] [floor: would need a finite number]"),
+        (finding(25.0, None, None), "sqnr: 25 dB, expected [-inf, inf] [floor: would need a bound]"),
+        (finding(25.0, judged=False), "sqnr: 25 dB"),
+    ],
+)
+def test_a_line_says_what_was_got_expected_and_needed(row, text):
+    assert row.line() == text
+
+
+@pytest.mark.parametrize("value", [346_334_255.0, 1 / 3, 174_812_345.0, -2 / 3])
+def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value):
+    below, above = Finding("size", value, "bytes", lower=value + 1), Finding("size", value, "bytes", upper=value - 1)
+
+    lower, upper = (float(row.line().split(" = ")[1].rstrip("]")) for row in (below, above))
+
+    assert Finding("size", value, "bytes", lower=lower).ok
+    assert Finding("size", value, "bytes", upper=upper).ok
+
+
+@pytest.mark.parametrize(
+    "outcome, words",
+    [
+        (Outcome("passed"), "passed"),
+        (Outcome("failed", message="m"), "failed"),
+        (Outcome("failed at", "script", "RuntimeError"), "failed at script"),
+        (Outcome("blocked by", "optimized"), "blocked by optimized"),
+    ],
+)
+def test_the_words_of_an_outcome_are_those_that_a_deviation_states(outcome, words):
+    assert str(outcome) == words
+
+
+def test_an_outcome_survives_json():
+    outcome = Outcome("failed", "", "", "too low", (finding(19.5, note="n"), finding(1.0, None, None, judged=False)))
+
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+def test_a_failed_claim_shows_its_message_or_else_its_words():
+    assert str(ClaimFailed(Outcome("failed at", "load", message="no such file"))) == "no such file"
+    assert str(ClaimFailed(Outcome("failed at", "load"))) == "failed at load"

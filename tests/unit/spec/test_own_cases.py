@@ -1,0 +1,220 @@
+"""A user's own file of cases: what it may say, which functions it names, and whose tolerances decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.sources import weights_source
+from vitgate.judge.claims import read_claims
+from vitgate.judge.tolerances import read_tolerances
+from vitgate.spec import cases
+from vitgate.spec.cases import default_cases, name_own, OWN, OwnCase, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.outcome import Finding
+
+Write = Callable[..., Path]
+CASE = {
+    "id": '"mine"',
+    "title": '"mine"',
+    "build": '"mine:build"',
+    "input": "[3, 8, 8]",
+    "files": '"mine"',
+    "picture": '[{ file = "a.png", label = 1 }]',
+}
+RATIO = """
+[[tolerance]]
+id = "mine.ratio"
+claim = "size"
+statistic = "size_ratio"
+unit = "1"
+against = "parent"
+upper = 3.0
+reason = "It is small."
+measured = "here"
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Return a function that writes a file of cases and names it."""
+    monkeypatch.setenv(OWN, "")
+
+    def write(more: str = "", **fields: str) -> Path:
+        path = tmp_path / "cases.toml"
+        rows = "".join(f"{key} = {value}\n" for key, value in {**CASE, **fields}.items() if value)
+        path.write_text(f"[[case]]\n{rows}{more}", encoding="utf-8")
+        name_own([str(path)])
+        return path
+
+    yield write
+    for cached in (cases.read_own, cases._all):
+        cached.cache_clear()
+
+
+def mine() -> OwnCase:
+    found = read_cases()["mine"]
+    assert isinstance(found, OwnCase)
+    return found
+
+
+def test_an_own_case_stands_beside_the_committed_ones_and_runs_by_default(own: Write) -> None:
+    path = own()
+
+    assert [*read_cases()][-1] == "mine" == default_cases()[-1]
+    assert mine().folder == path.parent
+
+
+def test_without_a_file_the_cases_are_the_committed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OWN, "")
+
+    assert read_cases() == read_cases(fixtures_folder() / "cases.toml")
+
+
+def test_no_claim_is_made_of_what_the_case_does_not_say(own: Write) -> None:
+    own(parameters="5")
+
+    claimed = {claim.id for claim in read_claims().values() for cell in claim.cells() if cell.case == "mine"}
+
+    assert {"anchor", "arithmetic", "accuracy", "table"} & claimed == set()
+    assert {"build", "label", "size", "latency", "parameters"} <= claimed
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"build": '"mine.build"'}, "case.0.build"),
+        ({"build": '"os;system:x"'}, "case.0.build"),
+        ({"picture": "[]"}, "case.0.picture"),
+        ({"picture": '[{ file = "../a.png", label = 1 }]'}, "case.0.picture.0.file"),
+        ({"picture": '[{ file = "a.png", label = -1 }]'}, "case.0.picture.0.label"),
+        ({"weights": '"/etc/passwd"'}, "case.0.weights"),
+        ({"standin": '"a.toml"'}, "standin"),
+        ({"model": '"hf-hub:somebody/model"'}, "model"),
+        ({"id": '"digits"'}, "'digits'"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(own: Write, refuses, fields: dict[str, str], words: str) -> None:
+    refuses(lambda: own(**fields), words)
+
+
+def test_a_file_that_is_missing_is_one_line(refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OWN, "")
+    refuses(lambda: name_own(["/nowhere/cases.toml"]), "/nowhere/cases.toml")
+
+
+# Tolerances
+
+
+def ratio(cell: CellId) -> str:
+    finding = Finding("size_ratio", 1.0, "1", against="parent")
+    return read_tolerances().find("size", finding, cell, "own", "x86_64").id
+
+
+def test_a_tolerance_of_the_users_own_decides_about_their_case(own: Write) -> None:
+    own(RATIO)
+
+    assert ratio(CellId("mine", "qnnpack", "optimized")) == "mine.ratio"
+
+
+def test_where_the_user_says_nothing_the_suites_own_row_for_such_cases_decides(own: Write) -> None:
+    own()
+
+    assert ratio(CellId("mine", "qnnpack", "optimized")) == "size.own.ratio"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (("upper = 3.0", ""), "bounds nothing"),
+        (('reason = "It is small."', 'reason = " "'), "no reason"),
+        (('claim = "size"', 'claim = "sizes"'), "'sizes'"),
+        (('claim = "size"', 'claim = "size"\ncases = ["deit_base"]'), "case 'deit_base' does not exist"),
+        (('id = "mine.ratio"', 'id = "size.own.ratio"'), "duplicate name"),
+    ],
+)
+def test_a_mistake_in_a_tolerance_is_one_line(own: Write, refuses, change: tuple[str, str], words: str) -> None:
+    own(RATIO.replace(*change))
+    refuses(read_tolerances, words)
+
+
+# The functions
+
+
+def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    (path.parent / "mine.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "AttributeError"),
+        ("import no_such_package", "ModuleNotFoundError"),
+        ("build = 5", "is a int, no function"),
+        ("def build(): raise KeyError('weights')", "raised KeyError: 'weights'"),
+        ("def build(): return 5", "returned a int instead of a torch.nn.Module"),
+    ],
+)
+def test_a_function_that_does_not_build_a_model_is_one_line(
+    own: Write, refuses, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+) -> None:
+    pytest.importorskip("torch")
+    from vitgate.inputs.user_model import own_model
+
+    with_function(own(), text, monkeypatch)
+    refuses(lambda: own_model(mine()), "mine:build", words)
+
+
+def test_a_transform_of_the_users_own_makes_the_tensor(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitgate.inputs.user_model import own_pictures
+
+    path = own(transform='"mine:tensor"')
+    (path.parent / "a.png").touch()
+    with_function(path, "import numpy\ndef tensor(path): return numpy.full((3, 8, 8), 0.5, 'f4')", monkeypatch)
+
+    found = own_pictures(mine())
+
+    assert (found.shape, found.dtype, float(found.max())) == ((1, 3, 8, 8), np.float32, 0.5)
+
+
+@pytest.mark.parametrize("array", ["numpy.zeros((3, 8, 9), 'f4')", "numpy.zeros((3, 8, 8))", "None"])
+def test_a_transform_that_gives_something_else_is_one_line(
+    own: Write, refuses, monkeypatch: pytest.MonkeyPatch, array: str
+) -> None:
+    from vitgate.inputs.user_model import own_pictures
+
+    path = own(transform='"mine:tensor"')
+    (path.parent / "a.png").touch()
+    with_function(path, f"import numpy\ndef tensor(path): return {array}", monkeypatch)
+    refuses(lambda: own_pictures(mine()), "mine:tensor returned", "not float32 [3, 8, 8]")
+
+
+def test_a_tensor_that_needs_gradients_is_taken_as_it_is(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from vitgate.inputs.user_model import own_pictures
+
+    path = own(transform='"mine:tensor"')
+    (path.parent / "a.png").touch()
+    with_function(path, "import torch\ndef tensor(path): return torch.ones(3, 8, 8, requires_grad=True)", monkeypatch)
+    assert own_pictures(mine()).shape == (1, 3, 8, 8)
+
+
+def test_weights_that_are_missing_are_one_line(own: Write, refuses) -> None:
+    own(weights='"none.pth"')
+    refuses(lambda: weights_source(mine(), "own"), "the weights of mine are no file", "none.pth")
+
+
+def test_a_picture_that_is_missing_is_one_line(own: Write, refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vitgate.inputs.user_model import own_pictures
+
+    path = own(transform='"mine:tensor"')
+    with_function(path, "def tensor(path): pass", monkeypatch)
+    refuses(lambda: own_pictures(mine()), "a.png", "no such picture")

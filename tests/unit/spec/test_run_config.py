@@ -1,0 +1,131 @@
+"""The options of a run, checked once and handed to the workers as text."""
+
+from pathlib import Path
+
+import pytest
+
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import ENGINES
+from vitgate.spec.run_config import make_run_config, RunConfig
+
+
+@pytest.fixture
+def made(tmp_path):
+    def make(**options) -> RunConfig:
+        defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
+        return make_run_config(session=tmp_path / "session", **{**defaults, **options})
+
+    return make
+
+
+def test_without_options_a_run_is_about_the_default_cases_and_every_engine(made, tmp_path):
+    plan = made()
+
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (("deit_base", "digits"), ENGINES, False)
+    assert Path(plan.artifacts) == tmp_path / "session" / "artifacts"
+
+
+def test_all_stands_for_every_case(made):
+    assert made(cases=["digits", "all"]).cases == ("digits", *(case for case in read_cases() if case != "digits"))
+
+
+def test_named_cases_and_engines_are_taken_once_each(made):
+    plan = made(cases=["digits", "digits"], engines=["x86", "qnnpack", "x86"])
+
+    assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("x86", "qnnpack"), True)
+
+
+def test_a_plan_survives_the_way_to_a_worker(made, tmp_path):
+    plan = made(cases=["digits"], engines=["x86"], assets=str(tmp_path), artifact_cache="kept")
+
+    assert RunConfig.from_json(plan.to_json()) == plan
+
+
+def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.pth").touch()
+
+    plan = made(weights="w.pth", assets=".", artifact_cache="kept")
+
+    expected = [str(path) for path in (tmp_path / "w.pth", tmp_path, tmp_path / "kept")]
+    assert [plan.weights, plan.assets, plan.artifacts] == expected
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"cases": ["digit"]}, ["--case", "'digit'"]),
+        ({"engines": ["qnn"]}, ["--engine", "'qnn'"]),
+        ({"weights": "standing"}, ["--weights", "'standing'", "auto, pretrained, hub, standin"]),
+        ({"weights": "."}, ["--weights"]),
+        ({"assets": "no/such/folder"}, ["no/such/folder", "--assets"]),
+    ],
+    ids=["case", "engine", "weights", "weights-folder", "assets"],
+)
+def test_an_option_that_cannot_be_is_one_line(options, words, made, refuses):
+    refuses(lambda: made(**options), *words)
+
+
+def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
+    cells = [CellId(case, engine, "lite") for case in ("digits", "deit_base") for engine in ("qnnpack", "x86")]
+
+    assert [str(cell) for cell in cells if plan().selects(cell)] == ["digits-qnnpack-lite"]
+
+
+@pytest.mark.parametrize(
+    "case, options, request_",
+    [
+        ("deit_base", {"weights": "standin"}, "standin"),
+        ("deit_base", {"weights": "/w.pth", "cases": ("deit_base", "digits")}, "/w.pth"),
+        ("digits", {"weights": "standin"}, "trained"),
+        ("digits", {"weights": "auto"}, "trained"),
+        ("digits", {"weights": "/w.pth", "cases": ("deit_base", "digits")}, "trained"),
+        ("digits", {"weights": "/w.pth", "cases": ("digits",)}, "/w.pth"),
+    ],
+    ids=["word", "file", "trained-word", "trained-auto", "trained-beside-others", "file-for-the-only-case"],
+)
+def test_committed_weights_are_used_unless_a_file_is_named_for_that_case_alone(case, options, request_, plan):
+    assert plan(**options).request_for(case) == request_
+
+
+@pytest.fixture
+def pictures(tmp_path) -> str:
+    """Return a folder of one labelled picture, of which only the name is looked at."""
+    (tmp_path / "pictures" / "3").mkdir(parents=True)
+    (tmp_path / "pictures" / "3" / "a.png").touch()
+    return str(tmp_path / "pictures")
+
+
+def test_pictures_are_for_the_cases_that_take_files(made, pictures):
+    plan = made(images=pictures, images_accuracy=0.8)
+
+    assert (plan.images, plan.images_accuracy) == (pictures, 0.8)
+    assert [case.id for case in plan.cases_of_files()] == ["deit_base"]
+    assert RunConfig.from_json(plan.to_json()) == plan
+
+
+def test_pictures_are_an_absolute_path(made, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert made(images="pictures").images == pictures
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"images": "nowhere"}, ("cannot read this folder of pictures", "nowhere", "--images")),
+        ({"cases": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
+        ({"images_accuracy": 0.8}, ("--images-accuracy without --images",)),
+        ({"claims": ["images"]}, ("images is about pictures of yours", "--claim", "--images")),
+        ({"claims": ["images[deit_tiny-x86-lite]"]}, ("images[deit_tiny-x86-lite] is about pictures of yours",)),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_pictures_that_cannot_be_are_one_line(made, refuses, options, words):
+    refuses(lambda: made(**options), *words)
+
+
+@pytest.mark.parametrize("share", [-0.1, 81.0, float("nan")])
+def test_an_accuracy_is_a_share(made, refuses, pictures, share):
+    refuses(lambda: made(images=pictures, images_accuracy=share), "--images-accuracy", "give 0 to 1")

@@ -1,0 +1,124 @@
+"""What a successor needs is data, and what is not there is said in one line."""
+
+import re
+
+import pytest
+from packaging.requirements import Requirement
+
+from vitgate.files.schemas import fixtures_folder
+from vitgate.spec import successors
+from vitgate.spec.machine import PACKAGES
+from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.run_config import make_run_config
+from vitgate.spec.successors import read_successors
+from vitgate.spec.variants import SUCCESSORS
+
+ROOT = fixtures_folder().parent
+ROW = '[[successor]]\nvariant = "exported"\ntorch = ">=2.6"\npage = "a.md"\n'
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a function that says which packages there are, by name and version."""
+
+    def make(**versions):
+        monkeypatch.setattr(successors, "packages", lambda: versions)
+
+    return make
+
+
+def test_every_successor_has_a_row_and_a_page():
+    rows = read_successors()
+
+    assert list(rows) == list(SUCCESSORS)
+    assert [row.page for row in rows.values() if not (ROOT / "docs" / row.page).is_file()] == []
+
+
+def test_the_extras_bring_what_the_successors_need():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for row in read_successors().values():
+        extra = re.search(rf"^{row.extra} = \[(.*?)\]$", project, re.M | re.S) if row.extra else None
+        assert bool(row.packages) == bool(extra)
+        assert all(f'"{package}"' in extra[1] for package in row.packages)
+
+
+@pytest.mark.parametrize(
+    ("torch", "versions", "says"),
+    [
+        ("2.15.0", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
+        ("2.15.0+cpu", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
+        ("2.12.1", {"executorch": "1.5.1", "torchao": "0.18.0"}, "needs torch>=2.13, this is 2.12.1"),
+        ("2.15.0", {"executorch": "1.4.0", "torchao": "0.18.0"}, 'executorch>=1.5: pip install "vitgate[executorch]"'),
+        ("2.15.0", {}, "needs executorch>=1.5 and torchao>=0.18: pip install"),
+    ],
+    ids=["all there", "local version", "old torch", "old package", "no package"],
+)
+def test_what_is_lacking_is_said_with_what_to_do(torch, versions, says, installed):
+    installed(**versions)
+
+    lacking = read_successors()["executorch_int8"].lacking(torch)
+
+    assert (lacking is None) == (says == "")
+    assert lacking is None or (lacking.kind == "unsupported" and says in lacking.message)
+
+
+def test_only_a_torch_that_is_too_old_says_something_of_torch(installed):
+    installed()
+
+    assert [read_successors()["onnx"].lacking(torch).error for torch in ("2.5.1", "2.15.0")] == ["", NO_TOOLS]
+
+
+def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+
+    assert "needs a C++ compiler" in read_successors()["inductor"].lacking("2.15.0").message
+    assert read_successors()["exported"].lacking("2.15.0") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (ROW, "row of 'exported_int8' does not exist"),
+        (ROW + ROW, "duplicate name 'exported'"),
+        (ROW.replace("exported", "lite"), "successor 'lite' does not exist"),
+        (ROW + 'packages = ["torchao >"]\n', "is no requirement"),
+        (ROW.replace(">=2.6", "new"), "is not a version specifier"),
+    ],
+    ids=["missing", "twice", "no successor", "no requirement", "no version"],
+)
+def test_a_mistake_in_the_file_is_named(text, part, tmp_path, refuses):
+    path = tmp_path / "successors.toml"
+    path.write_text(text, encoding="utf-8")
+
+    refuses(lambda: read_successors(path), part, str(path))
+
+
+@pytest.mark.parametrize(
+    ("engines", "asked", "expected"),
+    [
+        ([], False, ("fbgemm", "x86", "onednn", "qnnpack")),
+        ([], True, ("fbgemm", "x86", "onednn", "qnnpack", "none")),
+        (["x86"], True, ("x86", "none")),
+        (["none"], True, ("none",)),
+        (["none"], False, ("none",)),
+    ],
+)
+def test_successors_are_checked_where_they_are_asked_for(engines, asked, expected, tmp_path):
+    plan = make_run_config(
+        cases=["digits"], engines=engines, weights="auto", assets=None, session=tmp_path, artifact_cache=None,
+        successors=asked,
+    )  # fmt: skip
+
+    assert plan.engines == expected
+
+
+def test_a_record_names_the_version_of_every_package_that_is_needed():
+    needed = {Requirement(text).name for row in read_successors().values() for text in row.packages}
+
+    assert needed and needed <= set(PACKAGES)
+
+
+def test_the_packages_that_are_installed_are_known_by_version(installed):
+    installed(torchao="0.18.0", onnx="1.23.2")
+
+    assert successors.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}

@@ -1,0 +1,100 @@
+"""Removing environments that do not let themselves be removed, and looking at folders that go away meanwhile."""
+
+import os
+from contextlib import contextmanager
+
+import pytest
+
+from vitgate.cli.environments import size_text
+from vitgate.files.disk_usage import Usage, usage
+from vitgate.files.errors import MachineError
+from vitgate.upgrade import environment_cache
+from vitgate.upgrade.environments import environments_folder
+from vitgate.upgrade.progress import Steps
+
+
+@pytest.fixture
+def half_made(tmp_path):
+    """Return the folder of a half-made environment in a cache."""
+    folder = environments_folder(tmp_path) / "half"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def unremovable(monkeypatch):
+    def remove(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(environment_cache, "remove", remove)
+
+
+def test_an_environment_that_cannot_be_removed_is_named(half_made, unremovable, tmp_path):
+    for call in (lambda: environment_cache.discard(half_made), lambda: environment_cache.prune(tmp_path)):
+        with pytest.raises(MachineError) as caught:
+            call()
+        said = str(caught.value)
+        assert said.startswith("cannot remove an environment: ") and str(half_made) in said
+        assert said.endswith("remove it by hand")
+
+
+def test_one_that_is_free_is_discarded(half_made):
+    assert environment_cache.discard(half_made)
+    assert not half_made.exists()
+
+
+def test_one_that_went_away_meanwhile_is_no_row(half_made, tmp_path, monkeypatch):
+    monkeypatch.setattr(environment_cache, "usage", lambda folder: folder.rmdir() or Usage({}))
+
+    assert environment_cache.listing(tmp_path) == []
+
+
+def test_one_that_somebody_used_meanwhile_stays(half_made, tmp_path, monkeypatch):
+    free = environment_cache.locks.if_free
+
+    @contextmanager
+    def used(lock):
+        os.utime(half_made, (1, 1))
+        with free(lock) as found:
+            yield found
+
+    rows = environment_cache.listing(tmp_path)
+    monkeypatch.setattr(environment_cache.locks, "if_free", used)
+    monkeypatch.setattr(environment_cache, "listing", lambda cache: rows)
+
+    assert environment_cache.prune(tmp_path).rows == () and half_made.exists()
+
+
+def test_files_and_folders_that_vanish_are_left_out(tmp_path, monkeypatch):
+    (tmp_path / "stays").write_bytes(b"x" * 9000)
+    (tmp_path / "goes").mkdir()
+    (tmp_path / "a link").symlink_to(tmp_path / "stays")
+    entries = list(os.scandir(tmp_path))
+    (tmp_path / "goes").rmdir()
+    (tmp_path / "a link").unlink()
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: entries if path == tmp_path else real(path))
+
+    assert 9000 <= usage(tmp_path).bytes < 14000
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 kB"), (1_400, "1 kB"), (999_999, "1000 kB"), (10**6, "1.0 MB"), (25 * 10**8, "2.5 GB")]
+)
+def test_sizes_are_said_in_the_unit_that_suits_them(count, text):
+    assert size_text(count) == text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_step_is_a_line_or_a_spinner_with_its_detail(terminal, monkeypatch, capsys):
+    said = []
+    monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    steps = Steps(said.append)
+
+    with steps.step("installing [torch]") as detail:
+        detail("Prepared 3 packages")
+
+    shown = capsys.readouterr().err
+    assert said == ([] if terminal else ["installing [torch]"])
+    assert ("installing [torch]" in shown) is terminal

@@ -1,0 +1,443 @@
+"""The worker, and the controller with this interpreter on both sides: a tiny model, real processes.
+
+Where a test is about the processes alone, their torch is a stand-in that is imported at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import vitgate
+from vitgate.compare.latency_statistics import pair_ratio, PROCESS_GROWTH, Timed, WALL_GROWTH
+from vitgate.files.errors import MachineError
+from vitgate.observe.session_directory import SETTINGS
+from vitgate.upgrade.paired_latency import compare_latency, Pace, quietest_core, Side, Turns
+
+ENGINE = torch.backends.quantized.supported_engines[-1]
+SOURCE = str(Path(vitgate.__file__).parents[1])
+QUICK = Pace(rounds_at_least=4, rounds_at_most=8, seconds=0.5, patience=60.0)
+HANGS_SOON = replace(QUICK, patience=4.0)
+DEADLINE = 120.0  # seconds after which a process that should have ended counts as left over
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers by /proc")
+
+
+_STANDIN = """
+from types import SimpleNamespace
+
+__version__ = "stand-in"
+backends = SimpleNamespace(quantized=SimpleNamespace(engine=""))
+set_num_threads = set_grad_enabled = lambda value: None
+from_numpy = lambda array: array
+
+def _fail(x):
+    raise RuntimeError("wants two")
+
+def _load(path):
+    return _fail if "fails" in path else lambda x: sum(range(30_000))
+
+jit = SimpleNamespace(load=_load)
+"""
+
+
+class Block(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(192, 192)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(8):
+            x = torch.relu(self.linear(x))
+        return x
+
+
+class Fails(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[0] == 2, "wants two"
+        return x
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an input and saved models: one for each runtime, and one that fails when it is called."""
+    path = tmp_path_factory.mktemp("pairs")
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all of this is deprecated, and what this package is about
+        module = torch.jit.script(Block().eval())
+        module.save(str(path / "scripted.pt"))
+        module._save_for_lite_interpreter(str(path / "lite.ptl"))
+        torch.jit.script(Fails()).save(str(path / "fails.pt"))
+    (path / "broken.pt").write_bytes(b"no model")
+    np.save(path / "x.npy", np.ones((64, 192), dtype=np.float32))
+    return path
+
+
+@pytest.fixture
+def real(folder: Path):
+    """A factory of sides that run this interpreter and its torch on both runtimes."""
+    models = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
+    files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
+    return lambda *arguments: Side(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
+
+
+@pytest.fixture
+def side(tmp_path: Path):
+    """A factory of sides with a stand-in for torch; of one model unless told otherwise, which need not be there."""
+    (tmp_path / "torch.py").write_text(_STANDIN)
+
+    def make(*arguments: str, **models: str) -> Side:
+        files = {name: (file, "torchscript") for name, file in (models or {"one": "fine.pt"}).items()}
+        return Side(sys.executable, files, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}, arguments)
+
+    return make
+
+
+@pytest.fixture
+def compare(folder: Path, tmp_path: Path):
+    """The comparison of two sides on the module's input; `told` hears its progress."""
+
+    def run(old: Side, new: Side, told=lambda text, left: None, pace: Pace = QUICK):
+        return compare_latency(old, new, folder / "x.npy", ENGINE, pace=pace, echo=told, locks=tmp_path)
+
+    return run
+
+
+@contextmanager
+def worker(*arguments: str) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "vitgate.observe.latency_worker", *arguments]
+    environment = {**os.environ, **SETTINGS, "PYTHONPATH": SOURCE}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+def ask(process: subprocess.Popen, **request):
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def load(folder: Path, **models: tuple[str, str]) -> dict:
+    files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
+    return {"load": files, "engine": ENGINE, "input": str(folder / "x.npy")}
+
+
+def children() -> list[int]:
+    """Processes that this one has started and that still run; pytest's and xdist's own do not count."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            line = Path(f"/proc/{pid}/cmdline")
+            if line.exists() and b"vitgate.observe.latency_worker" in line.read_bytes():
+                found.append(int(pid))
+    return found
+
+
+# The worker alone
+
+
+def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path):
+    with worker() as process:
+        loaded = ask(process, **load(folder, a=("scripted.pt", "torchscript"), b=("lite.ptl", "lite_interpreter")))
+        core = quietest_core()
+        pinned = ask(process, pin=core) if core is not None else {"pinned": True}
+        times = {name: ask(process, time=name, calls=3) for name in ("a", "b")}
+        process.stdin.close()
+        status = process.wait(DEADLINE)
+
+    starts = [(loaded["load"][name], loaded["first"][name]) for name in ("a", "b")]
+    assert {(len(load["process"]), len(first["process"])) for load, first in starts} == {(1, 4)}
+    assert loaded["torch"] == torch.__version__ and loaded["failed"] == {}
+    assert set(loaded["seconds"]) == {"a", "b"} and pinned == {"pinned": True}
+    for found in times.values():
+        assert {key: len(of) for key, of in found.items()} == {"thread": 3, "process": 3, "wall": 3}
+        assert all(0.0 < value < 5.0 for of in found.values() for value in of)
+    assert status == 0
+
+
+def test_what_goes_wrong_is_answered_with_its_stage(folder: Path):
+    models = {"broken": ("broken.pt", "torchscript"), "fails": ("fails.pt", "torchscript"), "odd": ("x.npy", "eager")}
+    with worker() as process:
+        failed = ask(process, **load(folder, **models))["failed"]
+        unknown = ask(process, time="nothing", calls=1)["error"]
+        senseless = ask(process, sing="a song")["error"]
+        missing = ask(process, **{**load(folder), "input": "/no/such.npy"})["error"]
+
+    assert {name: error["stage"] for name, error in failed.items()} == {"broken": "load", "fails": "run", "odd": "load"}
+    assert "wants two" in failed["fails"]["message"]
+    assert all("\n" not in error["message"] for error in failed.values())
+    assert [unknown["stage"], senseless["stage"], missing["stage"]] == ["request", "request", "set up"]
+
+
+def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
+    noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import pair_worker as w; "
+    noisy += "own = w._own_stdout; w._own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", noisy],
+        input=json.dumps(load(folder)) + "\n",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        timeout=600,
+        check=True,
+    )
+
+    before, answer = done.stdout.splitlines()
+    assert before == "before" and "torch" in json.loads(answer)
+    assert "within" in done.stderr
+
+
+def test_it_imports_nothing_heavier_than_torch(folder: Path):
+    code = (
+        "import sys, json; from vitgate.observe.latency_worker import Worker\n"
+        "early = 'torch' in sys.modules\n"
+        f"answer = Worker().answer({load(folder, a=('lite.ptl', 'lite_interpreter'))!r})\n"
+        "heavy = [name for name in ('timm', 'torchvision', 'pydantic', 'pandas') if name in sys.modules]\n"
+        "print(json.dumps([early, heavy, sorted(answer['failed'])]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+
+    assert json.loads(done.stdout) == [False, [], []]
+
+
+@pytest.mark.parametrize("kind", ["cpu", "sleep", "thread"])
+def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: str):
+    with worker() as plain, worker("--inject", f"{kind}:2.0") as slowed:
+        timed = []
+        for process in (plain, slowed):
+            ask(process, **load(folder, a=("scripted.pt", "torchscript")))
+            times = ask(process, time="a", calls=20)
+            timed.append(Timed(*(tuple(times[key]) for key in ("thread", "process", "wall"))))
+
+    found = pair_ratio(*timed)
+
+    assert (found.ratio > 2.0) is (kind == "cpu")
+    assert (found.process > PROCESS_GROWTH) is (kind == "thread")
+    assert (found.wall > WALL_GROWTH) is (kind != "cpu")
+
+
+def test_a_request_beyond_its_limit_ends_the_worker(folder: Path):
+    with worker("--inject", "sleep:100000") as process:
+        ask(process, **load(folder, a=("scripted.pt", "torchscript")))
+        process.stdin.write(json.dumps({"time": "a", "calls": 100, "limit": 1}) + "\n")
+        process.stdin.flush()
+
+        assert process.wait(DEADLINE) == -signal.SIGALRM
+
+
+# The controller
+
+
+def test_equal_sides_are_the_same(real, compare):
+    told: list[tuple[str, float]] = []
+
+    found = compare(real(), real(), lambda text, left: told.append((text, left)))
+
+    assert list(found) == ["scripted", "lite"]
+    for each in found.values():
+        assert each.word == "same" and each.pairs == len(each.ratios) >= 3, each
+        assert each.low < each.ratio < each.high and each.old_ms > 0.0
+    assert told[0][0] == "pair 1 of 3: loading 2 variants" and all(math.isfinite(left) for _, left in told)
+
+
+def test_a_slower_side_is_found(real, compare):
+    found = compare(real(), real("--inject", "cpu:0.3"))
+
+    assert {each.word for each in found.values()} == {"regressed"}
+    assert all(1.2 < each.ratio < 1.4 for each in found.values())
+
+
+def test_a_faster_side_is_found(side, compare):
+    found = compare(side("--inject", "cpu:0.3"), side())["one"]
+
+    assert (found.word, found.note) == ("fixed", "faster")
+
+
+@pytest.mark.parametrize("injection, word", [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
+def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(side, compare, injection, word):
+    found = compare(side(), side("--inject", injection))["one"]
+
+    assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
+
+
+def test_what_is_slow_in_the_first_calls_alone_is_found(side, compare):
+    found = compare(side(), side("--inject", "first:20.0"))["one"]
+
+    assert found.word == "regressed" and "CPU time of the first calls grew" in found.note, found
+
+
+def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path):
+    with worker("--inject", "load:50.0") as process:
+        answer = ask(process, **load(folder, a=("scripted.pt", "torchscript")))
+        times = ask(process, time="a", calls=4)
+
+    (loading,), first = answer["load"]["a"]["process"], answer["first"]["a"]["process"]
+    assert loading > 10.0 * min(first) and loading > 10.0 * min(times["process"])
+
+
+def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(side, compare):
+    told: list[str] = []
+    old = side(one="fine.pt", other="fine.pt", gone="fine.pt")
+    new = side(one="fine.pt", other="fails.pt")
+
+    found = compare(old, new, lambda text, left: told.append(text))
+
+    assert told[0] == "left out, since one side alone has it: gone"
+    assert {name: each.word for name, each in found.items()} == {"one": "same", "other": "not comparable"}
+    assert found["other"].note == "NEW failed at run: RuntimeError: wants two"
+
+
+@needs_proc
+def test_a_pair_whose_worker_was_killed_is_measured_again(side, compare):
+    told: list[str] = []
+
+    def kill_once(text: str, left: float) -> None:
+        if text.endswith("round 2") and not any("thrown away" in each for each in told):
+            os.kill(children()[0], signal.SIGKILL)
+        told.append(text)
+
+    found = compare(side(), side(), kill_once)
+
+    assert [each for each in told if "thrown away" in each] == [
+        "pair 1 of 3: thrown away: the worker of OLD was ended by SIGKILL"
+    ]
+    assert found["one"].word == "same"
+    assert children() == []
+
+
+@needs_proc
+def test_what_is_undecided_when_workers_hang_is_an_environment_error(side, compare):
+    def stop(text: str, left: float) -> None:
+        if text.endswith("round 2"):
+            os.kill(children()[-1], signal.SIGSTOP)
+
+    found = compare(side(), side(), stop, HANGS_SOON)
+
+    assert {each.word for each in found.values()} == {"environment error"}
+    assert {each.note for each in found.values()} == {"the worker of NEW did not answer within 4 s"}
+    assert children() == []
+
+
+@needs_proc
+def test_no_process_is_left_when_the_comparison_is_broken_off(side, compare):
+    def interrupt(text: str, left: float) -> None:
+        if "round" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(side(), side(), interrupt)
+
+    assert children() == []
+
+
+_KILLED_CONTROLLER = """
+import os, sys
+from pathlib import Path
+from vitgate.upgrade import pairs
+
+class Worker(pairs._Worker):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        print(self._process.pid, flush=True)
+
+def end(text, left):
+    if "round" in text:
+        os._exit(9)
+
+pairs._Worker = Worker
+model, x, engine, locks = sys.argv[1:]
+side = pairs.Side(sys.executable, {"a": (model, "lite_interpreter")})
+pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
+"""
+
+
+def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path):
+    command = [sys.executable, "-c", _KILLED_CONTROLLER, folder / "lite.ptl", folder / "x.npy", ENGINE, tmp_path]
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    pids = [int(pid) for pid in done.stdout.split()]
+
+    assert done.returncode == 9 and len(pids) == 2, done.stderr
+    end = time.monotonic() + DEADLINE
+    while any(alive(pid) for pid in pids):  # they see that their input has ended
+        assert time.monotonic() < end, "a worker was left over"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")  # one that has ended but that nobody has waited for is not alive
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_an_interpreter_that_is_not_there_is_the_machines_fault(side, compare):
+    with pytest.raises(MachineError, match="cannot start Python.*/no/such/python"):
+        compare(side(), replace(side(), python="/no/such/python"))
+
+
+def test_an_interpreter_that_cannot_run_the_worker_says_why(side, compare, tmp_path):
+    package = tmp_path / "other" / "vitgate"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('of another time')\n")
+
+    found = compare(side(), replace(side(), env={"PYTHONPATH": str(package.parent)}))["one"]
+
+    assert found.word == "environment error"
+    assert found.note == "the worker of NEW ended with status 1: ImportError: of another time"
+
+
+# Turns
+
+
+def test_two_comparisons_take_turns(tmp_path: Path):
+    order: list[str] = []
+
+    def measure(name: str) -> None:
+        turns = Turns(tmp_path)
+        for _ in range(4):
+            with turns.turn(30.0):
+                order.append(name)
+                time.sleep(0.05)
+                order.append(name)
+
+    threads = [threading.Thread(target=measure, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+
+    assert order[::2] == order[1::2]  # never both at once
+    assert "".join(order[2:-2:2]) in ("ababab", "bababa")
+
+
+def test_a_turn_that_does_not_come_is_the_machines_fault(tmp_path: Path):
+    with Turns(tmp_path).turn(1.0), pytest.raises(MachineError, match="does not give way"):
+        with Turns(tmp_path).turn(0.1):
+            pass
