@@ -3,7 +3,7 @@
     python benchmarks/ratio_noise.py [--repeats 40]
 
 The small case's quantized file is loaded twice and timed against itself by the suite's own sampling. The standard
-deviation of the ratio is what `RATIO_SD` in `vitgate.judge.latency_ratios` stands for; run it beside a busy neighbour too.
+deviation of the ratio is `RATIO_SD` in `vitgate.judge.latency_ratios`; run it with a busy neighbour as well.
 """
 
 from __future__ import annotations

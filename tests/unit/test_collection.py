@@ -12,7 +12,7 @@ def test_no_folder_of_tests_has_a_name_that_pytest_leaves_out(pytestconfig):
     left_out = pytestconfig.getini("norecursedirs")
 
     names = {part for folder in FOLDERS for part in folder.relative_to(TESTS).parts}
-    assert {"unit", "build", "conformance"} <= names
+    assert {"unit", "pipeline", "conformance"} <= names
     assert [name for name in names if any(Path(name).match(pattern) for pattern in left_out)] == []
 
 

@@ -177,7 +177,7 @@ def test_equal_digests_are_of_equal_bytes(one, other):
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
 def test_a_key_is_the_same_in_every_process(seed):
     given_ = {"lineage": ["scripted", "lite"], "engine": None, "weights": "é", "build": {"torch": "2.15.0", "n": 1}}
-    code = f"from vitgate.pipeline.artifact_cache import key_of; print(key_of({given_!r}))"
+    code = f"from vitgate.files.hashing import key_of; print(key_of({given_!r}))"
 
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": seed}

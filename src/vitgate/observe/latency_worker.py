@@ -2,17 +2,8 @@
 
     python -m vitgate.observe.latency_worker
 
-It reads one JSON object a line from stdin and answers each with one on stdout; `vitgate.upgrade.paired_latency`
-is the other end. Many such processes are started, so nothing heavier than torch is imported; any PyTorch from 1.13 on will do.
-
-    {"load": {NAME: [PATH, RUNTIME]}, "engine": ENGINE, "input": PATH.npy, "limit": S}
-        -> {"torch": VERSION, "seconds": {NAME: wall seconds of a warm call}, "failed": {NAME: ERROR},
-            "load": {NAME: TIMES of loading the file}, "first": {NAME: TIMES of each of the first calls}}
-    {"pin": CORE}                           -> {"pinned": true or false}
-    {"time": NAME, "calls": K, "limit": S}  -> TIMES: {"thread": [seconds], "process": [seconds], "wall": [seconds]}
-
-What goes wrong is answered with {"error": ERROR}; an ERROR has the keys stage, type and message. The end of stdin ends
-the process, and so does a request that takes longer than its limit, so that none outlives its controller.
+It reads one JSON object a line from stdin and answers each with one on stdout; `vitgate.upgrade.paired_latency` is the
+other end. Many such processes are started, so nothing heavier than torch is imported; any PyTorch from 1.13 on will do.
 """
 
 from __future__ import annotations

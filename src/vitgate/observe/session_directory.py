@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -83,7 +84,7 @@ def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int]
     `name` is its kind and what it is about, such as `building: digits-lite`; `total` is 0 of what is not counted. A
     note that finds no room is left out: it is only shown.
     """
-    path, last = folder / _COUNTS / name, 0.0
+    path, last = folder / _COUNTS / name, -math.inf  # the first note is always written
 
     def note(done: int) -> None:
         nonlocal last

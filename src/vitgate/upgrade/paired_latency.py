@@ -1,8 +1,8 @@
 """Latency of two PyTorch installations against each other, by pairs of fresh processes; imports no torch itself.
 
-`docs/measuring.md` gives the reasons. Each pair is one worker (`vitgate.observe.latency_worker`) of either side, started
-at once, loaded, moved to the same core, and then called in turn, never both at a time.
-`vitgate.compare.latency_statistics` says what the pairs mean and when there are enough.
+`docs/measuring.md` gives the reasons. Each pair is one worker (`vitgate.observe.latency_worker`) of each side: started,
+loaded, moved to the same core, then called in turn, never both at a time. `vitgate.compare.latency_statistics` says
+what the pairs mean and when there are enough.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ import pytest
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
 from vitgate.files.machine_lock import MachineLock
-from vitgate.inputs import weights_file
 from vitgate.observe.local import LocalObserver
 from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
+from vitgate.pipeline import weights_file
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.records.record import check_target, read_record, Record
 from vitgate.report.field_export import export
@@ -32,8 +32,8 @@ from vitgate.upgrade.record_cache import answered, Means, Place
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request
 
-from .disk import SmallDisk
-from .upgrade.fake_gate import Fake, order, run
+from ..disk import SmallDisk
+from ..upgrade.fake_gate import Fake, order, run
 
 CELL = CellId("digits", "qnnpack", "scripted")
 TOO_LARGE = 8 << 20  # bytes; more than the disk has

@@ -9,14 +9,15 @@ import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.observe import environment
+from vitgate.spec import machine as spec_machine
 
 
 @pytest.fixture
 def nothing_looked_up():
     """Forget the packages, before and after."""
-    environment.packages.cache_clear()
+    spec_machine.packages.cache_clear()
     yield
-    environment.packages.cache_clear()
+    spec_machine.packages.cache_clear()
 
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looked_up):
@@ -27,7 +28,7 @@ def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looke
 
     monkeypatch.setattr(importlib.metadata, "version", version)
 
-    assert environment.packages() == dict.fromkeys((name for name in environment.PACKAGES if name != "timm"), "1.0")
+    assert spec_machine.packages() == dict.fromkeys((name for name in spec_machine.PACKAGES if name != "timm"), "1.0")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(monkeypatch, tmp_path,
 def test_machines_have_one_name_each(monkeypatch, word, name):
     monkeypatch.setattr(platform, "machine", lambda: word)
 
-    assert environment.machine() == name
+    assert spec_machine.machine() == name
 
 
 def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch):

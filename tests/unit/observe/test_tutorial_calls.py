@@ -69,7 +69,7 @@ def test_warnings_and_errors_of_a_call_are_kept(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.jit, "script", removed)
     found = probe("script")
     assert (found.works, found.error, found.message) == (False, "RuntimeError", "gone")
-    assert found.warnings == (ApiWarning("FutureWarning", "going at <path>/c.py", "test_api"),)
+    assert found.warnings == (ApiWarning("FutureWarning", "going at <path>/c.py", "test_tutorial_calls"),)
 
 
 def test_a_missing_function_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPatch):

@@ -38,8 +38,8 @@ def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None
     """Let there be the claims of that record alone: one that was added since its run is not missing in it."""
     then = {row.claim for row in whole.claims}
     claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("claims", "merge"):
-        monkeypatch.setattr(f"vitgate.judge.{module}.read_claims", lambda: claims)
+    for module in ("judge.claims", "records.merge"):
+        monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
 
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])

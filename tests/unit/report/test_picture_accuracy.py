@@ -86,7 +86,7 @@ def test_a_list_that_cannot_be_written_leaves_the_earlier_one(store, asked, tmp_
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vitgate.observe.store.os.replace", full)
+    monkeypatch.setattr("vitgate.files.atomic.os.replace", full)
     with pytest.raises(MachineError, match="cannot write the list of changed labels: No space left on device"):
         write_list(asked, store, tmp_path / "run.json")
     assert path.read_bytes() == before
