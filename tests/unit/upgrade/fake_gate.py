@@ -52,7 +52,7 @@ class Fake:
         patch.setattr(module, "make", self.make)
         patch.setattr(module, "run_suite", self.run_suite)
         patch.setattr(module, "suite_folder", lambda cache: cache / "suite")
-        patch.setattr(module.pairs, "compare_latency", self.compare_latency)
+        patch.setattr(module.paired_latency, "compare_latency", self.compare_latency)
 
     def steps(self) -> list[str]:
         """Return the names of the steps that were begun, by whichever process."""

@@ -209,7 +209,7 @@ def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.pairs, "compare_latency", interrupted)
+    monkeypatch.setattr(module.paired_latency, "compare_latency", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(order(fake.cache))
     fake.install(monkeypatch)

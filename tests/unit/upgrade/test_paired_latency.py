@@ -193,7 +193,7 @@ def test_what_goes_wrong_is_answered_with_its_stage(folder: Path):
 
 
 def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
-    noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import pair_worker as w; "
+    noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import latency_worker as w; "
     noisy += "own = w._own_stdout; w._own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
     done = subprocess.run(
         [sys.executable, "-c", noisy],
@@ -357,7 +357,7 @@ def test_no_process_is_left_when_the_comparison_is_broken_off(side, compare):
 _KILLED_CONTROLLER = """
 import os, sys
 from pathlib import Path
-from vitgate.upgrade import pairs
+from vitgate.upgrade import paired_latency as pairs
 
 class Worker(pairs._Worker):
     def __init__(self, *arguments):
