@@ -1,0 +1,86 @@
+"""Draw which files of vitgate a run passes, in the order of the first call: the lists of `docs/how-it-works.md`.
+
+    python scripts/walks.py test      # one test in its pytest worker, from the collection to its row in the record
+    python scripts/walks.py upgrade   # `vitgate upgrade`, from argv to the exit status, in the process of the command
+
+A file is passed when a function of it is called; that it is imported does not count. The interpreter that runs the script
+is on both sides of the upgrade, so that nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CELL = "digits-fbgemm-lite"
+
+# `sitecustomize` of the processes that are watched; a function's code has the flag CO_OPTIMIZED, a class body has not.
+_WATCH = '''
+import os, sys
+_seen, _state = set(), {"on": os.environ["WALK_FROM"] == ""}
+
+
+def _called(frame, event, argument):
+    code = frame.f_code
+    name, at = code.co_filename, code.co_filename.find(os.environ["WALK_ROOT"])
+    if event != "call" or at < 0 or not code.co_flags & 1:
+        return
+    if code.co_name == os.environ["WALK_FROM"]:
+        _state["on"] = True
+    if _state["on"] and name not in _seen:
+        _seen.add(name)
+        with open(os.environ["WALK_OUT"], "a", encoding="utf-8") as out:
+            out.write(f"{os.getpid()} {name[at + len(os.environ['WALK_ROOT']) + 1:]} {code.co_name}\\n")
+
+
+if os.environ["WALK_WHERE"] in os.environ.get("PYTEST_XDIST_WORKER", "gw") and os.environ["WALK_PROGRAM"] in sys.argv[0]:
+    sys.setprofile(_called)
+'''
+
+
+def walk(command: list[str], *, program: str, start: str) -> list[str]:
+    """Return the files that the command's process passes, each with the first function called there.
+
+    Args:
+        command: What is run.
+        program: Part of `sys.argv[0]` of the processes that are watched.
+        start: The function from whose first call on files count; all of them where it is empty.
+
+    Returns:
+        Lines `path (function)`, of the process that passes most files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "walk.txt"
+        (Path(folder) / "sitecustomize.py").write_text(_WATCH, encoding="utf-8")
+        watched = {
+            "PYTHONPATH": os.pathsep.join([folder, str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
+            **{"WALK_ROOT": str(ROOT), "WALK_OUT": str(out), "WALK_FROM": start},
+            **{"WALK_PROGRAM": program, "WALK_WHERE": "gw"},
+        }
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **watched}, check=False, stdout=sys.stderr)  # noqa: S603
+        rows = [line.split() for line in out.read_text(encoding="utf-8").splitlines()]
+    processes = {process: [f"{path} ({name})" for each, path, name in rows if each == process] for process, *_ in rows}
+    return max(processes.values(), key=len)
+
+
+def main() -> None:
+    """Print the walk that is asked for."""
+    python = sys.executable
+    if sys.argv[1:] == ["test"]:
+        test = ["-m", "pytest", "-q", "-n", "1", "tests/conformance", "--claim", f"label[{CELL}]"]
+        found = walk([python, *test], program="", start="pytest_generate_tests")
+    elif sys.argv[1:] == ["upgrade"]:
+        sides = ["--old-python", python, "--new-python", python, "--case", "digits", "--engine", "fbgemm"]
+        found = walk([python, "-m", "vitgate", "upgrade", *sides], program="vitgate", start="")
+    else:
+        sys.exit(__doc__)
+    for number, line in enumerate(found, 1):
+        print(f"{number}. {line}")
+
+
+if __name__ == "__main__":
+    main()
