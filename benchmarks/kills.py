@@ -103,7 +103,7 @@ class Run:
             return {}
         record = read_record(self.record)
         claims = {row.name: (row.status, row.outcome, row.deviation) for row in record.claims}
-        cells = {f"{row.case}-{row.engine}-{row.variant}": (row.outcome, row.label) for row in record.cells}
+        cells = {row.name: (row.outcome, row.label) for row in record.cells}
         return {**claims, **cells, "missing": record.missing, "complete": record.complete, "inputs": record.inputs}
 
 

@@ -107,8 +107,7 @@ def _show(value: float | None, form: str) -> str:
 
 
 def _ratio_to_int8(record: Record, row: CellRow) -> float | None:
-    subject = f"{row.case}-{row.engine}-{row.variant}"
-    found = [each for each in record.claims if (each.claim, each.subject) == ("latency", subject)]
+    found = [each for each in record.claims if (each.claim, each.row.name) == ("latency", row.name)]
     return next((f.value for each in found for f in each.findings if f.against == TUTORIAL_INT8), None)
 
 

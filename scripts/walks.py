@@ -3,8 +3,8 @@
     python scripts/walks.py test      # one test in its pytest worker, from the collection to its row in the record
     python scripts/walks.py upgrade   # `vitgate upgrade`, from argv to the exit status, in the process of the command
 
-A file is passed when a function of it is called; that it is imported does not count. The interpreter that runs the script
-is on both sides of the upgrade, so that nothing is downloaded.
+A file is passed when a function of it is called; that it is imported does not count. The interpreter that runs the
+script is on both sides of the upgrade, so that nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 CELL = "digits-fbgemm-lite"
 
 # `sitecustomize` of the processes that are watched; a function's code has the flag CO_OPTIMIZED, a class body has not.
-_WATCH = '''
+_WATCH = """
 import os, sys
 _seen, _state = set(), {"on": os.environ["WALK_FROM"] == ""}
 
@@ -37,9 +37,9 @@ def _called(frame, event, argument):
             out.write(f"{os.getpid()} {name[at + len(os.environ['WALK_ROOT']) + 1:]} {code.co_name}\\n")
 
 
-if os.environ["WALK_WHERE"] in os.environ.get("PYTEST_XDIST_WORKER", "gw") and os.environ["WALK_PROGRAM"] in sys.argv[0]:
+if os.environ["WALK_PROGRAM"] in sys.argv[0]:
     sys.setprofile(_called)
-'''
+"""
 
 
 def walk(command: list[str], *, program: str, start: str) -> list[str]:
@@ -59,7 +59,7 @@ def walk(command: list[str], *, program: str, start: str) -> list[str]:
         watched = {
             "PYTHONPATH": os.pathsep.join([folder, str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
             **{"WALK_ROOT": str(ROOT), "WALK_OUT": str(out), "WALK_FROM": start},
-            **{"WALK_PROGRAM": program, "WALK_WHERE": "gw"},
+            **{"WALK_PROGRAM": program},
         }
         subprocess.run(command, cwd=ROOT, env={**os.environ, **watched}, check=False, stdout=sys.stderr)  # noqa: S603
         rows = [line.split() for line in out.read_text(encoding="utf-8").splitlines()]

@@ -33,7 +33,7 @@ from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.records.record import ClaimRow
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
@@ -70,8 +70,8 @@ class ClaimTest:
         elif self.claim.per == "cell":
             yield from ((str(cell), cell) for cell in self.claim.cells() if (cell.case, cell.engine) == (case, engine))
         elif self.claim.per == "engine":
-            if (case, engine) in self.claim.groups():
-                yield f"{case}-{engine}", CellId(case, engine, "original")
+            if (group := GroupId(case, engine)) in self.claim.groups():
+                yield str(group), group.original
         elif self.claim.per == "file":
             yield from ((item.row.id, item.cell) for item in self._items() if item.row.engine == engine)
         else:

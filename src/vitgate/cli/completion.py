@@ -51,8 +51,9 @@ def _engines(incomplete: str) -> list[str]:
 def _claims(incomplete: str) -> list[str]:
     """Return the claims; their rows, of which there are a thousand, once a claim is written out."""
     from vitgate.judge.claims import read_claims, rows_of
+    from vitgate.spec.rows import RowName
 
-    claims, name = read_claims(), incomplete.partition("[")[0]
+    claims, name = read_claims(), RowName.parse(incomplete).claim
     return [*claims, *(rows_of(claims[name]) if name in claims else [])]
 
 

@@ -12,6 +12,7 @@ from vitgate.compare.pairing import Judged, Side, VerdictRow
 from vitgate.files.schemas import Strict
 from vitgate.judge.deviations import Deviation
 from vitgate.records.record import ClaimRow
+from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import within
 
@@ -72,8 +73,7 @@ class Causes:
             return "missing", f"no tools for {row.claim}"
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
-        place = f"{row.case}-{row.engine}"
-        kind, name = self._of_outcome(row.claim, place, row.new.status, row.new.outcome, row.new.deviation)
+        kind, name = self._of_outcome(row.claim, row, row.new.status, row.new.outcome, row.new.deviation)
         alike = self._alike(row) if kind == "undeclared" else None
         return kind, f"{name} like {alike.id}" if alike else name
 
@@ -89,15 +89,14 @@ class Causes:
         rows = [row for row in self._here if item.claim in row.claims and (row.outcome, row.error) == shown]
         return next((row for row in rows if row.message in new.message), None)
 
-    def _of_outcome(self, claim: str, place: str, status: str, outcome: str, deviation: str) -> Key:
+    def _of_outcome(self, claim: str, row: VerdictRow, status: str, outcome: str, deviation: str) -> Key:
         """Follow a blocked row to the build that stopped; it is the cause, whatever was claimed."""
         if status == "declared":
             return "deviation", deviation
         if outcome.startswith("blocked by "):
-            subject = f"{place}-{outcome.removeprefix('blocked by ')}"
-            build = self._builds.get(subject)
+            build = self._builds.get(cell_name(row.case, row.engine, outcome.removeprefix("blocked by ")))
             if build is not None and build.outcome not in ("passed", outcome):
-                return self._of_outcome("build", place, build.status, build.outcome, build.deviation)
+                return self._of_outcome("build", row, build.status, build.outcome, build.deviation)
             return "undeclared", outcome
         return "undeclared", outcome if outcome.startswith("failed at ") else claim
 

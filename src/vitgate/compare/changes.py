@@ -134,7 +134,7 @@ def _bytecodes(record: Record) -> dict[str, str]:
 
 
 def _by_cell(record: Record, value: Callable[[CellRow], float | None]) -> dict[str, float]:
-    found = {f"{row.case}-{row.engine}-{row.variant}": value(row) for row in record.cells}
+    found = {row.name: value(row) for row in record.cells}
     return {name: number for name, number in found.items() if number is not None}
 
 

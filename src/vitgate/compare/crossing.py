@@ -11,6 +11,8 @@ from vitgate.compare.pairing import CROSSING, Judged, rank, word
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict, unique
 from vitgate.records.record import ClaimRow, Record, Status
+from vitgate.spec.cells import cell_name
+from vitgate.spec.rows import RowName
 from vitgate.spec.versions import public
 
 OWN = ("build", "label", "logits_original", "logits_parent", "repeatable")
@@ -38,9 +40,14 @@ class MatrixRow(Strict):
     size_bytes: int | None = Field(default=None, ge=0)
 
     @property
+    def cell(self) -> str:
+        """The id of the cell."""
+        return cell_name(self.case, self.engine, self.variant)
+
+    @property
     def name(self) -> str:
         """The row's identity, by which it can be accepted."""
-        return f"{CROSSING}[{self.case}-{self.engine}-{self.variant}, {self.maker} on {self.runner}]"
+        return str(RowName(CROSSING, f"{self.cell}, {self.maker} on {self.runner}"))
 
 
 class PairedLatency(Strict):
@@ -73,9 +80,14 @@ class PairedLatency(Strict):
         return self
 
     @property
+    def cell(self) -> str:
+        """The id of the cell."""
+        return cell_name(self.case, self.engine, self.variant)
+
+    @property
     def name(self) -> str:
         """The row's identity, by which it can be accepted."""
-        return f"{LATENCY}[{self.case}-{self.engine}-{self.variant}]"
+        return str(RowName(LATENCY, self.cell))
 
 
 class JudgedMatrixRow(Judged):

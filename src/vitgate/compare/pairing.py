@@ -8,6 +8,7 @@ from typing import Literal
 from vitgate.files.schemas import Strict
 from vitgate.records.record import ClaimRow, Record
 from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.rows import RowName
 
 Word = Literal["same", "regressed", "fixed", "broken in both", "environment error", "not comparable", "missing"]
 WORDS: tuple[Word, ...] = (
@@ -141,14 +142,14 @@ def _side(row: ClaimRow | None) -> Side | None:
 def _named_missing(old: Record, new: Record, present: set[str]) -> Iterable[VerdictRow]:
     """Yield rows for what a record itself names as missing: `label[digits-x86-lite]`, or the id of a claim."""
     for name in dict.fromkeys((*old.missing, *new.missing)):
-        claim, _, subject = name.partition("[")
-        if name not in present and claim != CROSSING:
+        row = RowName.parse(name)
+        if name not in present and row.claim != CROSSING:
             yield VerdictRow(
                 name=name,
                 word="missing",
                 red=name in new.missing,
-                claim=claim,
-                subject=subject.removesuffix("]"),
+                claim=row.claim,
+                subject=row.subject,
                 old=None,
                 new=None,
             )

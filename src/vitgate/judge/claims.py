@@ -12,8 +12,9 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique
 from vitgate.inputs.field_files import committed, given, selected
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, ENGINES, NO_ENGINE
+from vitgate.spec.rows import RowName
 from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import VariantName, variants_of
 
@@ -67,9 +68,9 @@ class Claim(Strict):
         if self.successors:
             yield NO_ENGINE, variants_of(NO_ENGINE)
 
-    def groups(self) -> list[tuple[str, Engine]]:
-        """Return the (case, engine) pairs that the claim is made about."""
-        return list(dict.fromkeys((cell.case, cell.engine) for cell in self.cells()))
+    def groups(self) -> list[GroupId]:
+        """Return the cases and engines that the claim is made about."""
+        return list(dict.fromkeys(cell.group for cell in self.cells()))
 
 
 class ClaimFile(Strict):
@@ -99,16 +100,16 @@ def expected_claims(
 
     `field` are the folders of files that the user named; `images` says whether there was one of pictures.
     """
-    names = [f"field[{item.row.id}]" for item in selected(committed(), cases, engines)]
-    names += [f"artifacts[{item.row.id}]" for item in selected(given(field), cases, engines)]
+    names = [str(RowName("field", item.row.id)) for item in selected(committed(), cases, engines)]
+    names += [str(RowName("artifacts", item.row.id)) for item in selected(given(field), cases, engines)]
     for claim in read_claims().values():
         if claim.id == IMAGES and not images:
             continue
         cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
         if claim.per == "cell":
-            names += [f"{claim.id}[{cell}]" for cell in cells]
+            names += [str(RowName(claim.id, str(cell))) for cell in cells]
         elif claim.per == "engine":
-            names += [f"{claim.id}[{name}]" for name in dict.fromkeys(f"{cell.case}-{cell.engine}" for cell in cells)]
+            names += [str(RowName(claim.id, name)) for name in dict.fromkeys(str(cell.group) for cell in cells)]
     return names
 
 
@@ -126,19 +127,19 @@ def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
     if claim.per == "cell":
         subjects = [str(cell) for cell in claim.cells()]
     elif claim.per == "engine":
-        subjects = [f"{case}-{engine}" for case, engine in claim.groups()]
+        subjects = [str(group) for group in claim.groups()]
     elif claim.per == "file":
         subjects = [item.row.id for item in (committed() if claim.id == "field" else given(field))]
     else:
         subjects = list(read_calls()) if claim.per == "call" else [f"test_{claim.id}"]
-    return [f"{claim.id}[{subject}]" for subject in subjects]
+    return [str(RowName(claim.id, subject)) for subject in subjects]
 
 
 def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the given ids and names of rows, each once; UsageError for one that does not exist names those that do."""
     claims = read_claims()
     for name in names:
-        claim = claims.get(name.partition("[")[0])
+        claim = claims.get(RowName.parse(name).claim)
         if claim is None or (name != claim.id and name not in rows_of(claim, field)):
             rows = rows_of(claim, field) if claim else []
             near = [*difflib.get_close_matches(name, rows), *rows, ""][0]

@@ -26,7 +26,7 @@ from vitgate.observe.session_directory import counting
 from vitgate.observe.store import pack, Store, unpack
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, OwnCase, read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, engine_named, NO_ENGINE, usual_engine
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
@@ -119,12 +119,14 @@ class Observer:
 
     def warmed(self, case: str, engine: Engine) -> Evidence:
         """Return the variants that are loaded and warm for the samples of `latency`."""
-        return self._get("warmed", f"{case}-{engine}", CellId(case, engine, "original"))
+        group = GroupId(case, engine)
+        return self._get("warmed", str(group), group.original)
 
     def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
         """Return the samples of every variant that runs; see `vitgate.observe.latency`."""
         plain = {variant: [bound.lower, bound.upper] for variant, bound in bounds.items()}
-        return self._get("latency", f"{case}-{engine}", CellId(case, engine, "original"), plain)
+        group = GroupId(case, engine)
+        return self._get("latency", str(group), group.original, plain)
 
     def field(self, claim: str, item: FieldItem) -> Evidence:
         """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs."""
@@ -140,10 +142,10 @@ class Observer:
         A runtime that crashes does so with the case's own pictures, for its variant alone; the others then go through
         the folder together.
         """
-        group = [each for each in cell.group() if self.outputs(each).outcome is None]
+        group = [each for each in cell.run_together() if self.outputs(each).outcome is None]
         if cell not in group:
             return self.outputs(cell)
-        return of_variant(self._get("images", cell.group()[0].evidence_name, cell), cell.variant)
+        return of_variant(self._get("images", cell.run_together()[0].evidence_name, cell), cell.variant)
 
     def blocks(self, cell: CellId) -> Evidence:
         """Return `sqnr`, dB: how near the cell is to the original after the embedding, each block and the head."""
@@ -522,7 +524,7 @@ class LocalObserver(Observer):
             warm = {str(other.variant): self._warm[other.evidence_name] for other in runs}
             named = {str(other.variant): run for other, run in runs.items()}
             edges = {variant: Bound(*pair) for variant, pair in bounds.items()}
-            name = f"rounds of latency: {cell.case}-{cell.engine}"
+            name = f"rounds of latency: {cell.group}"
             with counting(Path(self.plan.session), name, ROUNDS_AT_MOST) as each:
                 samples = sample(named, x, edges, warm, told=each)
         return Evidence({name: {**vars(rows), "profiled_ms": warmed.get(name)} for name, rows in samples.items()})
@@ -555,7 +557,7 @@ class LocalObserver(Observer):
         from vitgate.pipeline.stages import engine_set
 
         found = folder_from(self.labelled())
-        group = [each for each in cell.group() if self.outputs(each).outcome is None]
+        group = [each for each in cell.run_together() if self.outputs(each).outcome is None]
         check_classes(found, self.outputs(group[0]).arrays["logits"].shape[1], cell.case)
         name = f"pictures: {cell.case} {cell.engine if cell.form.quantized else 'float'}"
         with engine_set(cell.engine), counting(Path(self.plan.session), name, len(found.names)) as each:

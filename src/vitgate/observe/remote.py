@@ -20,7 +20,7 @@ from vitgate.files.machine_lock import MachineLock
 from vitgate.judge.latency_ratios import Bound
 from vitgate.observe.local import Observer
 from vitgate.observe.session_directory import SOCKET
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
@@ -107,14 +107,14 @@ class RemoteObserver(Observer):
 
     def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
         """Have everything loaded and warm before the machine is taken alone for the samples."""
-        if not self.store.has("latency", f"{case}-{engine}"):
+        if not self.store.has("latency", str(GroupId(case, engine))):
             self.warmed(case, engine)
         return super().latency(case, engine, bounds)
 
     def _attend(self, arguments: tuple[Any, ...]) -> None:
         """Ask another process when the case or engine changes: one process holds the modules of one of them."""
         cell = arguments[0] if arguments and isinstance(arguments[0], CellId) else None
-        scope = f"{cell.case}-{cell.engine}" if cell is not None and _is_of_its_engine(cell) else self._scope
+        scope = str(cell.group) if cell is not None and _is_of_its_engine(cell) else self._scope
         if scope != self._scope:
             self.close()
             self._scope = scope

@@ -177,13 +177,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim = claim_of(marker)
     if "cell" in metafunc.fixturenames:
-        groups = [CellId(case, engine, "original") for case, engine in claim.groups()]
+        groups = [group.original for group in claim.groups()]
         cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[_PLAN]
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
         if claim.id == IMAGES and not plan.images:
             cells = []
-        ids = [str(cell) if claim.per == "cell" else f"{cell.case}-{cell.engine}" for cell in cells]
+        ids = [str(cell) if claim.per == "cell" else str(cell.group) for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:
         plan = metafunc.config.stash[_PLAN]

@@ -17,6 +17,7 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.machine import machine, packages
 from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.rows import RowName
 
 ROW = "vitgate_row"
 """The attribute of a report that holds its claim's row, as JSON: what a report has of its own, xdist hands over."""
@@ -109,7 +110,7 @@ def _message(claim: Claim, place: Place, outcome: Outcome, settled: Settled) -> 
         f"claim {claim.id} [{place.subject}] on torch {place.torch}: {_shown(settled.message)}\n"
         f"  the claim: {claim.says}\n"
         f"  outcome: {outcome}{' with ' + outcome.error if outcome.error else ''}\n"
-        f"  recorded releases: {history(f'{claim.id}[{place.subject}]')}\n"
+        f"  recorded releases: {history(str(RowName(claim.id, place.subject)))}\n"
         f"  source: {', '.join(f'tutorial, {name}' for name in claim.sentences) or claim.link}"
     )
 

@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import EVERY_ENGINE
+from vitgate.spec.rows import RowName
 
 FLOAT = ("original", "scripted")
 COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
@@ -33,7 +34,7 @@ def cell_of(item: pytest.Item) -> CellId | None:
 def scope_of(nodeid: str) -> str:
     """Return the scope of a test by its id: case and engine for conformance tests, otherwise its file."""
     path, _, rest = nodeid.partition("::")
-    parts = rest.partition("[")[2].rstrip("]").split("-")
+    parts = RowName.parse(rest).subject.split("-")
     if path.endswith("test_field.py"):
         if len(parts) != 4:
             return f"{path}:own"

@@ -53,7 +53,7 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
 
 def accepted_table(cell: CellId) -> Table:
     """Return the accepted table of the cell's case and engine; ClaimFailed where there is none."""
-    path = folder_of(cell) / f"{cell.case}-{cell.engine}.txt"
+    path = folder_of(cell) / f"{cell.group}.txt"
     if not path.exists():
         message = f"no accepted table {path.name}: look at this run's and accept it with --snapshot-update"
         raise ClaimFailed(Outcome("failed", message=message))

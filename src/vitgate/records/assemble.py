@@ -26,7 +26,7 @@ from vitgate.records.record import (
     Record,
 )
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import OTHERS
@@ -84,7 +84,7 @@ def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
         for case in plan.cases
         for engine in plan.engines
         for variant in variants_of(engine)
-        if (case, engine) in seen and plan.has_group(f"{case}-{engine}")
+        if (case, engine) in seen and plan.has_group(str(GroupId(case, engine)))
     )
 
 
@@ -121,7 +121,7 @@ def _numbers(cell: CellId, store: Store, outputs: Evidence | None) -> dict[str, 
 
 
 def _latency(cell: CellId, store: Store) -> dict[str, Any]:
-    samples = store.find("latency", f"{cell.case}-{cell.engine}")
+    samples = store.find("latency", str(cell.group))
     if samples is None or samples.outcome is not None or not {cell.variant, "original"} <= samples.values.keys():
         return {}
     own, original = samples.values[cell.variant], samples.values["original"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vitgate.files.errors import UsageError
 from vitgate.records.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_with_seal, Record
+from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import Finding, NO_TOOLS
 
 _OUTCOME = re.compile(r"passed|failed|failed at \w+|blocked by \w+|environment error|unsupported")
@@ -45,7 +46,7 @@ def check_consistent(record: Record, *, where: object) -> None:
         cells.setdefault((row.case, row.engine, row.variant), []).append(row)
     for cell in record.cells:
         own = cells.get((cell.case, cell.engine, cell.variant), [])
-        _refuse(f"{cell.case}-{cell.engine}-{cell.variant}", _cell_problem(cell, own), where)
+        _refuse(cell.name, _cell_problem(cell, own), where)
     absent = {row.name for row in record.claims} & set(record.missing)
     _refuse(min(absent, default=""), "a row, and is named as missing" if absent else "", where)
     _refuse("the record", "it is complete, and claims are missing" if record.complete and record.missing else "", where)
@@ -79,7 +80,7 @@ def _refuse(name: str, problem: str, where: object) -> None:
 
 def _place_problem(row: ClaimRow, record: Record) -> str:
     """Say where a row is about something else than it says, or than the run; empty where it is not."""
-    if row.variant and row.subject != (cell := f"{row.case}-{row.engine}-{row.variant}"):
+    if row.variant and row.subject != (cell := cell_name(row.case, row.engine, row.variant)):
         return f"the cell {cell}"
     for what, own, of in (("case", row.case, record.cases), ("engine", row.engine, record.engines)):
         if own and own not in of:

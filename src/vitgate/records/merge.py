@@ -181,7 +181,7 @@ def _cell(rows: Sequence[CellRow], claims: Sequence[ClaimRow]) -> CellRow:
         if field == _TAKEN_AGAIN and values:
             values = {min(values)}
         if len(values) > 1:
-            text = f"two records have a different {field} of {first.case}-{first.engine}-{first.variant}"
+            text = f"two records have a different {field} of {first.name}"
             raise UsageError(text, where="merge", do="keep each case and engine within one shard")
         numbers[field] = next(iter(values), getattr(first, field))
     return CellRow(**numbers, outcome=cell_outcome(claims), deviation=cell_deviation(claims))

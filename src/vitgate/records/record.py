@@ -16,7 +16,9 @@ from pydantic import FailFast, Field
 from vitgate.files.atomic import check_place, replacing
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import read_json, Strict, unique, validate
+from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.rows import RowName
 
 SCHEMA = 1
 
@@ -65,7 +67,7 @@ class ClaimRow(Strict):
     @property
     def name(self) -> str:
         """The row's identity within its record."""
-        return f"{self.claim}[{self.subject}]"
+        return str(RowName(self.claim, self.subject))
 
 
 class CellRow(Strict):
@@ -91,6 +93,11 @@ class CellRow(Strict):
     label: Count | None = None
     margin: Number | None = None
     sqnr_db: Number | None = None
+
+    @property
+    def name(self) -> str:
+        """The id of the cell."""
+        return cell_name(self.case, self.engine, self.variant)
 
 
 class InputRow(Strict):
@@ -198,7 +205,7 @@ def read_with_seal(path: Path) -> tuple[Record, bool]:
         raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
     seal, record = data.pop("seal", ""), validate(Record, data, where=path)
     unique([row.name for row in record.claims], where=path)
-    unique([f"{row.case}-{row.engine}-{row.variant}" for row in record.cells], where=path)
+    unique([row.name for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
     return record, seal == seal_of(data)
 

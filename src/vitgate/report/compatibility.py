@@ -14,6 +14,7 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import CellRow, Record, Status
 from vitgate.report.answer import answer
 from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import FieldFileId
 from vitgate.spec.variants import VARIANTS
 from vitgate.spec.versions import age
 
@@ -101,8 +102,8 @@ def _count(count: Counter[Status]) -> str:
 def _files(record: Record) -> dict[str, str]:
     """Return the counts of the claim `field` for each release that made such files; its name begins their ids."""
     rows = [row for row in record.claims if row.claim == "field"]
-    makers = sorted({row.subject.partition("-")[0] for row in rows}, key=age)
-    own = {maker: [row.status for row in rows if row.subject.partition("-")[0] == maker] for maker in makers}
+    makers = sorted({FieldFileId.parse(row.subject).maker for row in rows}, key=age)
+    own = {maker: [row.status for row in rows if FieldFileId.parse(row.subject).maker == maker] for maker in makers}
     return {f"made by {markdown(maker)}": _count(Counter(statuses)) for maker, statuses in own.items()}
 
 

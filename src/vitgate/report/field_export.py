@@ -16,7 +16,7 @@ from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
 from vitgate.observe.store import Store
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, FieldFileId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.machine import machine, packages
 from vitgate.spec.run_config import RunConfig
@@ -114,7 +114,7 @@ def _add(cell: CellId, store: Store, target: Path, maker: str, arrays: dict[str,
     if build is None or outputs is None or build.outcome is not None or outputs.outcome is not None:
         return []
     path = Path(build.values["path"])
-    name, row = f"{cell}{path.suffix}", f"{maker}-{cell}"
+    name, row = f"{cell}{path.suffix}", str(FieldFileId(maker, str(cell)))
     _link(path, target / name)
     arrays[f"logits/{row}"] = outputs.arrays["logits"]
     made = target / name

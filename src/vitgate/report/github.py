@@ -14,6 +14,7 @@ from vitgate.compare.verdict import Verdict
 from vitgate.files.schemas import fixtures_folder, line_of
 from vitgate.files.text import clean, short
 from vitgate.records.record import ClaimRow, Record
+from vitgate.spec.rows import RowName
 
 _SHOWN = 5  # names in one message
 _RED = ("failed", "environment error")
@@ -30,7 +31,7 @@ def of_record(record: Record) -> list[str]:
     lines = [_of_row(row) for row in record.claims if row.status in _RED]
     lost: dict[str, list[str]] = {}
     for name in record.missing:
-        lost.setdefault(name.partition("[")[0], []).append(name)
+        lost.setdefault(RowName.parse(name).claim, []).append(name)
     return lines + [_error(*_claim(claim), claim, f"not checked: {_names(names)}") for claim, names in lost.items()]
 
 
@@ -46,7 +47,7 @@ def _of_row(row: ClaimRow) -> str:
 
 
 def _of_cause(cause: Cause) -> str:
-    place = _deviation(cause.id) if cause.kind == "deviation" else _claim(cause.rows[0].partition("[")[0])
+    place = _deviation(cause.id) if cause.kind == "deviation" else _claim(RowName.parse(cause.rows[0]).claim)
     parts = (cause.says, f"Instead: {cause.advice}" if cause.advice else "", cause.link, f"Rows: {_names(cause.rows)}")
     return _error(*place, cause.id, " ".join(part for part in parts if part))
 

@@ -73,7 +73,7 @@ def _rows(plan: RunConfig, store: Store) -> Iterator[tuple[object, ...]]:
 
 def _predictions(store: Store, cell: CellId) -> Predictions | None:
     """Return what the variant said, if it did so in this run."""
-    found = store.find("images", cell.group()[0].evidence_name)
+    found = store.find("images", cell.run_together()[0].evidence_name)
     own = of_variant(found, cell.variant) if found else None
     return None if own is None or own.outcome is not None else predictions_from(own)
 

@@ -50,7 +50,6 @@ def _against_int8(record: Record, row: CellRow, claim: str) -> str:
 
 
 def _ratios(record: Record, row: CellRow, claim: str) -> Iterator[float]:
-    subject = f"{row.case}-{row.engine}-{row.variant}"
     for each in record.claims:
-        if (each.claim, each.subject) == (claim, subject):
+        if (each.claim, each.subject) == (claim, row.name):
             yield from (f.value for f in each.findings if f.against == TUTORIAL_INT8 and f.value is not None)

@@ -6,8 +6,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vitgate.spec.cases import read_cases
-from vitgate.spec.engines import Engine
+from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE
 from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, Variant, VariantName, VARIANTS
+
+
+def cell_name(case: str, engine: str, variant: str) -> str:
+    """Return the id `case-engine-variant`, also of a cell that somebody else's record names."""
+    return f"{case}-{engine}-{variant}"
+
+
+@dataclass(frozen=True)
+class GroupId:
+    """One case under one engine: what is built and measured together; `str(group)` is `case-engine`."""
+
+    case: str
+    engine: Engine
+
+    def __str__(self) -> str:
+        """Return `case-engine`, the id of a test about both."""
+        return f"{self.case}-{self.engine}"
+
+    @classmethod
+    def parse(cls, text: str) -> GroupId:
+        """Return the group of the id `case-engine`; ValueError for any other text. No id of a case has a hyphen."""
+        case, _, engine = text.partition("-")
+        if not case or engine not in EVERY_ENGINE:
+            raise ValueError(f"{text!r} is not the id of a case and an engine")
+        return cls(case, engine_named(engine))
+
+    @property
+    def original(self) -> CellId:
+        """The cell of the group's float model."""
+        return CellId(self.case, self.engine, "original")
 
 
 @dataclass(frozen=True)
@@ -20,7 +50,21 @@ class CellId:
 
     def __str__(self) -> str:
         """Return the exact test id, `case-engine-variant`."""
-        return f"{self.case}-{self.engine}-{self.variant}"
+        return cell_name(self.case, self.engine, self.variant)
+
+    @classmethod
+    def parse(cls, text: str) -> CellId:
+        """Return the cell of the id `case-engine-variant`; ValueError for any other text."""
+        group, _, variant = text.rpartition("-")
+        if variant not in FORMS:
+            raise ValueError(f"{text!r} is not the id of a cell")
+        found = GroupId.parse(group)
+        return cls(found.case, found.engine, FORMS[variant].name)
+
+    @property
+    def group(self) -> GroupId:
+        """The case and engine."""
+        return GroupId(self.case, self.engine)
 
     @property
     def evidence_name(self) -> str:
@@ -65,7 +109,7 @@ class CellId:
         """The cell that this one is built from."""
         return None if self.form.parent is None else self.at(self.form.parent)
 
-    def group(self) -> list[CellId]:
+    def run_together(self) -> list[CellId]:
         """Return the cells that one process runs together: those of the case and engine which are quantized alike."""
         cells = [self.at(variant) for variant in (SUCCESSORS if self.variant in SUCCESSORS else VARIANTS)]
         return [cell for cell in cells if cell.form.quantized == self.form.quantized]
@@ -75,3 +119,26 @@ class CellId:
         if self.parent is not None:
             yield from self.parent.lineage()
         yield self
+
+
+@dataclass(frozen=True)
+class FieldFileId:
+    """A file of another release: who made it, and the id of its cell; `str` is `2.12.1-digits-x86-lite`."""
+
+    maker: str
+    cell: str
+
+    def __str__(self) -> str:
+        """Return `maker-case-engine-variant`."""
+        return f"{self.maker}-{self.cell}"
+
+    @property
+    def variant(self) -> str:
+        """The last part of the cell's id."""
+        return self.cell.rpartition("-")[2]
+
+    @classmethod
+    def parse(cls, text: str) -> FieldFileId:
+        """Return what `str` wrote. Any text is accepted: it may come from a stranger's record."""
+        maker, _, cell = text.partition("-")
+        return cls(maker, cell)

@@ -11,9 +11,10 @@ from typing import Any
 from vitgate.files.errors import UsageError
 from vitgate.judge.claims import claims_named, IMAGES, read_claims
 from vitgate.spec.cases import Case, case_named, cases_named, default_cases, OwnCase, read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
-from vitgate.spec.shards import group_of, parse_shard, Shard
+from vitgate.spec.rows import RowName
+from vitgate.spec.shards import case_and_engine, parse_shard, Shard
 
 WEIGHTS_WORDS = ("auto", "pretrained", "hub", "standin")
 
@@ -51,7 +52,7 @@ class RunConfig:
 
     def checks(self, claim: str, subject: str) -> bool:
         """Whether the claim about that subject is part of this run, as far as `claims` and `shard` decide it."""
-        name = f"{claim}[{subject}]"
+        name = str(RowName(claim, subject))
         return (not self.claims or claim in self.claims or name in self.claims) and self.in_shard(name)
 
     def in_shard(self, name: str) -> bool:
@@ -69,7 +70,7 @@ class RunConfig:
     def own_cases(self) -> tuple[str, ...]:
         """Return the cases about whose cells this run checks anything: those whose inputs it needs."""
         about_cells = not self.claims or any(_is_about_cells(name) for name in self.claims)
-        engines = {case: [self.has_group(f"{case}-{engine}") for engine in self.engines] for case in self.cases}
+        engines = {case: [self.has_group(str(GroupId(case, engine))) for engine in self.engines] for case in self.cases}
         return tuple(case for case, found in engines.items() if about_cells and any(found))
 
     def cases_of_files(self) -> list[Case]:
@@ -149,7 +150,7 @@ def make_run_config(
 
 def _check_images(plan: RunConfig) -> None:
     """UsageError for a folder that no case can go through, or that is none, and for what is nothing without one."""
-    asked = [name for name in plan.claims if name.partition("[")[0] == IMAGES]
+    asked = [name for name in plan.claims if RowName.parse(name).claim == IMAGES]
     if not plan.images and asked:
         do = "name their folder with --images DIR"
         raise UsageError(f"{asked[0]} is about pictures of yours", where="--claim", do=do)
@@ -172,21 +173,22 @@ def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:
 
 
 def _is_about_cells(name: str) -> bool:
-    return read_claims()[name.partition("[")[0]].per in ("cell", "engine", "file")
+    return read_claims()[RowName.parse(name).claim].per in ("cell", "engine", "file")
 
 
 def _check_left(names: Iterable[str], cases: list[str], engines: list[str]) -> None:
     """UsageError for a row that `--case` or `--engine` leaves out: nothing would be run."""
     for name in names:
-        case, _, engine = group_of(name).partition("-")
-        if engine and ((cases and case not in cases) or (engines and engine not in engines)):
+        group = case_and_engine(name)
+        if group and ((cases and group.case not in cases) or (engines and group.engine not in engines)):
             do = "name its case and engine, or none"
             raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
 
 
 def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the cases and engines that the names are about; none where one of them is about more."""
-    groups = [group_of(name).partition("-") for name in names]
-    if not all(engine for _, _, engine in groups):
+    groups = [case_and_engine(name) for name in names]
+    alone = [group for group in groups if group is not None]
+    if len(alone) < len(groups):
         return [], []
-    return [case for case, _, _ in groups], [engine for _, _, engine in groups]
+    return [group.case for group in alone], [group.engine for group in alone]

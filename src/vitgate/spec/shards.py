@@ -11,10 +11,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from vitgate.files.errors import UsageError
 from vitgate.spec.cases import default_cases, read_cases
-from vitgate.spec.engines import EVERY_ENGINE, NO_ENGINE
+from vitgate.spec.cells import GroupId
+from vitgate.spec.engines import engine_named, EVERY_ENGINE, NO_ENGINE
+from vitgate.spec.rows import RowName
 
 OTHERS = "others"  # the group of all claims about no cell
 _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.inputs.field_files`
@@ -55,16 +58,15 @@ def parse_shard(text: str) -> Shard:
 
 def group_of(name: str) -> str:
     """Return the group of a test's id or a row's name: `case-engine`, a file of the user's, or all the others."""
-    inside = name.rpartition("::")[2].partition("[")[2].removesuffix("]")
-    if inside.startswith(_OWN):
-        return inside
-    parts = inside.split("-")
-    found = (f"{case}-{engine}" for case, engine in zip(parts, parts[1:], strict=False) if _is_group(case, engine))
-    return next(found, OTHERS)
+    subject = RowName.of_test(name).subject
+    return subject if subject.startswith(_OWN) else str(case_and_engine(name) or OTHERS)
 
 
-def _is_group(case: str, engine: str) -> bool:
-    return case in read_cases() and engine in EVERY_ENGINE
+def case_and_engine(name: str) -> GroupId | None:
+    """Return the case and engine that a test or a row is about; a file's id names its maker before them."""
+    parts = RowName.of_test(name).subject.split("-")
+    pairs = (GroupId(case, engine_named(engine)) for case, engine in pairwise(parts) if engine in EVERY_ENGINE)
+    return next((group for group in pairs if group.case in read_cases()), None)
 
 
 def groups() -> dict[str, int]:
@@ -77,13 +79,15 @@ def _groups() -> Iterator[tuple[str, int]]:
         size = (row.parameters or 0) * row.input[-1] * row.input[-2]
         for engine in EVERY_ENGINE:
             cost = _EACH + round(_FULL_SIZE * size / _DEIT_BASE)
-            yield f"{row.id}-{engine}", cost * (_SUCCESSORS if engine == NO_ENGINE else 1)
+            yield str(GroupId(row.id, engine)), cost * (_SUCCESSORS if engine == NO_ENGINE else 1)
     yield OTHERS, _OTHERS
 
 
 def _by_default(group: str) -> bool:
-    case, _, engine = group.partition("-")
-    return group == OTHERS or (case in default_cases() and engine != NO_ENGINE)
+    if group == OTHERS:
+        return True
+    found = GroupId.parse(group)
+    return found.case in default_cases() and found.engine != NO_ENGINE
 
 
 def shard_of(group: str, of: int) -> int:

@@ -26,7 +26,8 @@ from vitgate.records.merge import merge
 from vitgate.records.record import Record
 from vitgate.report.compatibility import NOT_MADE
 from vitgate.spec.cases import default_cases
-from vitgate.spec.engines import ENGINES
+from vitgate.spec.cells import GroupId
+from vitgate.spec.engines import engine_named, ENGINES
 from vitgate.spec.run_config import WEIGHTS_WORDS
 from vitgate.spec.shards import groups, OTHERS, parse_shard, Shard, shard_of
 from vitgate.upgrade.progress import Steps
@@ -202,8 +203,8 @@ def shards_of(request: Request) -> list[Shard]:
 
 def _chosen(request: Request) -> Iterator[str]:
     for case in request.cases or default_cases():
-        for engine in request.engines or ENGINES:
-            yield f"{case}-{engine}"
+        for engine in map(engine_named, request.engines or ENGINES):
+            yield str(GroupId(case, engine))
     yield OTHERS
 
 

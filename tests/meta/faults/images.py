@@ -27,7 +27,7 @@ def _alter(scene: Scene, variant: VariantName, name: str, change: Callable[[Colu
             return found
         return replace(found, arrays={**found.arrays, key: change(found.arrays[key].copy())})
 
-    scene.alter("images", scene.cell(variant).group()[0].evidence_name, altered)
+    scene.alter("images", scene.cell(variant).run_together()[0].evidence_name, altered)
 
 
 @fault(images=("lite_frozen",), says="accuracy_change_high")

@@ -9,7 +9,7 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
 from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of, unchecked
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
@@ -38,7 +38,7 @@ def test_selectors_narrow_a_claim():
 def test_groups_are_the_pairs_of_case_and_engine():
     claim = Claim(id="a", says="b", cases=("digits",), engines=("onednn", "x86"))
 
-    assert claim.groups() == [("digits", "onednn"), ("digits", "x86")]
+    assert claim.groups() == [GroupId("digits", "onednn"), GroupId("digits", "x86")]
 
 
 def test_claims_and_sentences_are_read_by_id(data_file):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vitgate.records.record import CellRow, FAILED, Record, Status
+from vitgate.spec.cells import FieldFileId
 from vitgate.spec.versions import age
 
 
@@ -23,8 +24,8 @@ def files(record: Record) -> list[File]:
     found = []
     for row in record.claims:
         if row.claim == "field":
-            maker, _, cell = row.subject.partition("-")
-            found.append(File(maker, cell.removeprefix(f"{row.case}-{row.engine}-"), row.status))
+            made = FieldFileId.parse(row.subject)
+            found.append(File(made.maker, made.variant, row.status))
     return found
 
 

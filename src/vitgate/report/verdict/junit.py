@@ -9,6 +9,7 @@ from vitgate.compare.pairing import Judged, VerdictRow
 from vitgate.compare.verdict import Verdict
 from vitgate.files.text import clean
 from vitgate.report.verdict import views
+from vitgate.spec.rows import RowName
 
 
 def render(verdict: Verdict) -> str:
@@ -29,7 +30,7 @@ def render(verdict: Verdict) -> str:
 
 
 def _case(suite: Tree.Element, item: Judged) -> Tree.Element:
-    claim = clean(item.name.partition("[")[0])
+    claim = clean(RowName.parse(item.name).claim)
     case = Tree.SubElement(suite, "testcase", classname=f"vitgate.{claim}", name=clean(item.name), time="0")
     _properties(case, {"verdict": item.word, "cause": item.cause, "accepted": item.accepted, **_sides(item)})
     if item.red:

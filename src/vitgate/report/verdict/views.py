@@ -82,7 +82,7 @@ def grid(verdict: Verdict) -> Grid:
 
 
 def _cell(item: JudgedMatrixRow) -> str:
-    return f"{item.row.case}-{item.row.engine}-{item.row.variant}"
+    return item.row.cell
 
 
 def _crossing(item: JudgedMatrixRow | None) -> tuple[str, Word | None]:
@@ -107,9 +107,8 @@ def megabytes(size_bytes: int) -> str:
 
 def latency_cells(row: PairedLatency) -> tuple[str, ...]:
     """Return the columns of one paired latency; see `LATENCY_HEADINGS`."""
-    cell = f"{row.case}-{row.engine}-{row.variant}"
     return (
-        cell,
+        row.cell,
         _number(row.old_ms, "{:.2f} ms"),
         _number(row.new_ms, "{:.2f} ms"),
         _number(row.ratio, "{:.3f}"),
