@@ -31,11 +31,11 @@ from pathlib import Path
 import numpy as np
 
 from vitgate.files.errors import MachineError
+from vitgate.inputs.run_options import make_run_config
 from vitgate.observe.local import LocalObserver
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import ClaimFailed
-from vitgate.spec.run_config import make_run_config
 from vitgate.spec.variants import Runtime, VARIANTS
 from vitgate.upgrade.paired_latency import compare_latency, Side
 
@@ -75,6 +75,7 @@ def main() -> None:
         for line in measure(arguments, range(first, first + arguments.times)):
             print(json.dumps(asdict(line)), file=file, flush=True)
             print(f"{line.series} {line.seed}: {line.words} in {line.seconds:.0f} s", file=sys.stderr)
+    return None
 
 
 def read(path: Path) -> list[Line]:

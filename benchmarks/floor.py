@@ -15,12 +15,12 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.latency_ratios import Bound
 from vitgate.observe.local import LocalObserver
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named, ENGINES
-from vitgate.spec.run_config import make_run_config
 from vitgate.spec.variants import VARIANTS
 
 CASE = "deit_base"

@@ -33,7 +33,7 @@ from vitgate.inputs.field_files import FieldFile, FieldManifest, located, read_f
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.picture_folder import check_classes, contents, read_folder
 from vitgate.inputs.weights import check_state, read_state
-from vitgate.judge import claims, deviations, operators, tolerances, torch_warnings
+from vitgate.judge import deviations, operators, tolerances, torch_warnings
 from vitgate.judge.table import differences, parse, read_table
 from vitgate.judge.tolerances import Tolerances
 from vitgate.observe.store import pack, Store, unpack
@@ -43,7 +43,7 @@ from vitgate.records.merge import merge
 from vitgate.records.record import read_with_seal, Record
 from vitgate.report.compatibility import page
 from vitgate.report.verdict import html, junit, markdown, terminal
-from vitgate.spec import cases, tutorial_calls
+from vitgate.spec import cases, claims, tutorial_calls
 from vitgate.spec.evidence import Evidence
 from vitgate.upgrade.environments import MARKER, read_marker
 from vitgate.upgrade.requirements import is_pinned, Needs, parse_side, whole_set

@@ -24,12 +24,12 @@ from PIL import Image, ImageEnhance
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.picture_folder import read_folder
 from vitgate.inputs.pictures import picture_of, read_standin
+from vitgate.inputs.run_options import make_run_config
 from vitgate.observe.local import LocalObserver
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, engine_named
-from vitgate.spec.run_config import make_run_config
 from vitgate.spec.variants import VARIANTS
 
 TIMED = 24  # pictures by which a time is taken

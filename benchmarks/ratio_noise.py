@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.latency_ratios import ratio
 from vitgate.observe.latency import sample
 from vitgate.observe.local import LocalObserver
@@ -22,7 +23,6 @@ from vitgate.observe.runtimes import load
 from vitgate.observe.session_directory import apply_settings
 from vitgate.pipeline.stages import engine_set
 from vitgate.spec.cells import CellId
-from vitgate.spec.run_config import make_run_config
 
 
 def main() -> None:

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 
 from vitgate.inputs.anchor_pictures import commit_logits, committed_logits
+from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.metrics import sqnr
 from vitgate.observe.local import LocalObserver
 from vitgate.spec.cases import case_named, read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.run_config import make_run_config
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from vitgate.cli.environments import default_cache
 from vitgate.files.errors import VitgateError
+from vitgate.files.paths import default_cache
 from vitgate.files.schemas import fixtures_folder
 from vitgate.upgrade.environments import make
 from vitgate.upgrade.requirements import parse_side

@@ -17,11 +17,11 @@ from typing import Any
 import click
 
 from vitgate.cli import cli
-from vitgate.judge.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.plugin.options import add_options
 from vitgate.records.record import json_schema
+from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "*Made by `python scripts/reference.py` from {source}.*"
@@ -88,7 +88,7 @@ class _Recorder:
         self.description = ""
         self.options: list[tuple[tuple[str, ...], dict[str, Any]]] = []
 
-    def getgroup(self, name: str, description: str = "") -> _Recorder:
+    def getgroup(self, _: str, description: str = "") -> _Recorder:
         """Note what the group's heading says."""
         self.description = description
         return self

@@ -24,7 +24,7 @@ import pytest
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed, FieldItem, given
 from vitgate.inputs.picture_folder import LabelledFolder
-from vitgate.judge.claims import Claim, IMAGES, read_claims
+from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
@@ -34,10 +34,11 @@ from vitgate.plugin.check import Check, FieldCheck
 from vitgate.records.record import ClaimRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
+from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
-from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName, VARIANTS, variants_of
 
 CASE = "digits"  # the smallest case
@@ -90,7 +91,8 @@ def claim_tests() -> tuple[ClaimTest, ...]:
 def test_functions(path: Path) -> dict[str, Callable[..., None]]:
     """Return the functions of one file that pytest would collect."""
     spec = importlib.util.spec_from_file_location(f"conformance_under_test_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return {name: value for name, value in vars(module).items() if name.startswith("test_") and callable(value)}
@@ -116,7 +118,7 @@ class HarnessBench(LocalObserver):
         return pictures[names[0]], pictures[names[1]]
 
     def _labelled(self) -> Evidence:
-        x, labels = self._own()
+        _x, labels = self._own()
         names = tuple(f"{label}/{number:03}.png" for number, label in enumerate(labels))
         classes = tuple(sorted({str(label) for label in labels}))
         return LabelledFolder(Path("own"), names, labels, classes, True, 0).to_evidence("made up")

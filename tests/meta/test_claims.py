@@ -16,7 +16,6 @@ from packaging.version import Version
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.judge.claims import IMAGES, read_claims, read_sentences
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.judge.table import render
@@ -28,6 +27,7 @@ from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check
 from vitgate.spec.cases import default_cases, read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import IMAGES, read_claims, read_sentences
 from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.run_config import RunConfig
@@ -129,7 +129,8 @@ def test_deviation_is_about_cells_that_exist(row: Deviation) -> None:
 
 @pytest.mark.parametrize("row", TOLERANCES, ids=lambda row: row.id)
 def test_tolerance_is_explained_and_tight(row: Tolerance) -> None:
-    assert row.reason.strip() and row.measured.strip()
+    assert row.reason.strip()
+    assert row.measured.strip()
     bounds = [bound for bound in (row.lower, row.upper) if bound is not None]
     assert bounds and max(abs(bound) for bound in bounds) < 1e10, "a bound that nothing reaches bounds nothing"
 
@@ -250,7 +251,7 @@ class MadeUp(Observer):
                 "unreadable": [],
                 "count": 1,
                 "arithmetic": {},
-            }  # fmt: skip
+            }
         )
 
     def _lite_info(self, name: str) -> Evidence:

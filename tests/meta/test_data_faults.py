@@ -91,7 +91,8 @@ def test_bound_taken_away_is_loosened_too() -> None:
 )
 def test_deviation_that_covers_what_holds_is_found(name: str, changes: dict[str, Any], claim: str) -> None:
     found = holds_where_declared(DEVIATIONS[name].model_copy(update=changes))
-    assert found and {row.partition("[")[0] for row in found} == {claim}
+    assert found
+    assert {row.partition("[")[0] for row in found} == {claim}
 
 
 @pytest.mark.parametrize("window", [(1.0, 4.0), (1.95, 2.2)], ids=str)

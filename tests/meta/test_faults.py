@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.judge.claims import Claim, read_claims
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.variants import STAGES, SUCCESSORS
 

@@ -22,8 +22,8 @@ from vitgate.compare.crossing import PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge.claims import read_claims
 from vitgate.records.record import read_record, Record
+from vitgate.spec.claims import read_claims
 from vitgate.upgrade import gate
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.record_cache import Place
@@ -99,7 +99,9 @@ def test_record_that_is_cut_off_is_refused(
     text = clean.read_text(encoding="utf-8")
     (tmp_path / "cut.json").write_text(text[: int(len(text) * share)], encoding="utf-8")
     status, text = command("compare", clean, tmp_path / "cut.json")
-    assert status == 4 and "not a readable record" in text and text.count("\n") == 1
+    assert status == 4
+    assert "not a readable record" in text
+    assert text.count("\n") == 1
 
 
 def test_spaces_and_order_in_a_record_do_not_matter(
@@ -125,7 +127,7 @@ def test_parts_of_one_run_are_a_whole(
 ) -> None:
     then = {row.claim for part in parts() for row in part.claims}  # claims that were added since are not its matter
     claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("judge.claims", "records.merge"):
+    for module in ("spec.claims", "records.merge"):
         monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
     status, text, record = _merged(parts(), command, tmp_path)
     assert status == 0 and record is not None and record.complete, text
@@ -192,7 +194,8 @@ def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_brok
     upgrade.number(upgrades.SIZE, "size", lambda size: size / 1.2)
     verdict = verdict_of(upgrade)
     assert Counter(row.word for row in verdict.rows)["fixed"] == 1
-    assert verdict.exit_status == 0 and "1 claim holds better than before" in verdict.answer
+    assert verdict.exit_status == 0
+    assert "1 claim holds better than before" in verdict.answer
 
 
 def test_crossing_of_other_releases_is_refused() -> None:
@@ -295,7 +298,8 @@ def test_slowdown_turns_the_verdict_red_and_says_why(name: str) -> None:
     upgrade = Upgrade()
     upgrade.latency = [compared(SLOWDOWNS[name], random.Random(1))]
     verdict = verdict_of(upgrade)
-    assert red(verdict) == {"paired_latency[digits-fbgemm-lite_frozen]"} and verdict.exit_status == 1
+    assert red(verdict) == {"paired_latency[digits-fbgemm-lite_frozen]"}
+    assert verdict.exit_status == 1
     words = {
         "sleeping": "wall time per CPU time",
         "one more thread": "more threads",
@@ -304,7 +308,8 @@ def test_slowdown_turns_the_verdict_red_and_says_why(name: str) -> None:
     }
     assert words.get(name, "times the latency") in verdict.causes[0].says
     row: PairedLatency = verdict.latency[0].row
-    assert row.first is not None and row.load is not None
+    assert row.first is not None
+    assert row.load is not None
 
 
 # Tests that no longer check what they say: one run of a made-up suite with all of them
@@ -366,7 +371,8 @@ def test_test_that_checks_nothing_is_found(fault: Lost, lost_run: Done) -> None:
 def test_tests_that_check_nothing_make_the_run_red_and_touch_no_other_claim(lost_run: Done) -> None:
     record = lost_run.record
     faulty = [fault.claim for fault in LOST]
-    assert len(faulty) == len(set(faulty)) and set(faulty) | {"artifacts", "images"} == set(read_claims())
+    assert len(faulty) == len(set(faulty))
+    assert set(faulty) | {"artifacts", "images"} == set(read_claims())
     assert (lost_run.status, record.complete) == (1, False), lost_run.text
     assert not [row.name for row in record.claims if row.status != "failed"]
 
@@ -393,7 +399,8 @@ def test_narrowed_run_is_no_run_to_upgrade_on(suite: Suite) -> None:
     assert (whole.status, whole.record.complete) == (0, True), whole.text
     assert (narrowed.status, narrowed.record.complete) == (0, False), narrowed.text
     verdict = compare(whole.record, narrowed.record)
-    assert verdict.exit_status == 1 and {row.claim for row in verdict.rows if row.red} == {"label"}
+    assert verdict.exit_status == 1
+    assert {row.claim for row in verdict.rows if row.red} == {"label"}
 
 
 @pytest.mark.parametrize("marker", ["'lable'", ""], ids=["unknown", "none"])
@@ -401,7 +408,8 @@ def test_marker_of_no_claim_is_an_error_of_usage(marker: str, suite: Suite) -> N
     suite.write("label", lost.sound("label").replace("'label'", marker))
     done = suite.run()
     assert done.status not in (0, 1) and not done.record_file.exists(), done.text
-    assert "fixtures/claims.toml" in done.text and "INTERNALERROR" not in done.text
+    assert "fixtures/claims.toml" in done.text
+    assert "INTERNALERROR" not in done.text
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -13,7 +13,7 @@ import pytest
 from .harness import CONFORMANCE
 
 SOURCE = Path(__file__).parents[2] / "src" / "vitgate"
-OBSERVING = ("build", "inputs", "run")  # the packages that may import torch
+OBSERVING = ("inputs", "pipeline", "observe")  # the packages that may import torch
 HEAVY = ("torch", "torchvision", "timm")
 LIGHT_MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in OBSERVING)
 
@@ -46,6 +46,12 @@ def test_judging_half_and_conformance_tests_import_no_torch() -> None:
 def test_judging_module_names_no_torch_at_its_top(path: Path) -> None:
     found = {name for name in _imported_at_top(path) if name.partition(".")[0] in HEAVY}
     assert found == set()
+
+
+def test_workers_and_the_command_line_start_without_what_takes_long_to_import() -> None:
+    code = "import sys, vitgate.plugin, vitgate.cli; print({'torch', 'pandas', 'matplotlib'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_the_rule_sees_an_import(tmp_path: Path) -> None:

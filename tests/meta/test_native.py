@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.judge.claims import read_claims
+from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
 from .processes import run_pytest

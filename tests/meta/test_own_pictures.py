@@ -75,11 +75,14 @@ def test_every_claim_about_the_drawings_holds(drawings: Path, tmp_path: Path) ->
     rows = by_variant(done)
     built = {row.variant for row in done.record.claims if row.claim == "label" and row.outcome == "passed"}
     assert {"original", "scripted", "scripted_quantized", "lite_frozen"} <= built
-    assert {name for name, row in rows.items() if row.outcome == "passed"} == built and set(rows) == set(VARIANTS)
+    assert {name for name, row in rows.items() if row.outcome == "passed"} == built
+    assert set(rows) == set(VARIANTS)
     values = {finding.statistic: finding.value for finding in rows["lite_frozen"].findings}
     assert values["accuracy"] == values["agreement"] == 1.0
-    assert "24 pictures of 3 classes in " in done.text and "; 1 other files ignored" in done.text
-    assert "shapes on qnnpack, your pictures" in done.text and "changed labels: " in done.text
+    assert "24 pictures of 3 classes in " in done.text
+    assert "; 1 other files ignored" in done.text
+    assert "shapes on qnnpack, your pictures" in done.text
+    assert "changed labels: " in done.text
     assert changed(done) == []
 
 
@@ -95,7 +98,8 @@ def test_pictures_under_wrong_labels_are_accuracy_lost_and_nothing_else(drawings
     assert {row.outcome for row in rows.values()} <= {"failed", "blocked by optimized", "failed at optimize_for_mobile"}
     for name in ("original", "lite_frozen"):
         out = [each.statistic for each in rows[name].findings if each.tolerance == "--images-accuracy"]
-        assert out == ["accuracy_high"] and "accuracy_high: 0.5" in rows[name].message
+        assert out == ["accuracy_high"]
+        assert "accuracy_high: 0.5" in rows[name].message
     assert changed(done) == []
 
 
@@ -127,7 +131,8 @@ def test_a_model_whose_labels_int8_changes_leaves_a_list_of_them(drawings: Path,
 
     assert done.status == 1, done.text
     row = by_variant(done)["lite_frozen"]
-    assert "agreement_high against original" in row.message and " labels changed: " in row.message
+    assert "agreement_high against original" in row.message
+    assert " labels changed: " in row.message
     rows = [each for each in changed(done) if each["cell"] == str(CellId("odd", "qnnpack", "lite_frozen"))]
     (count,) = [finding.value for finding in row.findings if finding.statistic == "changed_labels"]
     assert len(rows) == count > 3
@@ -178,11 +183,13 @@ def test_a_folder_that_does_not_fit_ends_in_one_line(
 
     (line,) = {each.removeprefix("Exit: ") for each in done.stdout.splitlines() if each.startswith("ERROR: ")}
     assert done.status == 4 and [word for word in words if word not in line] == [], done.text
-    assert not done.record_file.exists() and not list(tmp_path.glob("*.csv"))
+    assert not done.record_file.exists()
+    assert not list(tmp_path.glob("*.csv"))
 
 
 def test_a_run_without_the_option_leaves_no_list(tmp_path: Path) -> None:
     done = run_pytest("tests/conformance", *CASE, "--claim", "label[shapes-qnnpack-scripted]", folder=tmp_path)
 
-    assert done.status == 0 and not list(tmp_path.glob("*.csv"))
+    assert done.status == 0
+    assert not list(tmp_path.glob("*.csv"))
     assert not [row for row in done.record.claims if row.claim == "images"]

@@ -109,7 +109,8 @@ def test_the_citation_is_valid_and_of_this_version(packages: tuple[Path, Path]) 
 
     assert done.returncode == 0, done.stdout + done.stderr
     version = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)
-    assert version is not None and version[1] == metadata(packages[1])["Version"]
+    assert version is not None
+    assert version[1] == metadata(packages[1])["Version"]
 
 
 _OPTIONAL = {  # imported only where they are there, or asked for: their extras, or the module that falls back
@@ -198,12 +199,15 @@ def test_the_suite_runs_from_it_in_any_folder(installed: Installed, tmp_path: Pa
 
     assert done.returncode == 0, done.stdout + done.stderr
     record = read_record(tmp_path / "vitgate-record.json")
-    assert {row.claim for row in record.claims} == {"size"} and len(record.claims) == 5
+    assert {row.claim for row in record.claims} == {"size"}
+    assert len(record.claims) == 5
     assert record.claims[0].test.startswith("tests/conformance/test_size.py::")
     assert done.stdout == (tmp_path / "vitgate-record.json").read_text(encoding="utf-8")
-    assert done.stderr.splitlines()[-2].startswith("PyTorch ") and "warning" not in done.stderr
+    assert done.stderr.splitlines()[-2].startswith("PyTorch ")
+    assert "warning" not in done.stderr
     bytecode = {path for path in installed.files() - before if "__pycache__" in path.parts}
-    assert installed.files() - before == bytecode and not any("pytest" in path.name for path in bytecode)
+    assert installed.files() - before == bytecode
+    assert not any("pytest" in path.name for path in bytecode)
 
 
 def test_it_disturbs_no_other_project(installed: Installed, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ import pytest
 from unit.disk import SmallDisk
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.table import parse
 from vitgate.records.record import Record
+from vitgate.spec.claims import Claim, read_claims
 
 from .processes import Done, ROOT, run_pytest
 
@@ -219,21 +219,24 @@ def _made_up_test(claim: Claim, body: str) -> str:
 def test_whole_run_is_complete(suite: Callable[..., Done]) -> None:
     done = suite()
     assert (done.status, done.record.complete, done.record.missing) == (0, True, ()), done.text
-    assert "fbgemm" in done.stdout and " can carry the whole pipeline: every claim holds" in done.stdout
+    assert "fbgemm" in done.stdout
+    assert " can carry the whole pipeline: every claim holds" in done.stdout
 
 
 def test_report_is_written_beside_the_record_and_named(suite: Callable[..., Done], tmp_path: Path) -> None:
     done = suite("--report", "pages/report.html", label="assert 0, 'an injected fault'")
     page = (tmp_path / "pages" / "report.html").read_text(encoding="utf-8")
     assert done.status == 1 and "report: pages/report.html" in done.stdout, done.text
-    assert "Claims failed</h1>" in page and "an injected fault" in page
+    assert "Claims failed</h1>" in page
+    assert "an injected fault" in page
 
 
 def test_report_that_finds_no_room_leaves_the_record(suite: Callable[..., Done], tmp_path: Path) -> None:
     body = "import pathlib; pathlib.Path('report.html').mkdir(exist_ok=True)"  # once the place has been looked at
     done = suite("--report", "report.html", label=body)
     assert done.status == 6 and "cannot write the report" in done.stdout and "--report" in done.stdout, done.text
-    assert done.record.complete and f"record: {done.record_file}" in done.stdout
+    assert done.record.complete
+    assert f"record: {done.record_file}" in done.stdout
 
 
 def test_lost_test_is_a_red_run(suite: Callable[..., Done]) -> None:
@@ -334,8 +337,10 @@ def test_the_xml_shows_claims_in_properties_and_no_row(suite: Callable[..., Done
     expected = {"claim": "label", "case": "digits", "engine": "fbgemm", "variant": "lite", "status": "failed"}
     assert done.status == 1 and shown.items() >= expected.items(), done.text
     about = {each.get("name"): each.get("value") for each in root.findall("properties/property")}
-    assert {"torch", "cases", "engines"} <= set(about) and about["engines"] == "fbgemm"
-    assert "vitgate_row" not in xml.read_text(encoding="utf-8") and "findings" not in xml.read_text(encoding="utf-8")
+    assert {"torch", "cases", "engines"} <= set(about)
+    assert about["engines"] == "fbgemm"
+    assert "vitgate_row" not in xml.read_text(encoding="utf-8")
+    assert "findings" not in xml.read_text(encoding="utf-8")
 
 
 def test_github_gets_a_line_for_each_red_claim(suite: Callable[..., Done], fixtures: Path, tmp_path: Path) -> None:

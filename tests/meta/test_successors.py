@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from vitgate.inputs.run_options import make_run_config
 from vitgate.observe.local import LocalObserver
 from vitgate.pipeline import graph, successor_stages
 from vitgate.records.record import ClaimRow
@@ -17,7 +18,6 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import ClaimFailed
-from vitgate.spec.run_config import make_run_config
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
 from .harness import claim_tests, judge, samples

@@ -9,10 +9,10 @@ from pathlib import Path
 from vitgate.compare.acceptance import Acceptances, read_acceptances
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError, VitgateError
-from vitgate.judge.claims import Claim, read_claims
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import CellRow, ClaimRow, FindingRow, read_record, Record
 from vitgate.report.answer import answer
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.outcome import Finding, Outcome
 
 

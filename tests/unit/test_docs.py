@@ -74,7 +74,8 @@ def test_every_command_that_users_copy_exists(where, arguments):
 def test_the_commands_are_found():
     found = [where for where, _ in _all_commands()]
 
-    assert {"gate: Gate the upgrade", "README.md", "upgrade.md"} <= set(found) and len(found) > 10
+    assert {"gate: Gate the upgrade", "README.md", "upgrade.md"} <= set(found)
+    assert len(found) > 10
     assert {each[0] for _, each in _all_commands()} >= {"upgrade", "compare", "merge", "environments"}
 
 
@@ -185,7 +186,8 @@ def test_a_page_that_loads_something_from_elsewhere_is_noticed(html, warned, cap
 def test_the_picture_loads_nothing_and_names_no_folder():
     text = (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8")
 
-    assert "can" in text and "lite_frozen" in text
+    assert "can" in text
+    assert "lite_frozen" in text
     assert re.findall(r"url\((?!#)|@font-face|@import|href=", text) == []
     assert re.findall(r"/(?:home|root|Users|work|tmp)/", text) == []
 
@@ -241,7 +243,8 @@ def test_the_workflows_may_only_read_and_end(path):
     assert all(0 < job["timeout-minutes"] <= 120 and "permissions" not in job for job in whole["jobs"].values())
     steps = [step for job in whole["jobs"].values() for step in job["steps"]]
     actions = [step["uses"] for step in steps if "uses" in step]
-    assert actions and all(re.fullmatch(r"[\w.-]+/[\w./-]+@(v\d+[\d.]*|[0-9a-f]{40})", name) for name in actions)
+    assert actions
+    assert all(re.fullmatch(r"[\w.-]+/[\w./-]+@(v\d+[\d.]*|[0-9a-f]{40})", name) for name in actions)
     checkouts = [step for step in steps if step.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 

@@ -111,7 +111,8 @@ def test_evidence_reads_back_as_written(values, array, outcome):
         found = Store(Path(folder)).get("outputs", "a", lambda: Evidence(values, {"logits": array}, outcome))
 
     assert (found.values, found.outcome) == (values, outcome)
-    assert found.arrays["logits"].dtype == array.dtype and np.array_equal(found.arrays["logits"], array)
+    assert found.arrays["logits"].dtype == array.dtype
+    assert np.array_equal(found.arrays["logits"], array)
 
 
 @given(logits)
@@ -136,7 +137,8 @@ def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained
     accuracy, low, agreement = (row.value for row in paired_accuracy(values, other, labels)[:3])
 
     change = accuracy - float(np.mean(values.argmax(axis=1) == labels))
-    assert 0.0 <= accuracy <= 1.0 and 0.0 <= agreement <= 1.0
+    assert 0.0 <= accuracy <= 1.0
+    assert 0.0 <= agreement <= 1.0
     assert low < max(change, 0.0)
 
 
@@ -162,7 +164,8 @@ def test_a_key_changes_with_any_part_and_with_nothing_else(given_, data):
 
     key = key_of(given_)
 
-    assert len(key) == 32 and key_of(mixed) == key
+    assert len(key) == 32
+    assert key_of(mixed) == key
     assert key_of({**given_, name: other}) != key
     assert key_of({each: value for each, value in given_.items() if each != name}) != key
     assert key_of({**given_, name + "+": None}) != key

@@ -70,7 +70,8 @@ def test_every_load_says_that_it_unpickles_nothing(name, option, value):
 def test_no_command_goes_through_a_shell():
     started = [(where, options) for where, name, options in _calls() if name.startswith("subprocess.")]
 
-    assert started and all("shell" not in options for _, options in started)
+    assert started
+    assert all("shell" not in options for _, options in started)
 
 
 # ---- what a pickle asks for
@@ -127,7 +128,8 @@ def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path, monkeypat
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    assert (tmp_path / "bomb.npz").stat().st_size < 100_000 and peak < 10_000_000
+    assert (tmp_path / "bomb.npz").stat().st_size < 100_000
+    assert peak < 10_000_000
 
 
 def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_path):
@@ -365,7 +367,9 @@ def test_kept_evidence_that_is_damaged_is_one_line(tmp_path):
 def test_an_error_is_one_printable_line_of_bounded_length():
     text = str(UsageError(f"bad\n{HOSTILE}{'x' * 10_000}", where=HOSTILE, do=HOSTILE))
 
-    assert text.isprintable() and "\\x1b[31m" in text and len(text) < 7000
+    assert text.isprintable()
+    assert "\\x1b[31m" in text
+    assert len(text) < 7000
 
 
 def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path, capsys):
@@ -374,7 +378,9 @@ def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path, capsys):
 
     assert _run(["compare", str(path), str(path)]) == 4
     captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.count("\n") == 1 and captured.err.strip().isprintable()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.strip().isprintable()
 
 
 @pytest.mark.parametrize("status", ["failed", "declared"])
@@ -387,7 +393,9 @@ def test_the_answer_and_the_page_of_a_hostile_record_are_harmless(record, claim_
 
     assert answer(hostile).isprintable()
     text = page({HOSTILE: hostile}, maker="a test", errors={HOSTILE: HOSTILE})
-    assert text.replace("\n", "").isprintable() and "<script" not in text and "[b](" not in text
+    assert text.replace("\n", "").isprintable()
+    assert "<script" not in text
+    assert "[b](" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
 
@@ -396,4 +404,5 @@ def test_the_committed_files_are_within_the_bounds():
     sizes = {path.name: path.stat().st_size for path in fixtures_folder().rglob("*.toml")}
     records = [path.stat().st_size for path in (fixtures_folder() / "records").glob("*.json")]
 
-    assert max(sizes.values()) < MOST_TOML / 4 and max(records) < MOST_JSON / 4
+    assert max(sizes.values()) < MOST_TOML / 4
+    assert max(records) < MOST_JSON / 4

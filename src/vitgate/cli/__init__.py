@@ -272,9 +272,9 @@ def suite_options(command: Command) -> Command:
 
 def request_from(values: dict[str, Any]) -> Request:
     """Return the suite's options among a command's parameters; UsageError as pytest would, before anything is made."""
+    from vitgate.inputs.run_options import make_run_config
     from vitgate.spec.cases import cases_named, name_own
     from vitgate.spec.engines import NO_ENGINE
-    from vitgate.spec.run_config import make_run_config
     from vitgate.upgrade.runs import Request
 
     cases, engines, weights, assets = (values[name] for name in ("cases", "engines", "weights", "assets"))
@@ -315,7 +315,7 @@ def uv_args_from(values: dict[str, Any]) -> tuple[str, ...]:
 @report_options
 def upgrade(versions: tuple[str, ...], **values: Any) -> int:
     """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
-    from vitgate.cli.environments import default_cache
+    from vitgate.files.paths import default_cache
     from vitgate.inputs.field_files import given
     from vitgate.report.verdict.emit import check_targets, emit
     from vitgate.upgrade.gate import gate, Order
@@ -360,7 +360,7 @@ def records_options(command: Command) -> Command:
 
 def means_from(values: dict[str, Any]) -> Means:
     """Return by what means environments are made, from a command's parameters."""
-    from vitgate.cli.environments import default_cache
+    from vitgate.files.paths import default_cache
     from vitgate.upgrade.record_cache import Means
 
     return Means(default_cache(), uv_args_from(values), values["python"], prune=values["prune"])
@@ -495,7 +495,7 @@ class _Terminated(BaseException):
     """SIGTERM came: like KeyboardInterrupt no error, so that nothing takes it for one on the way up."""
 
 
-def _terminate(number: int, frame: object) -> None:
+def _terminate(*_: object) -> None:
     raise _Terminated
 
 

@@ -29,20 +29,19 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 
 
 def _completer(names: Callable[[str], list[str]]) -> Completer:
-    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        del context, parameter
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
         return [CompletionItem(name) for name in names(incomplete) if name.startswith(incomplete)]
 
     return complete
 
 
-def _cases(incomplete: str) -> list[str]:
+def _cases(_: str) -> list[str]:
     from vitgate.spec.cases import ALL, read_cases
 
     return [*read_cases(), ALL]
 
 
-def _engines(incomplete: str) -> list[str]:
+def _engines(_: str) -> list[str]:
     from vitgate.spec.engines import ENGINES
 
     return list(ENGINES)
@@ -50,7 +49,8 @@ def _engines(incomplete: str) -> list[str]:
 
 def _claims(incomplete: str) -> list[str]:
     """Return the claims; their rows, of which there are a thousand, once a claim is written out."""
-    from vitgate.judge.claims import read_claims, rows_of
+    from vitgate.inputs.row_names import rows_of
+    from vitgate.spec.claims import read_claims
     from vitgate.spec.rows import RowName
 
     claims, name = read_claims(), RowName.parse(incomplete).claim

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime
 import re
-from pathlib import Path
 
 import click
-from platformdirs import user_cache_path
 from rich.table import Table
 from rich.text import Text
 
 from vitgate.cli.options import color_option, json_option
 from vitgate.files.outputs import check_target, for_people, STDOUT, write_json
+from vitgate.files.paths import default_cache
 from vitgate.report.console import Color, console_for
 from vitgate.upgrade.environment_cache import disk_use, listing, prune, Row
 
@@ -35,11 +34,6 @@ def size(text: str) -> int:
     if found is None or found[2] not in _BYTES:
         raise click.BadParameter(f"{text!r} is no size: give for example 500MB or 20GB")
     return int(float(found[1]) * _BYTES[found[2]])
-
-
-def default_cache() -> Path:
-    """Return vitgate's folder in the user's cache."""
-    return user_cache_path("vitgate")
 
 
 _ENVIRONMENTS = """Show or remove the environments that `vitgate upgrade` keeps, one for each PyTorch version.

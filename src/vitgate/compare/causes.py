@@ -137,7 +137,7 @@ def _within(row: Deviation, torch: str) -> bool:
 
 def _says(key: Key, rows: list[Judged]) -> str:
     """Say what an undeclared cause is, by the first row that has words of its own."""
-    kind, name = key
+    kind, _name = key
     if kind == "engine":
         return "this build lacks the engine that the earlier one had."
     if kind == "latency":

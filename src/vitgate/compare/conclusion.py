@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.causes import Cause
 from vitgate.compare.pairing import Judged, VerdictRow
-from vitgate.judge.claims import unchecked
 from vitgate.records.record import Record
+from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import public
@@ -41,10 +41,7 @@ class Conclusion:
     def answer(self) -> str:
         """Return the sentence that ends every report, in one line."""
         status = self.exit_status()
-        if status == ENVIRONMENT:
-            text = self._unanswered()
-        else:
-            text = self._red() if status == REGRESSED else self._green()
+        text = self._unanswered() if status == ENVIRONMENT else self._red() if status == REGRESSED else self._green()
         return " ".join(f"{text}{self._lacking()}{self._scope()}".split())
 
     def _compared(self) -> bool:

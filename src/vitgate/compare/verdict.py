@@ -32,14 +32,14 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import InputRow, Record
 
 __all__ = [
+    "SCHEMA",
     "Accepted",
-    "compare",
-    "json_schema",
     "MatrixRow",
     "PairedLatency",
     "RunSummary",
-    "SCHEMA",
     "Verdict",
+    "compare",
+    "json_schema",
 ]
 
 SCHEMA = 1

@@ -180,7 +180,7 @@ def _within(job: _Job) -> None:
         try:
             _fetch(job)
             errors.put(None)
-        except Exception as error:  # noqa: BLE001  # not handled here: raised again in the caller's thread
+        except Exception as error:  # not handled here: raised again in the caller's thread
             errors.put(error)
 
     threading.Thread(target=work, name=f"download {job.url}", daemon=True).start()  # never awaited at exit
@@ -190,6 +190,7 @@ def _within(job: _Job) -> None:
         raise job.error(f"it took longer than {job.patience.total:g} s") from None
     if error is not None:
         raise error
+    return None
 
 
 def _fetch(job: _Job) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TYPE_CHECKING
 
 from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.paths import default_cache
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.download import fetch, fetch_unpinned, Patience
 
@@ -180,7 +181,7 @@ def reference_picture(
     if assets is not None and (found := _from_assets(assets, sha256)) is not None:
         return found
     try:
-        return _from_cache_or_network(cache or _user_cache(), url, sha256, patience)
+        return _from_cache_or_network(cache or default_cache(), url, sha256, patience)
     except _NotToBeHad as why:
         return embedded_picture(embedded or fixtures_folder() / "golden" / "input.png", f"because {why}")
 
@@ -211,7 +212,7 @@ def further_picture(
     if own is not None and own.exists():
         load_picture(own)
         return ReferencePicture(own, "assets", _digest(own), f"{file} of the asset folder")
-    path = (cache or _user_cache()) / file
+    path = (cache or default_cache()) / file
     source: Literal["cache", "download"] = "cache" if path.exists() else "download"
     try:
         fetch_unpinned(url, path, check=_no_picture, limit=_BODY_LIMIT, patience=patience)
@@ -231,12 +232,6 @@ def _no_picture(path: Path) -> str:
 
 class _NotToBeHad(Exception):
     """The reference picture is neither cached nor to be downloaded; the message says why."""
-
-
-def _user_cache() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("vitgate")
 
 
 def _digest(path: Path) -> str:

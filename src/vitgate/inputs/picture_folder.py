@@ -21,7 +21,26 @@ from vitgate.files.hashing import digest_of
 from vitgate.inputs.picture_files import load_picture
 from vitgate.spec.evidence import Evidence
 
-SUFFIXES = frozenset(".png .apng .jpg .jpeg .jpe .jfif .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm".split())
+SUFFIXES = frozenset(
+    [
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+    ]
+)
 """Of the formats that `vitgate.inputs.picture_files` reads, as Pillow registers them."""
 
 _INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -113,7 +132,7 @@ def _pictures(room: Path) -> tuple[list[str], int]:
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
-    named = os.path.splitext(entry.name)[1].lower() in SUFFIXES and not entry.name.startswith(".")
+    named = Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
     return named and not entry.is_dir()
 
 

@@ -15,9 +15,9 @@ from pydantic import model_validator
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, line_of, read_model, Strict, unique
-from vitgate.judge.claims import Claim, read_claims
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.variants import STAGES, VariantName

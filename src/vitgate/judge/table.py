@@ -16,13 +16,12 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import MOST_TOML, read_text, unique
 from vitgate.judge.metrics import ROUNDING_DB
 from vitgate.judge.tolerances import Tolerances
-from vitgate.records.record import CellRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
 from vitgate.spec.outcome import Finding
 
 COLUMNS = ("variant", "size_mb", "size_reduction", "latency_ms", "latency_ratio", "label", "sqnr_db", "outcome")
-_EMPTY = "-"
+EMPTY = "-"
 DECLARED = ", declared as "
 
 
@@ -32,30 +31,6 @@ class Table:
 
     about: Mapping[str, str]
     lines: Mapping[str, Mapping[str, str]]
-
-
-def table_of(rows: list[CellRow], about: Mapping[str, str]) -> Table:
-    """Make the table of one case and engine from its cells."""
-    scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
-    return Table(about, {row.variant: _line(row, scripted) for row in rows})
-
-
-def _line(row: CellRow, scripted: int | None) -> dict[str, str]:
-    reduction = 1 - row.size_bytes / scripted if row.size_bytes and scripted else None
-    return {
-        "variant": row.variant,
-        "size_mb": _text(row.size_bytes and row.size_bytes / 1e6, ".3f"),
-        "size_reduction": _text(reduction, ".1%"),
-        "latency_ms": _text(row.latency_ms, ".2f"),
-        "latency_ratio": _text(row.latency_ratio, ".3f"),
-        "label": _text(row.label, "d"),
-        "sqnr_db": _text(row.sqnr_db, ".1f"),
-        "outcome": row.outcome,
-    }
-
-
-def _text(value: float | None, form: str) -> str:
-    return _EMPTY if value is None else format(value, form)
 
 
 def render(table: Table) -> str:
@@ -120,7 +95,7 @@ def judged(own: Table, accepted: Table, tolerances: Tolerances) -> list[Finding]
 
 
 def _number(text: str) -> float:
-    if text == _EMPTY:
+    if text == EMPTY:
         return math.nan
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
@@ -146,10 +121,10 @@ class _Column:
     def finding(self, variant: str, own: Table, accepted: Table) -> Finding:
         """Return by how much the variant's line differs from the accepted one."""
         mine, theirs = own.lines[variant][self.name], accepted.lines[variant][self.name]
-        if mine == theirs == _EMPTY:
+        if mine == theirs == EMPTY:
             note = f"{variant}: no {self.name} in either"
             return Finding(self.statistic, 0.0, self.unit, against="accepted", judged=False, note=note)
-        why_not = "" if _EMPTY in (mine, theirs) else self._elsewhere(own, accepted)
+        why_not = "" if EMPTY in (mine, theirs) else self._elsewhere(own, accepted)
         note = f"{variant}: {mine}, accepted {theirs}{why_not}"
         value = self._distance(_number(mine), _number(theirs))
         return Finding(self.statistic, value, self.unit, against="accepted", judged=not why_not, note=note)

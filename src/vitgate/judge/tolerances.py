@@ -9,9 +9,9 @@ from pathlib import Path
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique, validate
-from vitgate.judge.claims import read_claims
 from vitgate.spec.cases import own_files, OwnCases, read_cases, read_own
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Finding
 from vitgate.spec.variants import VariantName

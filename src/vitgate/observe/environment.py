@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from typing import Any
 
 from vitgate.files.errors import MachineError
-from vitgate.spec.machine import machine, packages
-
-
-def cpu_model() -> str:
-    """Return the processor's name as Linux gives it, or the platform's word for it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
-        return names[0] if names else platform.processor()
-    except OSError:
-        return platform.processor()
+from vitgate.pipeline.torch_build import torch_build
+from vitgate.spec.machine import cpu_model, machine, packages
 
 
 def check_imports() -> None:
@@ -37,36 +27,6 @@ def check_imports() -> None:
             do="install torch and torchvision together from one index",
         ) from None
     del torch
-
-
-def torch_build() -> dict[str, Any]:
-    """Return what identifies the PyTorch build: version, commit, a digest of its configuration, CPU capability."""
-    import torch
-
-    configuration = torch.__config__.show()
-    capability = getattr(torch.backends.cpu, "get_cpu_capability", None) if hasattr(torch.backends, "cpu") else None
-    return {
-        "torch": torch.__version__,
-        "commit": torch.version.git_version,
-        "configuration": configuration,
-        "configuration_digest": hashlib.sha256(configuration.encode()).hexdigest()[:16],
-        "cpu_capability": capability() if capability else _capability_from(configuration),
-        "engines": [name for name in torch.backends.quantized.supported_engines if name != "none"],
-        "xnnpack": bool(_xnnpack_enabled()),
-    }
-
-
-def _capability_from(configuration: str) -> str:
-    lines = [line.split("CPU capability usage:")[1].strip() for line in configuration.splitlines() if "usage:" in line]
-    return lines[0] if lines else "unknown"
-
-
-def _xnnpack_enabled() -> bool:
-    try:
-        import torch.backends.xnnpack as xnnpack
-    except ImportError:
-        return False
-    return bool(xnnpack.enabled)  # type: ignore[attr-defined]  # torch adds it when the module is imported
 
 
 def describe() -> dict[str, Any]:

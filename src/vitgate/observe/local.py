@@ -7,6 +7,7 @@ and engine, so that the test workers themselves stay light and outlive a crash o
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from vitgate.pipeline.graph import Builder
 
 
-class Observer:
+class Observer(ABC):
     """What can be observed, by name. Subclasses say how evidence that nobody has made yet comes about."""
 
     def __init__(self, plan: RunConfig) -> None:
@@ -50,9 +51,9 @@ class Observer:
         self.plan = plan
         self.store = Store(Path(plan.session) / "evidence")
 
+    @abstractmethod
     def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
         """Return the evidence, made by the maker of that kind with these arguments if it is not there."""
-        raise TypeError("an observer must say how evidence is made")
 
     def environment(self) -> Evidence:
         """Return what describes this PyTorch and machine."""

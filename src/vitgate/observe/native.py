@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of, key_of
+from vitgate.files.paths import default_cache
 from vitgate.judge.metrics import Array
-from vitgate.observe.environment import torch_build
 from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
 from vitgate.pipeline.stages import stage
+from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.engines import Engine
 from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
@@ -97,7 +97,7 @@ def _first_line(command: Sequence[str], variables: Mapping[str, str]) -> str:
 
 def _cache(fallback: ArtifactCache) -> ArtifactCache:
     try:
-        return ArtifactCache(user_cache_path("vitgate") / "native")
+        return ArtifactCache(default_cache() / "native")
     except MachineError:
         return fallback
 

@@ -154,7 +154,7 @@ def in_use_order(model: nn.Module, x: torch.Tensor) -> list[str]:
     called: dict[str, int] = {}
     names = {module: name for name, module in model.named_modules()}
 
-    def note(module: nn.Module, inputs: object) -> None:
+    def note(module: nn.Module, _: object) -> None:
         called.setdefault(names[module], len(called))
 
     handles = [module.register_forward_pre_hook(note) for module in names]

@@ -54,7 +54,7 @@ class Store:
     def _write(self, path: Path, evidence: Evidence) -> None:
         path.with_suffix(".npz").unlink(missing_ok=True)  # of a writer that was killed before it wrote the values
         if evidence.arrays:
-            with replacing(path.with_suffix(".npz")) as temporary, open(temporary, "wb") as file:
+            with replacing(path.with_suffix(".npz")) as temporary, temporary.open("wb") as file:
                 np.savez(file, **evidence.arrays)  # type: ignore[arg-type]  # the stubs take a name for an option
         outcome = evidence.outcome.to_json() if evidence.outcome else None
         with replacing(path) as temporary:

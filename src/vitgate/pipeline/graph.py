@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from vitgate.files.hashing import digest_of, key_of
-from vitgate.observe.environment import cpu_model, torch_build
 from vitgate.pipeline import stages, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.stages import engine_set, stage
+from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.evidence import Evidence
-from vitgate.spec.machine import packages
+from vitgate.spec.machine import cpu_model, packages
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.successors import package_versions
 
@@ -44,7 +44,8 @@ class Builder:
 
         ClaimFailed carries the outcome of a stage of its own that failed.
         """
-        assert cell.form.file is not None and cell.parent is not None
+        assert cell.form.file is not None
+        assert cell.parent is not None
         parent = None if cell.form.parent == "original" else self._artifact(cell.parent)
         if parent is not None and parent.outcome is not None:
             at = parent.outcome.at if parent.outcome.kind == "blocked by" else cell.parent.variant

@@ -48,9 +48,9 @@ def compile_package(program: Any, path: Path) -> None:
     """
     from torch._inductor import aoti_compile_and_package, config
 
-    with TemporaryDirectory(dir=path.parent) as folder, _inductor_folder(folder), torch.no_grad():
-        with config.patch(compile_threads=1):  # no pool of processes beside the test workers
-            aoti_compile_and_package(program, package_path=str(path))
+    alone = config.patch(compile_threads=1)  # no pool of processes beside the test workers
+    with TemporaryDirectory(dir=path.parent) as folder, _inductor_folder(folder), torch.no_grad(), alone:
+        aoti_compile_and_package(program, package_path=str(path))
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from vitgate.files import outputs
 from vitgate.files.errors import MachineError, NO_ROOM, UsageError
 from vitgate.files.machine_lock import MachineLock
 from vitgate.inputs import field_files
-from vitgate.judge.claims import Claim, IMAGES, read_claims
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.local import lacks_engine, LocalObserver, Observer
 from vitgate.observe.remote import RemoteObserver, start_server
@@ -34,6 +33,7 @@ from vitgate.report import junit
 from vitgate.report.picture_accuracy import check_list
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed
 from vitgate.spec.run_config import RunConfig

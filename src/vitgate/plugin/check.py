@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vitgate.inputs.field_files import FieldItem
-from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.latency_ratios import Bound
 from vitgate.judge.tolerances import Tolerances
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from vitgate.compare.pairing import rank
 from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.files.machine_lock import MachineLock
 from vitgate.files.outputs import write_text
-from vitgate.judge.claims import read_claims
 from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
 from vitgate.plugin.expected_failures import ROW
@@ -21,6 +20,7 @@ from vitgate.report import github, junit
 from vitgate.report.field_export import export
 from vitgate.report.picture_accuracy import write_list
 from vitgate.report.terminal import render
+from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.machine import packages
 from vitgate.spec.run_config import RunConfig

@@ -7,7 +7,6 @@ import pytest
 from vitgate.files.errors import MachineError, NO_ROOM, VitgateError
 from vitgate.files.text import printable
 from vitgate.inputs.field_files import committed, FieldItem
-from vitgate.judge.claims import Claim, read_claims
 from vitgate.judge.deviations import Place, read_deviations, Settled
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plugin.check import Check
@@ -15,6 +14,7 @@ from vitgate.records.history import history
 from vitgate.records.record import claim_row, ClaimRow, Status
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.machine import machine, packages
 from vitgate.spec.outcome import ClaimFailed, Outcome
 from vitgate.spec.rows import RowName

@@ -9,10 +9,11 @@ import pytest
 
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.inputs.field_files import given
+from vitgate.inputs.run_options import make_run_config
 from vitgate.report.field_export import check_target
 from vitgate.spec.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.run_config import RunConfig
 
 _HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
 Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),

@@ -9,10 +9,11 @@ from syrupy.data import SnapshotCollections
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from vitgate.judge.deviations import Place, read_deviations
-from vitgate.judge.table import DECLARED, judged, parse, read_table, Table, table_of
+from vitgate.judge.table import DECLARED, judged, parse, read_table, Table
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plugin.check import Check
 from vitgate.records.assemble import cell_row
+from vitgate.records.frames import table_of
 from vitgate.records.record import CellRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
@@ -37,7 +38,12 @@ class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syru
         return str(folder_of(cell)) if isinstance(cell, CellId) else ""
 
     @classmethod
-    def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:
+    def get_snapshot_name(
+        cls,
+        *,
+        test_location: Any,
+        index: Any = 0,  # noqa: ARG003  # by this name syrupy gives it
+    ) -> str:
         """Return the test's exact id, `case-engine`."""
         return str(test_location.item.callspec.id)
 

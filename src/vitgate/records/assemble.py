@@ -11,8 +11,7 @@ import numpy as np
 
 from vitgate import __version__
 from vitgate.inputs.field_files import committed
-from vitgate.judge.claims import expected_claims as expected_names
-from vitgate.judge.claims import read_claims
+from vitgate.inputs.row_names import expected_claims as expected_names
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
 from vitgate.judge.metrics import margins, sqnr
 from vitgate.observe.store import Store
@@ -27,6 +26,7 @@ from vitgate.records.record import (
 )
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
+from vitgate.spec.claims import read_claims
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import OTHERS
@@ -160,8 +160,7 @@ def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
 
 def _unknown_environment() -> Environment:
     """A run of claims that needed no torch: the packages are all that is known."""
-    from vitgate.observe.environment import cpu_model
-    from vitgate.spec.machine import machine, packages
+    from vitgate.spec.machine import cpu_model, machine, packages
 
     return Environment(
         torch=packages().get("torch", "unknown"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from vitgate.files.errors import UsageError
-from vitgate.judge.claims import expected_claims, read_claims
+from vitgate.inputs.row_names import expected_claims
 from vitgate.records.record import (
     cell_deviation,
     cell_outcome,
@@ -20,6 +20,7 @@ from vitgate.records.record import (
     Record,
 )
 from vitgate.spec.cases import read_cases
+from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.variants import FORMS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vitgate.files.text import clean
-from vitgate.judge.claims import unchecked
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import ClaimRow, Record
 from vitgate.report.successors import ways_out
+from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.variants import SUCCESSORS, VARIANTS

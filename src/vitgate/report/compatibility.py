@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from vitgate.files.text import markdown
-from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import CellRow, Record, Status
 from vitgate.report.answer import answer
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import FieldFileId
+from vitgate.spec.claims import read_claims
 from vitgate.spec.variants import VARIANTS
 from vitgate.spec.versions import age
 

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from vitgate.files.atomic import check_place, replacing
 from vitgate.files.errors import MachineError
-from vitgate.judge.claims import IMAGES, read_claims
 from vitgate.judge.picture_accuracy import of_variant, Predictions, predictions_from
 from vitgate.observe.store import Store
 from vitgate.records.record import ClaimRow, Record
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import IMAGES, read_claims
 from vitgate.spec.run_config import RunConfig
 
 COLUMNS = ("cell", "picture", "label", "original_top1", "original_confidence", "top1", "confidence")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import shutil
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.judge.metrics import SQNR_CEILING
+from vitgate.records.frames import benchmark_frame
 from vitgate.records.record import CellRow, FAILED, Record
 from vitgate.report.answer import answer
 from vitgate.report.blocks import sqnr_by_block
@@ -76,9 +78,8 @@ def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in _HEADINGS:
         table.add_column(heading, justify="left" if heading in ("Variant", "Outcome") else "right", overflow="fold")
-    scripted = next((row.size_bytes for row in rows if row.variant == "scripted"), None)
-    for row in rows:
-        table.add_row(*_cells(row, scripted))
+    for row, (_, line) in zip(rows, benchmark_frame(rows).iterrows(), strict=True):
+        table.add_row(*_cells(row, line["size_mb"], line["size_reduction"]))
     return table
 
 
@@ -96,12 +97,12 @@ def _blocks(record: Record) -> Iterator[Table]:
             yield table
 
 
-def _cells(row: CellRow, scripted: int | None) -> list[str]:
-    size, ratio = row.size_bytes, row.latency_ratio
+def _cells(row: CellRow, size_mb: float, size_reduction: float) -> list[str]:
+    ratio = row.latency_ratio
     return [
         row.variant,
-        _show(size and size / 1e6, "{:.1f} MB"),
-        _show(1 - size / scripted if size and scripted else None, "{:.0%}"),
+        _show(size_mb, "{:.1f} MB"),
+        _show(size_reduction, "{:.0%}"),
         _show(row.latency_ms, "{:.2f} ms"),
         _show(None if ratio is None else 1 - ratio, "{:.0%}"),
         _show(row.profiler_ms, "{:.2f} ms"),
@@ -123,7 +124,7 @@ def _sqnr(value: float | None) -> str:
 
 
 def _show(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
+    return "-" if value is None or math.isnan(value) else form.format(value)
 
 
 def _text(table: Table, reporter: pytest.TerminalReporter) -> str:

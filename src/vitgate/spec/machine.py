@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from functools import cache
+from pathlib import Path
 
 PACKAGES = (
     *("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate"),
@@ -28,3 +29,13 @@ def packages() -> dict[str, str]:
 def machine() -> str:
     """Return the machine type as tolerances and deviations name it: `x86_64`, `aarch64`."""
     return {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name as Linux gives it, or the platform's word for it."""
+    try:
+        with cpuinfo.open(encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else platform.processor()
+    except OSError:
+        return platform.processor()

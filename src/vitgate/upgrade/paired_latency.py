@@ -35,6 +35,7 @@ from vitgate.compare.latency_statistics import (
     unmeasured,
 )
 from vitgate.files.errors import MachineError
+from vitgate.files.paths import default_cache
 from vitgate.observe.session_directory import SETTINGS
 from vitgate.spec.variants import Runtime
 
@@ -102,19 +103,13 @@ def compare_latency(
     shared = [name for name in old.models if name in new.models]
     if lonely := sorted({*old.models, *new.models} - {*shared}):
         tell(f"left out, since one side alone has it: {', '.join(lonely)}", 0.0)
-    turns = Turns(locks or _lock_folder())
+    turns = Turns(locks or default_cache())
     rng = random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
     return _Comparison({"OLD": old, "NEW": new}, x, engine, pace or Pace(), tell, turns, rng).run(shared)
 
 
 def _silent(text: str, left: float) -> None:
     pass
-
-
-def _lock_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("vitgate")
 
 
 class Turns:
@@ -154,7 +149,7 @@ class _Worker:
     def __init__(self, side: Side, name: SideName, patience: float) -> None:
         """Start it; it imports torch once it is told what to load."""
         self.name, self._patience, self._buffer = name, patience, b""
-        self._stderr = tempfile.TemporaryFile()  # a pipe that nobody reads would fill up and block the worker
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker; an unread pipe would block it
         command = [side.python, "-W", "ignore", "-m", "vitgate.observe.latency_worker", *side.arguments]
         try:
             self._process = subprocess.Popen(  # noqa: S603  # the interpreter that the user compares

@@ -17,10 +17,10 @@ from rich.text import Text
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.outputs import for_people, write_json, write_text
 from vitgate.files.schemas import unique
-from vitgate.judge.claims import read_claims
 from vitgate.records.record import Record
 from vitgate.report.compatibility import claim_counts, NOT_MADE, page
 from vitgate.report.console import Color, console_for
+from vitgate.spec.claims import read_claims
 from vitgate.upgrade.installer import check_uv_args
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, file_name, Means, open_folder, Place

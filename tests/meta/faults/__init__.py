@@ -23,6 +23,20 @@ from . import (
 from .catalogue import catalogue, Fault
 
 __all__ = [
-    "artifacts", "calls", "catalogue", "data", "Fault", "field", "images", "judging", "latency", "lite", "model",
-    "native", "preprocessing", "quantization", "runtime", "table",
+    "Fault",
+    "artifacts",
+    "calls",
+    "catalogue",
+    "data",
+    "field",
+    "images",
+    "judging",
+    "latency",
+    "lite",
+    "model",
+    "native",
+    "preprocessing",
+    "quantization",
+    "runtime",
+    "table",
 ]  # fmt: skip

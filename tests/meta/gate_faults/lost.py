@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vitgate.judge.claims import read_claims
+from vitgate.spec.claims import read_claims
 
 
 @dataclass(frozen=True)

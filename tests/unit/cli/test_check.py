@@ -49,7 +49,8 @@ def test_pytest_runs_the_suite_with_settings_of_its_own(run, fake):
     assert run() == (0, "the table\n", "")
 
     root = conformance_folder().parents[1]
-    assert fake.arguments[0] == "-c" and fake.arguments[1].endswith("suite.ini")
+    assert fake.arguments[0] == "-c"
+    assert fake.arguments[1].endswith("suite.ini")
     assert fake.arguments[2:9] == [
         *(f"--rootdir={root}", f"--confcutdir={root}", "-p", "vitgate.plugin", "-n", "auto", str(conformance_folder())),
     ]
@@ -89,7 +90,8 @@ def test_every_option_of_the_suite_is_one_of_the_command():
 
     add_options(Parser())
     known = {name for option in check.check.params for name in option.opts}
-    assert set(Parser.names) <= known and len(Parser.names) > 10
+    assert set(Parser.names) <= known
+    assert len(Parser.names) > 10
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 4, 6])
@@ -105,7 +107,8 @@ def test_json_is_the_record_alone(run, fake, record):
     code, out, err = run("--json", "-")
 
     assert (code, err) == (0, "the table\n")
-    assert out == record().text() and json.loads(out)["seal"]
+    assert out == record().text()
+    assert json.loads(out)["seal"]
 
 
 def test_json_in_a_file(run, fake, record, tmp_path):
@@ -126,7 +129,9 @@ def test_a_place_that_takes_no_json_is_told_before_the_run(run, fake, tmp_path):
 
     code, _, err = run("--json", str(tmp_path / "file" / "x.json"))
 
-    assert code == 6 and "--json" in err and fake.arguments == []
+    assert code == 6
+    assert "--json" in err
+    assert fake.arguments == []
 
 
 def test_accepted_tables_of_an_installed_package_are_left_alone(run, fake, monkeypatch, tmp_path):
@@ -136,13 +141,18 @@ def test_accepted_tables_of_an_installed_package_are_left_alone(run, fake, monke
 
     code, _, err = run("--snapshot-update")
 
-    assert code == 4 and "VITGATE_FIXTURES" in err and err.count("\n") == 1 and fake.arguments == []
+    assert code == 4
+    assert "VITGATE_FIXTURES" in err
+    assert err.count("\n") == 1
+    assert fake.arguments == []
 
 
 def test_help_by_one_letter(run, fake):
     code, out, _ = run("-h")
 
-    assert code == 0 and "Exit status:" in out and fake.arguments == []
+    assert code == 0
+    assert "Exit status:" in out
+    assert fake.arguments == []
 
 
 @pytest.mark.parametrize(
@@ -158,5 +168,6 @@ def test_what_pytest_refuses_is_one_line(given, said, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr.startswith(f"ERROR: {said} ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"ERROR: {said} ")
+    assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -110,14 +110,16 @@ def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
 
     code, out, err = run("report", path, "-o", tmp_path / "report.html")
 
-    assert (code, out) == (4, "") and "edited by hand" in err
+    assert (code, out) == (4, "")
+    assert "edited by hand" in err
     assert not (tmp_path / "report.html").exists()
 
 
 def test_a_page_that_cannot_be_written_is_status_6(run, data_file):
     code, out, err = run("report", NEW, "-o", data_file("file", "") / "report.html")
 
-    assert (code, out) == (6, "") and "name another file with -o" in err
+    assert (code, out) == (6, "")
+    assert "name another file with -o" in err
 
 
 @pytest.mark.parametrize(
@@ -164,8 +166,11 @@ def test_an_error_is_one_line_without_control_characters(run, data_file):
     code, out, err = run("compare", OLD, path)
 
     assert (code, out) == (4, "")
-    assert err.startswith("ERROR: ") and err.count("\n") == 1 and err.endswith("make the record again\n")
-    assert "\x1b" not in err and "\x9b" not in err
+    assert err.startswith("ERROR: ")
+    assert err.count("\n") == 1
+    assert err.endswith("make the record again\n")
+    assert "\x1b" not in err
+    assert "\x9b" not in err
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
@@ -175,7 +180,9 @@ def test_what_is_no_record_is_status_4(run, data_file, text):
     code, _, err = run("compare", path, NEW)
 
     assert code == 4
-    assert err.startswith("ERROR: ") and str(path) in err and err.count("\n") == 1
+    assert err.startswith("ERROR: ")
+    assert str(path) in err
+    assert err.count("\n") == 1
 
 
 def test_a_missing_record_is_status_4(run, tmp_path):
@@ -188,7 +195,8 @@ def test_a_report_that_cannot_be_written_is_status_6(run, data_file):
     code, out, err = run("compare", OLD, NEW, "--html", path / "page.html")
 
     assert code == 6
-    assert err.startswith("ERROR: cannot write the report") and err.count("\n") == 1
+    assert err.startswith("ERROR: cannot write the report")
+    assert err.count("\n") == 1
     assert out.splitlines()[-1].startswith("Do not upgrade")  # which may have taken half an hour to find
 
 
@@ -204,7 +212,8 @@ def test_what_was_merged_as_json(run, tmp_path):
     code, out, err = run("merge", OLD, "-o", tmp_path / "merged.json", "--json", "-")
 
     about = json.loads(out)
-    assert code == 0 and "complete" in err
+    assert code == 0
+    assert "complete" in err
     assert (about["record"], about["complete"], about["missing"]) == (str(tmp_path / "merged.json"), True, [])
     assert about["claims"] == len(read_record(Path(OLD)).claims)
 
@@ -212,7 +221,8 @@ def test_what_was_merged_as_json(run, tmp_path):
 def test_records_of_two_releases_do_not_merge(run, tmp_path):
     code, _, err = run("merge", OLD, NEW, "-o", tmp_path / "merged.json")
 
-    assert code == 4 and err.startswith("ERROR: the records are of different environments")
+    assert code == 4
+    assert err.startswith("ERROR: the records are of different environments")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,7 +236,8 @@ def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
 
     assert code == 0
     assert "Exit status:\n" in out or __version__ in out
-    assert "\b" not in out and "\\b" not in out
+    assert "\b" not in out
+    assert "\\b" not in out
 
 
 @pytest.fixture
@@ -271,7 +282,8 @@ def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(ru
     code, out, err = run("upgrade", *arguments)
 
     assert (code, out) == (4, ""), err
-    assert err.startswith("ERROR: ") and err.count("\n") == 1
+    assert err.startswith("ERROR: ")
+    assert err.count("\n") == 1
     assert [word for word in words if word not in err] == []
 
 
@@ -279,14 +291,18 @@ def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(ru
 def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_made(run, no_environment, option):
     code, _, err = run("upgrade", "2.12.1", "2.15.0", option, "twice/a_b.pt/report")
 
-    assert code == 6 and "cannot write the report" in err and option in err and err.count("\n") == 1
+    assert code == 6
+    assert "cannot write the report" in err
+    assert option in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [("--latency=yes",), ("--unknown",), ("--engine",)])
 def test_options_that_do_not_exist_are_status_4(run, no_environment, arguments):
     code, out, err = run("upgrade", "2.12.1", "2.15.0", *arguments)
 
-    assert (code, out) == (4, "") and "Error: " in err
+    assert (code, out) == (4, "")
+    assert "Error: " in err
 
 
 def test_an_upgrade_ends_with_its_answer_status_and_reports(run, monkeypatch, tmp_path):
@@ -314,7 +330,8 @@ def test_an_upgrade_ends_with_its_answer_status_and_reports(run, monkeypatch, tm
     code, out, err = run("upgrade", "2.12.1", "2.15.0", *options, *ACCEPTED, "--json", tmp_path / "verdict.json")
 
     (order,) = asked
-    assert (code, err) == (0, "a step\n") and "what breaks is accepted" in out.splitlines()[-1]
+    assert (code, err) == (0, "a step\n")
+    assert "what breaks is accepted" in out.splitlines()[-1]
     assert (order.old.name, order.new.name, order.request.engines, order.latency) == (
         "2.12.1",
         "2.15.0",
@@ -333,7 +350,8 @@ def test_ctrl_c_is_one_line_and_status_130(run, monkeypatch):
 
     code, out, err = run("upgrade", "2.12.1", "2.15.0")
 
-    assert (code, out) == (130, "") and err.strip() == "ERROR: interrupted"
+    assert (code, out) == (130, "")
+    assert err.strip() == "ERROR: interrupted"
 
 
 def test_starting_imports_nothing_heavy():
@@ -394,9 +412,11 @@ def test_a_sweep_shows_its_table_and_ends_with_its_status(run, monkeypatch, tmp_
     code, out, err = run("sweep", *arguments, "--json", tmp_path / "new" / "sweep.json")
 
     ((address, order),) = asked
-    assert address == used and [side.name for side in order.sides] == ["2.12.1", "9.9.9"]
+    assert address == used
+    assert [side.name for side in order.sides] == ["2.12.1", "9.9.9"]
     assert (order.request.shard, order.request.cases, order.records) == ("1/2", ("digits",), tmp_path)
-    assert (code, err) == (6, "a step\n") and "environment error" in out
+    assert (code, err) == (6, "a step\n")
+    assert "environment error" in out
     assert json.loads((tmp_path / "new" / "sweep.json").read_text(encoding="utf-8"))["exit_status"] == 6
 
 
@@ -406,7 +426,9 @@ def test_a_table_that_cannot_be_written_is_status_6(run, monkeypatch, tmp_path):
 
     code, _, err = run("sweep", "2.12.1", "--records", tmp_path, "--json", tmp_path / "file" / "sweep.json")
 
-    assert code == 6 and "cannot write the report" in err and "--json" in err
+    assert code == 6
+    assert "cannot write the report" in err
+    assert "--json" in err
 
 
 def test_a_bisection_says_what_it_found(run, monkeypatch, tmp_path):
@@ -423,7 +445,9 @@ def test_a_bisection_says_what_it_found(run, monkeypatch, tmp_path):
     code, out, err = run("bisect", *arguments, "--records", tmp_path, "--json", "-")
 
     (bisection,) = asked
-    assert code == 0 and err.startswith("2.13.0 is the first release on which") and err.count("\n") == 1
+    assert code == 0
+    assert err.startswith("2.13.0 is the first release on which")
+    assert err.count("\n") == 1
     assert json.loads(out) == {
         "claim": arguments[3],
         "last_as_before": "2.12.1",

@@ -40,7 +40,9 @@ def test_help_says_what_how_and_what_came_of_it(name):
     text = command.get_help(click.Context(command, info_name=name))
 
     assert command.help and re.match(r"[A-Z].+?[.?]\n", command.help), "it begins with a sentence"
-    assert "Exit status:\n" in text and re.search(r"^ +0  \S", text, re.M) and re.search(r"^ +4  \S", text, re.M)
+    assert "Exit status:\n" in text
+    assert re.search(r"^ +0  \S", text, re.M)
+    assert re.search(r"^ +4  \S", text, re.M)
     found = [each for each in examples(text) if each[0] == "vitgate"]
     assert found or "$(vitgate completion" in text
     for each in found:

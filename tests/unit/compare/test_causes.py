@@ -173,7 +173,8 @@ def test_what_shows_otherwise_gets_none(new, declared, torch):
 
     found = only(row(side(**{**shown, **new})), declared=[deviation(**declared)], torch=torch)
 
-    assert "like" not in found.id and "So it is" not in found.says
+    assert "like" not in found.id
+    assert "So it is" not in found.says
 
 
 def test_rows_of_one_cause_are_together_in_the_order_of_the_first():

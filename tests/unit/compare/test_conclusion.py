@@ -9,7 +9,7 @@ from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.causes import Cause
 from vitgate.compare.conclusion import Conclusion
 from vitgate.compare.pairing import Side, VerdictRow
-from vitgate.judge.claims import read_claims
+from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
 NOT_WHOLE = "of a whole run: this is about the claims that were checked."

@@ -103,7 +103,7 @@ def test_a_pair_without_positive_times_never_counts(broken):
 
 
 @pytest.mark.parametrize(
-    "ratios, word, pairs_more",
+    ("ratios", "word", "pairs_more"),
     [
         ((1.0, 1.0, 1.0), "same", False),
         ((1.02, 1.02, 1.02), "same", False),
@@ -126,18 +126,20 @@ def test_words_and_the_end_of_measuring(ratios, word, pairs_more):
 def test_between_pass_and_fail_it_passes_with_a_note():
     found = judged(pairs(*[1.04] * 8))
 
-    assert found.word == "same" and found.note.startswith("4.0% slower")
+    assert found.word == "same"
+    assert found.note.startswith("4.0% slower")
 
 
 def test_too_few_pairs_are_no_verdict():
     found = judged(pairs(1.0, 1.0))
 
-    assert found.word == "environment error" and math.isnan(found.ratio)
+    assert found.word == "environment error"
+    assert math.isnan(found.ratio)
     assert unmeasured("not comparable", "why").note == "why"
 
 
 @pytest.mark.parametrize(
-    "guard, limit",
+    ("guard", "limit"),
     [("wall", WALL_GROWTH), ("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
 )
 def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
@@ -147,7 +149,9 @@ def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
     assert {judged(taken).word for taken in (always, mostly)} == {"regressed"}
     assert f"{1.1 * limit:.2f} times (median of 8 pairs)" in judged(always).note
     assert judged(half).word == "fixed"
-    assert more_needed(always[:3]) and more_needed([shown, not_shown, shown]) and not more_needed(always)
+    assert more_needed(always[:3])
+    assert more_needed([shown, not_shown, shown])
+    assert not more_needed(always)
     assert not more_needed([shown, not_shown, not_shown])
 
 
@@ -188,9 +192,11 @@ def test_a_word_and_its_number_never_contradict_each_other(ratios):
     if found.word == "regressed":
         assert found.ratio > FAIL
     if found.word == "fixed":
-        assert found.ratio < FASTER and found.high < 1.0
+        assert found.ratio < FASTER
+        assert found.high < 1.0
     if found.word == "same":
-        assert found.ratio <= FAIL and bool(found.note) is (found.ratio >= PASS)
+        assert found.ratio <= FAIL
+        assert bool(found.note) is (found.ratio >= PASS)
 
 
 @given(factors)
@@ -217,7 +223,8 @@ def test_the_unit_of_time_does_not_matter(old, new, factor):
 def test_rounds_add_up(first, second):
     both = timed(*first) + timed(*second)
 
-    assert both.thread == (*first, *second) and len(both.wall) == len(both.process) == len(both.thread)
+    assert both.thread == (*first, *second)
+    assert len(both.wall) == len(both.process) == len(both.thread)
 
 
 @pytest.mark.parametrize("sd", [0.011, 0.02, 0.03])
@@ -296,8 +303,10 @@ def test_words_change_at_their_limits(mean, word):
 def test_measuring_ends_at_the_limits():
     assert more_needed(pairs(PASS + 1e-9, PASS + 1e-9, PASS + 1e-9))
     assert not more_needed(pairs(*[PASS - 1e-9] * 3))
-    assert more_needed(pairs(*[1.04] * (PAIRS_AT_MOST - 1))) and not more_needed(pairs(*[1.04] * PAIRS_AT_MOST))
-    assert more_needed(pairs(1.0)) and more_needed(pairs(*[1.0] * (PAIRS_AT_LEAST - 1)))
+    assert more_needed(pairs(*[1.04] * (PAIRS_AT_MOST - 1)))
+    assert not more_needed(pairs(*[1.04] * PAIRS_AT_MOST))
+    assert more_needed(pairs(1.0))
+    assert more_needed(pairs(*[1.0] * (PAIRS_AT_LEAST - 1)))
 
 
 def test_loading_and_first_calls_grow_as_sums_over_a_floor():

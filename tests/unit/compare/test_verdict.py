@@ -166,12 +166,14 @@ def test_changes_beside_the_outcomes_are_listed():
     environment = {change.what: (change.old, change.new) for change in changes.environment}
     assert environment["torch"] == ("2.12.1+cu130", "2.15.0+cu132")
     assert environment["xnnpack"] == ("True", "False")
-    assert "cpu" not in environment and "python" not in environment
+    assert "cpu" not in environment
+    assert "python" not in environment
     assert changes.operators == changes.bytecode == ()  # of files that both have
     sizes = {row.cell: row for row in changes.sizes}
     row = sizes["deit_base-fbgemm-scripted_quantized"]
     assert row.change_percent == pytest.approx(100 * (row.new_bytes - row.old_bytes) / row.old_bytes)
-    assert all(row.change_db == row.new_sqnr_db - row.old_sqnr_db != 0 for row in changes.drift) and changes.drift
+    assert all(row.change_db == row.new_sqnr_db - row.old_sqnr_db != 0 for row in changes.drift)
+    assert changes.drift
 
 
 def test_another_processor_and_another_message_of_a_warning_are_changes(record, claim_row, environment):
@@ -203,8 +205,10 @@ def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_no
     gone, come = compare(both, one), compare(one, both)
 
     assert (words(gone), gone.exit_status) == (words(come), 1)
-    assert words(come)["missing"] == 1 and come.exit_status == 0
-    assert gone.causes[0].kind == "missing" and gone.causes[0].rows == ("size[digits-qnnpack-lite]",)
+    assert words(come)["missing"] == 1
+    assert come.exit_status == 0
+    assert gone.causes[0].kind == "missing"
+    assert gone.causes[0].rows == ("size[digits-qnnpack-lite]",)
 
 
 def test_a_new_row_that_fails_undeclared_is_red(record, claim_row):
@@ -227,7 +231,8 @@ def test_what_a_record_itself_names_as_missing_is_missing(record, old, new, stat
 def test_a_verdict_about_nothing_is_no_pass(record):
     verdict = compare(record(claims=()), record(claims=()))
 
-    assert verdict.exit_status == 1 and verdict.answer.startswith("No answer")
+    assert verdict.exit_status == 1
+    assert verdict.answer.startswith("No answer")
 
 
 def test_an_environment_error_leaves_no_answer_even_beside_a_regression(record, claim_row):
@@ -237,7 +242,8 @@ def test_an_environment_error_leaves_no_answer_even_beside_a_regression(record, 
     verdict = compare(old, new, accepted=accepting("size[digits-qnnpack-lite]"))
 
     assert verdict.exit_status == 6
-    assert verdict.answer.startswith("No answer for PyTorch") and "no network" in verdict.answer
+    assert verdict.answer.startswith("No answer for PyTorch")
+    assert "no network" in verdict.answer
 
 
 def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(record, claim_row):
@@ -305,8 +311,10 @@ def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(record, 
     (cause,) = compare(old, new).causes
 
     assert (cause.kind, cause.id) == ("undeclared", "failed at load like xnnpack-gone-lite-files")
-    assert cause.says.startswith("declared nowhere: got: isGenericDict") and "So it is with xnnpack-gone" in cause.says
-    assert "lite_frozen" in cause.advice and cause.link
+    assert cause.says.startswith("declared nowhere: got: isGenericDict")
+    assert "So it is with xnnpack-gone" in cause.says
+    assert "lite_frozen" in cause.advice
+    assert cause.link
     assert "failed at load like xnnpack-gone-lite-files (artifacts[own-phone.ptl])" in compare(old, new).answer
     by_row = compare(old, new, accepted=accepting("artifacts[own-phone.ptl]"))
     assert (by_row.exit_status, compare(old, new, accepted=accepting("xnnpack-gone-lite-files")).exit_status) == (0, 1)
@@ -329,7 +337,8 @@ def test_what_fails_in_another_way_gets_no_advice(record, environment, version, 
 
     (cause,) = compare(old, new).causes
 
-    assert (cause.advice, cause.link) == ("", "") and "like xnnpack" not in cause.id
+    assert (cause.advice, cause.link) == ("", "")
+    assert "like xnnpack" not in cause.id
 
 
 def test_the_answer_is_short_and_names_what_breaks(record):
@@ -351,13 +360,15 @@ def test_every_deviation_reads_well_on_its_own():
 def test_an_undeclared_failure_is_accepted_row_by_row_only(pair):
     assert pair(PASSED, FAILED, accepted=accepting("label[digits-qnnpack-lite]")).exit_status == 0
     by_claim = pair(PASSED, FAILED, accepted=accepting("label"))
-    assert by_claim.exit_status == 1 and by_claim.problems
+    assert by_claim.exit_status == 1
+    assert by_claim.problems
 
 
 def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair):
     verdict = pair(PASSED, UNEXPECTED, accepted=accepting("xnnpack-gone"))
 
-    assert verdict.exit_status == 1 and verdict.rows[0].red
+    assert verdict.exit_status == 1
+    assert verdict.rows[0].red
 
 
 @pytest.mark.parametrize("name", ["xnnpack-gone", "label[digits-qnnpack-lite]", "digits-qnnpack-lite"])
@@ -375,8 +386,10 @@ def test_an_expired_acceptance_covers_nothing_and_is_named_with_its_line(pair):
 
     assert pair(PASSED, GONE, accepted=Acceptances((lasting,), TODAY)).exit_status == 0
     verdict = pair(PASSED, GONE, accepted=Acceptances((entry,), TODAY))
-    assert verdict.exit_status == 1 and verdict.rows[0].red
-    assert verdict.problems[0].startswith("accepted.toml:3: ") and "expired" in verdict.problems[0]
+    assert verdict.exit_status == 1
+    assert verdict.rows[0].red
+    assert verdict.problems[0].startswith("accepted.toml:3: ")
+    assert "expired" in verdict.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -440,7 +453,8 @@ def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted():
     verdict = compare(same, new, matrix=[row])
 
     assert [(cause.kind, cause.rows) for cause in verdict.causes] == [("crossing", (row.name,))]
-    assert verdict.exit_status == 1 and "unknown builtin op" in verdict.causes[0].says
+    assert verdict.exit_status == 1
+    assert "unknown builtin op" in verdict.causes[0].says
     assert row.name in verdict.answer
     assert compare(same, new, matrix=[row], accepted=accepting(row.name)).exit_status == 0
 

@@ -123,7 +123,8 @@ def test_a_process_that_died_on_a_full_disk_proves_nothing(
 def test_a_process_that_died_where_there_is_room_is_a_failure(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
     outcome = RemoteObserver(plan(artifacts=str(tmp_path)), MachineLock(tmp_path))._crashed("build", "x").outcome
 
-    assert outcome is not None and (str(outcome), outcome.error) == ("failed at run", "ProcessDied")
+    assert outcome is not None
+    assert (str(outcome), outcome.error) == ("failed at run", "ProcessDied")
 
 
 # ---- what a run leaves
@@ -194,7 +195,8 @@ def test_a_full_keep_folder_leaves_what_was_there_and_the_gate_goes_on_from_its_
     verdict = run(asked)
 
     assert fake.steps() == ["old", "new", "crossing", "latency"]  # none of them twice
-    assert verdict.exit_status == 1 and read_record(small_disk.folder / "new.json").claims
+    assert verdict.exit_status == 1
+    assert read_record(small_disk.folder / "new.json").claims
 
 
 def test_a_write_protected_keep_folder_is_told_before_anything_is_done(

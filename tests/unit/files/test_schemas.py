@@ -30,7 +30,7 @@ def test_rows_cannot_be_changed():
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         ('[[row]]\nname = "x"\nnmae = "y"\n', ["row.0.nmae"]),
         ("[[row]]\nsize = 1\n", ["row.0.name"]),
@@ -92,7 +92,7 @@ def test_the_committed_files_are_found():
     assert (fixtures_folder() / "cases.toml").is_file()
 
 
-@pytest.mark.parametrize("error, status", [(UsageError, 4), (MachineError, 6)])
+@pytest.mark.parametrize(("error", "status"), [(UsageError, 4), (MachineError, 6)])
 def test_an_error_is_one_line_of_what_where_and_what_to_do(error: type[VitgateError], status):
     made = error("it is\nwrong", where="a.toml", do="mend\n it")
 

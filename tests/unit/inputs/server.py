@@ -67,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(416, b"")
         span = f"bytes {self.start()}-{len(BODY) - 1}/{len(BODY)}"
         self.answer(206 if self.start() else 200, BODY[self.start() :], Content_Range=span)
+        return None
 
     play_good = rest
 

@@ -150,11 +150,13 @@ def test_every_committed_file_is_what_its_manifest_says(tmp_path):
     items = committed()
 
     makers = list(dict.fromkeys(item.maker for item in items))
-    assert makers == sorted(makers, key=lambda text: [int(part) for part in text.split(".")]) and "2.12.1" in makers
+    assert makers == sorted(makers, key=lambda text: [int(part) for part in text.split(".")])
+    assert "2.12.1" in makers
     for item in [item for item in items if item.maker == "2.12.1"]:
         assert located(item, tmp_path).stat().st_size == item.row.bytes
         found = seen(item)
-        assert len(found.x) == len(found.logits) == len(found.original) and found.least_sqnr_db is None
+        assert len(found.x) == len(found.logits) == len(found.original)
+        assert found.least_sqnr_db is None
 
 
 def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_one():
@@ -179,9 +181,13 @@ def test_inputs_and_logits_of_the_maker(folder):
 
     built, own = map(seen, read_field(folder))
 
-    assert np.array_equal(built.x, X) and built.logits is None and np.array_equal(built.original, LOGITS)
+    assert np.array_equal(built.x, X)
+    assert built.logits is None
+    assert np.array_equal(built.original, LOGITS)
     assert (built.least_sqnr_db, own.least_sqnr_db, own.bound) == (None, 33.0, "field.toml: least_sqnr_db")
-    assert np.array_equal(own.x, X + 1) and np.array_equal(own.logits, LOGITS) and own.original is None
+    assert np.array_equal(own.x, X + 1)
+    assert np.array_equal(own.logits, LOGITS)
+    assert own.original is None
 
 
 def _truncated(path):
@@ -271,7 +277,8 @@ def test_a_packed_file_is_unpacked_once_for_a_session(folder, tmp_path):
 
     path = located(item, tmp_path / "session")
 
-    assert path.read_bytes() == b"content of a.pt" and path.is_relative_to(tmp_path / "session")
+    assert path.read_bytes() == b"content of a.pt"
+    assert path.is_relative_to(tmp_path / "session")
     before = path.stat()
     assert located(item, tmp_path / "session").stat().st_mtime_ns == before.st_mtime_ns
     assert [each.name for each in folder.iterdir()] == ["files.tar.xz", MANIFEST] or len(list(folder.iterdir())) == 2
@@ -364,7 +371,9 @@ def test_own_files_without_a_word_about_them(folder):
         ("own-phone.ptl", "phone.ptl", "lite_interpreter", "", None),
     ]
     default = seen(found[1])
-    assert default.x.shape == (1, 3, 224, 224) and default.x.dtype == np.float32 and default.logits is None
+    assert default.x.shape == (1, 3, 224, 224)
+    assert default.x.dtype == np.float32
+    assert default.logits is None
     assert np.array_equal(default.x, seen(found[0]).x)  # the same numbers everywhere, for two PyTorch to compare
     assert located(found[1], folder) == folder / "phone.ptl"
 
@@ -395,9 +404,12 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder):
 
     found = seen(phone)
     assert (phone.row.engine, phone.row.runtime, phone.row.least_sqnr_db) == ("qnnpack", "torchscript", 31.5)
-    assert np.array_equal(found.x, X) and found.x.dtype == np.float32 and np.array_equal(found.logits, LOGITS)
+    assert np.array_equal(found.x, X)
+    assert found.x.dtype == np.float32
+    assert np.array_equal(found.logits, LOGITS)
     assert (found.least_sqnr_db, found.bound) == (31.5, "field.toml: least_sqnr_db")
-    assert seen(small).x.shape == (3, 1, 8, 8) and small.row.engine is None
+    assert seen(small).x.shape == (3, 1, 8, 8)
+    assert small.row.engine is None
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def test_the_repositorys_weights_are_the_cases_and_count_as_published(serve: Ser
     serve(archive())
     found = loaded(case(), tmp_path)
     state, wanted = load_file(found.values["path"]), expected()
-    assert list(state) != [] and set(state) == set(wanted)
+    assert list(state) != []
+    assert set(state) == set(wanted)
     assert all(torch.equal(state[name], wanted[name]) for name in wanted)
     assert found.values["kind"] == "pretrained"
     assert "somebody/deit at commit 0123456" in found.values["note"]
@@ -245,4 +246,5 @@ def test_a_case_without_a_repository_is_one_line() -> None:
 
 def test_the_committed_rows_name_the_model_of_the_case() -> None:
     rows = [row for row in read_cases().values() if row.hub]
-    assert rows and all(row.hub and row.hub.entry == row.model and row.checkpoint for row in rows)
+    assert rows
+    assert all(row.hub and row.hub.entry == row.model and row.checkpoint for row in rows)

@@ -110,7 +110,9 @@ def test_16_bit_colour_keeps_its_scale(tmp_path: Path) -> None:
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
     red, green, blue = pixel(save(Image.new("CMYK", (32, 32), (0, 255, 255, 0)), tmp_path / "a.jpg"))
-    assert red > 240 and green < 15 and blue < 15
+    assert red > 240
+    assert green < 15
+    assert blue < 15
 
 
 def test_exif_rotation_is_applied(tmp_path: Path) -> None:
@@ -282,7 +284,9 @@ def fell_back(found: ReferencePicture, tmp_path: Path, *words: str) -> None:
     """Check that the embedded picture was taken, the note says why, and that the cache is clean."""
     assert found.source == "embedded"
     assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
-    assert "own.png" in found.note and "because" in found.note and "\n" not in found.note
+    assert "own.png" in found.note
+    assert "because" in found.note
+    assert "\n" not in found.note
     for word in words:
         assert word in found.note
     if (tmp_path / "cache").is_dir():
@@ -292,9 +296,11 @@ def fell_back(found: ReferencePicture, tmp_path: Path, *words: str) -> None:
 def test_download_then_cache(server: Server, tmp_path: Path, embedded: Path) -> None:
     first, second = get(server, tmp_path, embedded), get(server, tmp_path, embedded)
     assert (first.source, second.source, server.requests) == ("download", "cache", 1)
-    assert first.path == second.path and first.path.read_bytes() == BODY
+    assert first.path == second.path
+    assert first.path.read_bytes() == BODY
     assert first.sha256 == second.sha256 == DIGEST
-    assert server.url in first.note and "cache" in second.note
+    assert server.url in first.note
+    assert "cache" in second.note
     assert files(tmp_path / "cache") == ["image.png"]
 
 
@@ -497,7 +503,7 @@ def test_no_picture_at_all_is_a_machine_error(server: Server, tmp_path: Path) ->
 def test_default_cache_is_the_users(
     server: Server, tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / f"user-{name}")
+    monkeypatch.setattr("vitgate.files.paths.user_cache_path", lambda name: tmp_path / f"user-{name}")
     assert get(server, tmp_path, embedded, cache=None).path == tmp_path / "user-vitgate" / "image.png"
 
 
@@ -515,7 +521,8 @@ def test_default_embedded_picture_is_readable(tmp_path: Path) -> None:
 
 
 def test_reference_url_is_pinned() -> None:
-    assert picture_files.REFERENCE_URL.startswith("https://") and len(picture_files.REFERENCE_SHA256) == 64
+    assert picture_files.REFERENCE_URL.startswith("https://")
+    assert len(picture_files.REFERENCE_SHA256) == 64
 
 
 def test_pictures_of_any_size_decode_whole(tmp_path: Path) -> None:
@@ -523,7 +530,8 @@ def test_pictures_of_any_size_decode_whole(tmp_path: Path) -> None:
     Image.new("RGB", (123, 45), (9, 8, 7)).save(buffer, "PNG")
     (tmp_path / "a.bin").write_bytes(buffer.getvalue())  # the content decides, not the name
     image = load_picture(tmp_path / "a.bin")
-    assert image.size == (123, 45) and image.getcolors() == [(123 * 45, (9, 8, 7))]
+    assert image.size == (123, 45)
+    assert image.getcolors() == [(123 * 45, (9, 8, 7))]
 
 
 # --- a reference whose address nobody gives ---------------------------------------------------------------------------
@@ -541,7 +549,8 @@ def test_without_it_the_embedded_one_is_shown_and_the_note_says_so(tmp_path: Pat
     embedded = fixtures_folder() / "images" / "soccer_ball.png"
     found = own_reference(tmp_path if folder else None, "ball.png", embedded=embedded)
     assert (found.path, found.source) == (embedded, "embedded")
-    assert "since no --assets folder holds ball.png" in found.note and "not known" in found.note
+    assert "since no --assets folder holds ball.png" in found.note
+    assert "not known" in found.note
 
 
 def test_a_file_of_that_name_that_is_no_picture_is_refused(tmp_path: Path) -> None:
@@ -567,7 +576,8 @@ def test_it_is_downloaded_once_and_then_cached(server: Server, tmp_path: Path) -
 
     first, second = further(server, tmp_path), further(server, tmp_path)
 
-    assert isinstance(first, ReferencePicture) and isinstance(second, ReferencePicture)
+    assert isinstance(first, ReferencePicture)
+    assert isinstance(second, ReferencePicture)
     assert (first.source, second.source, server.requests) == ("download", "cache", 1)
     assert first.path.read_bytes() == SKETCH.read_bytes()
 
@@ -584,7 +594,9 @@ def test_what_is_no_picture_is_left_out_and_not_kept(
 
     found = further(server, tmp_path)
 
-    assert isinstance(found, str) and found and says in found
+    assert isinstance(found, str)
+    assert found
+    assert says in found
     assert not (tmp_path / "cache" / FILE).exists()
 
 

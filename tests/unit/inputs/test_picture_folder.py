@@ -101,7 +101,8 @@ def test_what_is_no_picture_is_counted(fill: Fill) -> None:
 
     assert found.names == ("a/1.png", "b/3.PNG")
     assert found.ignored == 6
-    assert found.note.startswith("2 pictures of 2 classes in ") and found.note.endswith("; 6 other files ignored")
+    assert found.note.startswith("2 pictures of 2 classes in ")
+    assert found.note.endswith("; 6 other files ignored")
 
 
 def test_links_are_followed(fill: Fill, tmp_path: Path) -> None:

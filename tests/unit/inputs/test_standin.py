@@ -62,7 +62,8 @@ def test_head_rows_stand_where_the_file_says(full_size: dict[str, np.ndarray]) -
 
 def test_order_of_the_parameters_does_not_matter() -> None:
     forwards, backwards = (standin.generate(dict(shapes), None) for shapes in (TINY, reversed(TINY.items())))
-    assert list(forwards) == list(TINY) and list(backwards) == list(reversed(TINY))
+    assert list(forwards) == list(TINY)
+    assert list(backwards) == list(reversed(TINY))
     assert all(np.array_equal(forwards[name], backwards[name]) for name in TINY)
     assert standin.digest(forwards) == standin.digest(backwards)
 
@@ -173,7 +174,8 @@ def test_head_of_another_size_is_refused() -> None:
 
 def drawing_script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_images", SCRIPT)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -194,6 +196,7 @@ def test_pictures_have_labels_of_their_own_and_stay_small() -> None:
     assert len(set(labels)) == len(labels) >= 12
     assert set(files) == set((FIXTURES / "images").glob("*.png"))
     assert sum(file.stat().st_size for file in files) < 400_000
-    assert TABLE["fallback_reference"] == "images/wolf_sketch.png" and labels[0] == 269
+    assert TABLE["fallback_reference"] == "images/wolf_sketch.png"
+    assert labels[0] == 269
     assert HF_TABLE["fallback_reference"] == "images/soccer_ball.png" == HF_TABLE["picture"][0]["file"]
     assert HF_TABLE["picture"][0]["label"] == 805

@@ -31,7 +31,8 @@ def test_the_checkpoint_goes_to_torchs_own_cache(server: Server, torch_home: Pat
     checkpoint = Checkpoint(server.url(f"good-{DIGEST[:8]}.pth"), DIGEST[:8])
     source = choose_source("pretrained", checkpoint, has_standin=True, patience=QUICK)
     assert (source.kind, source.path) == ("pretrained", torch_home / f"good-{DIGEST[:8]}.pth")
-    assert source.path is not None and source.path.read_bytes() == BODY
+    assert source.path is not None
+    assert source.path.read_bytes() == BODY
     assert f"published checkpoint good-{DIGEST[:8]}.pth" in source.note
 
 
@@ -61,12 +62,15 @@ def test_a_damaged_cached_checkpoint_is_never_used_nor_passed_over(
 def test_auto_falls_back_on_the_standin_and_says_why(refused: str, torch_home: Path) -> None:
     source = choose_source("auto", Checkpoint(refused, DIGEST[:8]), has_standin=True, patience=QUICK)
     assert (source.kind, source.path) == ("standin", None)
-    assert "stand-in" in source.note and "no connection to 127.0.0.1" in source.note and "\n" not in source.note
+    assert "stand-in" in source.note
+    assert "no connection to 127.0.0.1" in source.note
+    assert "\n" not in source.note
 
 
 def test_auto_falls_back_after_a_404(server: Server, torch_home: Path) -> None:
     source = choose_source("auto", Checkpoint(server.url("404"), DIGEST[:8]), has_standin=True, patience=QUICK)
-    assert source.kind == "standin" and "404" in source.note
+    assert source.kind == "standin"
+    assert "404" in source.note
 
 
 @pytest.mark.parametrize(("request_", "has_standin"), [("pretrained", True), ("auto", False)])

@@ -133,7 +133,8 @@ def test_one_block_is_enough_and_numbers_of_any_size_are_compared():
     small, found = part_ways(reference, other), part_ways(*large)
 
     assert small.places == ("patch_embed", "blocks.0", "head")
-    assert found.first == small.first and found.factor == pytest.approx(small.factor, rel=1e-4)
+    assert found.first == small.first
+    assert found.factor == pytest.approx(small.factor, rel=1e-4)
 
 
 def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vitgate.judge.claims import Claim
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Place, read_deviations, Settled
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import Claim
 from vitgate.spec.outcome import Finding, Outcome
 from vitgate.spec.versions import release
 
@@ -114,7 +114,8 @@ def test_another_failure_is_red_and_says_what_was_expected_and_what_came(outcome
     assert settled.status == "failed"
     assert "deviation gone (deviations.toml:7)" in settled.message
     assert f"expects 'failed at optimize_for_mobile with RuntimeError ({XNNPACK})'" in settled.message
-    assert str(outcome) in settled.message and outcome.message in settled.message
+    assert str(outcome) in settled.message
+    assert outcome.message in settled.message
 
 
 def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle):
@@ -132,7 +133,8 @@ def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where):
     settled = late.settle(place(), STOPPED)
 
     assert settled.status == "failed"
-    assert "deviations.toml:7" in settled.message and f"review date {TODAY} is past" in settled.message
+    assert "deviations.toml:7" in settled.message
+    assert f"review date {TODAY} is past" in settled.message
 
 
 def test_two_deviations_at_once_are_red_whatever_came(settle):
@@ -145,7 +147,7 @@ def test_two_deviations_at_once_are_red_whatever_came(settle):
 
 
 @pytest.mark.parametrize(
-    "specifier, version, applies",
+    ("specifier", "version", "applies"),
     [
         (">=2.13", "2.13.0", True),
         (">=2.13", "2.13.0.dev20260101+cpu", True),
@@ -170,7 +172,7 @@ def test_a_release_has_neither_development_suffix_nor_local_part():
 
 
 @pytest.mark.parametrize(
-    "selectors, at",
+    ("selectors", "at"),
     [
         ({"claims": ("size",)}, place()),
         ({"subjects": ("deit_base-x86-optimized",)}, place()),
@@ -329,7 +331,7 @@ WINDOW = '{ statistic = "size", lower = 2.0, upper = 1.0 }'
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         (row_text(enginse='["x86"]'), "deviation.0.enginse"),
         (row_text(torch='"2.13 or so"'), "'2.13 or so' is not a version specifier"),

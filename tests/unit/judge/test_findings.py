@@ -88,7 +88,7 @@ def test_all_wrong_labels_are_named():
     )
 
 
-@pytest.mark.parametrize("known, labels, right", [(2, [1, 2], 0.5), (2, [1, 0], 1.0), (1, [1, 2], 1.0)])
+@pytest.mark.parametrize(("known", "labels", "right"), [(2, [1, 2], 0.5), (2, [1, 0], 1.0), (1, [1, 2], 1.0)])
 def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_known(known, labels, right):
     shown = replace(pictures(labels), values={"names": ["wolf", "cat"], "known": known})
 
@@ -127,7 +127,7 @@ def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
 
 @pytest.mark.parametrize("true_labels", [True, False])
 @pytest.mark.parametrize(
-    "logits, reference, labels, note",
+    ("logits", "reference", "labels", "note"),
     [
         ([[0.0, math.nan, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0], "NaN or Inf among the logits"),
         ([[0.0, math.inf, 1.0], [2.0, 0.0, 1.5]], LOGITS, [1, 0], "NaN or Inf among the logits"),
@@ -198,7 +198,8 @@ def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labe
 def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other):
     (found,) = findings.native(outputs(LOGITS), outputs(other))
 
-    assert math.isnan(found.value) and found.note
+    assert math.isnan(found.value)
+    assert found.note
     assert math.isnan(findings.native(outputs(other), outputs(LOGITS))[0].value)
 
 
@@ -258,7 +259,7 @@ def test_weights_of_a_quantized_file():
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize(
-    "statistic, fields, value",
+    ("statistic", "fields", "value"),
     [
         ("plain_linears", {"quantized": False}, 1.0),
         ("other_schemes", {"scheme": "per_channel_affine"}, 1.0),
@@ -296,7 +297,7 @@ def test_a_float_file_with_a_quantized_linear_shows_it():
     assert found["quantized_linears"] == Finding("quantized_linears", 1.0, "1")
 
 
-@pytest.mark.parametrize("quantized, statistic", [(True, "plain_linears"), (False, "quantized_linears")])
+@pytest.mark.parametrize(("quantized", "statistic"), [(True, "plain_linears"), (False, "quantized_linears")])
 def test_a_file_without_any_linear_is_no_number(quantized, statistic):
     found = by_name(findings.weights(readback([], []), quantized=quantized))
 
@@ -315,7 +316,8 @@ def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged():
         {"ratio": 0.5, "wall_per_cpu": 1.1, "process_per_thread": 1.5, "latency": 500.0, "profiler": 9.0}
     )
     interval = found["ratio"].note.removesuffix(", 4 rounds").split()
-    assert interval[0::2] == ["interval", "to"] and float(interval[1]) < 0.5 < float(interval[3])
+    assert interval[0::2] == ["interval", "to"]
+    assert float(interval[1]) < 0.5 < float(interval[3])
     assert tuple(replace(row, value=0.0) for row in found.values()) == (
         Finding("ratio", 0.0, "1", against="original", note=found["ratio"].note),
         Finding("wall_per_cpu", 0.0, "1"),
@@ -343,7 +345,8 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers():
 
     found = by_name(findings.latency(samples, "lite"))
 
-    assert math.isnan(found["wall_per_cpu"].value) and math.isnan(found["process_per_thread"].value)
+    assert math.isnan(found["wall_per_cpu"].value)
+    assert math.isnan(found["process_per_thread"].value)
 
 
 def test_guards_per_no_time_are_no_numbers():
@@ -396,7 +399,8 @@ def test_a_users_file_is_held_against_the_users_bound():
 
     sqnr = found["sqnr"]
     assert replace(sqnr, value=0.0) == Finding("sqnr", 0.0, "dB", 25.0, against="maker", tolerance="field.toml: bound")
-    assert sqnr.value == pytest.approx(30, abs=0.1) and sqnr.ok
+    assert sqnr.value == pytest.approx(30, abs=0.1)
+    assert sqnr.ok
     assert found["same_labels"] == Finding("same_labels", 1.0, "1", against="maker")
     assert not by_name(findings.field(outputs(noisy(LOGITS, 20)), Seen(X, LOGITS, None, 25.0, "b")))["sqnr"].ok
 
@@ -426,13 +430,15 @@ def test_a_built_file_is_held_against_its_makers_own_error():
     assert found["distance"].value == pytest.approx(-3, abs=2)
     assert found["sqnr_change"].value == pytest.approx(0, abs=0.2)
     exact = by_name(findings.field(outputs(seen.logits), seen))
-    assert exact["distance"].value > 50 and exact["sqnr_change"].value == 0.0
+    assert exact["distance"].value > 50
+    assert exact["sqnr_change"].value == 0.0
 
 
 def test_a_makers_error_below_rounding_counts_as_rounding():
     found = by_name(findings.field(outputs(LOGITS), Seen(X, LOGITS, LOGITS)))
 
-    assert found["sqnr_change"].value == 0.0 and found["distance"].value >= 0.0
+    assert found["sqnr_change"].value == 0.0
+    assert found["distance"].value >= 0.0
 
 
 @pytest.mark.parametrize("logits", [LOGITS[:1], LOGITS[:, :2], LOGITS.ravel(), LOGITS[:0]])
@@ -441,7 +447,8 @@ def test_logits_of_another_shape_are_no_match(logits, original):
     found = by_name(findings.field(outputs(logits), Seen(X, LOGITS, original, 20.0, "b")))
 
     judged = [finding for finding in found.values() if finding.against == "maker" and finding.judged]
-    assert judged and all(math.isnan(finding.value) and not finding.ok for finding in judged)
+    assert judged
+    assert all(math.isnan(finding.value) and not finding.ok for finding in judged)
 
 
 def test_plain_linears_are_counted_and_the_first_named():
@@ -501,7 +508,8 @@ def test_an_anchor_without_numbers_is_not_finite(logits):
 
 def test_an_anchor_of_another_shape_says_both():
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
-    assert found.note == "shapes (2, 2) and (1, 2)" and math.isnan(found.value)
+    assert found.note == "shapes (2, 2) and (1, 2)"
+    assert math.isnan(found.value)
 
 
 def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has():
@@ -511,4 +519,5 @@ def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has():
         Finding("size_per_number", 4.2, "bytes"),
     )
     (size, reduction) = findings.sizes(Evidence({"bytes": 105, "path": "b"}), scripted, None, 100)
-    assert not size.judged and reduction == Finding("reduction", 0.75, "1", against="scripted")
+    assert not size.judged
+    assert reduction == Finding("reduction", 0.75, "1", against="scripted")

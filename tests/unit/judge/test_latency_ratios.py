@@ -85,7 +85,7 @@ def test_one_sample_leaves_the_interval_open():
 
 
 @pytest.mark.parametrize(
-    "of, to",
+    ("of", "to"),
     [([], QUIET), (QUIET, []), ([], []), ([math.nan] * 4, QUIET), (QUIET, [0.0] * 4), (QUIET, [math.inf] * 4)],
     ids=["none", "none-of-the-original", "none-at-all", "nan", "zero", "infinite"],
 )
@@ -96,7 +96,7 @@ def test_a_ratio_without_samples_is_no_number(of, to):
 
 
 @pytest.mark.parametrize(
-    "bound, clear",
+    ("bound", "clear"),
     [
         (Bound(None, 0.6), True),
         (Bound(None, 0.4), True),

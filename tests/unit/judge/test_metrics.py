@@ -106,7 +106,8 @@ def test_comparing_nothing_with_nothing_is_no_number():
 
     assert all(math.isnan(row.value) for row in findings)
     assert {row.note for row in findings} == {"shapes (0, 3) and (0, 3)"}
-    assert math.isnan(cosine(nothing, nothing)) and math.isnan(largest_difference(nothing, nothing))
+    assert math.isnan(cosine(nothing, nothing))
+    assert math.isnan(largest_difference(nothing, nothing))
 
 
 def test_one_class_of_one_picture_can_be_compared():
@@ -166,7 +167,7 @@ def test_paired_accuracy_of_equal_predictions():
 
 
 @pytest.mark.parametrize(
-    "gained, lost, n, expected",
+    ("gained", "lost", "n", "expected"),
     [
         # Worked out by hand from Agresti and Min, "Simple improved confidence intervals for comparing matched
         # proportions", Statistics in Medicine 24 (2005), 729-740: add 1/2 to each cell of the 2x2 table, so that
@@ -200,12 +201,14 @@ def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narro
     by_loss = [low(lost, 400) for lost in range(12)]
     by_size = [low(0, n) for n in (50, 100, 200, 400)]
 
-    assert by_loss == sorted(by_loss, reverse=True) and len(set(by_loss)) == 12
-    assert by_size == sorted(by_size) and by_size[-1] < 0.0
+    assert by_loss == sorted(by_loss, reverse=True)
+    assert len(set(by_loss)) == 12
+    assert by_size == sorted(by_size)
+    assert by_size[-1] < 0.0
 
 
 @pytest.mark.parametrize(
-    "reference, other, labels",
+    ("reference", "other", "labels"),
     [
         (LOGITS, LOGITS, LABELS[:1]),
         (LOGITS, LOGITS[:1], LABELS),

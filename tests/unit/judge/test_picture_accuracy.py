@@ -143,7 +143,8 @@ def test_a_change_of_calibration_is_covered_by_its_interval() -> None:
 def test_one_picture_proves_nothing_of_calibration() -> None:
     found = calibration_change(np.array([0.0]), np.array([0.9]))
 
-    assert found.low < -0.03 and math.isfinite(found.high)
+    assert found.low < -0.03
+    assert math.isfinite(found.high)
 
 
 # Findings
@@ -152,7 +153,8 @@ def test_one_picture_proves_nothing_of_calibration() -> None:
 def test_accuracy_has_its_interval_calibration_and_likelihood() -> None:
     found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4)))
 
-    assert found["accuracy"].value == 0.75 and "4 pictures" in found["accuracy"].note
+    assert found["accuracy"].value == 0.75
+    assert "4 pictures" in found["accuracy"].note
     assert (found["accuracy_low"].value, found["accuracy_high"].value) == pytest.approx((0.3006, 0.9544), abs=1e-4)
     assert found["calibration_error"].value == pytest.approx(0.15)
     assert found["nll"].value == pytest.approx(0.5)

@@ -7,8 +7,9 @@ import pytest
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import MOST_TOML
-from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table, table_of
+from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table
 from vitgate.judge.tolerances import Tolerance, Tolerances
+from vitgate.records.frames import table_of
 from vitgate.spec.outcome import Finding
 
 ABOUT = {
@@ -95,7 +96,8 @@ def test_the_text_is_aligned_and_ends_in_one_newline(table):
 
     rows = [line for line in text.splitlines() if not line.startswith("#")]
     assert len({tuple(i for i, c in enumerate(row) if c == "|") for row in rows}) == 1
-    assert text.endswith("\n") and not text.endswith("\n\n")
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
 
 
 def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses):
@@ -125,7 +127,7 @@ def test_equal_tables_have_nothing_red(table):
 
 
 @pytest.mark.parametrize(
-    "column, within, beyond, statistic",
+    ("column", "within", "beyond", "statistic"),
     [
         ("size_mb", "89.900", "91.000", "size_change"),
         ("size_mb", "88.500", "87.000", "size_change"),
@@ -141,7 +143,7 @@ def test_each_number_is_held_within_its_tolerance_on_both_sides(column, within, 
     assert red(changed(**{column: beyond}), table) == [statistic]
 
 
-@pytest.mark.parametrize("column, text", [("label", "270"), ("outcome", "FAILED: label"), ("label", "-")])
+@pytest.mark.parametrize(("column", "text"), [("label", "270"), ("outcome", "FAILED: label"), ("label", "-")])
 def test_words_are_compared_exactly(column, text, table, changed):
     found = judged(changed(**{column: text}), table, TOLERANCES)
 

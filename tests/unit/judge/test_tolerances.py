@@ -44,7 +44,7 @@ def test_the_one_row_gives_the_bounds_and_its_name():
     assert (found.value, found.lower, found.upper, found.tolerance) == (23.8, 20.0, 30.0, "floor")
 
 
-@pytest.mark.parametrize("value, ok", [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
+@pytest.mark.parametrize(("value", "ok"), [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
 def test_bounds_have_two_sides_and_hold_at_their_ends(value, ok):
     found = bounded(tolerance(), finding=Finding("sqnr", value, "dB", against="original"))
 
@@ -95,7 +95,7 @@ def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding
 
 
 @pytest.mark.parametrize(
-    "fields, words",
+    ("fields", "words"),
     [
         ({"reason": " "}, "no reason"),
         ({"measured": ""}, "no reason or measurement"),
@@ -113,7 +113,7 @@ def test_two_rows_of_one_name_are_refused(refuses):
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         (row_text(loewr="1.0"), "tolerance.0.loewr"),
         (row_text(reason=""), "tolerance.0.reason"),

@@ -1,6 +1,5 @@
 """What a record says of the machine and the build, where the system or the packages say little."""
 
-import builtins
 import importlib.metadata
 import platform
 import sys
@@ -39,11 +38,9 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(monkeypatch, tmp_path,
     path = tmp_path / "cpuinfo"
     if text is not None:
         path.write_text(text)
-    real = builtins.open
-    monkeypatch.setattr("builtins.open", lambda file, **options: real(path, **options))
     monkeypatch.setattr(platform, "processor", lambda: "p")
 
-    assert environment.cpu_model() == name
+    assert spec_machine.cpu_model(path) == name
 
 
 @pytest.mark.parametrize(("word", "name"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")])
@@ -63,18 +60,3 @@ def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(mo
     text = str(caught.value)
     assert text.startswith("the packages do not import together: import of timm halted")
     assert text.endswith("(torch 2.13.0, torchvision 0.28.0): install torch and torchvision together from one index")
-
-
-@pytest.mark.parametrize(
-    ("text", "capability"),
-    [("PyTorch built with:\n  - CPU capability usage: AVX2\n", "AVX2"), ("PyTorch built with:\n", "unknown")],
-)
-def test_early_releases_name_the_capability_in_their_configuration(text, capability):
-    assert environment._capability_from(text) == capability
-
-
-def test_a_torch_without_the_backends_module_has_no_xnnpack(monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.setitem(sys.modules, "torch.backends.xnnpack", None)
-
-    assert environment._xnnpack_enabled() is False

@@ -24,7 +24,7 @@ def tools(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(native, "user_cache_path", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(native, "default_cache", lambda: tmp_path / "cache" / "vitgate")
 
     def install(**lines: str) -> None:
         for name, line in lines.items():
@@ -84,7 +84,8 @@ def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, mo
 
     message = failed(native.compiled, ArtifactCache(tmp_path / "other")).message
 
-    assert "there is no my-c++" in message and f"pip install {which} (import of {module} halted" in message
+    assert "there is no my-c++" in message
+    assert f"pip install {which} (import of {module} halted" in message
     assert "ninja" not in message
 
 
@@ -152,8 +153,12 @@ def test_what_the_program_is_given_and_gives_are_plain_numbers(tmp_path, monkeyp
 
     logits = native.run(program, "torchscript", None, "a.pt", pictures)
 
-    assert logits.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]] and logits.dtype == np.float32
+    assert logits.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    assert logits.dtype == np.float32
     words = (tmp_path / "program.words").read_text().split()
-    assert words[:3] == ["torchscript", "none", "a.pt"] and words[5:] == ["2", "1", "1", "3"]
+    assert words[:3] == ["torchscript", "none", "a.pt"]
+    assert words[5:] == ["2", "1", "1", "3"]
     seen = (tmp_path / "program.env").read_text()
-    assert "MKL_CBWR=AVX2" in seen and "PYTHON" not in seen and "HOME" not in seen
+    assert "MKL_CBWR=AVX2" in seen
+    assert "PYTHON" not in seen
+    assert "HOME" not in seen

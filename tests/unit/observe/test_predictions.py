@@ -36,7 +36,8 @@ def test_each_picture_goes_through_alone_and_in_order():
 
     own = predictions_from(of_variant(predicted({"lite": run}, PICTURES, LABELS, done.append), "lite"))
 
-    assert shapes == [(1, 1, 2, 2)] * 3 and done == [1, 2, 3]
+    assert shapes == [(1, 1, 2, 2)] * 3
+    assert done == [1, 2, 3]
     assert own.top.tolist() == [2, 0, 0]
     logs = torch.log_softmax(torch.tensor([[0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [2.0, 1.0, 0.0]]), dim=1)
     assert own.confidence.tolist() == pytest.approx(logs.exp().max(dim=1).values.tolist(), abs=1e-6)
@@ -48,7 +49,8 @@ def test_large_logits_do_not_overflow():
 
     own = predictions_from(of_variant(predicted({"lite": run}, PICTURES, np.zeros(3, int), quiet), "lite"))
 
-    assert own.confidence.tolist() == [1.0] * 3 and own.label.tolist() == [0.0] * 3
+    assert own.confidence.tolist() == [1.0] * 3
+    assert own.label.tolist() == [0.0] * 3
 
 
 def test_a_variant_that_fails_stops_alone():

@@ -63,7 +63,8 @@ def test_the_folder_of_a_session_that_still_runs_is_kept(processes, tmp_path):
     def run() -> None:
         session = SessionDirectory()
         running.set()
-        assert done.wait(10) and session.path.is_dir()
+        assert done.wait(10)
+        assert session.path.is_dir()
 
     processes.start(run)
     assert running.wait(10)
@@ -80,7 +81,9 @@ def test_two_sessions_of_one_process_keep_each_other():
     first = SessionDirectory()
     second = SessionDirectory()
 
-    assert first.path.is_dir() and second.path.is_dir() and first.path != second.path
+    assert first.path.is_dir()
+    assert second.path.is_dir()
+    assert first.path != second.path
     first.remove()
     second.remove()
 

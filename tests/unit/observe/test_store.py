@@ -35,7 +35,8 @@ def test_evidence_comes_back_with_its_values_and_arrays(store):
     made = store.get("outputs", "a", lambda: Evidence({"seconds": 0.5, "names": ["x"]}, {"logits": logits}))
 
     assert made.values == {"seconds": 0.5, "names": ["x"]}
-    assert made.arrays["logits"].dtype == np.float32 and np.array_equal(made.arrays["logits"], logits)
+    assert made.arrays["logits"].dtype == np.float32
+    assert np.array_equal(made.arrays["logits"], logits)
     assert made.demand() is made
 
 
@@ -66,7 +67,8 @@ def test_what_somebody_made_is_found(store):
 
     found = store.find("build", "a")
 
-    assert found is not None and found.values == {"bytes": 3}
+    assert found is not None
+    assert found.values == {"bytes": 3}
     assert store.has("build", "a")
 
 
@@ -122,7 +124,8 @@ def test_processes_that_come_at_once_make_evidence_once(store, processes, tmp_pa
     def worker() -> None:
         barrier.wait()
         found = Store(store.folder).get("outputs", "a", make)
-        assert found.values["by"] == int(log.read_text()) and len(found.arrays["x"]) == 3
+        assert found.values["by"] == int(log.read_text())
+        assert len(found.arrays["x"]) == 3
 
     for _ in range(4):
         processes.start(worker)

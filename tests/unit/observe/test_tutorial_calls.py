@@ -16,7 +16,7 @@ from vitgate.spec.tutorial_calls import read_calls
 RELEASE = Version(Version(torch.__version__).base_version)
 WITHOUT = {
     *([] if torch.backends.xnnpack.enabled else ["optimize_for_mobile"]),
-    *(["profile"] if RELEASE >= Version("2.14") else []),
+    *(["profile"] if Version("2.14") <= RELEASE else []),
 }
 
 

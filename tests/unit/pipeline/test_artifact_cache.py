@@ -59,7 +59,8 @@ def test_an_entry_says_where_how_large_and_what(entry, maker, cache):
 def test_an_entry_is_built_once_also_between_sessions(entry, maker, cache):
     again = ArtifactCache(cache.folder).get(KEY, "m.pt", maker)
 
-    assert again == entry and maker.calls == 1
+    assert again == entry
+    assert maker.calls == 1
 
 
 def test_another_key_is_another_entry(entry, cache):
@@ -76,7 +77,8 @@ def test_a_file_that_was_only_touched_is_kept(entry, maker, cache):
 
     again = cache.get(KEY, "m.pt", maker)
 
-    assert maker.calls == 1 and again.digest == entry.digest
+    assert maker.calls == 1
+    assert again.digest == entry.digest
 
 
 def test_a_cache_that_was_copied_elsewhere_is_kept_and_points_to_the_copy(entry, maker, cache, tmp_path):
@@ -162,7 +164,8 @@ def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(cach
     left = [path.name.split(".")[1] for path in cache.folder.glob(".*")]
     done.set()
 
-    assert left == [KEY] and processes.statuses() == [0]
+    assert left == [KEY]
+    assert processes.statuses() == [0]
 
 
 def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache, maker):
@@ -192,7 +195,8 @@ def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below, tmp_pa
     with pytest.raises(MachineError, match="cannot keep artifacts") as caught:
         ArtifactCache(place / "cache" if below else place)
 
-    assert str(place) in str(caught.value) and "--artifact-cache" in str(caught.value)
+    assert str(place) in str(caught.value)
+    assert "--artifact-cache" in str(caught.value)
 
 
 def test_a_folder_without_permission_is_the_machines_fault(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def group(case: str, engine: str) -> Item:
 
 
 @pytest.mark.parametrize(
-    "nodeid, scope",
+    ("nodeid", "scope"),
     [
         ("tests/conformance/test_label.py::test_label[digits-x86-lite]", "digits-x86"),
         ("tests/conformance/test_label.py::test_label[digits-x86-lite_frozen]", "digits-x86"),
@@ -78,7 +78,7 @@ def test_xdist_splits_by_these_scopes():
 
 
 @pytest.mark.parametrize(
-    "item, cell",
+    ("item", "cell"),
     [
         (about(CellId("digits", "x86", "lite")), CellId("digits", "x86", "lite")),
         (Item("a.py::test"), None),

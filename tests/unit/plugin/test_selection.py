@@ -6,8 +6,9 @@ import pytest
 
 from vitgate import plugin
 from vitgate.inputs.field_files import committed, FieldItem
-from vitgate.judge.claims import expected_claims, read_claims
+from vitgate.inputs.row_names import expected_claims
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import read_claims
 
 CLAIMS = {name: read_claims()[name] for name in ("field", "artifacts")}
 

@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge.claims import Claim, claims_named, read_claims, rows_of
+from vitgate.inputs.row_names import claims_named, rows_of
+from vitgate.inputs.run_options import make_run_config
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, expected_claims
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
 from vitgate.records.record import read_record, Record
 from vitgate.spec.cases import default_cases, read_cases
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
@@ -135,7 +137,8 @@ def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned):
     plan = planned(claims=["build[digits-qnnpack-lite]", "table[digits-x86]"])
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("qnnpack", "x86"), False)
-    assert plan.checks("build", "digits-qnnpack-lite") and not plan.checks("build", "digits-qnnpack-optimized")
+    assert plan.checks("build", "digits-qnnpack-lite")
+    assert not plan.checks("build", "digits-qnnpack-optimized")
 
 
 @pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
@@ -270,7 +273,9 @@ def test_a_lost_test_is_missing_from_its_own_part_alone(planned, tmp_path):
 def test_a_bad_shard_ends_in_one_line(suite):
     done = suite("--shard", "3/2")
 
-    assert done.status == 4 and "ERROR" in done.text and "Traceback" not in done.text
+    assert done.status == 4
+    assert "ERROR" in done.text
+    assert "Traceback" not in done.text
     assert not done.file.exists()
 
 
@@ -294,5 +299,7 @@ def test_only_the_tests_of_a_claim_are_run(suite, claims, rows):
 def test_an_unknown_claim_ends_in_one_line_that_names_the_known(suite):
     done = suite("--claim", "bild")
 
-    assert done.status == 4 and not done.file.exists()
-    assert "unknown claim 'bild'" in done.text and "build, label, repeatable" in done.text
+    assert done.status == 4
+    assert not done.file.exists()
+    assert "unknown claim 'bild'" in done.text
+    assert "build, label, repeatable" in done.text

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitgate.judge.claims import read_claims
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, cell_row, expected_claims
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import read_claims
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.run_config import RunConfig
@@ -77,7 +77,8 @@ def test_more_engines_and_cases_are_expected_in_full(plan):
 def test_a_run_that_checked_everything_is_complete(plan, store, rows_of):
     record = assemble(plan(), store, rows_of(plan()), narrowed=False)
 
-    assert record.missing == () and record.complete
+    assert record.missing == ()
+    assert record.complete
 
 
 @pytest.mark.parametrize("name", ["build[digits-qnnpack-lite]", "table[digits-qnnpack]", "calls"])
@@ -91,7 +92,8 @@ def test_a_claim_that_nobody_checked_is_missing(name, plan, store, rows_of):
 def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(plan, store, claim_row):
     record = assemble(plan(), store, [claim_row()], narrowed=True)
 
-    assert record.missing == () and not record.complete
+    assert record.missing == ()
+    assert not record.complete
 
 
 def test_a_record_has_a_line_for_each_variant_of_what_was_checked_and_none_for_an_engine_that_is_lacking(
@@ -167,7 +169,7 @@ def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store, put
 
 
 @pytest.mark.parametrize(
-    "own, original",
+    ("own", "original"),
     [
         (STOPPED, outputs(LOGITS)),
         (outputs(LOGITS), STOPPED),
@@ -215,7 +217,7 @@ def test_samples_that_say_nothing_leave_the_latency_empty(samples, store, put):
 
 
 @pytest.mark.parametrize(
-    "states, outcome, deviation",
+    ("states", "outcome", "deviation"),
     [
         ([], "not checked", ""),
         ([("label", "passed", "passed", "")], "passed", ""),

@@ -6,10 +6,10 @@ import pytest
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge.claims import read_claims
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
 from vitgate.records.record import read_record, Record
+from vitgate.spec.claims import read_claims
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -38,7 +38,7 @@ def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None
     """Let there be the claims of that record alone: one that was added since its run is not missing in it."""
     then = {row.claim for row in whole.claims}
     claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("judge.claims", "records.merge"):
+    for module in ("spec.claims", "records.merge"):
         monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
 
 

@@ -231,7 +231,8 @@ def test_a_file_is_sealed_until_it_is_edited(full, tmp_path):
     written = path.read_text(encoding="utf-8")
 
     assert read_with_seal(path) == (full, True)
-    assert written.startswith('{\n "schema_version": 1,\n') and written.endswith("\n}\n")
+    assert written.startswith('{\n "schema_version": 1,\n')
+    assert written.endswith("\n}\n")
     path.write_text(json.dumps(json.loads(written)), encoding="utf-8")  # spaced otherwise
     assert read_with_seal(path) == (full, True)
     path.write_text(written.replace("23.8", "23.9", 1), encoding="utf-8")
@@ -278,7 +279,8 @@ def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_pat
 
     record(warnings=("é → ✓",)).write(path)
 
-    assert "é → ✓".encode() in path.read_bytes() and read_record(path).warnings == ("é → ✓",)
+    assert "é → ✓".encode() in path.read_bytes()
+    assert read_record(path).warnings == ("é → ✓",)
 
 
 def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vitgate.judge.claims import read_claims
 from vitgate.judge.deviations import read_deviations
 from vitgate.report.answer import answer
+from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
 GONE = "xnnpack-gone"
@@ -58,12 +58,13 @@ def test_of_many_failed_claims_the_first_five_are_named(record, claim_row):
 
     text = answer(record(claims=rows))
 
-    assert "6 claims failed" in text and "and more" in text
+    assert "6 claims failed" in text
+    assert "and more" in text
     assert [name for name in names if f"{name}[" in text] == names[:5]
 
 
 @pytest.mark.parametrize(
-    "missing, words",
+    ("missing", "words"),
     [
         (("size[a]",), "1 claim was not checked, size[a] among them"),
         (("size[a]", "size[b]"), "2 claims were not checked, size[a] among them"),

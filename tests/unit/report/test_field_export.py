@@ -68,8 +68,10 @@ def test_what_is_exported_is_read_seen_and_located(plan, store, tmp_path, packed
     assert {item.maker for item in items} == {"2.15.0"}
     for number, item in enumerate(items):
         found = seen(item)
-        assert np.array_equal(found.x, X) and np.array_equal(found.original, LOGITS + 9)
-        assert np.array_equal(found.logits, LOGITS + number) and found.least_sqnr_db is None
+        assert np.array_equal(found.x, X)
+        assert np.array_equal(found.original, LOGITS + 9)
+        assert np.array_equal(found.logits, LOGITS + number)
+        assert found.least_sqnr_db is None
         assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {MANIFEST, SEEN, *(["files.tar.xz"] if packed else [item.row.file for item in items])}
@@ -108,7 +110,8 @@ def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(plan, store, tmp_p
     export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
 
     text = (tmp_path / "out" / MANIFEST).read_text(encoding="utf-8")
-    assert not re.search(r'"[^"]*/[^"]*"', text) and str(tmp_path) not in text
+    assert not re.search(r'"[^"]*/[^"]*"', text)
+    assert str(tmp_path) not in text
     assert os.uname().nodename not in text
 
 
@@ -139,7 +142,8 @@ def test_a_users_file_goes_along_with_what_this_version_saw(plan, store, tmp_pat
     item = read_field(tmp_path / "out")[-1]
     found = seen(item)
     assert (item.row.id, item.row.file, item.cell) == ("own-phone.ptl", "own-phone.ptl", None)
-    assert np.array_equal(found.x, seen(read_field(folder)[0]).x) and np.array_equal(found.logits, LOGITS * 3)
+    assert np.array_equal(found.x, seen(read_field(folder)[0]).x)
+    assert np.array_equal(found.logits, LOGITS * 3)
     assert found.least_sqnr_db == 20.0
     copy = located(item, tmp_path)
     copy.write_bytes(b"another")
@@ -153,7 +157,8 @@ def test_what_the_user_recorded_stays_the_measure(plan, store, tmp_path):
     export(plan(field=(str(own_folder(tmp_path, told)),)), store, tmp_path / "out", packed=True)
 
     found = seen(read_field(tmp_path / "out")[-1])
-    assert np.array_equal(found.logits, LOGITS * 2) and found.least_sqnr_db == 41.0
+    assert np.array_equal(found.logits, LOGITS * 2)
+    assert found.least_sqnr_db == 41.0
 
 
 def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(plan, store, tmp_path):
@@ -162,7 +167,8 @@ def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(pla
     export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
 
     item = read_field(tmp_path / "out")[-1]
-    assert item.row.id == "own-phone.ptl" and seen(item).logits is None
+    assert item.row.id == "own-phone.ptl"
+    assert seen(item).logits is None
 
 
 def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(plan, store, tmp_path):
@@ -198,7 +204,8 @@ def test_an_export_replaces_an_export(plan, store, tmp_path):
     export(plan(), store, tmp_path / "out", packed=True)
     export(plan(), store, tmp_path / "out", packed=False)
 
-    assert not (tmp_path / "out" / "files.tar.xz").exists() and len(read_field(tmp_path / "out")) == 3
+    assert not (tmp_path / "out" / "files.tar.xz").exists()
+    assert len(read_field(tmp_path / "out")) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "evidence", "out"]
 
 

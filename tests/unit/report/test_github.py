@@ -83,8 +83,12 @@ def test_nothing_in_a_record_can_begin_a_command(fixtures, record, claim_row):
 
     (line,) = github.of_record(record(claims=(red(claim_row, message=hostile, subject=hostile),)))
 
-    assert "\n" not in line and "\r" not in line and "\x1b" not in line
-    assert "%0A" not in line and line.count("::error ") == 1 and line.startswith("::error ")
+    assert "\n" not in line
+    assert "\r" not in line
+    assert "\x1b" not in line
+    assert "%0A" not in line
+    assert line.count("::error ") == 1
+    assert line.startswith("::error ")
 
 
 def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def test_it_is_well_formed(page):
 
 def test_it_asks_for_nothing_from_anywhere(page):
     wanted = ("img", "link", "iframe", "object", "embed", "base", "image", "audio", "form")
-    attributes = [(_name(each), key, each.get(key)) for each in page.root.iter() for key in each.keys()]
+    attributes = [(_name(each), key, each.get(key)) for each in page.root.iter() for key in each.keys()]  # noqa: SIM118  # iterating over an element gives its children
     addresses = {(tag, value) for tag, key, value in attributes if key.rpartition("}")[2] in ("src", "href", "srcset")}
 
     assert [name for name in wanted if page.all(name)] == []
@@ -111,8 +111,9 @@ def test_its_one_script_is_the_one_that_its_policy_names(page):
     digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
 
     assert f"script-src 'sha256-{digest}';" in policy
-    assert "default-src 'none'" in policy and "script-src 'unsafe" not in policy
-    assert [key for each in page.root.iter() for key in each.keys() if key.startswith("on")] == []
+    assert "default-src 'none'" in policy
+    assert "script-src 'unsafe" not in policy
+    assert [key for each in page.root.iter() for key in each.keys() if key.startswith("on")] == []  # noqa: SIM118
 
 
 def test_its_ids_are_unique_and_each_reference_finds_its_own(page):
@@ -131,7 +132,8 @@ def test_each_plot_has_a_name_a_description_and_its_numbers(page):
     for plot, figure in zip(plots, page.all("figure"), strict=True):
         assert plot.get("role") == "img"
         title, description = (page.named(name) for name in plot.get("aria-labelledby").split())
-        assert page.words(title) and page.words(description)
+        assert page.words(title)
+        assert page.words(description)
         assert figure.find("details/div/table/tbody/tr") is not None
 
 
@@ -322,7 +324,8 @@ def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice()
     said = page.entry(f"{name} failed at script with RuntimeError")
 
     assert "deviations.toml:5" in said
-    assert "Instead: Stay on 2.12.1" in said and "pull/185297" in said
+    assert "Instead: Stay on 2.12.1" in said
+    assert "pull/185297" in said
 
 
 def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest, older):
@@ -341,9 +344,11 @@ def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest, older)
     spread = cell_of("deit_base", "qnnpack", "original").latency_spread_ms  # a later line of a variant hides an earlier
     lines, before = (numbers_of(each, "case-1-latency")[1]["original"] for each in (newest, older))
 
-    assert len(spread) == 5 and lines[2:] == [f"{number:.2f}" for number in spread]
+    assert len(spread) == 5
+    assert lines[2:] == [f"{number:.2f}" for number in spread]
     assert before[2:] == ["–"] * 5
-    assert "whiskers" in newest.words() and "whiskers" not in older.words()
+    assert "whiskers" in newest.words()
+    assert "whiskers" not in older.words()
 
 
 # ---- records that are anybody's
@@ -355,7 +360,8 @@ def test_hostile_text_stays_text(strange):
     assert script.text.startswith('"use strict"')
     assert strange.all("img") == []
     assert "<script>alert(1)</script>" in strange.words()
-    assert "{{ 7 * 7 }}" in strange.words() and "$x^2$" in strange.words()
+    assert "{{ 7 * 7 }}" in strange.words()
+    assert "$x^2$" in strange.words()
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", strange.text)
 
 
@@ -369,7 +375,8 @@ def test_a_parser_of_another_make_sees_the_same_tags(strange):
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
     parser.feed(strange.text)
 
-    assert tags.count("script") == 1 and "img" not in tags
+    assert tags.count("script") == 1
+    assert "img" not in tags
 
 
 # ---- which records

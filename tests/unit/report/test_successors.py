@@ -55,7 +55,8 @@ def test_where_none_passed_that_is_said(tried):
 def test_who_has_not_tried_them_reads_how(record, claim_row):
     rows = record(claims=(claim_row("build", "optimized", **STOPPED),))
 
-    assert answer(rows).endswith(TRY_THEM) and "--successors" in TRY_THEM
+    assert answer(rows).endswith(TRY_THEM)
+    assert "--successors" in TRY_THEM
 
 
 def test_a_run_that_carries_the_pipeline_needs_no_way_out(record, claim_row):

@@ -107,7 +107,7 @@ def test_inputs_notes_and_the_place_of_the_record_are_named(shown):
 
 
 @pytest.mark.parametrize(
-    "fields, colour",
+    ("fields", "colour"),
     [
         ({}, {"green"}),
         ({"status": "declared", "outcome": "failed at script", "deviation": "gone", "message": "no"}, {"yellow"}),
@@ -130,7 +130,7 @@ def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, s
 
 
 @pytest.mark.parametrize(
-    "fields, colour",
+    ("fields", "colour"),
     [
         ({}, "32"),
         ({"deviation": "gone"}, "33"),
@@ -164,8 +164,10 @@ def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(shown, 
     reporter = shown(verbosity=-1, cells=(cell_row(),), claims=(red, claim_row("size")))
 
     first, place, answer = reporter.text.splitlines()
-    assert first == "label[digits-qnnpack-lite]: failed: it says 7" and reporter.markup[first] == {"red"}
-    assert place == "record: out.json" and "1 claim failed" in answer
+    assert first == "label[digits-qnnpack-lite]: failed: it says 7"
+    assert reporter.markup[first] == {"red"}
+    assert place == "record: out.json"
+    assert "1 claim failed" in answer
 
 
 def _by_block(claim_row, engine: str, **values: float | None):

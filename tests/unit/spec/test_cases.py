@@ -88,7 +88,7 @@ def test_cases_are_read_in_the_order_of_the_file(data_file):
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         (case_text(standing='"x"'), "case.0.standing"),
         (case_text(id='"a-b"'), "case.0.id"),

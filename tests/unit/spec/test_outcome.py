@@ -13,7 +13,7 @@ def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0
 
 
 @pytest.mark.parametrize(
-    "value, lower, upper, ok",
+    ("value", "lower", "upper", "ok"),
     [
         (25.0, 20.0, 30.0, True),
         (20.0, 20.0, 30.0, True),
@@ -39,7 +39,7 @@ def test_a_number_that_is_only_shown_is_always_fine(value):
 
 
 @pytest.mark.parametrize(
-    "row, text",
+    ("row", "text"),
     [
         (finding(25.0), "sqnr: 25 dB, expected [20, 30]"),
         (finding(25.0, against="original"), "sqnr against original: 25 dB, expected [20, 30]"),
@@ -69,7 +69,7 @@ def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value):
 
 
 @pytest.mark.parametrize(
-    "outcome, words",
+    ("outcome", "words"),
     [
         (Outcome("passed"), "passed"),
         (Outcome("failed", message="m"), "failed"),

@@ -10,11 +10,11 @@ import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.sources import weights_source
-from vitgate.judge.claims import read_claims
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.spec import cases
 from vitgate.spec.cases import default_cases, name_own, OWN, OwnCase, read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import Finding
 
 Write = Callable[..., Path]
@@ -85,7 +85,7 @@ def test_no_claim_is_made_of_what_the_case_does_not_say(own: Write) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields, words",
+    ("fields", "words"),
     [
         ({"build": '"mine.build"'}, "case.0.build"),
         ({"build": '"os;system:x"'}, "case.0.build"),
@@ -128,7 +128,7 @@ def test_where_the_user_says_nothing_the_suites_own_row_for_such_cases_decides(o
 
 
 @pytest.mark.parametrize(
-    "change, words",
+    ("change", "words"),
     [
         (("upper = 3.0", ""), "bounds nothing"),
         (('reason = "It is small."', 'reason = " "'), "no reason"),
@@ -154,7 +154,7 @@ def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         ("", "AttributeError"),
         ("import no_such_package", "ModuleNotFoundError"),

@@ -6,10 +6,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from vitgate.files.schemas import fixtures_folder
+from vitgate.inputs.run_options import make_run_config
 from vitgate.spec import successors
 from vitgate.spec.machine import PACKAGES
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.run_config import make_run_config
 from vitgate.spec.successors import read_successors
 from vitgate.spec.variants import SUCCESSORS
 
@@ -115,7 +115,8 @@ def test_successors_are_checked_where_they_are_asked_for(engines, asked, expecte
 def test_a_record_names_the_version_of_every_package_that_is_needed():
     needed = {Requirement(text).name for row in read_successors().values() for text in row.packages}
 
-    assert needed and needed <= set(PACKAGES)
+    assert needed
+    assert needed <= set(PACKAGES)
 
 
 def test_the_packages_that_are_installed_are_known_by_version(installed):

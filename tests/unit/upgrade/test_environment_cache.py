@@ -34,7 +34,8 @@ def test_an_environment_that_cannot_be_removed_is_named(half_made, unremovable, 
         with pytest.raises(MachineError) as caught:
             call()
         said = str(caught.value)
-        assert said.startswith("cannot remove an environment: ") and str(half_made) in said
+        assert said.startswith("cannot remove an environment: ")
+        assert str(half_made) in said
         assert said.endswith("remove it by hand")
 
 
@@ -62,7 +63,8 @@ def test_one_that_somebody_used_meanwhile_stays(half_made, tmp_path, monkeypatch
     monkeypatch.setattr(environment_cache.locks, "if_free", used)
     monkeypatch.setattr(environment_cache, "listing", lambda cache: rows)
 
-    assert environment_cache.prune(tmp_path).rows == () and half_made.exists()
+    assert environment_cache.prune(tmp_path).rows == ()
+    assert half_made.exists()
 
 
 def test_files_and_folders_that_vanish_are_left_out(tmp_path, monkeypatch):

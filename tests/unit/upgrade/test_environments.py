@@ -269,7 +269,7 @@ def test_own_needs_are_the_declared_dependencies() -> None:
 
 
 @pytest.mark.parametrize(
-    "text, cases, expected",
+    ("text", "cases", "expected"),
     [
         ("2.12.1", ("digits", "vit_base_hf"), ("torch==2.12.1", "transformers")),
         ("2.12.1", ("digits",), ("torch==2.12.1",)),
@@ -435,7 +435,7 @@ def slow_uv(tmp_path: Path, monkeypatch) -> Iterator[Path]:
     (tmp_path / "site" / "uv" / "__init__.py").write_text(module, encoding="utf-8")
     source = Path(requirements.vitgate.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), str(source)]))
-    yield log
+    return log
 
 
 def test_a_uv_that_outlives_its_killed_parent_is_waited_for(world: World, slow_uv: Path) -> None:

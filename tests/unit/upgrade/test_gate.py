@@ -54,7 +54,8 @@ def test_four_steps_make_one_verdict(fake):
 
     verdict = run(order(fake.cache), said)
 
-    assert fake.steps() == STEPS and verdict.exit_status == 1
+    assert fake.steps() == STEPS
+    assert verdict.exit_status == 1
     crossed = {(item.row.maker, item.row.runner, item.row.variant): item for item in verdict.matrix}
     assert crossed["2.12.1", "2.15.0", "lite"].word == "regressed"
     assert crossed["2.12.1", "2.15.0", "lite"].cause == "xnnpack-gone-lite-files"
@@ -83,7 +84,8 @@ def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake):
 
     verdict = run(order(fake.cache))
 
-    assert fake.steps() == ["old", "new", "latency"] and verdict.exit_status == 1
+    assert fake.steps() == ["old", "new", "latency"]
+    assert verdict.exit_status == 1
     assert {(item.row.maker, item.row.runner) for item in verdict.matrix if item.row.sqnr_db} == {("2.12.1", "2.15.0")}
 
 
@@ -92,7 +94,8 @@ def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_
 
     verdict = run(order(fake.cache))
 
-    assert verdict.exit_status == 1 and verdict.latency == ()
+    assert verdict.exit_status == 1
+    assert verdict.latency == ()
 
 
 @pytest.mark.parametrize("new", ["2.12.1", "2.12.1+cpu"])
@@ -110,7 +113,8 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
     assert (row.word, row.red, row.new.outcome) == ("regressed", True, "failed at load")
     (cause,) = [cause for cause in verdict.causes if row.name in cause.rows]
-    assert cause.id == "failed at load like xnnpack-gone-lite-files" and cause.advice
+    assert cause.id == "failed at load like xnnpack-gone-lite-files"
+    assert cause.advice
     assert row.name in verdict.answer
 
 
@@ -163,7 +167,8 @@ def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake, step)
 
     at = STEPS.index(step)
     assert fake.steps() == [*STEPS[: at + 1], *STEPS[at:]]
-    assert verdict.exit_status == 1 and left(fake.cache) == []
+    assert verdict.exit_status == 1
+    assert left(fake.cache) == []
 
 
 def start(cache, *arguments):
@@ -202,7 +207,8 @@ def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake, refuses):
     refuses(lambda: run(order(fake.cache)), "not a readable record", record, "make it again")
     verdict = run(order(fake.cache))
 
-    assert fake.steps() == [*STEPS, "new", "latency"] and verdict.exit_status == 1
+    assert fake.steps() == [*STEPS, "new", "latency"]
+    assert verdict.exit_status == 1
 
 
 def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
@@ -221,13 +227,16 @@ def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
 def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake):
     gates = [start(fake.cache, "hang=old") for _ in range(2)]
     assert waited(lambda: len(list(fake.cache.glob("hangs-*"))) == 2)
-    assert len(left(fake.cache)) == 2 and len({name.rpartition("-")[0] for name in left(fake.cache)}) == 1
+    assert len(left(fake.cache)) == 2
+    assert len({name.rpartition("-")[0] for name in left(fake.cache)}) == 1
 
     (fake.cache / "go").touch()
     verdicts = [json.loads(gate.communicate(timeout=600)[0]) for gate in gates]
 
-    assert verdicts[0] == verdicts[1] and [gate.returncode for gate in gates] == [0, 0]
-    assert sorted(fake.steps()) == sorted(STEPS * 2) and left(fake.cache) == []
+    assert verdicts[0] == verdicts[1]
+    assert [gate.returncode for gate in gates] == [0, 0]
+    assert sorted(fake.steps()) == sorted(STEPS * 2)
+    assert left(fake.cache) == []
 
 
 def test_too_many_gates_at_once_are_told_so(fake, monkeypatch):
@@ -345,7 +354,8 @@ def test_a_full_disk_is_one_line(fake, monkeypatch):
     with pytest.raises(MachineError, match="No space left on device") as caught:
         run(order(fake.cache))
 
-    assert "\n" not in str(caught.value) and "free disk space" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "free disk space" in str(caught.value)
 
 
 def test_the_disk_line_is_about_our_own_environments_only(tmp_path):
@@ -384,6 +394,7 @@ def test_an_interrupted_command_says_so_and_leaves_no_verdict(fake, number, stat
         gate.send_signal(number)
         said = gate.communicate(timeout=60)[1].split("\n")
 
-    assert gate.returncode == status and said[-2:] == [says, ""]
+    assert gate.returncode == status
+    assert said[-2:] == [says, ""]
     assert "Traceback" not in "".join(said)
     assert not (fake.cache / "verdict.json").exists()

@@ -170,8 +170,10 @@ def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path
 
     starts = [(loaded["load"][name], loaded["first"][name]) for name in ("a", "b")]
     assert {(len(load["process"]), len(first["process"])) for load, first in starts} == {(1, 4)}
-    assert loaded["torch"] == torch.__version__ and loaded["failed"] == {}
-    assert set(loaded["seconds"]) == {"a", "b"} and pinned == {"pinned": True}
+    assert loaded["torch"] == torch.__version__
+    assert loaded["failed"] == {}
+    assert set(loaded["seconds"]) == {"a", "b"}
+    assert pinned == {"pinned": True}
     for found in times.values():
         assert {key: len(of) for key, of in found.items()} == {"thread": 3, "process": 3, "wall": 3}
         assert all(0.0 < value < 5.0 for of in found.values() for value in of)
@@ -206,7 +208,8 @@ def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
     )
 
     before, answer = done.stdout.splitlines()
-    assert before == "before" and "torch" in json.loads(answer)
+    assert before == "before"
+    assert "torch" in json.loads(answer)
     assert "within" in done.stderr
 
 
@@ -260,8 +263,10 @@ def test_equal_sides_are_the_same(real, compare):
     assert list(found) == ["scripted", "lite"]
     for each in found.values():
         assert each.word == "same" and each.pairs == len(each.ratios) >= 3, each
-        assert each.low < each.ratio < each.high and each.old_ms > 0.0
-    assert told[0][0] == "pair 1 of 3: loading 2 variants" and all(math.isfinite(left) for _, left in told)
+        assert each.low < each.ratio < each.high
+        assert each.old_ms > 0.0
+    assert told[0][0] == "pair 1 of 3: loading 2 variants"
+    assert all(math.isfinite(left) for _, left in told)
 
 
 def test_a_slower_side_is_found(real, compare):
@@ -277,7 +282,7 @@ def test_a_faster_side_is_found(side, compare):
     assert (found.word, found.note) == ("fixed", "faster")
 
 
-@pytest.mark.parametrize("injection, word", [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
+@pytest.mark.parametrize(("injection", "word"), [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
 def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(side, compare, injection, word):
     found = compare(side(), side("--inject", injection))["one"]
 
@@ -296,7 +301,8 @@ def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path):
         times = ask(process, time="a", calls=4)
 
     (loading,), first = answer["load"]["a"]["process"], answer["first"]["a"]["process"]
-    assert loading > 10.0 * min(first) and loading > 10.0 * min(times["process"])
+    assert loading > 10.0 * min(first)
+    assert loading > 10.0 * min(times["process"])
 
 
 def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(side, compare):

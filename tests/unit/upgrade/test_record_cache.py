@@ -15,7 +15,8 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         open_folder(tmp_path / "file" / "records")
 
     text = str(caught.value)
-    assert text.startswith("cannot make this folder: ") and text.endswith("name another with --records")
+    assert text.startswith("cannot make this folder: ")
+    assert text.endswith("name another with --records")
 
 
 def test_a_record_whose_key_cannot_be_written_answers_nothing(tmp_path, monkeypatch):

@@ -83,7 +83,8 @@ def test_a_run_of_one_file_exports_nothing():
 
     command = wanted.command(Path("python"), Path("/suite"), Request())
 
-    assert "/suite/tests/conformance/test_field.py" in command and command[-2:] == ["-k", "test_artifacts"]
+    assert "/suite/tests/conformance/test_field.py" in command
+    assert command[-2:] == ["-k", "test_artifacts"]
     assert not any(text.startswith(("--export", "--field")) for text in command)
     assert "--weights=auto" in command
 
@@ -92,7 +93,8 @@ def test_a_run_of_one_file_exports_nothing():
 def test_passed_or_failed_the_record_says_all(run, status):
     found = run(status=status)
 
-    assert isinstance(found, Record) and found.environment.torch == "2.12.1+cu130"
+    assert isinstance(found, Record)
+    assert found.environment.torch == "2.12.1+cu130"
 
 
 def test_what_would_change_the_run_is_left_out(run, saw, monkeypatch, tmp_path):
@@ -166,7 +168,9 @@ def test_an_end_without_a_record_is_one_line(run, tmp_path, status, says, kind, 
         run(status=status, says=says, record="")
 
     text = str(caught.value)
-    assert type(caught.value) is kind and "\n" not in text and len(text) < 1000
+    assert type(caught.value) is kind
+    assert "\n" not in text
+    assert len(text) < 1000
     for word in ("torch==2.12.1", "PyTorch 2.12.1+cpu", str(tmp_path / "gate" / "old.log"), *words):
         assert word in text, text
 
@@ -195,7 +199,8 @@ def test_an_interpreter_that_is_gone_is_one_line(run, tmp_path):
     with pytest.raises(MachineError, match="mine") as caught:
         run_suite(environment, tmp_path / "suite", Request(), Run(tmp_path / "r.json", tmp_path / "r.log"))
 
-    assert "\n" not in str(caught.value) and "No such file" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "No such file" in str(caught.value)
 
 
 def test_nothing_is_left_running_where_the_gate_itself_stops(run, saw, monkeypatch):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -85,7 +86,8 @@ def test_a_run_that_ends_without_a_record_is_a_line_too(world, monkeypatch):
 
     found = sweep(world.order(*VERSIONS), quiet)
 
-    assert found[0].record is None and "no room" in found[0].error
+    assert found[0].record is None
+    assert "no room" in found[0].error
     assert found[1].record is not None
     assert not (world.folder / "records" / "2.12.1.json").exists()
 
@@ -124,7 +126,8 @@ def test_the_page_and_the_table_as_json(world, capsys):
     show(found, markdown=str(world.folder / "page.md"), json_file=str(world.folder / "table.json"))
 
     page = (world.folder / "page.md").read_text(encoding="utf-8")
-    assert "|  | 2.12.1 | 2.15.0 |" in page and "| build | 40 | 24 (16) |" in page
+    assert "|  | 2.12.1 | 2.15.0 |" in page
+    assert "| build | 40 | 24 (16) |" in page
     assert "- 9.9.9: environment error: " in page
     whole = json.loads((world.folder / "table.json").read_text(encoding="utf-8"))
     assert whole["exit_status"] == 6
@@ -139,7 +142,7 @@ def test_a_killed_sweep_goes_on_where_it_stopped(world):
         "from tests.unit.upgrade.world import World\nfrom vitgate.upgrade.sweep import sweep\n"
         f"sweep(World(pathlib.Path({str(world.folder)!r})).order(*{VERSIONS!r}), lambda line: None)"
     )
-    path = os.pathsep.join([str(p) for p in sys.path if p] + [os.getcwd()])
+    path = os.pathsep.join([str(p) for p in sys.path if p] + [str(Path.cwd())])
     process = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "SLOW": "2", "PYTHONPATH": path, "TMPDIR": str(world.folder)}
     )

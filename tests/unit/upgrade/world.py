@@ -15,8 +15,9 @@ import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.judge.claims import read_claims, rows_of
+from vitgate.inputs.row_names import rows_of
 from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.spec.claims import read_claims
 from vitgate.spec.shards import group_of, groups, shard_of
 from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import Needs, parse_side, Side

@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import get_args, Literal
 
 from vitgate.files.text import clean, short
-from vitgate.judge.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.records.history import history
 from vitgate.records.record import CellRow, ClaimRow, FAILED, FindingRow, InputRow, Record, Status
 from vitgate.report.answer import answer
+from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.outcome import Finding
 from vitgate.spec.variants import FORMS

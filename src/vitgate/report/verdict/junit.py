@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as Tree  # noqa: S405  # it only writes here
+from xml.etree import ElementTree as Tree  # it only writes here
 
 from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
 from vitgate.compare.pairing import Judged, VerdictRow

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from vitgate.inputs.run_options import make_run_config
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.run_config import make_run_config, RunConfig
+from vitgate.spec.run_config import RunConfig
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkey
 
 
 @pytest.mark.parametrize(
-    "options, words",
+    ("options", "words"),
     [
         ({"cases": ["digit"]}, ["--case", "'digit'"]),
         ({"engines": ["qnn"]}, ["--engine", "'qnn'"]),
@@ -74,7 +75,7 @@ def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
 
 
 @pytest.mark.parametrize(
-    "case, options, request_",
+    ("case", "options", "request_"),
     [
         ("deit_base", {"weights": "standin"}, "standin"),
         ("deit_base", {"weights": "/w.pth", "cases": ("deit_base", "digits")}, "/w.pth"),

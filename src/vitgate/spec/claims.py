@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique
-from vitgate.inputs.field_files import committed, given, selected
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, ENGINES, NO_ENGINE
-from vitgate.spec.rows import RowName
-from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import VariantName, variants_of
 
 IMAGES = "images"
@@ -93,26 +88,6 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return {row.id: row for row in rows.claim}
 
 
-def expected_claims(
-    cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), *, images: bool = False
-) -> list[str]:
-    """Return the names of all claims about cells, engines and files that a whole run of these checks.
-
-    `field` are the folders of files that the user named; `images` says whether there was one of pictures.
-    """
-    names = [str(RowName("field", item.row.id)) for item in selected(committed(), cases, engines)]
-    names += [str(RowName("artifacts", item.row.id)) for item in selected(given(field), cases, engines)]
-    for claim in read_claims().values():
-        if claim.id == IMAGES and not images:
-            continue
-        cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
-        if claim.per == "cell":
-            names += [str(RowName(claim.id, str(cell))) for cell in cells]
-        elif claim.per == "engine":
-            names += [str(RowName(claim.id, name)) for name in dict.fromkeys(str(cell.group) for cell in cells)]
-    return names
-
-
 def unchecked(claims: Iterable[str]) -> str:
     """Say that these claims were not checked, and which tools that takes; empty where there is none."""
     lacking: dict[str, list[str]] = {}
@@ -120,32 +95,6 @@ def unchecked(claims: Iterable[str]) -> str:
         if claim in read_claims() and read_claims()[claim].tools:
             lacking.setdefault(read_claims()[claim].tools, []).append(claim)
     return "".join(f" Not checked: {', '.join(names)}, which takes {tools}." for tools, names in lacking.items())
-
-
-def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
-    """Return the names of all rows that a claim can have, whatever a run is narrowed to."""
-    if claim.per == "cell":
-        subjects = [str(cell) for cell in claim.cells()]
-    elif claim.per == "engine":
-        subjects = [str(group) for group in claim.groups()]
-    elif claim.per == "file":
-        subjects = [item.row.id for item in (committed() if claim.id == "field" else given(field))]
-    else:
-        subjects = list(read_calls()) if claim.per == "call" else [f"test_{claim.id}"]
-    return [str(RowName(claim.id, subject)) for subject in subjects]
-
-
-def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the given ids and names of rows, each once; UsageError for one that does not exist names those that do."""
-    claims = read_claims()
-    for name in names:
-        claim = claims.get(RowName.parse(name).claim)
-        if claim is None or (name != claim.id and name not in rows_of(claim, field)):
-            rows = rows_of(claim, field) if claim else []
-            near = [*difflib.get_close_matches(name, rows), *rows, ""][0]
-            do = f"choose from {', '.join(claims)}" + (f", or a row such as {near}" if near else "")
-            raise UsageError(f"unknown claim {name!r}", where="--claim", do=do)
-    return tuple(dict.fromkeys(names))
 
 
 def read_sentences(path: Path | None = None) -> dict[str, Sentence]:

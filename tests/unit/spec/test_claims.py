@@ -7,9 +7,10 @@ import pytest
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.judge.claims import Claim, claims_named, expected_claims, read_claims, read_sentences, rows_of, unchecked
+from vitgate.inputs.row_names import claims_named, expected_claims, rows_of
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
+from vitgate.spec.claims import Claim, read_claims, read_sentences, unchecked
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
@@ -49,7 +50,7 @@ def test_claims_and_sentences_are_read_by_id(data_file):
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         (SENTENCE + claim_text(varaints='["lite"]'), "claim.0.varaints"),
         (SENTENCE + claim_text(variants='["lit"]'), "claim.0.variants.0"),
@@ -189,7 +190,8 @@ def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer
 
     mine, others = (expected_claims(["digits"], [engine], folders) for engine in ("qnnpack", "x86"))
 
-    assert "artifacts[own-own.pt]" in mine and "artifacts[own-own.pt]" not in others
+    assert "artifacts[own-own.pt]" in mine
+    assert "artifacts[own-own.pt]" not in others
     assert {name for name in mine if name.startswith("field[")} == {
         f"field[{item.row.id}]" for item in committed() if item.row.engine == "qnnpack"
     }
@@ -204,7 +206,7 @@ def test_a_file_of_another_case_is_not_expected():
 
 def test_claims_that_were_not_checked_are_grouped_by_the_tools_that_they_take(monkeypatch):
     claims = [Claim(id=name, says="s", tools=tools) for name, tools in (("a", "x"), ("b", "y"), ("c", "x"))]
-    monkeypatch.setattr("vitgate.judge.claims.read_claims", lambda: {claim.id: claim for claim in claims})
+    monkeypatch.setattr("vitgate.spec.claims.read_claims", lambda: {claim.id: claim for claim in claims})
 
     assert unchecked(["a", "b", "c", "a", "of another vitgate"]) == (
         " Not checked: a, c, which takes x. Not checked: b, which takes y."

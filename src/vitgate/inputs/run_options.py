@@ -1,0 +1,106 @@
+"""From the options of a run to its configuration, checked against the cases, claims and files that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vitgate.files.errors import UsageError
+from vitgate.inputs.row_names import claims_named
+from vitgate.spec.cases import cases_named, default_cases
+from vitgate.spec.claims import IMAGES
+from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
+from vitgate.spec.rows import RowName
+from vitgate.spec.run_config import RunConfig, WEIGHTS_WORDS
+from vitgate.spec.shards import case_and_engine, parse_shard
+
+
+def make_run_config(
+    *,
+    cases: list[str],
+    engines: list[str],
+    weights: str,
+    assets: str | None,
+    session: Path,
+    artifact_cache: str | None,
+    field: Iterable[str] = (),
+    claims: Sequence[str] = (),
+    shard: str | None = None,
+    successors: bool = False,
+    images: str | None = None,
+    images_accuracy: float | None = None,
+) -> RunConfig:
+    """Check the options; UsageError for the first that cannot be.
+
+    Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
+    adds the engine `none`, under which they stand.
+    """
+    if assets is not None and not Path(assets).is_dir():
+        do = "name an existing folder with --assets or VITGATE_ASSETS"
+        raise UsageError("no such asset directory", where=assets, do=do)
+    if weights not in WEIGHTS_WORDS and not Path(weights).is_file():
+        words = ", ".join(WEIGHTS_WORDS)
+        raise UsageError(f"--weights {weights!r} is neither one of {words} nor a file", do="name one of them")
+    folders = tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field))
+    names = claims_named(claims, folders)
+    _check_left(names, cases, engines)
+    alone = _alone(names)
+    artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
+    plan = RunConfig(
+        cases=cases_named(cases or alone[0]) or default_cases(),
+        engines=_engines(engines or alone[1], successors=successors),
+        explicit_engines=bool(engines),
+        weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),
+        assets=str(Path(assets).absolute()) if assets else None,
+        session=str(session),
+        artifacts=str(artifacts),
+        field=folders,
+        claims=names,
+        shard=str(parse_shard(shard)) if shard is not None else "",
+        images=str(Path(images).absolute()) if images else "",
+        images_accuracy=images_accuracy,
+    )
+    _check_images(plan)
+    return plan
+
+
+def _check_images(plan: RunConfig) -> None:
+    """UsageError for a folder that no case can go through, or that is none, and for what is nothing without one."""
+    asked = [name for name in plan.claims if RowName.parse(name).claim == IMAGES]
+    if not plan.images and asked:
+        do = "name their folder with --images DIR"
+        raise UsageError(f"{asked[0]} is about pictures of yours", where="--claim", do=do)
+    if not plan.images and plan.images_accuracy is not None:
+        raise UsageError("--images-accuracy without --images", do="name the folder of pictures with --images DIR")
+    if plan.images_accuracy is not None and not 0.0 <= plan.images_accuracy <= 1.0:
+        raise UsageError(f"an accuracy of {plan.images_accuracy:g}", where="--images-accuracy", do="give 0 to 1")
+    if plan.images:
+        if not plan.cases_of_files():
+            what = f"no case of this run takes pictures of files: {', '.join(plan.cases)}"
+            raise UsageError(what, where="--images", do="name one that does with --case, or leave --images out")
+        from vitgate.inputs.picture_folder import read_folder  # and with it what downloads, which few runs need
+
+        read_folder(Path(plan.images))
+
+
+def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:
+    named = tuple(engine_named(name) for name in names) or ENGINES
+    return tuple(dict.fromkeys((*named, NO_ENGINE) if successors else named))
+
+
+def _check_left(names: Iterable[str], cases: list[str], engines: list[str]) -> None:
+    """UsageError for a row that `--case` or `--engine` leaves out: nothing would be run."""
+    for name in names:
+        group = case_and_engine(name)
+        if group and ((cases and group.case not in cases) or (engines and group.engine not in engines)):
+            do = "name its case and engine, or none"
+            raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
+
+
+def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the cases and engines that the names are about; none where one of them is about more."""
+    groups = [case_and_engine(name) for name in names]
+    alone = [group for group in groups if group is not None]
+    if len(alone) < len(groups):
+        return [], []
+    return [group.case for group in alone], [group.engine for group in alone]

@@ -1,0 +1,80 @@
+"""Records as pandas DataFrames, for notebooks and for the benchmark table. pandas is imported when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitgate.judge.table import COLUMNS, EMPTY, Table
+from vitgate.records.record import CellRow, read_record
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_FORMS = {
+    "size_mb": "{:.3f}",
+    "size_reduction": "{:.1%}",
+    "latency_ms": "{:.2f}",
+    "latency_ratio": "{:.3f}",
+    "label": "{:.0f}",
+    "sqnr_db": "{:.1f}",
+}
+
+
+def to_frame(path: str | Path) -> DataFrame:
+    """Return the rows of a record's claims as a DataFrame, one row a claim, indexed by its name, `claim[subject]`.
+
+    Columns: `claim`, `subject`, `case`, `engine`, `variant`, `status`, `outcome`, `error`, `deviation`, `message`, and
+    of the first number that was judged `statistic`, `value`, `unit`, `lower`, `upper` (NaN where there is none). The
+    PyTorch of the run is `frame.attrs["torch"]`.
+
+    Raises:
+        UsageError: The file is not a record.
+    """
+    import pandas as pd
+
+    record = read_record(Path(path))
+    rows = []
+    for row in record.claims:
+        numbers = next((vars(finding) for finding in row.findings if finding.judged), {})
+        fields = {name: getattr(row, name) for name in _CLAIM}
+        rows.append({**fields, **{name: numbers.get(name) for name in _NUMBER}})
+    frame = pd.DataFrame(
+        rows, columns=[*_CLAIM, *_NUMBER], index=pd.Index([row.name for row in record.claims], name="row")
+    )
+    frame.attrs["torch"] = record.environment.torch
+    return frame.astype(dict.fromkeys(("value", "lower", "upper"), float))
+
+
+_CLAIM = ("claim", "subject", "case", "engine", "variant", "status", "outcome", "error", "deviation", "message")
+_NUMBER = ("statistic", "value", "unit", "lower", "upper")
+
+
+def benchmark_frame(cells: Sequence[CellRow]) -> DataFrame:
+    """Return the tutorial's table of one case and engine, one row a variant, NaN where nothing was measured.
+
+    Columns: `size_mb` (10^6 bytes), `size_reduction` (of 1, against the scripted file), `latency_ms` (CPU time of a
+    call), `latency_ratio` (to the original's), `label`, `sqnr_db` (dB against the original) and `outcome`.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame([row.model_dump() for row in cells]).set_index("variant")
+    size = frame["size_bytes"].astype(float)
+    scripted = size.get("scripted", float("nan"))
+    frame = frame.assign(size_mb=size / 1e6, size_reduction=1 - size / scripted)
+    return frame[[name for name in COLUMNS if name != "variant"]].astype(dict.fromkeys(_FORMS, float))
+
+
+def table_of(cells: Sequence[CellRow], about: Mapping[str, str]) -> Table:
+    """Return the table of one case and engine as text: what is accepted, and compared with the accepted one."""
+    frame = benchmark_frame(cells)
+    lines = {
+        str(variant): {
+            "variant": str(variant),
+            **{name: EMPTY if line[name] != line[name] else form.format(line[name]) for name, form in _FORMS.items()},
+            "outcome": str(line["outcome"]),
+        }
+        for variant, line in frame.iterrows()
+    }
+    return Table(about, lines)

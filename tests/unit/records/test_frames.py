@@ -1,0 +1,44 @@
+"""Records as DataFrames: a row a claim, with the number that decided it."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.records import to_frame
+from vitgate.records.record import read_record
+
+RECORDS = fixtures_folder() / "records"
+
+
+def test_a_record_has_a_row_for_each_claim() -> None:
+    frame, record = to_frame(RECORDS / "2.15.0.json"), read_record(RECORDS / "2.15.0.json")
+
+    assert list(frame.index) == [row.name for row in record.claims]
+    assert frame.attrs["torch"] == record.environment.torch
+    assert frame.groupby("status").size().to_dict() == {"declared": 230, "passed": 397}
+
+
+def test_a_row_has_the_number_that_was_judged_and_its_bounds() -> None:
+    row = to_frame(RECORDS / "2.12.1.json").loc["logits_original[digits-fbgemm-lite]"]
+
+    assert (row["case"], row["engine"], row["variant"], row["outcome"]) == ("digits", "fbgemm", "lite", "passed")
+    assert row["lower"] <= row["value"] <= row["upper"] or math.isnan(row["upper"])
+
+
+def test_two_releases_are_compared_as_the_documentation_shows() -> None:
+    old, new = (to_frame(RECORDS / f"{torch}.json") for torch in ("2.12.1", "2.15.0"))
+    both = old.merge(new, left_index=True, right_index=True, suffixes=("_old", "_new"))
+    changed = both[both["outcome_old"] != both["outcome_new"]]
+
+    assert set(changed["variant_old"]) >= {"optimized", "lite"}
+
+
+def test_what_is_no_record_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("{}", encoding="utf-8")
+
+    with pytest.raises(UsageError):
+        to_frame(path)
