@@ -32,7 +32,9 @@ import numpy as np
 
 from vitgate.files.errors import MachineError
 from vitgate.inputs.run_options import make_run_config
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.artifacts import path_of
+from vitgate.observe.inputs import pictures
+from vitgate.observe.observer import LocalObserver
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import ClaimFailed
@@ -117,11 +119,11 @@ def artifacts(folder: Path, engine: str) -> tuple[dict[str, tuple[str, Runtime]]
     for name, form in VARIANTS.items():
         if form.file is not None:
             try:
-                built = observer.artifact(CellId("digits", plan.engines[0], name)).demand()
+                path = path_of(observer, CellId("digits", plan.engines[0], name))
             except ClaimFailed:
                 continue  # this release cannot build it
-            models[str(name)] = (str(built.values["path"]), form.runtime)
-    np.save(folder / "x.npy", observer.pictures("digits").arrays["x"][:1])
+            models[str(name)] = (str(path), form.runtime)
+    np.save(folder / "x.npy", observer.get(pictures, "digits").arrays["x"][:1])
     return models, folder / "x.npy"
 
 

@@ -17,8 +17,14 @@ from pathlib import Path
 
 from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.latency_ratios import Bound
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.artifacts import artifact
+from vitgate.observe.environment import environment
+from vitgate.observe.inputs import pictures, weights
+from vitgate.observe.observer import LocalObserver
+from vitgate.observe.outputs import outputs
+from vitgate.observe.saved_weights import readback
 from vitgate.observe.session_directory import apply_settings
+from vitgate.observe.timing import latency_of, warmed
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named, ENGINES
 from vitgate.spec.variants import VARIANTS
@@ -60,15 +66,14 @@ def main() -> None:
 def _observations(observer, cell):  # type: ignore[no-untyped-def]  # a list of pairs of a name and a call
     cells = [cell.at(variant) for variant in VARIANTS]
     files = [each for each in cells if each.form.file]
-    yield "imports", observer.environment
-    yield "weights", lambda: observer.weights(CASE)
-    yield "pictures", lambda: observer.pictures(CASE)
-    for name, group in (("build", files), ("outputs", cells), ("readback", files)):
-        method = {"build": observer.artifact, "outputs": observer.outputs, "readback": observer.readback}[name]
-        yield from ((name, lambda method=method, each=each: method(each)) for each in group)
-    yield "warm-up", lambda: observer.warmed(CASE, cell.engine)
+    yield "imports", lambda: observer.get(environment)
+    yield "weights", lambda: observer.get(weights, CASE)
+    yield "pictures", lambda: observer.get(pictures, CASE)
+    for what, group in ((artifact, files), (outputs, cells), (readback, files)):
+        yield from ((what.kind, lambda what=what, each=each: observer.get(what, each)) for each in group)
+    yield "warm-up", lambda: observer.get(warmed, cell)
     bounds = {str(variant): Bound(0.0, 100.0) for variant in VARIANTS if variant != "original"}
-    yield "latency", lambda: observer.latency(CASE, cell.engine, bounds)
+    yield "latency", lambda: latency_of(observer, cell, bounds)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.picture_folder import read_folder
 from vitgate.inputs.pictures import picture_of, read_standin
 from vitgate.inputs.run_options import make_run_config
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.artifacts import variant_of
+from vitgate.observe.observer import LocalObserver
+from vitgate.observe.outputs import outputs
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
@@ -82,9 +84,9 @@ def times(case: str, engine: Engine, folder: Path, session: Path) -> None:
     taken = [seconds(lambda path=path: picture_of(read_cases()[case], path)) for path in paths]  # type: ignore[misc]
     print(f"reading            {statistics.median(taken) * 1e3:7.2f} ms")
     for variant in VARIANTS:
-        if observer.outputs(CellId(case, engine, variant)).outcome is not None:
+        if observer.get(outputs, CellId(case, engine, variant)).outcome is not None:
             continue
-        run = observer.runnable(CellId(case, engine, variant))
+        run = variant_of(observer, CellId(case, engine, variant))
         batches = BATCHES if not VARIANTS[variant].quantized else (1,)
         for batch in batches:
             inputs = [torch.from_numpy(np.concatenate(pictures[at : at + batch])) for at in range(0, TIMED, batch)]

@@ -17,8 +17,10 @@ import torch
 
 from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.latency_ratios import ratio
+from vitgate.observe.artifacts import path_of
+from vitgate.observe.inputs import pictures
 from vitgate.observe.latency import sample
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.observer import LocalObserver
 from vitgate.observe.runtimes import load
 from vitgate.observe.session_directory import apply_settings
 from vitgate.pipeline.stages import engine_set
@@ -36,9 +38,9 @@ def main() -> None:
             cases=["digits"], engines=["fbgemm"], weights="auto", assets=None, session=Path(folder), artifact_cache=None
         )
         observer, cell = LocalObserver(plan), CellId("digits", "fbgemm", "scripted_quantized")
-        x = torch.from_numpy(observer.pictures("digits").arrays["x"][:1])
+        x = torch.from_numpy(observer.get(pictures, "digits").arrays["x"][:1])
         with engine_set("fbgemm"):
-            path = observer.artifact(cell).demand().values["path"]
+            path = str(path_of(observer, cell))
             runs = {name: load("torchscript", path) for name in ("original", "scripted")}
             found = []
             for seed in range(arguments.repeats):

@@ -17,7 +17,8 @@ import torch
 from vitgate.inputs.anchor_pictures import commit_logits, committed_logits
 from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.metrics import sqnr
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.observer import LocalObserver
+from vitgate.observe.outputs import anchor
 from vitgate.spec.cases import case_named, read_cases
 from vitgate.spec.cells import CellId
 
@@ -36,7 +37,7 @@ def main() -> None:
                 cases=[case.id], engines=[], weights=weights, assets=None, session=session, artifact_cache=cache
             )
             cell = CellId(case.id, torch.backends.quantized.engine, "original")
-            logits = LocalObserver(plan).anchor(cell).demand().arrays["logits"]
+            logits = LocalObserver(plan).get(anchor, cell).demand().arrays["logits"]
         if not options.check:
             commit_logits(case, logits)
         print(f"torch {torch.__version__}: {case.id} {sqnr(committed_logits(case), logits):.1f} dB")

@@ -3,12 +3,15 @@
 import pytest
 
 from vitgate.judge.metrics import paired_accuracy
+from vitgate.observe.inputs import pictures
+from vitgate.observe.outputs import outputs
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("accuracy")
 def test_accuracy(check: Check) -> None:
     observer, cell = check.observer, check.cell
-    original = observer.outputs(cell.at("original")).demand().arrays["heldout_logits"]
-    own = observer.outputs(cell).demand().arrays["heldout_logits"]
-    check.assert_within(findings=paired_accuracy(original, own, observer.pictures(cell.case).arrays["heldout_labels"]))
+    original = observer.get(outputs, cell.at("original")).demand().arrays["heldout_logits"]
+    own = observer.get(outputs, cell).demand().arrays["heldout_logits"]
+    labels = observer.get(pictures, cell.case).arrays["heldout_labels"]
+    check.assert_within(findings=paired_accuracy(original, own, labels))

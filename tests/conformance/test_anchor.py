@@ -8,6 +8,9 @@ import pytest
 from vitgate.inputs.anchor_pictures import committed_logits
 from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
+from vitgate.observe.artifacts import parameters
+from vitgate.observe.inputs import weights
+from vitgate.observe.outputs import anchor
 from vitgate.plugin.check import Check
 from vitgate.spec.cases import read_cases
 
@@ -15,12 +18,13 @@ from vitgate.spec.cases import read_cases
 @pytest.mark.claim("anchor")
 def test_anchor(check: Check) -> None:
     observer, cell = check.observer, check.cell
-    logits = observer.anchor(cell).demand().arrays["logits"]
-    known = observer.weights(cell.case).values["kind"] in KNOWN
+    logits = observer.get(anchor, cell).demand().arrays["logits"]
+    known = observer.get(weights, cell.case).values["kind"] in KNOWN
     check.assert_within(findings=findings.anchor(logits, committed_logits(read_cases()[cell.case]) if known else None))
 
 
 @pytest.mark.claim("parameters")
 def test_parameters(check: Check) -> None:
-    count, published = check.observer.parameters(check.cell.case).demand().values["count"], check.cell.parameters
+    found = check.observer.get(parameters, check.cell.case).demand()
+    count, published = found.values["count"], check.cell.parameters
     check.assert_that(holds=count == published, message=f"the model has {count:,} parameters, expected {published:,}")

@@ -3,6 +3,7 @@
 import pytest
 
 from vitgate.judge.torch_warnings import read_warnings, stale, unexpected
+from vitgate.observe.environment import environment, tutorial_call
 from vitgate.plugin.check import Check
 from vitgate.spec.tutorial_calls import read_calls
 
@@ -12,7 +13,7 @@ every_call = pytest.mark.parametrize("call", list(read_calls()))
 @pytest.mark.claim("calls")
 @every_call
 def test_call(session_check: Check, call: str) -> None:
-    probe = session_check.observer.probe(call).demand().values
+    probe = session_check.observer.get(tutorial_call, call).demand().values
     message = f"{call}: {probe['error']}: {probe['message']}"
     session_check.assert_that(holds=probe["works"], message=message, error=probe["error"])
 
@@ -21,7 +22,8 @@ def test_call(session_check: Check, call: str) -> None:
 @every_call
 def test_warnings(session_check: Check, call: str) -> None:
     observer = session_check.observer
-    observed = {call: [(row["category"], row["text"]) for row in observer.probe(call).demand().values["warnings"]]}
-    torch = observer.environment().values["torch"]
+    heard = observer.get(tutorial_call, call).demand().values["warnings"]
+    observed = {call: [(row["category"], row["text"]) for row in heard]}
+    torch = observer.get(environment).values["torch"]
     news = [*unexpected(observed, read_warnings(), torch), *stale(observed, read_warnings(), torch)]
     session_check.assert_that(holds=not news, message="; ".join(news))

@@ -2,11 +2,12 @@
 
 import pytest
 
+from vitgate.observe.saved_weights import readback
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("arithmetic")
 def test_arithmetic(check: Check) -> None:
-    found = check.observer.readback(check.cell).demand().values["arithmetic"]
+    found = check.observer.get(readback, check.cell).demand().values["arithmetic"]
     expected = check.cell.arithmetic
     check.assert_that(holds=found == expected, message=f"the graph has {found}, expected {expected}")

@@ -4,12 +4,14 @@ import pytest
 
 from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
+from vitgate.observe.outputs import field
 from vitgate.plugin.check import FieldCheck
 
 
 def _check(check: FieldCheck) -> None:
-    outputs = check.observer.field(check.claim.id, check.item).demand()
-    check.assert_within(findings=findings.field(outputs, seen(check.item)))
+    item = check.item
+    own = check.observer.get(field, check.claim.id, item.folder, item.row.id).demand()
+    check.assert_within(findings=findings.field(own, seen(item)))
 
 
 @pytest.mark.claim("field")

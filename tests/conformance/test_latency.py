@@ -3,6 +3,8 @@
 import pytest
 
 from vitgate.judge import findings
+from vitgate.observe.artifacts import artifact
+from vitgate.observe.timing import latency_of
 from vitgate.plugin.check import Check
 
 
@@ -11,6 +13,6 @@ from vitgate.plugin.check import Check
 def test_latency(check: Check) -> None:
     observer, cell = check.observer, check.cell
     if cell.form.file:
-        observer.artifact(cell).demand()
-    samples = observer.latency(cell.case, cell.engine, check.latency_bounds()).demand()
+        observer.get(artifact, cell).demand()
+    samples = latency_of(observer, cell, check.latency_bounds()).demand()
     check.assert_within(findings=findings.latency(samples.values, cell.variant))

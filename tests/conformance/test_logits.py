@@ -7,6 +7,8 @@ import pytest
 
 from vitgate.judge.findings import by_block, TUTORIAL_INT8
 from vitgate.judge.metrics import compare
+from vitgate.observe.diagnosis import blocks, diagnosis_of
+from vitgate.observe.outputs import outputs
 from vitgate.plugin.check import Check
 from vitgate.spec.variants import VariantName
 
@@ -14,10 +16,10 @@ from vitgate.spec.variants import VariantName
 def _compare(check: Check, reference: VariantName, against: str) -> None:
     observer, cell = check.observer, check.cell
     other = cell.at(reference)
-    logits = [observer.outputs(each).demand().arrays["logits"] for each in (other, cell)]
-    shown = by_block(observer.blocks(cell)) if (reference, cell.variant) == ("original", TUTORIAL_INT8) else ()
+    logits = [observer.get(outputs, each).demand().arrays["logits"] for each in (other, cell)]
+    shown = by_block(observer.get(blocks, cell)) if (reference, cell.variant) == ("original", TUTORIAL_INT8) else ()
     found = (*compare(*logits, against=against), *shown)
-    check.assert_within(findings=found, diagnose=lambda: observer.diagnosis(other, cell))
+    check.assert_within(findings=found, diagnose=lambda: diagnosis_of(observer, other, cell))
 
 
 @pytest.mark.claim("logits_original")

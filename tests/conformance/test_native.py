@@ -3,20 +3,23 @@
 import pytest
 
 from vitgate.judge import findings
+from vitgate.observe.environment import environment
+from vitgate.observe.outputs import outputs
+from vitgate.observe.programs import native, program
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("native_program")
 def test_native_program(session_check: Check) -> None:
-    program = session_check.observer.program().demand().values
-    torch = session_check.observer.environment().values["torch"]
-    python = [name for name in program["libraries"] if "python" in name]
-    own = str(program["version"])
+    found = session_check.observer.get(program).demand().values
+    torch = session_check.observer.get(environment).values["torch"]
+    python = [name for name in found["libraries"] if "python" in name]
+    own = str(found["version"])
     message = f"it was built against libtorch {own}, torch is {torch}; libraries of Python's: {python or 'none'}"
     session_check.assert_that(holds=torch.startswith(own) and not python, message=message)
 
 
 @pytest.mark.claim("native")
 def test_native(check: Check) -> None:
-    outputs = check.observer.outputs(check.cell).demand()
-    check.assert_within(findings=findings.native(outputs, check.observer.native(check.cell).demand()))
+    python, own = (check.observer.get(each, check.cell).demand() for each in (outputs, native))
+    check.assert_within(findings=findings.native(python, own))

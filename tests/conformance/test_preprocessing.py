@@ -2,13 +2,14 @@
 
 import pytest
 
+from vitgate.observe.inputs import golden
 from vitgate.plugin.check import Check
 from vitgate.spec.outcome import Finding
 
 
 @pytest.mark.claim("preprocessing")
 def test_preprocessing(session_check: Check) -> None:
-    values = session_check.observer.golden().demand().values
+    values = session_check.observer.get(golden).demand().values
     session_check.assert_within(
         findings=[
             Finding("steps", float(values["steps"]), "8-bit steps", against="golden"),

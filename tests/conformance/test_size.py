@@ -3,6 +3,9 @@
 import pytest
 
 from vitgate.judge import findings
+from vitgate.observe.artifacts import artifact, parameters
+from vitgate.observe.environment import default_engine
+from vitgate.observe.inputs import weights
 from vitgate.plugin.check import Check
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
@@ -17,19 +20,19 @@ def test_size(check: Check) -> None:
 
 def _of_tutorial(check: Check) -> tuple[Finding, ...]:
     observer, cell = check.observer, check.cell
-    own, scripted = (observer.artifact(each).demand() for each in (cell, cell.at("scripted")))
+    own, scripted = (observer.get(artifact, each).demand() for each in (cell, cell.at("scripted")))
     parent = (
-        observer.artifact(cell.parent).demand()
+        observer.get(artifact, cell.parent).demand()
         if cell.parent and cell.parent.form.file and cell.parent.form.quantized
         else None
     )
-    own_model = observer.weights(cell.case).values["kind"] == "own"
-    numbers = observer.parameters(cell.case).demand().values["numbers"] if own_model else None
+    own_model = observer.get(weights, cell.case).values["kind"] == "own"
+    numbers = observer.get(parameters, cell.case).demand().values["numbers"] if own_model else None
     return findings.sizes(own, scripted, parent, numbers)
 
 
 def _of_successor(check: Check) -> tuple[Finding, ...]:
     observer, cell = check.observer, check.cell
-    own = observer.artifact(cell).demand()
-    int8 = observer.artifact(CellId(cell.case, observer.usual_engine(), findings.TUTORIAL_INT8))
-    return findings.successor_sizes(own, observer.parameters(cell.case).demand().values["numbers"], int8)
+    own = observer.get(artifact, cell).demand()
+    int8 = observer.get(artifact, CellId(cell.case, default_engine(observer), findings.TUTORIAL_INT8))
+    return findings.successor_sizes(own, observer.get(parameters, cell.case).demand().values["numbers"], int8)

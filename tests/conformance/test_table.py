@@ -4,6 +4,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from vitgate.judge.table import judged, render
+from vitgate.observe.timing import latency_of
 from vitgate.plugin.check import Check
 from vitgate.plugin.tables import accepted_table, own_table, TableExtension
 
@@ -12,7 +13,7 @@ from vitgate.plugin.tables import accepted_table, own_table, TableExtension
 @pytest.mark.alone
 def test_table(check: Check, snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> None:
     observer, cell = check.observer, check.cell
-    observer.latency(cell.case, cell.engine, check.latency_bounds())
+    latency_of(observer, cell, check.latency_bounds())
     table = own_table(check)
     matches = render(table) == snapshot.use_extension(TableExtension)
     accepted = table if request.config.getoption("update_snapshots") else accepted_table(cell)

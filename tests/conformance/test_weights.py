@@ -3,10 +3,11 @@
 import pytest
 
 from vitgate.judge import findings
+from vitgate.observe.saved_weights import readback
 from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("weights")
 def test_weights(check: Check) -> None:
-    readback = check.observer.readback(check.cell).demand()
-    check.assert_within(findings=findings.weights(readback.values, quantized=check.cell.form.quantized))
+    found = check.observer.get(readback, check.cell).demand()
+    check.assert_within(findings=findings.weights(found.values, quantized=check.cell.form.quantized))

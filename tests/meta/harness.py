@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -28,7 +29,16 @@ from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.observe.local import LocalObserver, Observer
+from vitgate.observe.artifacts import artifact, builder_of, lite_info, model_of, parameters, variant_of
+from vitgate.observe.diagnosis import blocks, diagnosis
+from vitgate.observe.inputs import labelled, pictures
+from vitgate.observe.observer import LocalObserver, Observation, Observer, P
+from vitgate.observe.outputs import anchor, outputs
+from vitgate.observe.predictions import images, predict
+from vitgate.observe.programs import native, program
+from vitgate.observe.saved_weights import readback
+from vitgate.observe.timing import latency
+from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.records.record import ClaimRow
@@ -38,6 +48,7 @@ from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
+from vitgate.spec.outcome import ClaimFailed
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName, VARIANTS, variants_of
 
@@ -109,22 +120,26 @@ def _tests_of(path: Path) -> Iterator[ClaimTest]:
             yield ClaimTest(function, read_claims()[marks["claim"].args[0]], path.name, values)
 
 
-class HarnessBench(LocalObserver):
-    """The real observer; for the folder of a user's pictures stand the case's own, in memory."""
+def observer_of(plan: RunConfig) -> LocalObserver:
+    """Return the real observer; for the folder of a user's pictures stand the case's own, in memory."""
+    return LocalObserver(plan, {labelled.kind: _labelled, images.kind: _images})
 
-    def _own(self) -> tuple[Any, Any]:
-        pictures = self.pictures(self.plan.cases[0]).arrays
-        names = ("heldout_x", "heldout_labels") if "heldout_x" in pictures else ("x", "labels")
-        return pictures[names[0]], pictures[names[1]]
 
-    def _labelled(self) -> Evidence:
-        _x, labels = self._own()
-        names = tuple(f"{label}/{number:03}.png" for number, label in enumerate(labels))
-        classes = tuple(sorted({str(label) for label in labels}))
-        return LabelledFolder(Path("own"), names, labels, classes, True, 0).to_evidence("made up")
+def _own_pictures(observer: LocalObserver) -> tuple[Any, Any]:
+    arrays = observer.get(pictures, observer.plan.cases[0]).arrays
+    names = ("heldout_x", "heldout_labels") if "heldout_x" in arrays else ("x", "labels")
+    return arrays[names[0]], arrays[names[1]]
 
-    def _files(self, case: str, found: LabelledFolder) -> Iterator[Any]:
-        yield from self._own()[0]
+
+def _labelled(observer: LocalObserver) -> Evidence:
+    _x, labels = _own_pictures(observer)
+    names = tuple(f"{label}/{number:03}.png" for number, label in enumerate(labels))
+    classes = tuple(sorted({str(label) for label in labels}))
+    return LabelledFolder(Path("own"), names, labels, classes, True, 0).to_evidence("made up")
+
+
+def _images(observer: LocalObserver, cell: CellId) -> Evidence:
+    return predict(observer, cell, _own_pictures(observer)[0])
 
 
 # One claim, judged as the plugin does it
@@ -200,10 +215,11 @@ def clean_run(engine: Engine, folder: Path, case: str = CASE) -> Baseline:
     """Build and judge everything about a case under one engine; its own table is the accepted one."""
     forget_classes()
     plan = _plan(case, engine, folder)
-    observer = HarnessBench(plan)
-    runs = [variant for variant in VARIANTS if observer.outputs(CellId(case, engine, variant)).outcome is None]
+    observer = observer_of(plan)
+    runs = [variant for variant in VARIANTS if observer.get(outputs, CellId(case, engine, variant)).outcome is None]
     made_up = {name: samples(RATIOS[case]) for name in runs} | {"original": samples(1.0)}
-    observer.store.get("latency", f"{case}-{engine}", lambda: Evidence(made_up))
+    group = GroupId(case, engine)
+    observer.store.get(latency.kind, latency.name(group.original), lambda: Evidence(made_up))
     table_check = Check(
         read_claims()["table"], CellId(case, engine, "original"), observer, read_tolerances(), machine()
     )
@@ -257,6 +273,10 @@ def judge_all(observer: LocalObserver, case: str, engine: Engine) -> Rows:
 # A run with something injected
 
 
+def _as_python(observer: LocalObserver, cell: CellId) -> Evidence:
+    return Evidence(arrays={"logits": observer.get(outputs, cell).demand().arrays["logits"][:NATIVE_PICTURES]})
+
+
 @dataclass
 class Scene:
     """Where a fault is injected: a copy of the clean run's evidence, and the means to change what comes of it."""
@@ -270,11 +290,11 @@ class Scene:
         """Copy the evidence, and accept the clean run's table."""
         forget_classes()
         shutil.copytree(self.clean.evidence, self.folder / "evidence", ignore=shutil.ignore_patterns("*.lock"))
-        self.observer = HarnessBench(_plan(self.case, self.clean.engine, self.folder))
-        self.patch.setattr(self.observer, "diagnosis", lambda cell, other: "")  # seconds each, and it judges nothing
-        if self.observer.program().outcome is None:
-            shutil.rmtree(self.folder / "evidence" / "native")
-            self.patch.setitem(self.observer._makers, "native", self._as_python)
+        self.observer = observer_of(_plan(self.case, self.clean.engine, self.folder))
+        self.observer.instead[diagnosis.kind] = lambda *_: Evidence({"text": ""})  # seconds each, and judges nothing
+        if self.observer.get(program).outcome is None:
+            shutil.rmtree(self.folder / "evidence" / native.kind)
+            self.observer.instead[native.kind] = _as_python
         self.accept(self.clean.table)
 
     @property
@@ -286,25 +306,28 @@ class Scene:
         """Return the cell of this scene at that variant."""
         return CellId(self.case, self.clean.engine, variant)
 
-    def _as_python(self, cell: CellId) -> Evidence:
-        return Evidence(arrays={"logits": self.observer.outputs(cell).demand().arrays["logits"][:NATIVE_PICTURES]})
+    @property
+    def builder(self) -> Builder:
+        """What builds the files of this scene."""
+        return builder_of(self.observer)
 
     def native(self, *variants: VariantName) -> None:
         """Let the program run those variants' files."""
 
-        def make(cell: CellId) -> Evidence:
-            return self.observer._native(cell) if cell.variant in variants else self._as_python(cell)
+        def make(observer: LocalObserver, cell: CellId) -> Evidence:
+            return native.make(observer, cell) if cell.variant in variants else _as_python(observer, cell)
 
-        self.patch.setitem(self.observer._makers, "native", make)
+        self.observer.instead[native.kind] = make
 
     def accept(self, table: str) -> None:
         """Make this the accepted table."""
         accept(table, self.case, self.clean.engine, self.folder, self.patch)
 
-    def forget(self, kind: str, name: str) -> None:
+    def forget(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> None:
         """Drop one piece of evidence, so that it is made anew."""
         for suffix in (".json", ".npz"):
-            (self.folder / "evidence" / kind / f"{name}{suffix}").unlink(missing_ok=True)
+            name = what.name(*arguments, **named)
+            (self.folder / "evidence" / what.kind / f"{name}{suffix}").unlink(missing_ok=True)
 
     def rebuild(self, variant: VariantName) -> None:
         """Drop all evidence of a variant and of everything made from it, apart from the latency and `images`.
@@ -313,88 +336,87 @@ class Scene:
         `images` alter that evidence themselves, and only a variant that does not run at all is seen there too.
         """
         if variant == "original":
-            self.forget("parameters", self.case)
+            self.forget(parameters, self.case)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
-            for kind in ("build", "outputs", "anchor", "readback", "lite_info", "blocks", "diagnosis"):
-                self.forget(kind, self.cell(name).evidence_name)
+            for what in (artifact, outputs, anchor, readback, lite_info, blocks):
+                self.forget(what, self.cell(name))
 
     def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:
         """Change what a stage of that variant gives; the variant and everything made from it is built anew."""
-        from vitgate.pipeline import graph
+        real = self.builder.steps[stage]
 
-        real = graph._apply
+        def step(module: Any, cell: CellId) -> Any:
+            made = real(module, cell)
+            return change(made) if cell.variant == variant else made
 
-        def apply(name: str, module: Any, cell: CellId) -> Any:
-            made = real(name, module, cell)
-            return change(made) if (name, cell.variant) == (stage, variant) else made
-
-        self.patch.setattr(graph, "_apply", apply)
+        self.builder.steps[stage] = step
         self.rebuild(variant)
 
     def original(self, change: Callable[[Any], Any]) -> None:
         """Change the eager model, from which all variants are made anew."""
-        model = change(copy.deepcopy(self.observer.model(self.case)))
-        self.observer._models[self.case] = model
+        self.observer.pool.models[self.case] = change(copy.deepcopy(model_of(self.observer, self.case)))
         self.rebuild("original")
 
     def raising(self, stage: str, variant: VariantName) -> None:
         """Let a stage of that variant raise before it does anything."""
-        from vitgate.pipeline import graph
+        real = self.builder.steps[stage]
 
-        real = graph._apply
-
-        def apply(name: str, module: Any, cell: CellId) -> Any:
-            if (name, cell.variant) == (stage, variant):
+        def step(module: Any, cell: CellId) -> Any:
+            if cell.variant == variant:
                 raise RuntimeError(f"{stage} is gone")
-            return real(name, module, cell)
+            return real(module, cell)
 
-        self.patch.setattr(graph, "_apply", apply)
+        self.builder.steps[stage] = step
         self.rebuild(variant)
 
     def saved(self, variant: VariantName, change: Callable[[Path], None]) -> None:
         """Change the file of that variant as soon as it is written."""
-        from vitgate.pipeline.graph import Builder
+        cell = self.cell(variant)
+        real = self.builder.savers[cell.stages[-1]]
 
-        real = Builder._write
-
-        def write(builder: Builder, cell: CellId, path: Path) -> None:
-            real(builder, cell, path)
-            if cell.variant == variant:
+        def save(module: Any, path: Path) -> None:
+            real(module, path)
+            if path.name == file_name(cell):
                 change(path)
 
-        self.patch.setattr(Builder, "_write", write)
+        self.saving(cell.stages[-1], variant, save)
+
+    def saving(self, stage: str, variant: VariantName, save: Callable[[Any, Path], None]) -> None:
+        """Let that function write the files of a stage; the variant and everything made from it is built anew."""
+        self.builder.savers[stage] = save
         self.rebuild(variant)
 
     def running(self, variant: VariantName, wrap: Callable[[Any], Any]) -> None:
-        """Wrap the call of that variant, once loaded: `wrap(run)` gives the function that runs instead."""
-        real = self.observer.runnable
-        made: dict[str, Any] = {}
+        """Wrap the call of that variant, if it loads: `wrap(run)` gives the function that runs instead."""
+        cell = self.cell(variant)
+        with suppress(ClaimFailed):
+            self.observer.pool.variants[cell.evidence_name] = wrap(variant_of(self.observer, cell))
+        self.forget(outputs, cell)
 
-        def runnable(cell: CellId) -> Any:
-            if cell.variant != variant:
-                return real(cell)
-            if cell.evidence_name not in made:
-                made[cell.evidence_name] = wrap(real(cell))
-            return made[cell.evidence_name]
-
-        self.patch.setattr(self.observer, "runnable", runnable)
-        self.forget("outputs", self.cell(variant).evidence_name)
-
-    def alter(self, kind: str, name: str, change: Callable[[Evidence], Evidence]) -> None:
+    def alter(
+        self,
+        what: Observation[P],
+        change: Callable[[Evidence], Evidence],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> None:
         """Change one piece of evidence of the clean run."""
-        found = self.observer.store.find(kind, name)
-        assert found is not None, f"no evidence {kind}/{name} to alter"
+        name = what.name(*arguments, **named)
+        found = self.observer.store.find(what.kind, name)
+        assert found is not None, f"no evidence {what.kind}/{name} to alter"
         altered = change(found)
-        self.forget(kind, name)
-        self.observer.store.get(kind, name, lambda: altered)
+        self.forget(what, *arguments, **named)
+        self.observer.store.get(what.kind, name, lambda: altered)
 
-    def values(self, kind: str, name: str, **changes: Any) -> None:
+    def values(
+        self, what: Observation[P], changes: Mapping[str, object], *arguments: P.args, **named: P.kwargs
+    ) -> None:
         """Change some values of one piece of evidence."""
-        self.alter(kind, name, lambda found: replace(found, values={**found.values, **changes}))
+        self.alter(what, lambda found: replace(found, values={**found.values, **changes}), *arguments, **named)
 
     def latency(self, variant: VariantName, rows: Mapping[str, Any]) -> None:
         """Give a variant other samples."""
-        self.values("latency", f"{self.case}-{self.clean.engine}", **{variant: dict(rows)})
+        self.values(latency, {variant: dict(rows)}, self.cell(variant))
 
     def row(self, variant: VariantName, column: str, text: str) -> None:
         """Change one entry of the accepted table."""

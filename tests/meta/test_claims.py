@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -21,8 +21,9 @@ from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.judge.table import render
 from vitgate.judge.tolerance_lock import lock_of, loosened, read_lock
 from vitgate.judge.tolerances import read_tolerances, Tolerance
-from vitgate.observe.local import Observer
+from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.store import Store
+from vitgate.observe.timing import latency_of
 from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check
 from vitgate.spec.cases import default_cases, read_cases
@@ -195,9 +196,10 @@ class MadeUp(Observer):
         self.plan = cast(RunConfig, SimpleNamespace(images_accuracy=None))
         self._folder, self._kind, self._quantized = folder, kind, quantized
 
-    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
-        made: Callable[[str], Evidence] = getattr(self, f"_{kind}")
-        return self.store.get(kind, name, lambda: made(name))
+    def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
+        made: Callable[[str], Evidence] = getattr(self, f"_{what.kind}")
+        name = what.name(*arguments, **named)
+        return self.store.get(what.kind, name, lambda: made(name))
 
     def _environment(self, name: str) -> Evidence:
         return Evidence({"torch": "2.12.1", "machine": harness.machine(), "cpu": "made up", "engines": list(ENGINES)})
@@ -220,7 +222,7 @@ class MadeUp(Observer):
     def _native(self, name: str) -> Evidence:
         return self._outputs(name)
 
-    def _build(self, name: str) -> Evidence:
+    def _artifact(self, name: str) -> Evidence:
         path = self._folder / f"{name}.pt"
         path.write_bytes(b"made up")
         return Evidence({"path": str(path), "bytes": 7, "digest": "", "seconds": 0.0})
@@ -233,21 +235,16 @@ class MadeUp(Observer):
 
     def _readback(self, name: str) -> Evidence:
         layer = {
-            "name": "head", "quantized": self._quantized, "scheme": "per_tensor_affine", "dtype": "qint8", "bits": 8,
-            "levels": 200, "max_error_steps": 0.5, "range_used": 127, "scale": [1.0, 1.0], "zero_point": [0, 0],
-            "scale_ratio": 1.0, "bias_equal": True, "missing": False,
+            "name": "head", "quantized": self._quantized, "scheme": "per_tensor_affine", "dtype": "qint8",
+            "levels": 200, "max_error_steps": 0.5, "scale_ratio": 1.0, "bias_equal": True,
         }  # fmt: skip
         return Evidence(
             {
                 "layers": [layer],
                 "surplus_layers": 0,
-                "wrong_form": [],
                 "unmatched": [],
                 "out_of_order": [],
-                "extra": 0,
-                "extra_what": [],
                 "strays": [],
-                "copies": [1, 1],
                 "unreadable": [],
                 "count": 1,
                 "arithmetic": {},
@@ -256,6 +253,9 @@ class MadeUp(Observer):
 
     def _lite_info(self, name: str) -> Evidence:
         return Evidence({"bytecode_version": 8, "operators": ["aten::add.Tensor"]})
+
+    def _warmed(self, name: str) -> Evidence:
+        return Evidence()
 
     def _latency(self, name: str) -> Evidence:
         return Evidence({variant: samples(1.0) for variant in FORMS})
@@ -284,7 +284,7 @@ class MadeUp(Observer):
 def accept_own_table(observer: Observer, cell: CellId, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Make this observer's own table the accepted one."""
     check = Check(read_claims()["table"], cell, observer, read_tolerances(), harness.machine())
-    observer.latency(cell.case, cell.engine, {})
+    latency_of(observer, cell, {})
     path = folder / "tables" / f"{cell.case}-{cell.engine}.txt"
     path.parent.mkdir(exist_ok=True)
     path.write_text(render(tables.own_table(check)), encoding="utf-8")

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from vitgate.inputs.run_options import make_run_config
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.artifacts import builder_of
+from vitgate.observe.observer import LocalObserver
 from vitgate.pipeline import graph, successor_stages
+from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.pipeline.graph import Builder
 from vitgate.records.record import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
@@ -83,21 +87,22 @@ STAGES = [(name, stage) for name, form in SUCCESSORS.items() for stage in form.s
 
 
 @pytest.mark.parametrize(("variant", "stage"), STAGES, ids=str)
-def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_path: Path, monkeypatch: Patch) -> None:
+def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_path: Path) -> None:
     def gone(*_: Any) -> Any:
         raise RuntimeError(f"{stage} is gone")
 
-    for name in {stage for _, stage in STAGES}:
-        monkeypatch.setattr(successor_stages, name, gone if name == stage else lambda *_: None)
-    monkeypatch.setattr(graph, "_SAVERS", {name: getattr(successor_stages, name, None) for name in graph._SAVERS})
-    plan = make_run_config(
-        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
+    each = {name: gone if name == stage else lambda *_: None for _, name in STAGES}
+    builder = Builder(
+        ArtifactCache(tmp_path),
+        artifact=lambda cell: Evidence({"path": "parent.onnx"}),
+        model=lambda case: nn.Identity(),
+        weights=lambda case: "",
+        steps=each,
+        savers=each,
     )
-    builder = LocalObserver(plan)._builder
-    monkeypatch.setattr(builder, "_parent_module", lambda parent: Path("parent.onnx"))
 
     with pytest.raises(ClaimFailed) as failed:
-        builder._write(CellId("digits", NO_ENGINE, variant), tmp_path / "file")
+        builder.build(CellId("digits", NO_ENGINE, variant))
 
     assert (str(failed.value.outcome), failed.value.outcome.message) == (f"failed at {stage}", f"{stage} is gone")
 
@@ -126,11 +131,11 @@ def test_what_a_file_depends_on_is_part_of_its_key(monkeypatch: Patch, tmp_path:
     plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
     )
-    cell, builder = CellId("digits", NO_ENGINE, "onnx"), LocalObserver(plan)._builder
-    keys = {builder._key(cell)}
+    cell, builder = CellId("digits", NO_ENGINE, "onnx"), builder_of(LocalObserver(plan))
+    keys = {builder.key(cell)}
     for name, value in (("package_versions", {"onnx": "0"}), ("cpu_model", "another")):
         with monkeypatch.context() as patch:
             patch.setattr(graph, name, lambda value=value: value)
-            keys.add(builder._key(cell))
+            keys.add(builder.key(cell))
 
     assert len(keys) == 3

@@ -7,6 +7,7 @@ in the graph and made outputs of it; a file with modules is frozen in memory fir
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,39 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from vitgate.judge.blocks import BlockDiagnosis, part_ways
 from vitgate.observe.readback import executed_graph
 
 Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A loaded module, or the path of a `.pt` or `.ptl` file; `frozen` where it is one graph already."""
+
+    module: nn.Module | Path
+    frozen: bool
+
+
+def by_block(reference: Form, own: Form, x: torch.Tensor, *, blocks: int, original: Form | None) -> BlockDiagnosis:
+    """Return the SQNR of `own` against `reference` in dB after each block, and the first where they part ways.
+
+    Args:
+        reference: the form that is taken to be right.
+        own: the form that is judged.
+        x: float32 [pictures, channels, height, width].
+        blocks: how many blocks the network has.
+        original: the float original where `reference` is int8: two int8 forms drift apart by as much as one int8 block
+            costs against it.
+
+    Raises:
+        LookupError: the blocks of a form cannot be told apart.
+    """
+    first, second = (block_outputs(form.module, x, frozen=form.frozen, blocks=blocks) for form in (reference, own))
+    if original is None:
+        return part_ways(first, second)
+    float_outputs = block_outputs(original.module, x, frozen=original.frozen, blocks=blocks)
+    return part_ways(first, second, ordinary=part_ways(float_outputs, first).own[1])
 
 
 def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: bool, blocks: int) -> list[Array]:

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from vitgate.judge.blocks import BlockDiagnosis, part_ways
-from vitgate.judge.metrics import Array
-from vitgate.observe.blocks import block_outputs, blocks_of
-from vitgate.pipeline.stages import engine_set, stage
+from vitgate.observe.artifacts import model_of, path_of, variant_of
+from vitgate.observe.inputs import pictures
+from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
 
 if TYPE_CHECKING:
-    from vitgate.observe.local import LocalObserver
+    from vitgate.judge.blocks import BlockDiagnosis
+    from vitgate.observe.blocks import Form
 
 _PICTURES = 2  # enough to tell the blocks apart; each costs a call
 
 
-def by_block(observer: LocalObserver, reference: CellId, cell: CellId) -> BlockDiagnosis:
-    """Return the SQNR of `cell` against `reference` in dB after each block, and the first where they part ways.
+@observation()
+def blocks(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `sqnr`, dB: how near the cell is to the original after the embedding, each block and the head."""
+    found = _diagnose(observer, cell.at("original"), cell)
+    return Evidence({"sqnr": dict(zip(found.places, found.sqnr, strict=True))})
 
-    ClaimFailed where one of the two cannot be loaded or run block by block.
-    """
+
+@observation()
+def diagnosis(observer: LocalObserver, reference: CellId, cell: CellId) -> Evidence:
+    """Return `text`, which says in words where in the network the two cells part ways."""
+    return Evidence({"text": str(_diagnose(observer, reference, cell))})
+
+
+def diagnosis_of(observer: Observer, reference: CellId, cell: CellId) -> str:
+    """Return the diagnosis in words, or why there is none."""
+    found = observer.get(diagnosis, reference, cell)
+    return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
+
+
+def _diagnose(observer: LocalObserver, reference: CellId, cell: CellId) -> BlockDiagnosis:
+    """ClaimFailed where one of the two cannot be loaded or run block by block."""
+    import torch
+
+    from vitgate.observe.blocks import blocks_of, by_block
+    from vitgate.pipeline.stages import engine_set, stage
+
     with engine_set(cell.engine), stage("run"):
-        seen = [_blocks(observer, each) for each in (reference, cell)]
-        ordinary = _ordinary(observer, reference, seen[0]) if reference.form.quantized else None
-        return part_ways(*seen, ordinary=ordinary)
+        x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:_PICTURES])
+        depth = len(blocks_of(model_of(observer, cell.case)))
+        original = _form(observer, cell.at("original")) if reference.form.quantized else None
+        return by_block(_form(observer, reference), _form(observer, cell), x, blocks=depth, original=original)
 
 
-def _blocks(observer: LocalObserver, cell: CellId) -> list[Array]:
-    """Run the cell block by block: what is loaded already where its runtime shows blocks, otherwise its file."""
-    x = torch.from_numpy(observer.pictures(cell.case).arrays["x"][:_PICTURES])
-    depth = len(blocks_of(observer.model(cell.case)))
+def _form(observer: LocalObserver, cell: CellId) -> Form:
+    """Return what is loaded already where its runtime shows blocks, otherwise the file."""
+    from vitgate.observe.blocks import Form
+
     if cell.form.runtime in ("eager", "torchscript"):
-        return block_outputs(observer.runnable(cell).module, x, frozen=cell.form.frozen, blocks=depth)
-    path = Path(observer.artifact(cell).demand().values["path"])
-    return block_outputs(path, x, frozen=cell.form.frozen, blocks=depth)
-
-
-def _ordinary(observer: LocalObserver, reference: CellId, seen: list[Array]) -> float:
-    """Return the SQNR that one int8 block costs against the float original: two int8 forms drift apart by as much."""
-    return part_ways(_blocks(observer, reference.at("original")), seen).own[1]
+        return Form(variant_of(observer, cell).module, cell.form.frozen)
+    return Form(path_of(observer, cell), cell.form.frozen)

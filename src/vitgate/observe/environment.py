@@ -1,14 +1,39 @@
-"""Which PyTorch this is and on which machine: the part of a record that says what its numbers are about."""
+"""Which PyTorch this is, on which machine, what both can run, and whether the tutorial's calls still work."""
 
 from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from vitgate.files.errors import MachineError
+from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.pipeline.torch_build import torch_build
+from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import Engine, NO_ENGINE, usual_engine
+from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import cpu_model, machine, packages
+from vitgate.spec.outcome import NO_TOOLS, Outcome
+from vitgate.spec.successors import read_successors
+
+
+@observation(required=True)
+def environment(_observer: LocalObserver) -> Evidence:
+    """Return what describes this PyTorch build and machine; the `environment` of a record."""
+    check_imports()
+    return Evidence(describe())
+
+
+@observation()
+def tutorial_call(observer: LocalObserver, call: str) -> Evidence:
+    """Return whether that call of `fixtures/api.toml` works, its error, and its warnings."""
+    observer.get(environment)
+    from vitgate.observe.tutorial_calls import probe
+
+    return Evidence(asdict(probe(call, Path(observer.plan.session))))
 
 
 def check_imports() -> None:
@@ -30,7 +55,7 @@ def check_imports() -> None:
 
 
 def describe() -> dict[str, Any]:
-    """Return the environment part of a record; imports torch."""
+    """Return the values of `environment`; imports torch."""
     return {
         **torch_build(),
         "packages": packages(),
@@ -40,3 +65,38 @@ def describe() -> dict[str, Any]:
         "cpu": cpu_model(),
         "cores": os.cpu_count() or 1,
     }
+
+
+def lacking(observer: Observer, cell: CellId) -> Outcome | None:
+    """Return the `unsupported` outcome if a library, engine or package that the cell needs is missing.
+
+    MachineError as `lacking_engine`.
+    """
+    if missing := missing_library(read_cases()[cell.case]):
+        message = f"{missing} is not installed, which builds {cell.case}: {LIBRARY_ADVICE}"
+        return Outcome("unsupported", error=NO_TOOLS, message=message)
+    if outcome := lacking_engine(observer, cell.engine):
+        return outcome
+    needs = read_successors().get(cell.variant)
+    return needs.lacking(observer.get(environment).values["torch"]) if needs else None
+
+
+def lacking_engine(observer: Observer, engine: Engine) -> Outcome | None:
+    """Return the `unsupported` outcome if this build lacks the engine; MachineError where the user named it."""
+    if engine == NO_ENGINE:
+        return None
+    values = observer.get(environment).values
+    if engine in values["engines"]:
+        return None
+    if observer.plan.explicit_engines:
+        raise MachineError(
+            f"this PyTorch build has no engine {engine!r}",
+            where=f"torch {values['torch']}",
+            do=f"choose from {', '.join(values['engines'])}",
+        )
+    return Outcome("unsupported", message=f"this PyTorch build has no engine {engine}")
+
+
+def default_engine(observer: Observer) -> Engine:
+    """Return the engine under which users of this build quantize."""
+    return usual_engine(observer.get(environment).values["engines"])

@@ -46,12 +46,17 @@ def sample(
     bounds: Mapping[str, Bound],
     warm: Mapping[str, int],
     seed: int = 0,
-    told: Callable[[int], None] = lambda rounds: None,
+    each_round: Callable[[int], None] = lambda rounds: None,
 ) -> dict[str, Samples]:
     """Time the variants against each other until every bound on a ratio to `original` is cleared.
 
-    `x` is one input, float32 [1, C, H, W]; `warm` counts the calls that each run has had in this process already.
-    `told` hears after each round, outside of what is timed, how many there were.
+    Args:
+        runs: the loaded variants by name.
+        x: one input, float32 [1, C, H, W].
+        bounds: by variant, the bounds of its ratio.
+        warm: the calls that each run has had in this process already.
+        seed: of the order of calls.
+        each_round: called with the number of rounds after each one, outside of what is timed.
     """
     order, rng = list(runs), random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
     samples = {name: Samples() for name in order}
@@ -67,7 +72,7 @@ def sample(
             for name in order:
                 samples[name].take(runs[name], x)
             rounds += 1
-            told(rounds)
+            each_round(rounds)
     return samples
 
 

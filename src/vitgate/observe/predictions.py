@@ -8,29 +8,89 @@ specialized for other shapes than its latency is measured with; the float varian
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
-from vitgate.observe.runtimes import Runnable
+from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, of_variant, TOP
+from vitgate.observe.artifacts import variant_of
+from vitgate.observe.inputs import labelled
+from vitgate.observe.observer import LocalObserver, observation, Observer
+from vitgate.observe.outputs import outputs
+from vitgate.observe.session_directory import counting
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import ClaimFailed
+
+if TYPE_CHECKING:
+    from vitgate.judge.metrics import Array
+    from vitgate.observe.runtimes import Runnable
+
+
+@observation(name_of=lambda cell: cell.run_together()[0].evidence_name)
+def images(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return the predictions of all variants of the cell's group for the user's folder; see `predicted`."""
+    from vitgate.inputs.picture_folder import folder_from
+    from vitgate.inputs.pictures import picture_of
+
+    found = folder_from(observer.get(labelled))
+    case = read_cases()[cell.case]
+    return predict(observer, cell, (picture_of(case, found.folder / name) for name in found.names))
+
+
+def predict(observer: LocalObserver, cell: CellId, pictures: Iterable[Array]) -> Evidence:
+    """Run these pictures, float32 [C, H, W], in the place of the folder's; they are read one at a time."""
+    from vitgate.inputs.picture_folder import check_classes, folder_from
+    from vitgate.pipeline.stages import engine_set
+
+    found = folder_from(observer.get(labelled))
+    group = running(observer, cell)
+    check_classes(found, observer.get(outputs, group[0]).arrays["logits"].shape[1], cell.case)
+    label = f"pictures: {cell.case} {cell.engine if cell.form.quantized else 'float'}"
+    with engine_set(cell.engine), counting(Path(observer.plan.session), label, len(found.names)) as each:
+        runs = {str(own.variant): variant_of(observer, own) for own in group}
+        return predicted(runs, pictures, found.labels, each)
+
+
+def images_of(observer: Observer, cell: CellId) -> Evidence:
+    """Return the variant's predictions for the user's folder, as `vitgate.judge.picture_accuracy` reads them.
+
+    A runtime that crashes does so with the case's own pictures, for its variant alone; the others then go through the
+    folder together.
+    """
+    if cell not in running(observer, cell):
+        return observer.get(outputs, cell)
+    return of_variant(observer.get(images, cell), cell.variant)
+
+
+def running(observer: Observer, cell: CellId) -> list[CellId]:
+    """Return the cells of the group that run."""
+    return [each for each in cell.run_together() if observer.get(outputs, each).outcome is None]
 
 
 def predicted(
     runs: Mapping[str, Runnable],
-    pictures: Iterable[npt.NDArray[np.float32]],
+    pictures: Iterable[Array],
     labels: npt.NDArray[np.int64],
     each: Callable[[int], None],
 ) -> Evidence:
-    """Run every picture, float32 [C, H, W], through every variant; `each` is told how many pictures are done.
+    """Run every picture through every variant.
 
-    Arrays, by `TOP-variant` and so on: top-1 int32 [N], its softmax, and the logarithm of the label's, float32 [N]. A
-    variant that fails at a picture runs no further one; values["outcomes"] has its outcome.
+    Args:
+        runs: the variants by name.
+        pictures: float32 [C, H, W] each.
+        labels: int64 [N].
+        each: called with the number of pictures that are done.
+
+    Returns:
+        Arrays by `TOP-variant` and so on: top-1 int32 [N], its softmax, and the logarithm of the label's, float32 [N].
+        A variant that fails at a picture runs no further one; values["outcomes"] has its outcome.
     """
+    import torch
+
     alive, rows, outcomes = dict(runs), {name: np.full((len(labels), 3), np.nan) for name in runs}, {}
     for number, picture in enumerate(pictures):
         x = torch.from_numpy(picture[None])
@@ -45,7 +105,7 @@ def predicted(
     return Evidence({"outcomes": outcomes}, {key: column for own in arrays.values() for key, column in own.items()})
 
 
-def _row(logits: npt.NDArray[np.float32], label: int) -> tuple[float, float, float]:
+def _row(logits: Array, label: int) -> tuple[float, float, float]:
     """Return top-1, its softmax and the logarithm of the label's; NaN where the logits say nothing."""
     if logits.ndim != 2 or len(logits) != 1 or not 0 <= label < logits.shape[1] or not np.isfinite(logits).all():
         return (-1.0, np.nan, np.nan)

@@ -17,17 +17,15 @@ from typing import Any
 from vitgate.files.atomic import is_full, locked
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.machine_lock import MachineLock
-from vitgate.judge.latency_ratios import Bound
-from vitgate.observe.local import Observer
+from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.session_directory import SOCKET
-from vitgate.spec.cells import CellId, GroupId
-from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.run_config import RunConfig
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
-_GROUND = ("environment", "source", "reference", "weights", "pictures", "labelled")  # what all claims stand on
 _LONGEST_SOCKET = 103  # bytes; of macOS, where it is 104 with the final NUL. Linux has 108
 _QUOTED = 200  # characters of what the server said last
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
@@ -86,7 +84,7 @@ class RemoteObserver(Observer):
     def __init__(self, plan: RunConfig, machine_lock: MachineLock) -> None:
         """Connect when the first observation is needed; `machine_lock` keeps time samples apart from all other work."""
         super().__init__(plan)
-        self._turnstile = machine_lock
+        self._machine_lock = machine_lock
         self._connection: socket.socket | None = None
         self._scope = ""
 
@@ -96,22 +94,19 @@ class RemoteObserver(Observer):
             self._connection.close()
         self._connection = None
 
-    def _get(self, kind: str, name: str, *arguments: Any) -> Evidence:
-        found = self.store.find(kind, name)
+    def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
+        """Return the evidence, made by the server unless the store has it; what died over it is an outcome too."""
+        assert not named, "requests carry positional arguments"
+        found = what.find(self.store, *arguments, **named)
         if found is None:
-            with self._turnstile.alone() if kind == "latency" else self._turnstile.shared():
+            name = what.name(*arguments, **named)
+            with self._machine_lock.alone() if what.alone else self._machine_lock.shared():
                 self._attend(arguments)
-                self._ask(kind, name, arguments)
-                found = self.store.get(kind, name, lambda: self._crashed(kind, name))
+                self._ask(what, arguments)
+                found = self.store.get(what.kind, name, lambda: self._crashed(what, name))
         return found
 
-    def latency(self, case: str, engine: Engine, bounds: dict[str, Bound]) -> Evidence:
-        """Have everything loaded and warm before the machine is taken alone for the samples."""
-        if not self.store.has("latency", str(GroupId(case, engine))):
-            self.warmed(case, engine)
-        return super().latency(case, engine, bounds)
-
-    def _attend(self, arguments: tuple[Any, ...]) -> None:
+    def _attend(self, arguments: tuple[object, ...]) -> None:
         """Ask another process when the case or engine changes: one process holds the modules of one of them."""
         cell = arguments[0] if arguments and isinstance(arguments[0], CellId) else None
         scope = str(cell.group) if cell is not None and _is_of_its_engine(cell) else self._scope
@@ -124,9 +119,9 @@ class RemoteObserver(Observer):
             _wait_for(folder / SOCKET)
             self._connection = _connected(folder)
 
-    def _ask(self, kind: str, name: str, arguments: tuple[Any, ...]) -> None:
+    def _ask(self, what: Observation[...], arguments: tuple[object, ...]) -> None:
         assert self._connection is not None
-        request = {"kind": kind, "name": name, "arguments": [_encoded(value) for value in arguments]}
+        request = {"module": what.module, "kind": what.kind, "arguments": [_encoded(value) for value in arguments]}
         try:
             with self._connection.makefile("rw", encoding="utf-8") as lines:
                 lines.write(json.dumps(request) + "\n")
@@ -140,14 +135,14 @@ class RemoteObserver(Observer):
         elif answer:
             raise _ERRORS[answer["error"]].from_line(answer["message"])
 
-    def _crashed(self, kind: str, name: str) -> Evidence:
+    def _crashed(self, what: Observation[...], name: str) -> Evidence:
         """Return what a dead process proves; on a full disk nothing: torch ends the process that cannot write."""
-        message = f"the process died while observing {kind} of {name}"
+        message = f"the process died while observing {what.kind} of {name}"
         for folder in (self.plan.artifacts, self.plan.session):
             if is_full(Path(folder)):
                 raise MachineError(f"{message}, and the disk is full", where=folder, do="free disk space")
         message += ": a crash of the runtime, or out of memory"
-        if kind in _GROUND:
+        if what.required:
             raise MachineError(message, do="start again, with fewer workers (-n) where memory is short")
         return Evidence(outcome=Outcome("failed at", "run", "ProcessDied", message))
 

@@ -4,9 +4,10 @@
 
 While torch is being imported, a process of its own writes the stand-in weights, which need no torch.
 
-Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"kind", "name", "arguments"}`, where
-a cell is `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that stands
-in the way. A process ends when its worker hangs up, or with the server; the server ends with its session.
+Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"module", "kind", "arguments"}`,
+where module and kind name a registered observation and a cell is `{"cell": [case, engine, variant]}`. The answer is
+`{}` once the evidence is on disk, or the error that was raised. A process ends when its worker hangs up, or with the
+server; the server ends with its session.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from typing import Any
 
 from vitgate.files.errors import VitgateError
 from vitgate.observe.environment import check_imports
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.inputs import source, weights
+from vitgate.observe.observer import LocalObserver, registered
 from vitgate.observe.session_directory import is_abandoned, SOCKET
 from vitgate.observe.store import Store
 from vitgate.spec.cases import read_cases
@@ -35,13 +37,21 @@ from vitgate.spec.run_config import RunConfig
 _CHILDREN_NEED = tuple(
     f"vitgate.{name}"
     for name in (
-        "pipeline.graph",
-        "pipeline.weights_file",
+        "inputs.picture_folder",
+        "inputs.pictures",
         "inputs.preprocess",
+        "inputs.sources",
+        "observe.blocks",
         "observe.diagnosis",
         "observe.latency",
         "observe.native",
+        "observe.predictions",
+        "observe.programs",
         "observe.readback",
+        "observe.saved_weights",
+        "observe.timing",
+        "pipeline.graph",
+        "pipeline.weights_file",
     )
 )
 
@@ -95,12 +105,12 @@ def _write_standins(folder: Path) -> None:
     deadline = time.monotonic() + _STANDIN_SECONDS
     waiting = set(read_cases())
     while waiting and time.monotonic() < deadline and not is_abandoned(folder):
-        for case in [name for name in waiting if store.has("source", name)]:
+        for case in [name for name in waiting if source.find(store, name)]:
             plan = _plan(folder)  # was written before the first source was
             waiting = waiting & set(plan.cases) - {case}
             observer = LocalObserver(plan)
-            if observer.source(case).values["kind"] == "standin":
-                observer.weights(case)
+            if observer.get(source, case).values["kind"] == "standin":
+                observer.get(weights, case)
         time.sleep(0.05)
 
 
@@ -132,7 +142,8 @@ def _attend(connection: socket.socket, observer: LocalObserver) -> None:
 
 def _answer(observer: LocalObserver, request: dict[str, Any]) -> dict[str, str]:
     try:
-        observer.observe(request["kind"], request["name"], *(_decoded(value) for value in request["arguments"]))
+        what = registered(request["module"], request["kind"])
+        observer.get(what, *(_decoded(value) for value in request["arguments"]))
     except VitgateError as error:
         return {"error": type(error).__name__, "message": str(error)}
     return {}

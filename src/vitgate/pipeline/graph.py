@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +19,42 @@ from vitgate.pipeline.stages import engine_set, stage
 from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import cpu_model, packages
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.successors import package_versions
 
+Step = Callable[[Any, CellId], Any]
+Saver = Callable[[Any, Path], None]
 
+
+@dataclass
 class Builder:
-    """Builds variants into the cache. Live modules are kept for their children."""
+    """Builds variants into the cache, each from its parent. Live modules are kept for their children.
 
-    def __init__(
-        self,
-        cache: ArtifactCache,
-        artifact: Callable[[CellId], Evidence],
-        model: Callable[[str], nn.Module],
-        weights: Callable[[str], str],
-    ) -> None:
-        """`artifact(cell)` gives a parent's evidence, `model(case)` the eager model, `weights(case)` their digest."""
-        self._cache, self._artifact, self._model, self._weights = cache, artifact, model, weights
-        self._live: dict[CellId, Any] = {}
-        self._build_id = _identity()
+    Args:
+        cache: holds the files.
+        artifact: gives a parent's evidence, which builds it if need be.
+        model: gives a case's eager model.
+        weights: gives the digest of a case's weights.
+        under_way: a context within which a cell is built.
+        set_engine: a context in which an engine is the quantized backend.
+        steps: turns a module into the next, by stage.
+        savers: writes a file, by stage.
+        identity: what decides the content of every file.
+    """
+
+    cache: ArtifactCache
+    artifact: Callable[[CellId], Evidence]
+    model: Callable[[str], nn.Module]
+    weights: Callable[[str], str]
+    under_way: Callable[[CellId], AbstractContextManager[object]] = nullcontext
+    set_engine: Callable[[Engine], AbstractContextManager[None]] = engine_set
+    steps: dict[str, Step] = field(default_factory=lambda: dict(_STEPS))
+    savers: dict[str, Saver] = field(default_factory=lambda: dict(_SAVERS))
+    identity: dict[str, Any] = field(default_factory=lambda: _identity())
+    _live: dict[CellId, Any] = field(default_factory=dict)
 
     def build(self, cell: CellId) -> Evidence:
         """Return path, bytes, digest, seconds; a parent that could not be built gives the outcome `blocked by`.
@@ -46,19 +63,20 @@ class Builder:
         """
         assert cell.form.file is not None
         assert cell.parent is not None
-        parent = None if cell.form.parent == "original" else self._artifact(cell.parent)
+        parent = None if cell.form.parent == "original" else self.artifact(cell.parent)
         if parent is not None and parent.outcome is not None:
             at = parent.outcome.at if parent.outcome.kind == "blocked by" else cell.parent.variant
             message = f"{at} could not be built: {parent.outcome.message}"
             return Evidence(outcome=Outcome("blocked by", at, message=message))
-        file = f"{read_cases()[cell.case].files}_{cell.form.file}"
-        entry = self._cache.get(self._key(cell), file, lambda path: self._write(cell, path))
+        with self.under_way(cell):
+            entry = self.cache.get(self.key(cell), file_name(cell), lambda path: self._write(cell, path))
         return Evidence({"path": entry.path, "bytes": entry.bytes, "digest": entry.digest, "seconds": entry.seconds})
 
-    def _key(self, cell: CellId) -> str:
+    def key(self, cell: CellId) -> str:
+        """Return a key that changes with everything that decides the content of the cell's file."""
         lineage = [ancestor.variant for ancestor in cell.lineage()]
         engine = cell.engine if cell.form.quantized else None
-        parts = {"lineage": lineage, "engine": engine, "weights": self._weights(cell.case), "build": self._build_id}
+        parts = {"lineage": lineage, "engine": engine, "weights": self.weights(cell.case), "build": self.identity}
         if cell.engine == NO_ENGINE:
             parts |= {
                 "packages": package_versions(),
@@ -68,31 +86,36 @@ class Builder:
         return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
 
     def _write(self, cell: CellId, path: Path) -> None:
-        with engine_set(cell.engine):
+        with self.set_engine(cell.engine):
             module = self._make(cell)
             if cell.stages[-1] == "save":
                 self._live[cell] = module
             with stage(cell.stages[-1], path.parent):
-                _SAVERS[cell.stages[-1]](module, path)
+                self.savers[cell.stages[-1]](module, path)
 
     def _make(self, cell: CellId) -> Any:
         assert cell.parent is not None
-        module: Any = self._model(cell.case) if cell.parent.variant == "original" else self._parent_module(cell.parent)
+        module: Any = self.model(cell.case) if cell.parent.variant == "original" else self._parent_module(cell.parent)
         for name in cell.stages[:-1]:
             with stage(name):
-                module = _apply(name, module, cell)
+                module = self.steps[name](module, cell)
         return module
 
     def _parent_module(self, parent: CellId) -> Any:
         if parent.engine == NO_ENGINE:  # one file made of another
-            return Path(self._artifact(parent).demand().values["path"])
+            return Path(self.artifact(parent).demand().values["path"])
         if parent not in self._live:  # it was built by an earlier session
             with stage("load"):
-                self._live[parent] = torch.jit.load(self._artifact(parent).demand().values["path"])
+                self._live[parent] = torch.jit.load(self.artifact(parent).demand().values["path"])
         return self._live[parent]
 
 
-_SAVERS: dict[str, Callable[[Any, Path], None]] = {
+def file_name(cell: CellId) -> str:
+    """Return the name of the cell's file, which is the tutorial's for its own model."""
+    return f"{read_cases()[cell.case].files}_{cell.form.file}"
+
+
+_SAVERS: dict[str, Saver] = {
     "save": lambda module, path: module.save(str(path)),
     "save_for_lite_interpreter": stages.save_for_lite_interpreter,
     "save_exported": successor_stages.save_exported,
@@ -102,7 +125,7 @@ _SAVERS: dict[str, Callable[[Any, Path], None]] = {
     "quantize_onnx": successor_stages.quantize_onnx,
 }
 
-_STEPS: dict[str, Callable[[Any, CellId], Any]] = {
+_STEPS: dict[str, Step] = {
     "script": lambda module, cell: torch.jit.script(module),
     "trace": lambda module, cell: stages.trace(module, read_cases()[cell.case]),
     "quantize_dynamic": lambda module, cell: stages.quantize_dynamic(module, cell.engine),
@@ -114,10 +137,6 @@ _STEPS: dict[str, Callable[[Any, CellId], Any]] = {
     "lower_to_xnnpack": lambda module, cell: successor_stages.lower_to_xnnpack(module),
     "export_onnx": lambda module, cell: successor_stages.export_onnx(module, _example(cell)),
 }
-
-
-def _apply(name: str, module: Any, cell: CellId) -> Any:
-    return _STEPS[name](module, cell)
 
 
 def _example(cell: CellId) -> torch.Tensor:

@@ -21,7 +21,9 @@ from vitgate.files.errors import MachineError, NO_ROOM, UsageError
 from vitgate.files.machine_lock import MachineLock
 from vitgate.inputs import field_files
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.observe.local import lacks_engine, LocalObserver, Observer
+from vitgate.observe.environment import lacking, lacking_engine
+from vitgate.observe.inputs import reference, source
+from vitgate.observe.observer import LocalObserver, Observer
 from vitgate.observe.remote import RemoteObserver, start_server
 from vitgate.observe.session_directory import apply_settings, SessionDirectory
 from vitgate.pipeline.artifact_cache import ArtifactCache
@@ -143,7 +145,8 @@ def look_for_inputs(plan: RunConfig) -> list[str]:
 def _inputs_note(observer: Observer, case: str) -> str:
     if missing := missing_library(read_cases()[case]):
         return f"{case}: left out, since {missing} is not installed: {LIBRARY_ADVICE}"
-    return f"{case}: {observer.source(case).values['note']}; {observer.reference(case).values['note']}"
+    notes = (observer.get(each, case).values["note"] for each in (source, reference))
+    return f"{case}: {'; '.join(notes)}"
 
 
 def _wants_conformance(config: pytest.Config) -> bool:
@@ -272,8 +275,8 @@ def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> C
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
     expected_failures.attach(request.node, made)
-    if lacking := observer.lacks(cell):
-        raise ClaimFailed(lacking)
+    if outcome := lacking(observer, cell):
+        raise ClaimFailed(outcome)
     return made
 
 
@@ -283,8 +286,8 @@ def field_check(request: pytest.FixtureRequest, item: field_files.FieldItem, obs
     claim = claim_of(request.node.get_closest_marker("claim"))
     made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
     expected_failures.attach(request.node, made)
-    if item.row.engine is not None and not observer.supports(item.row.engine):
-        raise ClaimFailed(lacks_engine(item.row.engine))
+    if item.row.engine is not None and (outcome := lacking_engine(observer, item.row.engine)):
+        raise ClaimFailed(outcome)
     return made
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vitgate.inputs.field_files import FieldItem
 from vitgate.judge.latency_ratios import Bound
 from vitgate.judge.tolerances import Tolerances
+from vitgate.observe.inputs import weights
+from vitgate.observe.observer import Observer
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
-
-if TYPE_CHECKING:
-    from vitgate.observe.local import Observer
 
 
 @dataclass
@@ -64,7 +62,7 @@ class Check:
     def _weights(self) -> str:
         if self.claim.per == "file":
             return ""
-        return str(self.observer.weights(self.place.case).values["kind"]) if self.place else ""
+        return str(self.observer.get(weights, self.place.case).values["kind"]) if self.place else ""
 
     @property
     def cell(self) -> CellId:

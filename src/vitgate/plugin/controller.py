@@ -10,6 +10,7 @@ from vitgate.compare.pairing import rank
 from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.files.machine_lock import MachineLock
 from vitgate.files.outputs import write_text
+from vitgate.observe.environment import environment
 from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
 from vitgate.plugin.expected_failures import ROW
@@ -130,7 +131,7 @@ class Controller:
         folder = Path(self._plan.session)
         observer = RemoteObserver(self._plan, MachineLock(folder))
         try:
-            observer.environment()
+            observer.get(environment)
         except (UsageError, MachineError) as error:
             self._stopped, self._stopped_by = str(error), type(error).__name__
         finally:

@@ -11,6 +11,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from vitgate.judge.deviations import Place, read_deviations
 from vitgate.judge.table import DECLARED, judged, parse, read_table, Table
 from vitgate.judge.tolerances import read_tolerances
+from vitgate.observe.environment import environment
+from vitgate.observe.inputs import pictures, weights
+from vitgate.observe.outputs import outputs
 from vitgate.plugin.check import Check
 from vitgate.records.assemble import cell_row
 from vitgate.records.frames import table_of
@@ -77,24 +80,24 @@ def own_table(check: Check) -> Table:
     """Return the table of this run; every line's evidence is there, or its outcome says why not."""
     observer, cell = check.observer, check.cell
     rows = [_line(check, cell.at(variant)) for variant in VARIANTS]
-    environment = observer.environment().values
+    about_machine = observer.get(environment).values
     about = {
         "case": cell.case,
         "engine": cell.engine,
-        "weights": str(observer.weights(cell.case).values["kind"]),
-        "pictures": str(observer.pictures(cell.case).values["source"]),
-        "torch": public(environment["torch"]),
-        "machine": environment["machine"],
-        "cpu": environment["cpu"],
+        "weights": str(observer.get(weights, cell.case).values["kind"]),
+        "pictures": str(observer.get(pictures, cell.case).values["source"]),
+        "torch": public(about_machine["torch"]),
+        "machine": about_machine["machine"],
+        "cpu": about_machine["cpu"],
     }
     return table_of(rows, about)
 
 
 def _line(check: Check, cell: CellId) -> CellRow:
-    outputs = check.observer.outputs(cell)
-    check.observer.outputs(cell.at("original"))
+    own = check.observer.get(outputs, cell)
+    check.observer.get(outputs, cell.at("original"))
     row = cell_row(cell, check.observer.store, [])
-    outcome = outputs.outcome or Outcome("passed")
+    outcome = own.outcome or Outcome("passed")
     return row.model_copy(update={"outcome": str(outcome) + _declaration(check, cell, outcome)})
 
 

@@ -14,7 +14,12 @@ from vitgate.inputs.field_files import committed
 from vitgate.inputs.row_names import expected_claims as expected_names
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
 from vitgate.judge.metrics import margins, sqnr
+from vitgate.observe.artifacts import artifact
+from vitgate.observe.environment import environment
+from vitgate.observe.inputs import labelled, pictures, weights
+from vitgate.observe.outputs import outputs
 from vitgate.observe.store import Store
+from vitgate.observe.timing import latency
 from vitgate.records.record import (
     cell_deviation,
     cell_outcome,
@@ -27,7 +32,7 @@ from vitgate.records.record import (
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.machine import cpu_model, machine, packages
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import OTHERS
 from vitgate.spec.variants import variants_of
@@ -36,7 +41,7 @@ from vitgate.spec.variants import variants_of
 def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
     """Make the record; claims of the plan that nobody checked are missing, unless the user narrowed the run."""
     missing = () if narrowed else tuple(sorted(_unchecked(plan, rows)))
-    environment = store.find("environment", "environment")
+    found = environment.find(store)
     return Record(
         created=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         vitgate=__version__,
@@ -44,7 +49,7 @@ def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: b
         engines=plan.engines,
         complete=not narrowed and not missing and not plan.shard,
         missing=missing,
-        environment=Environment(**environment.values) if environment else _unknown_environment(),
+        environment=Environment(**found.values) if found else _unknown_environment(),
         inputs=tuple(_inputs(plan, store)),
         cells=tuple(cell_row(cell, store, rows) for cell in _cells(plan, rows)),
         claims=tuple(rows),
@@ -91,7 +96,7 @@ def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
 def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
     """Sum up one cell: its evidence, and what its claims came to."""
     own = [row for row in rows if (row.case, row.engine, row.variant) == (cell.case, cell.engine, cell.variant)]
-    build, outputs = store.find("build", cell.evidence_name), store.find("outputs", cell.evidence_name)
+    build = artifact.find(store, cell)
     built = build.values if build and build.outcome is None else {}
     return CellRow(
         case=cell.case,
@@ -102,17 +107,17 @@ def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
         build_seconds=built.get("seconds"),
-        **_numbers(cell, store, outputs),
+        **_numbers(cell, store),
         **_latency(cell, store),
     )
 
 
-def _numbers(cell: CellId, store: Store, outputs: Evidence | None) -> dict[str, Any]:
+def _numbers(cell: CellId, store: Store) -> dict[str, Any]:
     """Return label and margin on the reference picture, and SQNR against the original over all pictures."""
-    original = store.find("outputs", cell.at("original").evidence_name)
-    if outputs is None or outputs.outcome is not None or original is None or original.outcome is not None:
+    own, original = outputs.find(store, cell), outputs.find(store, cell.at("original"))
+    if own is None or own.outcome is not None or original is None or original.outcome is not None:
         return {}
-    logits, reference = outputs.arrays["logits"], original.arrays["logits"]
+    logits, reference = own.arrays["logits"], original.arrays["logits"]
     if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
         return {}
     top = logits[:1].argmax(axis=1)
@@ -121,7 +126,7 @@ def _numbers(cell: CellId, store: Store, outputs: Evidence | None) -> dict[str, 
 
 
 def _latency(cell: CellId, store: Store) -> dict[str, Any]:
-    samples = store.find("latency", str(cell.group))
+    samples = latency.find(store, cell)
     if samples is None or samples.outcome is not None or not {cell.variant, "original"} <= samples.values.keys():
         return {}
     own, original = samples.values[cell.variant], samples.values["original"]
@@ -139,20 +144,20 @@ def _latency(cell: CellId, store: Store) -> dict[str, Any]:
 
 
 def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
-    folder = store.find("labelled", "images")
+    folder = labelled.find(store)
     for case in plan.cases:
         own = folder.values if folder and read_cases()[case].reads_files else {}
-        weights, pictures = store.find("weights", case), store.find("pictures", case)
-        if weights is None or pictures is None:
+        used, shown = weights.find(store, case), pictures.find(store, case)
+        if used is None or shown is None:
             continue
         yield InputRow(
             case=case,
-            weights=weights.values["kind"],
-            weights_note=weights.values["note"],
-            weights_digest=weights.values["digest"],
-            pictures=pictures.values["source"],
-            pictures_note=pictures.values["note"],
-            pictures_sha256=pictures.values["sha256"],
+            weights=used.values["kind"],
+            weights_note=used.values["note"],
+            weights_digest=used.values["digest"],
+            pictures=shown.values["source"],
+            pictures_note=shown.values["note"],
+            pictures_sha256=shown.values["sha256"],
             images_note=own.get("note", ""),
             images_digest=own.get("digest", ""),
         )
@@ -160,8 +165,6 @@ def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
 
 def _unknown_environment() -> Environment:
     """A run of claims that needed no torch: the packages are all that is known."""
-    from vitgate.spec.machine import cpu_model, machine, packages
-
     return Environment(
         torch=packages().get("torch", "unknown"),
         commit=None,

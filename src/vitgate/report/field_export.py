@@ -15,6 +15,10 @@ from vitgate.files.atomic import check_folder
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
+from vitgate.observe.artifacts import artifact
+from vitgate.observe.environment import environment
+from vitgate.observe.inputs import pictures
+from vitgate.observe.outputs import field, outputs
 from vitgate.observe.store import Store
 from vitgate.spec.cells import CellId, FieldFileId
 from vitgate.spec.engines import NO_ENGINE
@@ -45,11 +49,11 @@ def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> None
     `packed` puts the files into one archive, in which what they share is stored once. MachineError where the disk
     does not take it.
     """
-    environment = store.find("environment", "environment")
+    found = environment.find(store)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir(parents=True)
-        maker = public(environment.values["torch"]) if environment else ""
+        maker = public(found.values["torch"]) if found else ""
         rows, arrays = _gather(plan, store, temporary, maker)
         np.savez_compressed(temporary / SEEN, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes any keyword for its flag
         if packed:
@@ -91,10 +95,10 @@ def _gather(
     rows: list[FieldFile] = []
     arrays: dict[str, npt.NDArray[Any]] = {}
     for case in plan.cases:
-        pictures, original = store.find("pictures", case), store.find("outputs", f"{case}-original")
-        if pictures is None or original is None or original.outcome is not None:
+        shown, original = pictures.find(store, case), outputs.find(store, CellId(case, NO_ENGINE, "original"))
+        if shown is None or original is None or original.outcome is not None:
             continue
-        arrays |= {f"x/{case}": pictures.arrays["x"], f"original/{case}": original.arrays["logits"]}
+        arrays |= {f"x/{case}": shown.arrays["x"], f"original/{case}": original.arrays["logits"]}
         for cell in _cells(plan, case):
             rows += _add(cell, store, target, maker, arrays)
     for item in given(plan.field):
@@ -110,13 +114,13 @@ def _cells(plan: RunConfig, case: str) -> list[CellId]:
 
 
 def _add(cell: CellId, store: Store, target: Path, maker: str, arrays: dict[str, npt.NDArray[Any]]) -> list[FieldFile]:
-    build, outputs = (store.find(kind, cell.evidence_name) for kind in ("build", "outputs"))
-    if build is None or outputs is None or build.outcome is not None or outputs.outcome is not None:
+    built, own = artifact.find(store, cell), outputs.find(store, cell)
+    if built is None or own is None or built.outcome is not None or own.outcome is not None:
         return []
-    path = Path(build.values["path"])
+    path = Path(built.values["path"])
     name, row = f"{cell}{path.suffix}", str(FieldFileId(maker, str(cell)))
     _link(path, target / name)
-    arrays[f"logits/{row}"] = outputs.arrays["logits"]
+    arrays[f"logits/{row}"] = own.arrays["logits"]
     made = target / name
     return [
         FieldFile(
@@ -139,7 +143,7 @@ def _carry(
 
     A file that this PyTorch cannot run goes along too: the next one may, or not, and both are worth a row.
     """
-    found = store.find("field", f"artifacts-{item.row.id}")
+    found = field.find(store, "artifacts", item.folder, item.row.id)
     if item.maker or found is None:
         return []
     name, own = item.row.id, seen(item)  # the id of a user's file is its name, made harmless

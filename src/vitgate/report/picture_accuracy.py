@@ -12,6 +12,8 @@ from rich.table import Table
 from vitgate.files.atomic import check_place, replacing
 from vitgate.files.errors import MachineError
 from vitgate.judge.picture_accuracy import of_variant, Predictions, predictions_from
+from vitgate.observe.inputs import labelled
+from vitgate.observe.predictions import images
 from vitgate.observe.store import Store
 from vitgate.records.record import ClaimRow, Record
 from vitgate.spec.cells import CellId
@@ -58,7 +60,7 @@ def write_list(plan: RunConfig, store: Store, record: Path) -> Path:
 
 
 def _rows(plan: RunConfig, store: Store) -> Iterator[tuple[object, ...]]:
-    folder = store.find("labelled", IMAGES)
+    folder = labelled.find(store)
     if folder is None or folder.outcome is not None:
         return
     names, labels = folder.values["names"], folder.arrays["labels"]
@@ -73,7 +75,7 @@ def _rows(plan: RunConfig, store: Store) -> Iterator[tuple[object, ...]]:
 
 def _predictions(store: Store, cell: CellId) -> Predictions | None:
     """Return what the variant said, if it did so in this run."""
-    found = store.find("images", cell.run_together()[0].evidence_name)
+    found = images.find(store, cell)
     own = of_variant(found, cell.variant) if found else None
     return None if own is None or own.outcome is not None else predictions_from(own)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from vitgate.pipeline import graph
+from vitgate.observe.artifacts import artifact, path_of
+from vitgate.observe.inputs import weights
 from vitgate.pipeline.stages import architecture
 from vitgate.spec.cases import read_cases
 
@@ -24,11 +25,10 @@ QUANTIZED = ("scripted_quantized",)
 @fault(build=FROZEN, says="lite_frozen.ptl")
 def file_under_another_name(scene: Scene) -> None:
     """A file is not written under the name that the tutorial gives it."""
-    name = str(scene.cell("lite_frozen"))
-    found = scene.observer.store.find("build", name)
-    assert found is not None
+    cell = scene.cell("lite_frozen")
+    found = scene.observer.get(artifact, cell)
     other = shutil.copy(found.values["path"], scene.folder / "fbdeit_lite_frozen.ptl")
-    scene.values("build", name, path=str(other))
+    scene.values(artifact, {"path": str(other)}, cell)
 
 
 # Sizes
@@ -154,9 +154,8 @@ def cached_file_altered(scene: Scene) -> None:
 @fault()
 def cached_file_of_another_variant(scene: Scene) -> None:
     """The file of another variant lies in the place of a cached one: it is found out and built again."""
-    other = scene.observer.store.find("build", "digits-scripted")
-    assert other is not None
-    _damage_cache(scene, lambda path: shutil.copyfile(other.values["path"], path))
+    other = path_of(scene.observer, scene.cell("scripted"))
+    _damage_cache(scene, lambda path: shutil.copyfile(other, path))
 
 
 def _damage_cache(scene: Scene, damage: Callable[[Path], object]) -> None:
@@ -171,8 +170,7 @@ def _damage_cache(scene: Scene, damage: Callable[[Path], object]) -> None:
 def cached_file_of_another_version(scene: Scene) -> None:
     """The cached file was built by another PyTorch: it is left alone."""
     cached = _share_cache(scene)
-    build = graph.torch_build()
-    scene.patch.setattr(graph, "torch_build", lambda: {**build, "torch": "1.0.0"})
+    scene.builder.identity["torch"] = "1.0.0"
     scene.rebuild("scripted_quantized")
     assert _built(scene).parent.name != cached.parent.name
 
@@ -181,7 +179,7 @@ def cached_file_of_another_version(scene: Scene) -> None:
 def cached_file_is_stale(scene: Scene) -> None:
     """The cached file was built from other weights: it is left alone."""
     cached = _share_cache(scene)
-    scene.values("weights", scene.case, digest="of other weights")
+    scene.values(weights, {"digest": "of other weights"}, scene.case)
     scene.rebuild("scripted_quantized")
     assert _built(scene).parent.name != cached.parent.name
 
@@ -194,4 +192,4 @@ def _share_cache(scene: Scene) -> Path:
 
 
 def _built(scene: Scene) -> Path:
-    return Path(scene.observer.artifact(scene.cell("scripted_quantized")).demand().values["path"])
+    return path_of(scene.observer, scene.cell("scripted_quantized"))

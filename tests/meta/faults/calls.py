@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from vitgate.observe.environment import tutorial_call
+
 from ..harness import Scene
 from .catalogue import fault
 
@@ -15,7 +17,7 @@ def call_no_longer_binds(scene: Scene) -> None:
     from PIL import Image
 
     scene.patch.setattr(Image, "open", lambda *, path: None)
-    scene.forget("call", "image_open")
+    scene.forget(tutorial_call, "image_open")
 
 
 @fault(calls=("imagenet_mean",), says="AttributeError")
@@ -24,7 +26,7 @@ def name_removed(scene: Scene) -> None:
     import timm.data.constants
 
     scene.patch.delattr(timm.data.constants, "IMAGENET_DEFAULT_MEAN")
-    scene.forget("call", "imagenet_mean")
+    scene.forget(tutorial_call, "imagenet_mean")
 
 
 @fault(warnings=("image_open",))
@@ -39,4 +41,4 @@ def new_warning(scene: Scene) -> None:
         return real(*args)
 
     scene.patch.setattr(Image, "open", opened)
-    scene.forget("call", "image_open")
+    scene.forget(tutorial_call, "image_open")

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from vitgate.observe.inputs import pictures
+from vitgate.observe.outputs import outputs
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.variants import VARIANTS
 
@@ -20,7 +22,7 @@ def labels_shifted(scene: Scene) -> None:
     def shift(found: Evidence) -> Evidence:
         return replace(found, arrays={**found.arrays, "labels": (found.arrays["labels"] + 1) % 10})
 
-    scene.alter("pictures", scene.case, shift)
+    scene.alter(pictures, shift, scene.case)
 
 
 @fault(accuracy=ALL)
@@ -31,7 +33,7 @@ def heldout_labels_shifted(scene: Scene) -> None:
         labels = np.roll(found.arrays["heldout_labels"], 1)
         return replace(found, arrays={**found.arrays, "heldout_labels": labels})
 
-    scene.alter("pictures", scene.case, shift)
+    scene.alter(pictures, shift, scene.case)
 
 
 @fault(label=ALL, table=TABLE, may=("logits_original",))
@@ -41,9 +43,9 @@ def pictures_in_another_order(scene: Scene) -> None:
     def turn(found: Evidence) -> Evidence:
         return replace(found, arrays={**found.arrays, "x": found.arrays["x"][::-1].copy()})
 
-    scene.alter("pictures", scene.case, turn)
+    scene.alter(pictures, turn, scene.case)
     for variant in VARIANTS:
-        scene.forget("outputs", scene.cell(variant).evidence_name)
+        scene.forget(outputs, scene.cell(variant))
 
 
 @fault(label=ALL)
@@ -55,4 +57,4 @@ def label_of_no_class(scene: Scene) -> None:
         labels[-1] = 1000
         return replace(found, arrays={**found.arrays, "labels": labels})
 
-    scene.alter("pictures", scene.case, exceed)
+    scene.alter(pictures, exceed, scene.case)

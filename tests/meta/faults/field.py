@@ -13,6 +13,7 @@ import vitgate.inputs.field_files
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
+from vitgate.observe.outputs import field
 from vitgate.plugin.check import FieldCheck
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
@@ -21,6 +22,7 @@ from ..harness import Scene
 from .catalogue import fault
 
 FIELD = "2.12.1-digits-fbgemm-lite_frozen"
+FOLDER = str(fixtures_folder() / "field" / "2.12.1")
 
 
 @fault(field=(FIELD,), artifacts=(FIELD,), says="unknown operator")
@@ -28,7 +30,7 @@ def field_file_no_longer_loads(scene: Scene) -> None:
     """The runtime refuses a file that an earlier release wrote."""
     outcome = Outcome("failed at", "load", "RuntimeError", "unknown operator")
     for claim in ("field", "artifacts"):
-        scene.alter("field", f"{claim}-{FIELD}", lambda found: Evidence(outcome=outcome))
+        scene.alter(field, lambda found: Evidence(outcome=outcome), claim, FOLDER, FIELD)
 
 
 @fault(field=(FIELD,), says="distance against maker")
@@ -41,7 +43,7 @@ def field_file_gives_other_numbers(scene: Scene) -> None:
             found, arrays={**found.arrays, "logits": logits * np.float32(1.18), "again": logits[:1] * np.float32(1.18)}
         )
 
-    scene.alter("field", f"field-{FIELD}", noisy)
+    scene.alter(field, noisy, "field", FOLDER, FIELD)
 
 
 @fault(field=(FIELD,), says="sqnr_change against maker")
@@ -52,8 +54,9 @@ def field_record_is_of_another_file(scene: Scene) -> None:
         told = seen(field_check.item)
         if field_check.item.row.id == FIELD and told.logits is not None:
             told = replace(told, logits=told.logits * np.float32(0.9))
-        outputs = field_check.observer.field(field_check.claim.id, field_check.item).demand()
-        field_check.assert_within(findings=findings.field(outputs, told))
+        item = field_check.item
+        own = field_check.observer.get(field, field_check.claim.id, item.folder, item.row.id).demand()
+        field_check.assert_within(findings=findings.field(own, told))
 
     scene.test_instead("field", test_field)
 
@@ -67,16 +70,18 @@ def field_file_gives_nan(scene: Scene) -> None:
         logits[3] = np.nan
         return replace(found, arrays={**found.arrays, "logits": logits})
 
-    scene.alter("field", f"artifacts-{FIELD}", broken)
+    scene.alter(field, broken, "artifacts", FOLDER, FIELD)
 
 
 @fault(field=(FIELD,), says="difference_on_repeat")
 def field_file_remembers(scene: Scene) -> None:
     """A file of an earlier release gives something else when it sees the first picture again."""
     scene.alter(
-        "field",
-        f"field-{FIELD}",
+        field,
         lambda found: replace(found, arrays={**found.arrays, "again": found.arrays["again"] + np.float32(0.01)}),
+        "field",
+        FOLDER,
+        FIELD,
     )
 
 
@@ -89,7 +94,7 @@ def field_file_gives_another_label(scene: Scene) -> None:
         logits[4] = np.roll(logits[4], 1)
         return replace(found, arrays={**found.arrays, "logits": logits})
 
-    scene.alter("field", f"field-{FIELD}", other)
+    scene.alter(field, other, "field", FOLDER, FIELD)
 
 
 @fault(field=(FIELD,), says="not the file of the manifest")
@@ -108,7 +113,7 @@ def field_file_of_another_version(scene: Scene) -> None:
         return unpacked
 
     scene.patch.setattr(vitgate.inputs.field_files, "_unpacked", exchanged)
-    scene.forget("field", f"field-{FIELD}")
+    scene.forget(field, "field", FOLDER, FIELD)
 
 
 @fault(field=(FIELD,), says="not the file of the manifest")
@@ -125,4 +130,4 @@ def field_file_has_a_bit_flipped(scene: Scene) -> None:
         return unpacked
 
     scene.patch.setattr(vitgate.inputs.field_files, "_unpacked", flipped)
-    scene.forget("field", f"field-{FIELD}")
+    scene.forget(field, "field", FOLDER, FIELD)

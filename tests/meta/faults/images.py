@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
+from vitgate.observe.predictions import images
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.variants import VariantName, VARIANTS
 
@@ -27,7 +28,7 @@ def _alter(scene: Scene, variant: VariantName, name: str, change: Callable[[Colu
             return found
         return replace(found, arrays={**found.arrays, key: change(found.arrays[key].copy())})
 
-    scene.alter("images", scene.cell(variant).run_together()[0].evidence_name, altered)
+    scene.alter(images, altered, scene.cell(variant))
 
 
 @fault(images=("lite_frozen",), says="accuracy_change_high")

@@ -9,6 +9,7 @@ import torch
 
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.latency import Samples
+from vitgate.observe.timing import latency
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
@@ -92,7 +93,7 @@ def no_samples(scene: Scene) -> None:
     def drop(found: Evidence) -> Evidence:
         return replace(found, values={name: rows for name, rows in found.values.items() if name != "lite_frozen"})
 
-    scene.alter("latency", f"{scene.case}-{scene.clean.engine}", drop)
+    scene.alter(latency, drop, scene.cell("lite_frozen"))
 
 
 @fault(latency=("lite_frozen",), says="ratio", table=TABLE)

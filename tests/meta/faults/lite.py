@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vitgate.pipeline import graph
+from vitgate.observe.artifacts import lite_info, model_of, path_of
 
 from ..harness import Scene
 from .catalogue import fault, LITE, MADE_FROM_INT8, TABLE
@@ -26,7 +26,7 @@ def lite_file_not_frozen(scene: Scene) -> None:
 
 
 def _parent(scene: Scene) -> Any:
-    return torch.jit.load(scene.observer.artifact(scene.cell("scripted_quantized")).demand().values["path"])
+    return torch.jit.load(path_of(scene.observer, scene.cell("scripted_quantized")))
 
 
 @fault(
@@ -36,8 +36,7 @@ def _parent(scene: Scene) -> Any:
 )  # fmt: skip
 def lite_file_without_bytecode(scene: Scene) -> None:
     """The file for the lite interpreter was saved as any other: it holds code, and no bytecode."""
-    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", lambda module, path: module.save(str(path)))
-    scene.rebuild("lite_frozen")
+    scene.saving("save_for_lite_interpreter", "lite_frozen", lambda module, path: module.save(str(path)))
 
 
 @fault(
@@ -46,7 +45,7 @@ def lite_file_without_bytecode(scene: Scene) -> None:
 )  # fmt: skip
 def lite_file_of_the_float_model(scene: Scene) -> None:
     """The lite file was made from the scripted model that is not quantized."""
-    model = scene.observer.model(scene.case)
+    model = model_of(scene.observer, scene.case)
     scene.after("freeze", "lite_frozen", lambda frozen: torch.jit.freeze(torch.jit.script(model)))
 
 
@@ -57,8 +56,7 @@ def lite_file_of_the_wrong_parent(scene: Scene) -> None:
     def save(module: Any, path: Path) -> None:
         torch.jit.freeze(_parent(scene))._save_for_lite_interpreter(str(path))
 
-    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", save)
-    scene.rebuild("lite")
+    scene.saving("save_for_lite_interpreter", "lite", save)
 
 
 @fault(lite_operators=LITE, says="aten::floor", may=("weights", "size"))
@@ -75,19 +73,19 @@ def operator_outside_the_list(scene: Scene) -> None:
 @fault(lite_bytecode=FROZEN)
 def bytecode_too_new(scene: Scene) -> None:
     """A release writes a bytecode version that no runtime in the field reads."""
-    scene.values("lite_info", str(scene.cell("lite_frozen")), bytecode_version=10)
+    scene.values(lite_info, {"bytecode_version": 10}, scene.cell("lite_frozen"))
 
 
 @fault(lite_bytecode=FROZEN)
 def bytecode_too_old(scene: Scene) -> None:
     """A file has a bytecode version that runtimes in the field no longer read."""
-    scene.values("lite_info", str(scene.cell("lite_frozen")), bytecode_version=3)
+    scene.values(lite_info, {"bytecode_version": 3}, scene.cell("lite_frozen"))
 
 
 @fault(lite_operators=FROZEN, says="0 operators")
 def operators_unknown(scene: Scene) -> None:
     """A file says of no operator that it needs it: the list was not read."""
-    scene.values("lite_info", str(scene.cell("lite_frozen")), operators=[])
+    scene.values(lite_info, {"operators": []}, scene.cell("lite_frozen"))
 
 
 # A stage fails
@@ -117,8 +115,7 @@ def saving_for_lite_raises(scene: Scene) -> None:
     def save(module: Any, path: Path) -> None:
         raise AttributeError("no attribute '_save_for_lite_interpreter'")
 
-    scene.patch.setitem(graph._SAVERS, "save_for_lite_interpreter", save)
-    scene.rebuild("lite_frozen")
+    scene.saving("save_for_lite_interpreter", "lite_frozen", save)
 
 
 @fault(everywhere=True, may=("table",), stage="optimize_for_mobile", **_without(MADE_FROM_INT8[:2], *_LITE_CLAIMS))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from vitgate.observe.artifacts import model_of
 from vitgate.pipeline import stages
 from vitgate.spec.cases import read_cases
 
@@ -148,7 +149,7 @@ def scripted_softmax_in_half(scene: Scene) -> None:
 
 def _scripted(scene: Scene, change: Any) -> None:
     """Script a changed copy of the model instead."""
-    model = change(copy.deepcopy(scene.observer.model(scene.case)))
+    model = change(copy.deepcopy(model_of(scene.observer, scene.case)))
     scene.after("script", "scripted", lambda scripted: torch.jit.script(model))
 
 
@@ -181,13 +182,11 @@ def tracing_raises(scene: Scene) -> None:
 )  # fmt: skip
 def saving_raises(scene: Scene) -> None:
     """A release in which a scripted module cannot be saved."""
-    from vitgate.pipeline import graph
 
     def save(module: Any, path: Any) -> None:
         raise RuntimeError("cannot save")
 
-    scene.patch.setitem(graph._SAVERS, "save", save)
-    scene.rebuild("scripted")
+    scene.saving("save", "scripted", save)
 
 
 @fault(

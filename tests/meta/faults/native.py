@@ -7,6 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from vitgate.observe import native
+from vitgate.observe.artifacts import path_of
+from vitgate.observe.inputs import pictures
+from vitgate.observe.programs import program
 from vitgate.spec.variants import VariantName
 
 from ..harness import Scene
@@ -35,7 +38,7 @@ def _with(place: int, word: str) -> Callable[[Words], Words]:
 @fault(native=("scripted_quantized",))
 def program_runs_another_file(scene: Scene) -> None:
     """The C++ program runs the scripted file in the place of the quantized one."""
-    other = scene.observer.artifact(scene.cell("scripted")).demand().values["path"]
+    other = str(path_of(scene.observer, scene.cell("scripted")))
     _told(scene, "scripted_quantized", _with(2, other))
 
 
@@ -43,9 +46,9 @@ def program_runs_another_file(scene: Scene) -> None:
 def program_drops_the_last_picture(scene: Scene) -> None:
     """The C++ program runs all pictures but the last."""
     path = scene.folder / "fewer"
-    pictures = scene.observer.pictures(scene.case).arrays["x"][:2]
-    pictures.astype(np.float32).tofile(path)
-    _told(scene, "lite_frozen", lambda words: _with(5, str(len(pictures)))(_with(3, str(path))(words)))
+    x = scene.observer.get(pictures, scene.case).arrays["x"][:2]
+    x.astype(np.float32).tofile(path)
+    _told(scene, "lite_frozen", lambda words: _with(5, str(len(x)))(_with(3, str(path))(words)))
 
 
 @fault(native=FROZEN)
@@ -98,11 +101,11 @@ def program_crashes_while_loading(scene: Scene) -> None:
 
 def _scripted(scene: Scene, text: str) -> None:
     """Put a script into the place of the program."""
-    if scene.observer.program().outcome is None:
+    if scene.observer.get(program).outcome is None:
         path = scene.folder / "program"
         path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         path.chmod(0o755)
-        scene.values("program", "program", path=str(path))
+        scene.values(program, {"path": str(path)})
 
 
 @fault(native_program=PROGRAM, says="libpython3")
@@ -118,17 +121,17 @@ def program_of_another_libtorch(scene: Scene) -> None:
 
 
 def _about(scene: Scene, **changes: object) -> None:
-    if scene.observer.program().outcome is None:
-        scene.values("program", "program", **changes)
+    if scene.observer.get(program).outcome is None:
+        scene.values(program, changes)
 
 
 @fault(native_program=PROGRAM, native=FILES, stage="compile", says="error: no such header")
 def program_does_not_compile(scene: Scene) -> None:
     """A compiler is there, and cannot compile against the headers of this release."""
-    if scene.observer.program().outcome is None:
+    if scene.observer.get(program).outcome is None:
         compiler = scene.folder / "c++"
         compiler.write_text('#!/bin/sh\n[ "$1" = --version ] || { echo "x.h:1: error: no such header"; exit 1; }\n')
         compiler.chmod(0o755)
         scene.patch.setenv("CXX", str(compiler))
-        scene.forget("program", "program")
+        scene.forget(program)
         scene.native(*FILES)

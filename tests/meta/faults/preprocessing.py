@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vitgate.inputs import preprocess
+from vitgate.observe.inputs import golden
 
 from ..harness import Scene
 from .catalogue import fault
@@ -15,7 +16,7 @@ CLAIM = ("test_preprocessing",)
 def _instead(scene: Scene, name: str, value: Any) -> None:
     """Put `value` in the place of what the preprocessing calls by that name."""
     scene.patch.setattr(preprocess, name, value)
-    scene.forget("golden", "preprocessing")
+    scene.forget(golden)
 
 
 def _steps(*steps: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from vitgate.observe.artifacts import model_of
+
 from ..harness import Scene
 from .catalogue import fault, INT8, LITE, MADE_FROM_INT8, TABLE
 from .layers import gelu_by_tanh, half_softmax, NoAttention, Nothing, other_epsilon, Rounded, WithSpare
@@ -120,7 +122,7 @@ def one_linear_left_in_float(scene: Scene) -> None:
     """One Linear is not quantized."""
 
     def change(model: Any) -> Any:
-        model.blocks[1].attn.proj = scene.observer.model(scene.case).blocks[1].attn.proj
+        model.blocks[1].attn.proj = model_of(scene.observer, scene.case).blocks[1].attn.proj
         return model
 
     _quantized(scene, change)
@@ -132,7 +134,7 @@ def one_linear_left_in_float(scene: Scene) -> None:
 )  # fmt: skip
 def nothing_is_quantized(scene: Scene) -> None:
     """Quantization silently does nothing: the logits are too good."""
-    _quantized(scene, lambda model: scene.observer.model(scene.case))
+    _quantized(scene, lambda model: model_of(scene.observer, scene.case))
 
 
 @fault(weights=INT8, may=NUMBERS, says="steps")
@@ -140,7 +142,7 @@ def weights_quantized_twice(scene: Scene) -> None:
     """All weights were rounded to another scale's steps before they were quantized."""
 
     def change(model: Any) -> Any:
-        twice = copy.deepcopy(scene.observer.model(scene.case))
+        twice = copy.deepcopy(model_of(scene.observer, scene.case))
         for module in twice.modules():
             if isinstance(module, torch.nn.Linear):
                 step = module.weight.data.abs().max() / 100
@@ -168,7 +170,7 @@ def quantized_by_channel(scene: Scene) -> None:
     spec = {torch.nn.Linear: torch.quantization.per_channel_dynamic_qconfig}
 
     def change(model: Any) -> Any:
-        return torch.quantization.quantize_dynamic(scene.observer.model(scene.case), qconfig_spec=spec)
+        return torch.quantization.quantize_dynamic(model_of(scene.observer, scene.case), qconfig_spec=spec)
 
     _quantized(scene, change)
 
@@ -182,7 +184,7 @@ def quantized_to_half(scene: Scene) -> None:
 
     def change(model: Any) -> Any:
         linears = {torch.nn.Linear}
-        return torch.quantization.quantize_dynamic(scene.observer.model(scene.case), linears, dtype=torch.float16)
+        return torch.quantization.quantize_dynamic(model_of(scene.observer, scene.case), linears, dtype=torch.float16)
 
     _quantized(scene, change)
 

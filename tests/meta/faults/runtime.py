@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from vitgate.pipeline import graph
-from vitgate.pipeline.stages import stage
+from vitgate.observe import saved_weights
+from vitgate.observe.outputs import outputs
+from vitgate.pipeline.stages import engine_set, stage
+from vitgate.spec.engines import Engine
 from vitgate.spec.evidence import Evidence
 
 from ..harness import Scene
@@ -90,7 +92,7 @@ def rows_in_another_order(scene: Scene) -> None:
         turned = {name: found.arrays[name][::-1] for name in ("logits", "heldout_logits")}
         return replace(found, arrays={**found.arrays, **turned})
 
-    scene.alter("outputs", str(scene.cell("lite_frozen")), turn)
+    scene.alter(outputs, turn, scene.cell("lite_frozen"))
 
 
 @fault(logits_parent=FROZEN)
@@ -178,9 +180,8 @@ def _names() -> dict[int, str]:
     return {number: _get_qengine_str(number) for number in torch._C._supported_qengines()}
 
 
-def _pack_under(scene: Scene, engine: str) -> None:
-    real = graph.engine_set
-    scene.patch.setattr(graph, "engine_set", lambda _: real(engine))  # type: ignore[arg-type]  # a name of one
+def _pack_under(scene: Scene, engine: Engine) -> None:
+    scene.builder.set_engine = lambda _: engine_set(engine)
     scene.rebuild("scripted_quantized")
 
 
@@ -211,7 +212,7 @@ def file_no_longer_loads(scene: Scene) -> None:
         raise RuntimeError("unknown operator")
 
     scene.patch.setattr(mobile, "_load_for_lite_interpreter", load)
-    scene.forget("outputs", str(scene.cell("lite_frozen")))
+    scene.forget(outputs, scene.cell("lite_frozen"))
 
 
 @fault(
@@ -240,7 +241,7 @@ def weights_cannot_be_read(scene: Scene) -> None:
         raise RuntimeError("no __getstate__")
 
     scene.patch.setattr(readback, "read_back", read_back)
-    scene.forget("readback", str(scene.cell("lite_frozen")))
+    scene.forget(saved_weights.readback, scene.cell("lite_frozen"))
 
 
 @fault(accuracy=FROZEN)
@@ -252,4 +253,4 @@ def three_percent_of_pictures_lost(scene: Scene) -> None:
         logits[:12] = np.roll(logits[:12], 1, axis=1)
         return replace(found, arrays={**found.arrays, "heldout_logits": logits})
 
-    scene.alter("outputs", str(scene.cell("lite_frozen")), lose)
+    scene.alter(outputs, lose, scene.cell("lite_frozen"))

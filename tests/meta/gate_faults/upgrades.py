@@ -13,7 +13,7 @@ import numpy as np
 from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.latency_statistics import Paired
 from vitgate.inputs.field_files import committed, FieldItem, seen
-from vitgate.observe.local import Observer
+from vitgate.observe.observer import Observation, Observer, P
 from vitgate.records.record import ClaimRow, FindingRow, Record
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
@@ -97,12 +97,12 @@ def _maker_saw(item: FieldItem) -> Evidence:
 
 
 class _Ran(Observer):
-    """A observer that has observed one file."""
+    """An observer that has observed one file."""
 
     def __init__(self, found: Evidence) -> None:
         self._found = found
 
-    def field(self, claim: str, item: FieldItem) -> Evidence:
+    def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
         return self._found
 
 

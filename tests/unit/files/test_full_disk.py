@@ -16,7 +16,9 @@ import pytest
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
 from vitgate.files.machine_lock import MachineLock
-from vitgate.observe.local import LocalObserver
+from vitgate.observe.artifacts import artifact
+from vitgate.observe.inputs import golden
+from vitgate.observe.observer import LocalObserver
 from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
 from vitgate.pipeline import weights_file
@@ -56,11 +58,9 @@ def stopped(call: Callable[[], object], *words: object) -> None:
 # ---- a run
 
 
-def bench_of(plan: RunConfig, make: Callable[[], Evidence]) -> LocalObserver:
-    """Return a observer that makes evidence of a kind with this."""
-    observer = LocalObserver(plan)
-    observer._makers["golden"] = make
-    return observer
+def observer_of(plan: RunConfig, make: Callable[[], Evidence]) -> LocalObserver:
+    """Return an observer that makes `golden` with this."""
+    return LocalObserver(plan, {golden.kind: lambda _: make()})
 
 
 def test_an_artifact_that_finds_no_room_leaves_none_of_it(
@@ -73,11 +73,11 @@ def test_an_artifact_that_finds_no_room_leaves_none_of_it(
     def make() -> Evidence:
         return Evidence({"path": cache.get("b", "m.pt", lambda path: _write(path, size[0])).path})
 
-    observer = bench_of(plan(artifacts=str(folder)), make)
+    observer = observer_of(plan(artifacts=str(folder)), make)
 
-    stopped(lambda: observer.observe("golden", "x"), "No space left", "free disk space")
+    stopped(lambda: observer.get(golden), "No space left", "free disk space")
     size[0] = 1000
-    made = observer.observe("golden", "x")
+    made = observer.get(golden)
 
     assert Path(made.values["path"]).stat().st_size == 1000
     assert digest_of(Path(earlier.path)) == earlier.digest
@@ -91,12 +91,12 @@ def _write(path: Path, size: int) -> None:
 def test_evidence_that_finds_no_room_is_made_again_later(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     size = [TOO_LARGE]
     asked = plan(session=str(small_disk.folder), artifacts=str(small_disk.folder / "artifacts"))
-    observer = bench_of(asked, lambda: Evidence(arrays={"x": np.zeros(size[0], np.uint8)}))
+    observer = observer_of(asked, lambda: Evidence(arrays={"x": np.zeros(size[0], np.uint8)}))
 
-    stopped(lambda: observer.observe("golden", "x"), "No space left", "free disk space")
+    stopped(lambda: observer.get(golden), "No space left", "free disk space")
     size[0] = 3
 
-    assert len(observer.observe("golden", "x").arrays["x"]) == 3
+    assert len(observer.get(golden).arrays["x"]) == 3
 
 
 def test_weights_that_find_no_room_are_the_machines_fault(
@@ -108,7 +108,7 @@ def test_weights_that_find_no_room_are_the_machines_fault(
             weights_file.save_arrays({"x": np.zeros(TOO_LARGE, np.uint8)}, path)
         return Evidence()
 
-    stopped(lambda: bench_of(plan(), make).observe("golden", "x"), "No space left", small_disk.folder)
+    stopped(lambda: observer_of(plan(), make).get(golden), "No space left", small_disk.folder)
 
 
 def test_a_process_that_died_on_a_full_disk_proves_nothing(
@@ -117,11 +117,11 @@ def test_a_process_that_died_on_a_full_disk_proves_nothing(
     """torch ends the whole process where it cannot write the end of a file."""
     observer = RemoteObserver(plan(artifacts=str(small_disk.folder)), MachineLock(small_disk.folder))
 
-    stopped(lambda: observer._crashed("build", "digits-scripted"), "the disk is full", small_disk.folder)
+    stopped(lambda: observer._crashed(artifact, "digits-scripted"), "the disk is full", small_disk.folder)
 
 
 def test_a_process_that_died_where_there_is_room_is_a_failure(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
-    outcome = RemoteObserver(plan(artifacts=str(tmp_path)), MachineLock(tmp_path))._crashed("build", "x").outcome
+    outcome = RemoteObserver(plan(artifacts=str(tmp_path)), MachineLock(tmp_path))._crashed(artifact, "x").outcome
 
     assert outcome is not None
     assert (str(outcome), outcome.error) == ("failed at run", "ProcessDied")

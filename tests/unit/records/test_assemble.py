@@ -120,7 +120,7 @@ def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(plan
     for case in ("digits", "deit_tiny"):
         put("weights", case, Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
         put("pictures", case, Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
-    put("labelled", "images", Evidence({"note": "8 pictures", "digest": "ef"}))
+    put("labelled", "labelled", Evidence({"note": "8 pictures", "digest": "ef"}))
     asked = plan(cases=("digits", "deit_tiny"), images="/pictures")
 
     digits, tiny = assemble(asked, store, [claim_row()], narrowed=True).inputs
@@ -148,7 +148,7 @@ def test_news_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
 
 
 def test_a_line_holds_the_numbers_of_its_evidence(store, put):
-    put("build", str(LITE), Evidence({"path": "x", "bytes": 90, "digest": "ab", "seconds": 0.5}))
+    put("artifact", str(LITE), Evidence({"path": "x", "bytes": 90, "digest": "ab", "seconds": 0.5}))
     put("outputs", str(LITE), outputs(LOGITS))
     put("outputs", "digits-original", outputs(LOGITS))
     put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))

@@ -37,9 +37,9 @@ def store(tmp_path):
         cell = CellId("digits", "qnnpack", variant)
         path = tmp_path / "artifacts" / f"{variant}.{'ptl' if variant.startswith('lite') else 'pt'}"
         path.write_bytes(variant.encode() * 100)
-        put(made, "build", cell.evidence_name, Evidence({"path": str(path)}))
+        put(made, "artifact", cell.evidence_name, Evidence({"path": str(path)}))
         put(made, "outputs", cell.evidence_name, Evidence(arrays={"logits": LOGITS + number}))
-    put(made, "build", "digits-qnnpack-optimized", FAILED)
+    put(made, "artifact", "digits-qnnpack-optimized", FAILED)
     put(made, "outputs", "digits-qnnpack-optimized", FAILED)
     return made
 
@@ -81,7 +81,7 @@ def test_what_is_exported_is_read_seen_and_located(plan, store, tmp_path, packed
 def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(plan, store, tmp_path):
     made = tmp_path / "artifacts" / "scripted.pt"
     cell = CellId("digits", "x86", "scripted_quantized")
-    put(store, "build", cell.evidence_name, Evidence({"path": str(made)}))
+    put(store, "artifact", cell.evidence_name, Evidence({"path": str(made)}))
     put(store, "outputs", cell.evidence_name, Evidence(arrays={"logits": LOGITS}))
 
     export(plan(engines=("x86", "qnnpack")), store, tmp_path / "out", packed=False)
@@ -122,7 +122,7 @@ def test_a_run_that_built_nothing_exports_an_empty_folder(plan, tmp_path):
 
 
 def test_a_file_that_does_not_run_is_not_exported(plan, store, tmp_path):
-    for name in ("build", "outputs"):
+    for name in ("artifact", "outputs"):
         put(store, name, "digits-qnnpack-lite", FAILED if name == "outputs" else Evidence({"path": "/nowhere"}))
 
     export(plan(), store, tmp_path / "out", packed=False)

@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Store:
     """Return a store with a folder of three pictures that two groups of variants of deit_tiny went through."""
     made = Store(tmp_path / "evidence")
     folder = Evidence({"names": NAMES}, {"labels": np.array([7, 7, 9])})
-    made.get("labelled", "images", lambda: folder)
+    made.get("labelled", "labelled", lambda: folder)
     said = {"original": [7, 8, 9], "scripted": [7, 8, 9]}
     made.get("images", "deit_tiny-original", lambda: predictions(said))
     quantized = {"scripted_quantized": [7, 8, 9], "lite": [1, 7, 9]}

@@ -1,0 +1,95 @@
+"""The files that are built, the models behind them, and the variants as their users load them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vitgate.observe.inputs import weights
+from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.session_directory import counting
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.evidence import Evidence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vitgate.observe.runtimes import Loaded
+    from vitgate.pipeline.graph import Builder
+
+
+@observation()
+def artifact(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return path, bytes, digest and seconds of the cell's file, built with its parents if it is not cached."""
+    return builder_of(observer).build(cell)
+
+
+@observation()
+def parameters(observer: LocalObserver, case: str) -> Evidence:
+    """Return how many numbers the float model's parameters are, `count`, and its whole state, `numbers`."""
+    model = model_of(observer, case)
+    kinds = {"count": model.parameters(), "numbers": model.state_dict().values()}
+    return Evidence({name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()})
+
+
+@observation()
+def lite_info(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `bytecode_version` and `operators` of a lite file."""
+    from vitgate.observe.lite_info import lite_info as read_lite_info
+    from vitgate.pipeline.stages import stage
+
+    path = path_of(observer, cell)
+    with stage("load"):
+        return Evidence(asdict(read_lite_info(path)))
+
+
+def path_of(observer: LocalObserver, cell: CellId) -> Path:
+    """Return the path of the cell's file; ClaimFailed where it could not be built."""
+    return Path(observer.get(artifact, cell).demand().values["path"])
+
+
+def builder_of(observer: LocalObserver) -> Builder:
+    """Return the builder of this process."""
+    from vitgate.pipeline.graph import Builder
+
+    def under_way(cell: CellId) -> AbstractContextManager[object]:
+        return counting(Path(observer.plan.session), f"building: {cell.evidence_name}")
+
+    if observer.pool.builder is None:
+        observer.pool.builder = Builder(
+            observer.cache,
+            artifact=lambda cell: observer.get(artifact, cell),
+            model=lambda case: model_of(observer, case),
+            weights=lambda case: str(observer.get(weights, case).values["digest"]),
+            under_way=under_way,
+        )
+    return observer.pool.builder
+
+
+def model_of(observer: LocalObserver, case: str) -> nn.Module:
+    """Return the case's eager model, created once per process; ClaimFailed where that fails."""
+    from vitgate.pipeline.stages import create_model, stage
+    from vitgate.pipeline.weights_file import load_state
+
+    models = observer.pool.models
+    if case not in models:
+        with stage("create_model"):
+            models[case] = create_model(read_cases()[case], load_state(observer.get(weights, case)))
+    return models[case]
+
+
+def variant_of(observer: LocalObserver, cell: CellId) -> Loaded:
+    """Return the cell as its users load it, loaded once per process; ClaimFailed where that fails."""
+    from vitgate.observe import runtimes
+
+    variants, name = observer.pool.variants, cell.evidence_name
+    if name not in variants:
+        if cell.variant == "original":
+            variants[name] = runtimes.Loaded(model_of(observer, cell.case))
+        else:
+            variants[name] = runtimes.load(cell.form.runtime, str(path_of(observer, cell)))
+        observer.pool.calls[name] = 0
+    return variants[name]

@@ -1,0 +1,73 @@
+"""What the run is given: weights, pictures, the user's folder, and the preprocessing of the installed libraries.
+
+What downloads and decodes is imported within functions: a test worker needs the names alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from vitgate.observe.environment import environment
+from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.session_directory import counting
+from vitgate.spec.cases import OwnCase, read_cases
+from vitgate.spec.evidence import Evidence
+
+
+@observation(required=True)
+def source(observer: LocalObserver, case: str) -> Evidence:
+    """Return where the weights come from: kind, path, note. Needs no torch."""
+    from vitgate.inputs.sources import weights_source
+
+    return weights_source(read_cases()[case], observer.plan.request_for(case))
+
+
+@observation(required=True)
+def reference(observer: LocalObserver, case: str) -> Evidence:
+    """Return where the reference picture comes from: path, source, sha256, note. Needs no torch."""
+    from vitgate.inputs.sources import picture_source
+
+    return picture_source(read_cases()[case], observer.plan.assets, observer.get(source, case).values["kind"])
+
+
+@observation(required=True)
+def weights(observer: LocalObserver, case: str) -> Evidence:
+    """Return path, digest, kind and note of the weights. The stand-in alone needs no torch."""
+    from vitgate.inputs.sources import source_from
+    from vitgate.pipeline.weights_file import weights_of
+
+    found = source_from(observer.get(source, case))
+    if found.kind != "standin":
+        observer.get(environment)
+    return weights_of(read_cases()[case], found, observer.cache)
+
+
+@observation(required=True)
+def pictures(observer: LocalObserver, case: str) -> Evidence:
+    """Return the inputs: `x` float32 [N, C, H, W], `labels` int64 [N], and `heldout_x`, `heldout_labels`."""
+    observer.get(environment)
+    from vitgate.inputs.pictures import pictures_of
+
+    return pictures_of(read_cases()[case], observer.get(reference, case))
+
+
+@observation()
+def golden(observer: LocalObserver) -> Evidence:
+    """Return how far the preprocessing of this torchvision and Pillow is from the golden tensor."""
+    observer.get(environment)
+    from vitgate.inputs.preprocess import golden_difference
+
+    return Evidence(asdict(golden_difference()))
+
+
+@observation(required=True)
+def labelled(observer: LocalObserver) -> Evidence:
+    """Return what is in the folder of `--images`: `labels` int64 [N], names, classes, digest of the contents."""
+    from vitgate.inputs.picture_folder import contents, read_folder
+
+    plan = observer.plan
+    found = read_folder(Path(plan.images))
+    decode = any(not isinstance(case, OwnCase) or case.transform is None for case in plan.cases_of_files())
+    with counting(Path(plan.session), "pictures: reading", len(found.names)) as each:
+        return found.to_evidence(contents(found, each, decode=decode))

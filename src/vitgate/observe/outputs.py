@@ -1,0 +1,131 @@
+"""The logits that variants give: of the case's pictures, of made-up ones, and of files that were made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vitgate.files.hashing import digest, key_of
+from vitgate.inputs.field_files import located, read_field, seen
+from vitgate.observe.artifacts import artifact, variant_of
+from vitgate.observe.environment import environment
+from vitgate.observe.inputs import pictures, weights
+from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.store import pack, unpack
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import engine_named
+from vitgate.spec.evidence import Evidence
+
+if TYPE_CHECKING:
+    from vitgate.judge.metrics import Array
+    from vitgate.observe.runtimes import Runnable
+
+_BUILD = ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")
+_CODE = (Path(__file__).parent, Path(__file__).parents[1] / "pipeline")
+
+
+@observation()
+def outputs(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `logits` float32 [N, classes] of each picture alone, `again` [1, classes], and `heldout_logits`.
+
+    `again` is the first picture once more after all others: a variant with a memory gives something else.
+    """
+    from vitgate.pipeline.stages import engine_set
+
+    with engine_set(cell.engine):
+        run = variant_of(observer, cell)
+        found, key = cached(observer, "outputs", cell, lambda: _observed(observer, cell, run))
+        if not key:
+            return found
+        first = _logits(observer, cell, run, observer.get(pictures, cell.case).arrays["x"][:1])
+        if np.array_equal(first, found.arrays["logits"][:1]):
+            return found
+        observer.cache.drop(key)  # this machine computes something else now: what was cached proves nothing
+        return _observed(observer, cell, run)
+
+
+@observation()
+def anchor(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `logits` float32 [N, classes] of the made-up pictures of `vitgate.inputs.anchor_pictures`."""
+    import torch
+
+    from vitgate.inputs.anchor_pictures import made_up_pictures
+    from vitgate.pipeline.stages import engine_set
+
+    x = torch.from_numpy(made_up_pictures(read_cases()[cell.case]))
+    with engine_set(cell.engine):
+        return Evidence(arrays={"logits": variant_of(observer, cell)(x).numpy()})
+
+
+@observation(name_of=lambda claim, folder, row: f"{claim}-{row}")
+def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidence:  # noqa: ARG001  # in its name
+    """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs."""
+    import torch
+
+    from vitgate.observe import runtimes
+    from vitgate.pipeline.stages import engine_set
+
+    observer.get(environment)
+    item = next(item for item in read_field(Path(folder)) if item.row.id == row)
+    with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
+        run = runtimes.load(item.row.runtime, str(located(item, Path(observer.plan.session))))
+        x = [torch.from_numpy(picture[None]) for picture in seen(item).x]
+        logits = np.concatenate([run(picture).numpy() for picture in x])
+        return Evidence(arrays={"logits": logits, "again": run(x[0]).numpy()})
+
+
+def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
+    given = observer.get(pictures, cell.case).arrays
+    arrays = {"logits": _logits(observer, cell, run, given["x"])}
+    arrays["again"] = _logits(observer, cell, run, given["x"][:1])  # the same memory: shows who wrote into it
+    if "heldout_x" in given:
+        arrays["heldout_logits"] = _logits(observer, cell, run, given["heldout_x"])
+    return Evidence(arrays=arrays)
+
+
+def _logits(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:
+    """Run the pictures one by one, as users do: a batch would share its activations' scales."""
+    import torch
+
+    observer.pool.calls[cell.evidence_name] += len(x)
+    logits: Array = np.concatenate([run(torch.from_numpy(picture[None])).numpy() for picture in x])
+    return logits
+
+
+def cached(observer: LocalObserver, kind: str, cell: CellId, make: Callable[[], Evidence]) -> tuple[Evidence, str]:
+    """Return evidence about a file, and its key where the artifact cache had it from an earlier session.
+
+    The cache is used only where it outlives the session.
+    """
+    if Path(observer.plan.artifacts).is_relative_to(observer.plan.session):
+        return make(), ""
+    key = _key(observer, kind, cell)
+    fresh: list[Evidence] = []
+
+    def write(path: Path) -> None:
+        fresh.append(make())
+        pack(fresh[0], path)
+
+    entry = observer.cache.get(key, f"{kind}.npz", write)
+    return (fresh[0], "") if fresh else (unpack(Path(entry.path)), key)
+
+
+def _key(observer: LocalObserver, kind: str, cell: CellId) -> str:
+    """Return a key that changes with everything that decides the outputs, or the content, of a variant's file."""
+    build = observer.get(environment).values
+    code = sorted(path for folder in _CODE for path in folder.glob("*.py"))
+    return key_of(
+        {
+            **{name: build[name] for name in _BUILD},
+            "kind": kind,
+            "cell": cell.evidence_name,
+            "file": observer.get(artifact, cell).demand().values["digest"] if cell.form.file else "",
+            "weights": observer.get(weights, cell.case).values["digest"],
+            "pictures": digest(observer.get(pictures, cell.case).arrays["x"].tobytes()),
+            "code": digest(b"".join(path.read_bytes() for path in code)),
+        }
+    )
