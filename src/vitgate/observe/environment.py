@@ -18,6 +18,7 @@ from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import cpu_model, machine, packages
 from vitgate.spec.outcome import NO_TOOLS, Outcome
 from vitgate.spec.successors import read_successors
+from vitgate.spec.variants import SUCCESSORS
 
 
 @observation(required=True)
@@ -77,8 +78,9 @@ def lacking(observer: Observer, cell: CellId) -> Outcome | None:
         return Outcome("unsupported", error=NO_TOOLS, message=message)
     if outcome := lacking_engine(observer, cell.engine):
         return outcome
-    needs = read_successors().get(cell.variant)
-    return needs.lacking(observer.get(environment).values["torch"]) if needs else None
+    if cell.variant not in SUCCESSORS:
+        return None
+    return read_successors()[cell.variant].lacking(observer.get(environment).values["torch"])
 
 
 def lacking_engine(observer: Observer, engine: Engine) -> Outcome | None:

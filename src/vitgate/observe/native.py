@@ -130,7 +130,7 @@ def _compile(target: Path, path: str) -> None:
 def about(program: Path) -> tuple[str, list[str]]:
     """Return the version of libtorch that the program was built against, and the libraries that it runs with."""
     with stage("load"):
-        version, *libraries = _lines(_done([str(program)]), "load")
+        version, *libraries = _lines(execute([str(program)]), "load")
     return version, libraries
 
 
@@ -143,11 +143,11 @@ def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictu
         given, got = Path(folder, "pictures"), Path(folder, "logits")
         np.ascontiguousarray(pictures, np.float32).tofile(given)
         words = [runtime, engine or "none", file, str(given), str(got), *map(str, pictures.shape)]
-        *_, shape = _lines(_done([str(program), *words]), "set_engine")
+        *_, shape = _lines(execute([str(program), *words]), "set_engine")
         return np.fromfile(got, np.float32).reshape([int(word) for word in shape.split()])
 
 
-def _done(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run the program with nothing of this process's environment but what steers arithmetic and finds libraries."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(_STEERING)}
     return subprocess.run(  # noqa: S603  # our own program; no shell

@@ -48,6 +48,7 @@ _CHILDREN_NEED = tuple(
         "observe.predictions",
         "observe.programs",
         "observe.readback",
+        "observe.runtimes",
         "observe.saved_weights",
         "observe.timing",
         "pipeline.graph",

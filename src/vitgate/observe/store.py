@@ -44,10 +44,6 @@ class Store:
         path = self._path(kind, name)
         return self._read(path) if path.exists() else None
 
-    def has(self, kind: str, name: str) -> bool:
-        """Whether somebody made that evidence."""
-        return self._path(kind, name).exists()
-
     def _path(self, kind: str, name: str) -> Path:
         return self.folder / kind / f"{name}.json"
 

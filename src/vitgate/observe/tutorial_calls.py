@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +26,23 @@ from vitgate.files.errors import UsageError
 from vitgate.spec.tutorial_calls import CallRow, read_calls
 
 # What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
-_NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+(?P<file>[\w./-]+):\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)
+_NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+[\w./-]+:\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)
 _TRIGGER = re.compile(r"\s*\((?:Triggered internally at|function ).*$", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ApiWarning:
-    """One warning: category, text without paths, lines and addresses, and the module that it is attributed to."""
+    """One warning: its category, and its text without paths, lines and addresses."""
 
     category: str
     text: str
-    where: str
 
 
 @dataclass(frozen=True)
 class ApiProbe:
-    """What became of one call.
-
-    `binds` is whether the arguments fit the signature; None where there is none to ask, as of functions written in C.
-    `error` is the type and `message` the first line of what was raised; "" where it works.
-    """
+    """What became of one call: `error` is the type and `message` the first line of what was raised, "" if it works."""
 
     id: str
-    binds: bool | None
     works: bool
     error: str
     message: str
@@ -68,60 +61,43 @@ def probe(call_id: str, temporary: Path | None = None) -> ApiProbe:
     before = torch.backends.quantized.engine
     try:
         with tempfile.TemporaryDirectory(prefix="vitgate-", dir=temporary) as folder:
-            return _probe(row, Bench(Path(folder)))
+            return _probe(row, Samples(Path(folder)))
     finally:
         torch.backends.quantized.engine = before
 
 
-def _probe(row: CallRow, observer: Bench) -> ApiProbe:
+def _probe(row: CallRow, samples: Samples) -> ApiProbe:
     """Prepare in silence, then make the call itself under observation."""
     heard: list[ApiWarning] = []
-    binds: bool | None = None
     try:
         with _listen([]):
-            action, binds = _action(row, observer)
+            action = _action(row, samples)
         with _listen(heard):
             action()
     except Exception as error:  # the boundary of the observation: whatever is raised is what was asked about
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return ApiProbe(row.id, _unbound(error, binds), False, type(error).__name__, normalised(first), tuple(heard))
-    return ApiProbe(row.id, binds, True, "", "", tuple(heard))
+        return ApiProbe(row.id, False, type(error).__name__, normalised(first), tuple(heard))
+    return ApiProbe(row.id, True, "", "", tuple(heard))
 
 
-def _unbound(error: Exception, binds: bool | None) -> bool | None:
-    return False if isinstance(error, TypeError) and "argument" in str(error) else binds
-
-
-def _action(row: CallRow, observer: Bench) -> tuple[Callable[[], object], bool | None]:
-    """Return what to do under observation, and whether the arguments bind (None: no signature)."""
+def _action(row: CallRow, samples: Samples) -> Callable[[], object]:
+    """Return what to do under observation."""
     owner, _, name = row.callable.rpartition(".")
-    args = [observer.value(arg) for arg in row.args]
-    kwargs = {key: observer.value(arg) for key, arg in row.kwargs.items()}
+    args = [samples.value(arg) for arg in row.args]
+    kwargs = {key: samples.value(arg) for key, arg in row.kwargs.items()}
     if row.how == "read":
-        holder = observer.find(owner)
-        return lambda: getattr(holder, name), None
+        holder = samples.find(owner)
+        return lambda: getattr(holder, name)
     if row.how == "set":
-        holder = observer.find(owner)
-        return lambda: setattr(holder, name, args[0]), None
-    function = observer.find(row.callable)
-    binds = _binds(function, args, kwargs)
+        holder = samples.find(owner)
+        return lambda: setattr(holder, name, args[0])
+    function = samples.find(row.callable)
     if row.how == "bind":
-        return lambda: inspect.signature(function).bind(*args, **kwargs), binds
-    return lambda: function(*args, **kwargs), binds
+        return lambda: inspect.signature(function).bind(*args, **kwargs)
+    return lambda: function(*args, **kwargs)
 
 
-def _binds(function: Callable[..., object], args: list[Any], kwargs: dict[str, Any]) -> bool | None:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return None
-    with suppress(TypeError):
-        signature.bind(*args, **kwargs)
-        return True
-    return False
-
-
-class Bench:
+class Samples:
     """The tiny objects that stand for the tutorial's in `api.toml`, each made when first asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -130,10 +106,17 @@ class Bench:
         supported = torch.backends.quantized.supported_engines
         self.engine = next(name for name in ("fbgemm", "x86", "qnnpack", "onednn") if name in supported)
         torch.backends.quantized.engine = self.engine
+        self._made: dict[str, Any] = {"engine": self.engine}
 
     def value(self, arg: object) -> Any:
         """Return the object that a `$name` stands for; everything else is itself."""
-        return getattr(self, arg[1:]) if isinstance(arg, str) and arg.startswith("$") else arg
+        return self.sample(arg[1:]) if isinstance(arg, str) and arg.startswith("$") else arg
+
+    def sample(self, name: str) -> Any:
+        """Return the object of that name."""
+        if name not in self._made:
+            self._made[name] = _SAMPLES[name](self)
+        return self._made[name]
 
     def find(self, dotted: str) -> Any:
         """Return what a dotted name means, importing modules on the way; AttributeError where it is not there."""
@@ -147,103 +130,53 @@ class Bench:
             found = getattr(found, part)
         return found
 
-    @cached_property
-    def model(self) -> nn.Module:
-        """A network of one Linear."""
-        return nn.Sequential(nn.Linear(4, 4)).eval()
 
-    @cached_property
-    def input(self) -> torch.Tensor:
-        """One row, float32 [1, 4]."""
-        return torch.ones(1, 4)
+def _lite_file(samples: Samples) -> str:
+    path = str(samples.folder / "model.ptl")
+    samples.sample("scripted_quantized")._save_for_lite_interpreter(path)
+    return path
 
-    @cached_property
-    def scripted(self) -> Any:
-        """The scripted network."""
-        return torch.jit.script(self.model)
 
-    @cached_property
-    def quantized(self) -> Any:
-        """The quantized network."""
-        quantize = self.find("torch.quantization.quantize_dynamic")
-        return quantize(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+def _profiled(samples: Samples) -> Any:
+    with torch.autograd.profiler.profile() as profile:  # whichever arguments this PyTorch takes
+        samples.sample("model")(samples.sample("input"))
+    return profile
 
-    @cached_property
-    def scripted_quantized(self) -> Any:
-        """The quantized network, scripted."""
-        return torch.jit.script(self.quantized)
 
-    @cached_property
-    def lite_file(self) -> str:
-        """A lite file of the quantized network."""
-        path = str(self.folder / "model.ptl")
-        self.scripted_quantized._save_for_lite_interpreter(path)
-        return path
+def _steps(samples: Samples) -> list[Any]:
+    """Return the tutorial's four transforms."""
+    transforms = samples.find("torchvision.transforms")
+    normalize = transforms.Normalize(samples.sample("mean"), samples.sample("std"))
+    return [transforms.Resize(256, interpolation=3), transforms.CenterCrop(224), transforms.ToTensor(), normalize]
 
-    @cached_property
-    def profiled(self) -> Any:
-        """A finished profile, made with whichever arguments this PyTorch takes."""
-        with torch.autograd.profiler.profile() as profile:
-            self.model(self.input)
-        return profile
 
-    @property
-    def new_file(self) -> str:
-        """A file name that is free."""
-        return str(self.folder / "new.pt")
+def _picture_file(samples: Samples) -> str:
+    path = samples.folder / "picture.png"
+    samples.sample("picture").save(path)
+    return str(path)
 
-    @property
-    def linear_only(self) -> set[type[nn.Module]]:
-        """What the tutorial quantizes."""
-        return {nn.Linear}
 
-    @property
-    def qint8(self) -> torch.dtype:
-        """The tutorial's dtype."""
-        return torch.qint8
-
-    @property
-    def qconfig(self) -> Any:
-        """The static default qconfig of the engine."""
-        return self.find("torch.quantization.get_default_qconfig")(self.engine)
-
-    @property
-    def mean(self) -> tuple[float, ...]:
-        """The channel means of ImageNet, from timm."""
-        mean: tuple[float, ...] = self.find("timm.data.constants.IMAGENET_DEFAULT_MEAN")
-        return mean
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """The channel deviations of ImageNet, from timm."""
-        std: tuple[float, ...] = self.find("timm.data.constants.IMAGENET_DEFAULT_STD")
-        return std
-
-    @cached_property
-    def steps(self) -> list[Any]:
-        """The tutorial's four transforms."""
-        transforms = self.find("torchvision.transforms")
-        resize = transforms.Resize(256, interpolation=3)
-        return [resize, transforms.CenterCrop(224), transforms.ToTensor(), transforms.Normalize(self.mean, self.std)]
-
-    @cached_property
-    def transform(self) -> Any:
-        """The tutorial's four transforms in one."""
-        return self.find("torchvision.transforms.Compose")(self.steps)
-
-    @cached_property
-    def picture(self) -> Any:
-        """An RGB picture of Pillow's."""
-        from PIL import Image
-
-        return Image.new("RGB", (8, 8))
-
-    @cached_property
-    def picture_file(self) -> str:
-        """A PNG file."""
-        path = self.folder / "picture.png"
-        self.picture.save(path)
-        return str(path)
+_SAMPLES: dict[str, Callable[[Samples], Any]] = {
+    "model": lambda samples: nn.Sequential(nn.Linear(4, 4)).eval(),
+    "input": lambda samples: torch.ones(1, 4),
+    "scripted": lambda samples: torch.jit.script(samples.sample("model")),
+    "quantized": lambda samples: samples.find("torch.quantization.quantize_dynamic")(
+        samples.sample("model"), qconfig_spec={nn.Linear}, dtype=torch.qint8
+    ),
+    "scripted_quantized": lambda samples: torch.jit.script(samples.sample("quantized")),
+    "lite_file": _lite_file,
+    "profiled": _profiled,
+    "new_file": lambda samples: str(samples.folder / "new.pt"),
+    "linear_only": lambda samples: {nn.Linear},
+    "qint8": lambda samples: torch.qint8,
+    "qconfig": lambda samples: samples.find("torch.quantization.get_default_qconfig")(samples.engine),
+    "mean": lambda samples: samples.find("timm.data.constants.IMAGENET_DEFAULT_MEAN"),
+    "std": lambda samples: samples.find("timm.data.constants.IMAGENET_DEFAULT_STD"),
+    "steps": _steps,
+    "transform": lambda samples: samples.find("torchvision.transforms.Compose")(samples.sample("steps")),
+    "picture": lambda samples: samples.find("PIL.Image").new("RGB", (8, 8)),
+    "picture_file": _picture_file,
+}
 
 
 # Listening: Python's warnings, and what C++ writes to standard error.
@@ -258,14 +191,10 @@ def _listen(heard: list[ApiWarning]) -> Iterator[None]:
         with _python_warnings(caught), _every_time(), _standard_error(native):
             yield
     finally:
-        found = [_as_warning(one) for one in caught]
+        found = [ApiWarning(one.category.__name__, normalised(str(one.message))) for one in caught]
         for match in _NATIVE_WARNING.finditer("".join(native)):
-            found.append(ApiWarning("C++", normalised(match["text"]), Path(match["file"]).name))
+            found.append(ApiWarning("C++", normalised(match["text"])))
         heard += dict.fromkeys(found)
-
-
-def _as_warning(one: warnings.WarningMessage) -> ApiWarning:
-    return ApiWarning(one.category.__name__, normalised(str(one.message)), module_of(one.filename))
 
 
 @contextmanager
@@ -316,12 +245,3 @@ def normalised(text: str) -> str:
     text = re.sub(r"(?<![\w:/])/(?:[\w.+-]+/)+([\w.+-]+)", r"<path>/\1", text)
     text = re.sub(r"(\.\w+\"?):\d+", r"\1", text)
     return " ".join(text.split())
-
-
-def module_of(filename: str) -> str:
-    """Return the dotted module of a source file in `site-packages`; this module is the `caller`, others bare names."""
-    path = Path(filename).with_suffix("")
-    if filename == __file__:
-        return "caller"
-    parts, root = path.parts, "site-packages"
-    return ".".join(parts[parts.index(root) + 1 :]).removesuffix(".__init__") if root in parts else path.name

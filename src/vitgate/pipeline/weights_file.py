@@ -72,12 +72,12 @@ def _convert(case: Case, source: WeightsSource, path: Path) -> None:
     if case.library == "transformers":
         state = {published(name): tensor for name, tensor in state.items()}
     state = check_state(state, shapes_of(case), where=str(source.path), model=case.id)
-    with _system_errors(path):
+    with system_errors(path):
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
 
 @contextmanager
-def _system_errors(path: Path) -> Iterator[None]:
+def system_errors(path: Path) -> Iterator[None]:
     """Raise OSError for what safetensors reports of the system, such as a full disk, as an error of its own."""
     try:
         yield
@@ -99,7 +99,7 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
                 do="report this machine's NumPy and processor",
             )
         kept = from_timm(state) if case.library == "transformers" else state
-        with _system_errors(path):
+        with system_errors(path):
             save_arrays(kept, path)
 
     key = key_of({"standin": row.sha256, "library": case.library})

@@ -22,12 +22,12 @@ PROGRAM = ("test_native_program",)
 
 def _told(scene: Scene, variant: VariantName, change: Callable[[Words], Words]) -> None:
     """Give the program other words than those for that variant's file, and run it."""
-    real = native._done
+    real = native.execute
 
     def done(command: Words) -> object:
         return real([command[0], *change(list(command[1:]))])
 
-    scene.patch.setattr(native, "_done", done)
+    scene.patch.setattr(native, "execute", done)
     scene.native(variant)
 
 

@@ -104,7 +104,7 @@ def test_weights_that_find_no_room_are_the_machines_fault(
 ) -> None:
     def make() -> Evidence:
         path = small_disk.folder / "weights.safetensors"
-        with weights_file._system_errors(path):
+        with weights_file.system_errors(path):
             weights_file.save_arrays({"x": np.zeros(TOO_LARGE, np.uint8)}, path)
         return Evidence()
 
