@@ -127,7 +127,7 @@ def _flags(names: Iterable[str], metavar: str) -> str:
 def vitgate_page() -> Iterator[str]:
     """Yield the page of the command line."""
     text = "Each command says the same with `--help`. Exit statuses: [exit-status.md](exit-status.md)."
-    yield from _head("Commands of vitgate", "`src/vitgate/cli/__init__.py`", text)
+    yield from _head("Commands of vitgate", "`src/vitgate/cli/`", text)
     for path, command in commands(cli, ("vitgate",)):
         yield from _command(path, command)
 

@@ -1,0 +1,77 @@
+"""`vitgate bisect`: the first release that changed a claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vitgate.cli.completion import COMPLETERS
+from vitgate.cli.options import (
+    environment_options,
+    EnvironmentOptions,
+    json_option,
+    records_options,
+    RecordsOptions,
+    suite_options,
+    SuiteOptions,
+    to_stderr,
+)
+
+_HELP = """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD.
+
+GOOD is the older release, BAD the newer. Only the tests of the claim are run, on as few releases as halving takes; of a
+claim without a row the `digits` case is checked, unless --case names another. The releases between are those that the
+package index has for this Python, or those that --releases lists; one that cannot be installed is passed over.
+
+\b
+Examples:
+  vitgate bisect 2.9.1 2.15.0 --claim "build[digits-qnnpack-optimized]"
+  vitgate bisect 2.9.1 2.15.0 --claim label --engine qnnpack --prune
+  vitgate bisect 2.9.1 2.15.0 --claim build --releases 2.10.0,2.11.0,2.12.1,2.13.0,2.14.1
+
+\b
+Exit status:
+  0  the release is found, and named in the last line
+  4  usage: an option is wrong, or the claim comes out the same on both
+  6  the environment stood in the way
+"""
+
+
+@click.command(help=_HELP)
+@click.argument("good", metavar="GOOD")
+@click.argument("bad", metavar="BAD")
+@click.option(
+    "--claim", required=True, metavar="ID", shell_complete=COMPLETERS["--claim"],
+    help="A claim (build) or a row (build[digits-qnnpack-optimized]).  [required]",
+)  # fmt: skip
+@click.option("--releases", metavar="LIST", help="Look at these only: versions with commas between.")
+@suite_options
+@environment_options
+@records_options
+@json_option("Write the release, and the outcomes of all that were run,")
+def bisect(
+    *,
+    good: str,
+    bad: str,
+    claim: str,
+    releases: str | None,
+    suite: SuiteOptions,
+    environment: EnvironmentOptions,
+    recording: RecordsOptions,
+    json_file: str | None,
+) -> int:
+    """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
+    from vitgate.files.outputs import check_target, for_people, write_json
+    from vitgate.upgrade.bisect import bisect as run_bisection
+    from vitgate.upgrade.bisect import Bisection, narrowed
+    from vitgate.upgrade.releases import parse_releases
+
+    check_target(json_file, "--json")
+    request = narrowed(suite.request(claims=(claim,)), claim)
+    versions = tuple(parse_releases(releases)) if releases is not None else None
+    means, records = recording.means(environment), Path(recording.records)
+    answer = run_bisection(Bisection(good, bad, claim, request, means, records, versions), to_stderr)
+    write_json(json_file, answer.to_json())
+    click.echo(str(answer), file=for_people(json_file))
+    return 0

@@ -1,0 +1,100 @@
+"""`vitgate sweep`: many PyTorch versions, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from vitgate.cli.options import (
+    color_option,
+    environment_options,
+    EnvironmentOptions,
+    FILE,
+    json_option,
+    records_options,
+    RecordsOptions,
+    suite_options,
+    SuiteOptions,
+    to_stderr,
+)
+
+if TYPE_CHECKING:
+    from vitgate.report.console import Color
+
+_HELP = """Run the suite on each PyTorch VERSION, one after another, and show the versions side by side.
+
+A VERSION is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20") or a requirements file, as in
+`vitgate upgrade`. Each leaves its record in the folder of the records. A sweep that was interrupted goes on where it
+stopped: a record there that answers the same question is not made again.
+
+With --dask the runs are spread over a cluster, one task for each version, case and engine. Its workers need vitgate and
+a folder of their own for environments; start them with one thread each, since latency is measured: a machine must not
+run two tasks at once.
+
+\b
+Examples:
+  vitgate sweep 2.9.1 2.12.1 2.15.0
+  vitgate sweep 2.12.1 2.15.0 --case digits --engine qnnpack --markdown compatibility.md
+  vitgate sweep 2.9.1 2.12.1 2.15.0 --records nightly/ --prune --json sweep.json
+  vitgate sweep 2.12.1 2.15.0 --shard 1/4
+  vitgate sweep 2.9.1 2.12.1 2.15.0 --dask tcp://scheduler:8786
+
+\b
+Exit status:
+  0  on each version every claim holds, or deviates exactly as declared
+  1  on one of them a claim failed
+  4  usage: an option or a version is wrong
+  6  a version could not be checked (the others were), or a file cannot be written
+"""
+
+
+@click.command(help=_HELP)
+@click.argument("versions", nargs=-1, metavar="VERSION...")
+@click.option("--interpreter", "interpreters", multiple=True, metavar="PATH", help="One that has its PyTorch already.")
+@suite_options
+@environment_options
+@click.option("--shard", metavar="K/N", help="Check part K of N of the suite on each version.")
+@records_options
+@click.option("--dask", metavar="ADDRESS", help="Run on the workers of this dask scheduler, such as tcp://host:8786.")
+@click.option("--markdown", type=FILE, metavar="FILE", help="Write the compatibility page of all versions.")
+@json_option("Write the table")
+@color_option
+def sweep(
+    *,
+    versions: tuple[str, ...],
+    interpreters: tuple[str, ...],
+    suite: SuiteOptions,
+    environment: EnvironmentOptions,
+    shard: str | None,
+    recording: RecordsOptions,
+    dask: str | None,
+    markdown: str | None,
+    json_file: str | None,
+    color: Color,
+) -> int:
+    """Run the suite on each PyTorch VERSION, and show the versions side by side."""
+    from vitgate.files.outputs import check_target
+    from vitgate.spec.shards import parse_shard
+    from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
+    from vitgate.upgrade.sweep import exit_status, show, Sweep
+    from vitgate.upgrade.sweep import sweep as run_sweep
+
+    check_target(json_file, "--json")
+    check_target(markdown, "--markdown")
+    part = str(parse_shard(shard)) if shard is not None else ""
+    sides = [parse_side(text, where="VERSION") for text in versions]
+    sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
+    request = replace(suite.request(), shard=part)
+    sides = [for_cases(side, request.cases) for side in sides]
+    order = Sweep(tuple(sides), request, recording.means(environment), Path(recording.records))
+    if dask:
+        from vitgate.upgrade.dask_sweep import sweep_on
+
+        rows = sweep_on(dask, order, to_stderr)
+    else:
+        rows = run_sweep(order, to_stderr)
+    show(rows, markdown=markdown, json_file=json_file, color=color)
+    return exit_status(rows)

@@ -1,0 +1,91 @@
+"""`vitgate upgrade`: the gate between two PyTorch versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from vitgate.cli import EXIT_STATUSES
+from vitgate.cli.options import (
+    environment_options,
+    EnvironmentOptions,
+    suite_options,
+    SuiteOptions,
+    to_stderr,
+    verdict_options,
+    VerdictOptions,
+)
+
+_HELP = """Say whether upgrading PyTorch from OLD to NEW breaks the deployment, on this machine.
+
+A side is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20"), a requirements file, or, with
+--old-python and --new-python, an interpreter that has its PyTorch already. vitgate makes an environment for each side
+with uv, or takes the one that it made before; runs the conformance suite in both; lets each side run the files that
+the other made; compares latencies in pairs of fresh processes; and judges claim by claim.
+
+\b
+Examples:
+  vitgate upgrade 2.12.1 2.15.0
+  vitgate upgrade 2.12.1 2.15.0 --engine qnnpack --weights standin
+  vitgate upgrade requirements-old.txt requirements-new.txt --accept-file accepted.toml --markdown summary.md
+  vitgate upgrade 2.15.0 torch --uv-arg=--prerelease=allow
+  vitgate upgrade --old-python old/bin/python 2.15.0 --field models/
+"""
+
+
+@click.command(help=_HELP, epilog=EXIT_STATUSES)
+@click.argument("versions", nargs=-1, metavar="OLD NEW")
+@click.option("--old-python", metavar="PATH", help="Interpreter, or environment, of the old side, instead of OLD.")
+@click.option("--new-python", metavar="PATH", help="Interpreter, or environment, of the new side, instead of NEW.")
+@suite_options
+@environment_options
+@click.option("--field", multiple=True, metavar="DIR", help="A folder of your own artifacts: both sides run them.")
+@click.option("--images", metavar="DIR", help="Labelled pictures of yours, DIR/<class>/<picture>, for both sides.")
+@click.option("--images-accuracy", type=float, metavar="SHARE", help="The least accuracy over them.")
+@click.option("--latency/--no-latency", default=True, help="Compare latencies in pairs of processes.  [default: yes]")
+@click.option("--keep", metavar="DIR", help="Keep the sides' records and logs in this folder.")
+@verdict_options
+def upgrade(
+    *,
+    versions: tuple[str, ...],
+    old_python: str | None,
+    new_python: str | None,
+    suite: SuiteOptions,
+    environment: EnvironmentOptions,
+    field: tuple[str, ...],
+    images: str | None,
+    images_accuracy: float | None,
+    latency: bool,
+    keep: str | None,
+    verdict_to: VerdictOptions,
+) -> int:
+    """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
+    from vitgate.files.paths import default_cache
+    from vitgate.inputs.field_files import given
+    from vitgate.report.verdict.emit import check_targets, emit
+    from vitgate.upgrade.gate import gate, Order
+    from vitgate.upgrade.requirements import for_cases, sides_from
+
+    accepted, reports = verdict_to.acceptances(), verdict_to.reports()
+    folders = tuple(Path(folder).absolute() for folder in dict.fromkeys(field))
+    given(tuple(map(str, folders)))
+    check_targets(reports)
+    old, new = sides_from(versions, old_python, new_python)
+    request = suite.request(images=images, images_accuracy=images_accuracy)
+    order = Order(
+        old=for_cases(old, request.cases),
+        new=for_cases(new, request.cases),
+        request=request,
+        cache=default_cache(),
+        field=folders,
+        uv_args=environment.all_uv_args(),
+        python=environment.python,
+        latency=latency,
+        keep=Path(keep) if keep else None,
+        images=Path(images).absolute() if images else None,
+        images_accuracy=images_accuracy,
+    )
+    verdict = gate(order, accepted, to_stderr)
+    emit(verdict, reports)
+    return verdict.exit_status
