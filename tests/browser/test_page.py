@@ -1,9 +1,16 @@
 """The page of a run in a browser: quiet, asking for nothing, in light and dark, for hands and for keyboards."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from unit.report.made_up import hostile, narrowed, red, release
 
 from vitgate.report.page.html import render
+
+from .conftest import Opened
 
 ENGINES = ("fbgemm", "qnnpack")  # half of the rows: axe's time grows with them, and the others are alike
 RECORDS = {
@@ -16,7 +23,7 @@ PHONE = {"viewport": {"width": 375, "height": 800}, "device_scale_factor": 2, "h
 
 
 @pytest.fixture(scope="module")
-def pages(browser, tmp_path_factory):
+def pages(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the pages' files by name, each made once."""
     folder = tmp_path_factory.mktemp("pages")
     for name, make in RECORDS.items():
@@ -25,26 +32,26 @@ def pages(browser, tmp_path_factory):
 
 
 @pytest.fixture(params=RECORDS)
-def path(pages, request):
+def path(pages: Any, request: pytest.FixtureRequest) -> Any:
     return pages[request.param]
 
 
-def open_all(page, most=100_000):
+def open_all(page: Any, most: Any = 100_000) -> None:
     """Open all that has no more elements than that."""
     opening = "each.open = each.querySelectorAll('*').length < most"
     page.tab.evaluate(f"most => {{ for (const each of document.querySelectorAll('details')) {opening} }}", most)
 
 
-def column(page, number):
+def column(page: Any, number: Any) -> Any:
     """Return the texts of one column of the first table."""
     return page.tab.locator(f"{TABLE} >> nth=0").locator(f"tbody tr > :nth-child({number})").all_inner_texts()
 
 
-def sorted_as(page, number):
+def sorted_as(page: Any, number: Any) -> Any:
     return page.tab.locator(f"{TABLE} >> nth=0").locator(f"thead th:nth-child({number})").get_attribute("aria-sort")
 
 
-def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened, path):
+def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened: Callable[..., Opened], path: Any) -> None:
     page = opened(path)
     open_all(page)
 
@@ -52,7 +59,7 @@ def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened, path):
     assert page.asked == [path.as_uri()]
 
 
-def test_a_text_that_would_be_a_script_is_not_run(opened, pages):
+def test_a_text_that_would_be_a_script_is_not_run(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["hostile"])
 
     assert page.tab.evaluate("[...document.scripts].length") == 1
@@ -62,7 +69,7 @@ def test_a_text_that_would_be_a_script_is_not_run(opened, pages):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_complain_of(opened, path, scheme):
+def test_axe_finds_nothing_to_complain_of(opened: Callable[..., Opened], path: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "vitgate[browser]"').Axe()
     page = opened(path, color_scheme=scheme)
     open_all(page, most=150)  # something of each kind
@@ -73,14 +80,16 @@ def test_axe_finds_nothing_to_complain_of(opened, path, scheme):
 
 
 @pytest.mark.parametrize("device", [PHONE, {}], ids=["phone", "desk"])
-def test_the_page_itself_does_not_scroll_sideways(opened, path, device):
+def test_the_page_itself_does_not_scroll_sideways(
+    opened: Callable[..., Opened], path: Any, device: dict[str, Any]
+) -> None:
     page = opened(path, **device)
     open_all(page)
 
     assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_wide_tables_scroll_in_boxes_of_their_own(opened, pages):
+def test_wide_tables_scroll_in_boxes_of_their_own(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"], **PHONE)
     box = page.tab.locator(".scroll").first
 
@@ -91,7 +100,7 @@ def test_wide_tables_scroll_in_boxes_of_their_own(opened, pages):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_are_those_that_the_reader_prefers(opened, pages, scheme):
+def test_colours_are_those_that_the_reader_prefers(opened: Callable[..., Opened], pages: Any, scheme: str) -> None:
     page = opened(pages["newest"], color_scheme=scheme)
     shade = "each => getComputedStyle(each).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)"
 
@@ -101,11 +110,11 @@ def test_colours_are_those_that_the_reader_prefers(opened, pages, scheme):
     assert (body > 400, letters > 400) == (scheme == "light", scheme == "dark")
 
 
-def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened, pages):
+def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     before, button = column(page, 5), page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(4)
 
-    def numbers():
+    def numbers() -> Any:
         return [float(text.split()[0]) for text in column(page, 5) if text != "–"]
 
     button.click()
@@ -120,7 +129,7 @@ def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened, pages
     assert (sorted_as(page, 5), column(page, 5)) == (None, before)
 
 
-def test_only_one_column_says_that_it_is_sorted(opened, pages):
+def test_only_one_column_says_that_it_is_sorted(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     for number in (0, 4):
         page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(number).click()
@@ -129,7 +138,7 @@ def test_only_one_column_says_that_it_is_sorted(opened, pages):
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_the_keyboard_sorts_too(opened, pages, key):
+def test_the_keyboard_sorts_too(opened: Callable[..., Opened], pages: Any, key: str) -> None:
     page = opened(pages["newest"])
     page.tab_to(f"{TABLE} thead button")
 
@@ -140,7 +149,7 @@ def test_the_keyboard_sorts_too(opened, pages, key):
     assert page.focused(f"{TABLE} th[aria-sort] button")
 
 
-def test_a_red_claim_is_reached_and_opened_by_keyboard(opened, pages):
+def test_a_red_claim_is_reached_and_opened_by_keyboard(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["failing"])
     page.tab_to("details.entry > summary")
 
@@ -151,7 +160,7 @@ def test_a_red_claim_is_reached_and_opened_by_keyboard(opened, pages):
     assert entry.locator("text=On recorded releases").is_visible()
 
 
-def test_a_link_to_a_claim_opens_it(opened, pages):
+def test_a_link_to_a_claim_opens_it(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["failing"])
     page.tab.locator("td details summary", has_text="FAILED").first.click()
 
@@ -160,14 +169,14 @@ def test_a_link_to_a_claim_opens_it(opened, pages):
     assert page.tab.locator("details.entry[open]").get_by_text("12.5 dB").first.is_visible()
 
 
-def test_what_has_the_keyboard_can_be_seen(opened, pages):
+def test_what_has_the_keyboard_can_be_seen(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     page.tab_to(f"{TABLE} thead button")
 
     assert page.tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_without_scripts_all_is_there_but_the_buttons(opened, pages):
+def test_without_scripts_all_is_there_but_the_buttons(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"], java_script_enabled=False)
 
     assert page.tab.locator("thead button").count() == 0
@@ -176,7 +185,7 @@ def test_without_scripts_all_is_there_but_the_buttons(opened, pages):
     assert page.tab.locator("details.entry[open]").count() == 1
 
 
-def test_names_of_a_plot_do_not_lie_upon_one_another(opened, path):
+def test_names_of_a_plot_do_not_lie_upon_one_another(opened: Callable[..., Opened], path: Any) -> None:
     page = opened(path)
     overlapping = """() => [...document.querySelectorAll('svg.plot')].flatMap(plot => {
       const texts = [...plot.querySelectorAll('text')].map(each => [each.textContent, each.getBoundingClientRect()]);

@@ -1,6 +1,9 @@
 """Every test in the repository is run: pytest leaves out folders by their names without a word."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +11,7 @@ TESTS = Path(__file__).parents[1]
 FOLDERS = sorted({path.parent for path in TESTS.rglob("test_*.py")})
 
 
-def test_no_folder_of_tests_has_a_name_that_pytest_leaves_out(pytestconfig):
+def test_no_folder_of_tests_has_a_name_that_pytest_leaves_out(pytestconfig: Any) -> None:
     left_out = pytestconfig.getini("norecursedirs")
 
     names = {part for folder in FOLDERS for part in folder.relative_to(TESTS).parts}
@@ -17,5 +20,5 @@ def test_no_folder_of_tests_has_a_name_that_pytest_leaves_out(pytestconfig):
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_folders_of_tests_are_packages(folder):
+def test_folders_of_tests_are_packages(folder: Path) -> None:
     assert (folder / "__init__.py").is_file()  # so that files of one name in two of them do not stand for one another

@@ -1,13 +1,17 @@
 """What users copy from the documentation and the workflow works: commands parse, the workflow is what it says."""
 
+from __future__ import annotations
+
 import importlib.util
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
@@ -25,30 +29,30 @@ DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rg
 _END = re.compile(r"\s(\|\||&&|[|;>])(\s|$)")  # where a command ends in a line of shell
 
 
-def workflow(path=WORKFLOW):
+def workflow(path: Path = WORKFLOW) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def scripts():
+def scripts() -> Any:
     """Return the shell scripts of the workflow by job and step."""
     jobs = workflow()["jobs"].items()
     return {f"{job}: {step['name']}": step["run"] for job, row in jobs for step in row["steps"] if "run" in step}
 
 
-def commands(text):
+def commands(text: str) -> Iterator[Any]:
     """Yield the arguments of each vitgate command in lines of shell."""
     for line in text.replace("\\\n", " ").splitlines():
         if found := re.match(r"\s*(?:\$ )?vitgate\s+(\S.*)", line):
             yield shlex.split(_END.split(found[1].replace('"${accept[@]}"', ""))[0], comments=True)
 
 
-def documented(text):
+def documented(text: str) -> Iterator[Any]:
     """Yield the arguments of each vitgate command in Markdown: of indented lines, and in backquotes."""
     yield from commands("\n".join(re.findall(r"^ {4}(.*(?:\\\n.*)*)$", text, re.M)))
     yield from commands("\n".join(" ".join(found.split()) for found in re.findall(r"`(vitgate [^`]+)`", text)))
 
 
-def parse(arguments):
+def parse(arguments: Any) -> None:
     """Let click parse the arguments; it raises for a command or an option that does not exist."""
     command, context = cli, click.Context(cli)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
@@ -61,17 +65,17 @@ def parse(arguments):
         assert ended.exit_code == 0
 
 
-def _all_commands():
+def _all_commands() -> Iterator[Any]:
     yield from ((name, each) for name, script in scripts().items() for each in commands(script))
     yield from ((path.name, each) for path in DOCS for each in documented(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(("where", "arguments"), list(_all_commands()), ids=lambda value: str(value)[:60])
-def test_every_command_that_users_copy_exists(where, arguments):
+def test_every_command_that_users_copy_exists(where: str, arguments: list[str]) -> None:
     parse(arguments)
 
 
-def test_the_commands_are_found():
+def test_the_commands_are_found() -> None:
     found = [where for where, _ in _all_commands()]
 
     assert {"gate: Gate the upgrade", "README.md", "upgrade.md"} <= set(found)
@@ -80,13 +84,13 @@ def test_the_commands_are_found():
 
 
 @pytest.mark.parametrize("arguments", [["upgrade", "--frobnicate"], ["frobnicate"], ["merge", "x"], ["compare", "x"]])
-def test_a_command_that_does_not_exist_is_noticed(arguments):
+def test_a_command_that_does_not_exist_is_noticed(arguments: list[str]) -> None:
     with pytest.raises(click.ClickException):
         parse(arguments)
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_between_documents_lead_somewhere(path):
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
 
     assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
@@ -95,7 +99,7 @@ def test_links_between_documents_lead_somewhere(path):
 # ---- what is made from the code, from data and from records
 
 
-def script(name):
+def script(name: str) -> Any:
     """Return a module of `scripts/`, which is no package."""
     path = ROOT / "scripts" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -104,7 +108,7 @@ def script(name):
     return module
 
 
-def test_the_reference_is_what_the_code_says():
+def test_the_reference_is_what_the_code_says() -> None:
     made = script("reference").pages()
     found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
 
@@ -112,7 +116,7 @@ def test_the_reference_is_what_the_code_says():
     assert [name for name, text in made.items() if found[name] != text] == [], "run python scripts/reference.py"
 
 
-def test_the_reference_names_every_row_of_the_data():
+def test_the_reference_names_every_row_of_the_data() -> None:
     pages = script("reference").pages()
 
     assert [row.id for row in read_deviations().rows if f"## {row.id}\n" not in pages["deviations.md"]] == []
@@ -120,7 +124,7 @@ def test_the_reference_names_every_row_of_the_data():
     assert [name for name in short if f"| `{name}` |" not in pages["tolerances.md"]] == []
 
 
-def test_the_reference_names_every_option_of_every_command():
+def test_the_reference_names_every_option_of_every_command() -> None:
     script_ = script("reference")
     options = [
         name
@@ -134,7 +138,7 @@ def test_the_reference_names_every_option_of_every_command():
     assert [name for name in options if name not in script_.pages()["vitgate.md"]] == []
 
 
-def test_readmes_table_is_what_the_records_say():
+def test_readmes_table_is_what_the_records_say() -> None:
     maker, text = script("compatibility"), (ROOT / "README.md").read_text(encoding="utf-8")
     records = maker.read_records((ROOT / "fixtures" / "records").glob("*.json"))
 
@@ -143,7 +147,9 @@ def test_readmes_table_is_what_the_records_say():
     )
 
 
-def test_the_compatibility_page_is_what_the_records_say(capsys, monkeypatch):
+def test_the_compatibility_page_is_what_the_records_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = sorted(map(str, (ROOT / "fixtures" / "records").glob("*.json")))
     monkeypatch.setattr(sys, "argv", ["compatibility.py", *paths])
 
@@ -152,7 +158,7 @@ def test_the_compatibility_page_is_what_the_records_say(capsys, monkeypatch):
     assert capsys.readouterr().out == (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
 
 
-def test_a_text_without_a_place_for_the_table_is_refused():
+def test_a_text_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="markers"):
         script("compatibility").renewed("# vitgate\n", [])
 
@@ -160,7 +166,7 @@ def test_a_text_without_a_place_for_the_table_is_refused():
 # ---- the site
 
 
-def test_every_page_is_in_the_table_of_contents():
+def test_every_page_is_in_the_table_of_contents() -> None:
     nav = re.findall(r"[\w./-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2])
 
     assert sorted(nav) == sorted(str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md"))
@@ -174,7 +180,9 @@ def test_every_page_is_in_the_table_of_contents():
         ('<a href="https://pytorch.org">a link</a><img src="images/terminal.svg">', False),
     ],
 )
-def test_a_page_that_loads_something_from_elsewhere_is_noticed(html, warned, caplog):
+def test_a_page_that_loads_something_from_elsewhere_is_noticed(
+    html: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     script("site_hooks").on_post_page(html, page=SimpleNamespace(file=SimpleNamespace(src_path="index.md")))
 
     assert bool(caplog.records) is warned
@@ -183,7 +191,7 @@ def test_a_page_that_loads_something_from_elsewhere_is_noticed(html, warned, cap
 # ---- the picture of the terminal
 
 
-def test_the_picture_loads_nothing_and_names_no_folder():
+def test_the_picture_loads_nothing_and_names_no_folder() -> None:
     text = (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8")
 
     assert "can" in text
@@ -192,7 +200,7 @@ def test_the_picture_loads_nothing_and_names_no_folder():
     assert re.findall(r"/(?:home|root|Users|work|tmp)/", text) == []
 
 
-def test_the_picture_keeps_all_but_the_noise_of_pytest():
+def test_the_picture_keeps_all_but_the_noise_of_pytest() -> None:
     lines = [
         "rootdir: /x",
         "created: 2/2 workers",
@@ -209,7 +217,7 @@ def test_the_picture_keeps_all_but_the_noise_of_pytest():
     ]
 
 
-def test_the_picture_shows_what_the_command_printed(tmp_path, monkeypatch):
+def test_the_picture_shows_what_the_command_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     maker = script("terminal_picture")
     monkeypatch.chdir(tmp_path)
     code = "import os, sys; print('terminal' if sys.stdout.isatty() else 'file', os.get_terminal_size().columns)"
@@ -226,7 +234,7 @@ def test_the_picture_shows_what_the_command_printed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_workflows_fit_githubs_schema(path):
+def test_the_workflows_fit_githubs_schema(path: Path) -> None:
     if importlib.util.find_spec("check_jsonschema") is None:
         pytest.skip("check-jsonschema comes with the extra `test`")
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
@@ -236,7 +244,7 @@ def test_the_workflows_fit_githubs_schema(path):
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_workflows_may_only_read_and_end(path):
+def test_the_workflows_may_only_read_and_end(path: Path) -> None:
     whole = workflow(path)
 
     assert whole["permissions"] == {"contents": "read"}
@@ -249,12 +257,12 @@ def test_the_workflows_may_only_read_and_end(path):
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_nothing_that_a_pull_request_names_is_put_into_a_script():
+def test_nothing_that_a_pull_request_names_is_put_into_a_script() -> None:
     assert [name for name, script in scripts().items() if "${{" in script] == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are bash")
-def test_the_scripts_are_bash():
+def test_the_scripts_are_bash() -> None:
     for name, script in scripts().items():
         done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)  # noqa: S607  # the system's bash
         assert (done.returncode, done.stderr) == (0, ""), name
@@ -270,8 +278,8 @@ def test_the_scripts_are_bash():
         ("torch==$(touch evil)\n", "torch==`id`\n", ("", "")),
     ],
 )
-def test_the_pins_of_both_branches_are_read(tmp_path, before, after, pins):
-    def git(*arguments):
+def test_the_pins_of_both_branches_are_read(tmp_path: Path, before: str, after: str, pins: tuple[str, str]) -> None:
+    def git(*arguments: object) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
         command = ["git", *identity, *arguments]
         return subprocess.check_output(command, cwd=tmp_path, text=True).strip()

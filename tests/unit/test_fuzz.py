@@ -1,11 +1,15 @@
 """A few thousand of the cases of `benchmarks/fuzz.py`, and that it notices what it must."""
 
+from __future__ import annotations
+
 import mmap
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +25,7 @@ WITH_TORCH = ("checkpoint", "legacy", "safetensors", "lite")
 
 
 @pytest.mark.parametrize("name", [name for name in fuzz_readers.READERS if name not in WITH_TORCH])
-def test_a_hostile_file_is_read_or_refused_in_one_line(name):
+def test_a_hostile_file_is_read_or_refused_in_one_line(name: str) -> None:
     cases = SLOW.get(name, CASES)
     found = fuzz.fuzz(name, cases, seed=7)
 
@@ -32,7 +36,7 @@ def test_a_hostile_file_is_read_or_refused_in_one_line(name):
 
 
 @pytest.mark.parametrize("name", WITH_TORCH)
-def test_a_hostile_file_for_torch_is_read_or_refused_in_one_line(name):
+def test_a_hostile_file_for_torch_is_read_or_refused_in_one_line(name: str) -> None:
     pytest.importorskip("torch")
     found = fuzz.fuzz(name, CASES, seed=7)
 
@@ -42,32 +46,32 @@ def test_a_hostile_file_for_torch_is_read_or_refused_in_one_line(name):
     assert found.refused > 0
 
 
-def _raises(path):
+def _raises(path: Path) -> None:
     raise ValueError("no error of ours")
 
 
-def _hangs(path):
+def _hangs(path: Path) -> None:
     time.sleep(60)
 
 
-def _computes(path):
+def _computes(path: Path) -> None:
     while True:
         pass
 
 
-def _dies(path):
+def _dies(path: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _is_unclean(path):
+def _is_unclean(path: Path) -> None:
     raise _Unclean
 
 
-def _leaves(path):
+def _leaves(path: Path) -> None:
     (path.parent / "harm").touch()
 
 
-def _takes(path):
+def _takes(path: Path) -> None:
     """Take fresh memory: what the process has freed before would not add to its peak."""
     with mmap.mmap(-1, 30_000_000) as memory:
         for start in range(0, len(memory), mmap.PAGESIZE):
@@ -75,7 +79,7 @@ def _takes(path):
 
 
 class _Unclean(UsageError):
-    def __init__(self):
+    def __init__(self) -> None:
         Exception.__init__(self, "two\nlines")
 
 
@@ -91,9 +95,11 @@ class _Unclean(UsageError):
         (_takes, "took"),
     ],
 )
-def test_what_a_reader_must_not_do_is_noticed(monkeypatch, read, words):
-    def reader(folder):
-        def hostile(path):
+def test_what_a_reader_must_not_do_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[..., None], words: str
+) -> None:
+    def reader(folder: Path) -> Any:
+        def hostile(path: Path) -> Any:
             return read(path) if path.read_bytes() == b"hostile" else None
 
         return fuzz_readers.Reader(folder / "file", [b"sound"], lambda rng: b"hostile", hostile)
@@ -109,7 +115,7 @@ def test_what_a_reader_must_not_do_is_noticed(monkeypatch, read, words):
     assert words in found.findings[0]
 
 
-def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch):
+def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made = lambda folder: fuzz_readers.Reader(folder / "file", [b""], lambda rng: b"", _raises)  # noqa: E731  # short
     monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", made))
 
@@ -117,7 +123,7 @@ def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch):
         fuzz.fuzz("bad", 1, seed=0)
 
 
-def test_a_case_can_be_made_again(tmp_path):
+def test_a_case_can_be_made_again(tmp_path: Path) -> None:
     reader = fuzz_readers.READERS["record"][1](tmp_path)
     cases = [fuzz._case(reader, "record", seed, number) for seed, number in ((0, 3), (0, 3), (0, 4), (1, 3))]
 
@@ -125,7 +131,7 @@ def test_a_case_can_be_made_again(tmp_path):
     assert len(set(cases)) == 3
 
 
-def test_the_table_has_a_row_for_each_reader():
+def test_the_table_has_a_row_for_each_reader() -> None:
     row = fuzz.Figures(cases=100, read=40, refused=60, slowest=0.25, memory=3_000_000)
     table = "\n".join(fuzz.lines({"record": row, "accept": row}))
 

@@ -1,5 +1,7 @@
 """Properties that hold for any values, searched by hypothesis: round trips, and the sides of a bound."""
 
+from __future__ import annotations
+
 import json
 import math
 import os
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,17 +52,17 @@ texts = words.map(lambda text: " ".join(text.split())).filter(lambda text: text 
 
 
 @given(outcomes)
-def test_an_outcome_survives_json(outcome):
+def test_an_outcome_survives_json(outcome: Any) -> None:
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
 @given(findings)
-def test_a_finding_outside_its_bounds_says_which_and_none_that_is_fine_asks_for_more(finding):
+def test_a_finding_outside_its_bounds_says_which_and_none_that_is_fine_asks_for_more(finding: Any) -> None:
     assert ("would need" in finding.line()) is not finding.ok
 
 
 @given(findings)
-def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
+def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding: Any) -> None:
     row = finding_row(finding)
 
     assert (row.value == finding.value) if abs(finding.value) <= 1e100 else (row.value is None)
@@ -67,7 +70,7 @@ def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding):
 
 
 @given(st.floats(), st.none() | finite, st.none() | finite)
-def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower, upper):
+def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value: Any, lower: Any, upper: Any) -> None:
     hypothesis.assume((lower, upper) != (None, None))
     hypothesis.assume(lower is None or upper is None or lower <= upper)
     row = Tolerance(id="t", claim="c", statistic="s", unit="1", lower=lower, upper=upper, reason="r", measured="m")
@@ -82,7 +85,7 @@ def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value, lower
     st.dictionaries(st.text(string.ascii_lowercase, min_size=1), texts, max_size=4),
     st.dictionaries(texts, st.tuples(*[texts] * (len(COLUMNS) - 1)), min_size=1, max_size=5),
 )
-def test_a_table_reads_back_as_written(about, rows):
+def test_a_table_reads_back_as_written(about: Any, rows: Any) -> None:
     hypothesis.assume("variant" not in rows)
     table = Table(about, {name: dict(zip(COLUMNS, (name, *row), strict=True)) for name, row in rows.items()})
 
@@ -90,7 +93,7 @@ def test_a_table_reads_back_as_written(about, rows):
 
 
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6))
-def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal_text(mine, theirs):
+def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal_text(mine: Any, theirs: Any) -> None:
     def table(size: float) -> Table:
         values = {"variant": "lite", "size_mb": f"{size:.3f}", "label": "1", "outcome": "passed"}
         return Table({}, {"lite": {**dict.fromkeys(COLUMNS, "-"), **values}})
@@ -106,7 +109,7 @@ def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal
 
 
 @given(st.dictionaries(words, numbers | words | st.booleans() | st.lists(words)), logits, st.none() | outcomes)
-def test_evidence_reads_back_as_written(values, array, outcome):
+def test_evidence_reads_back_as_written(values: Any, array: Any, outcome: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = Store(Path(folder)).get("outputs", "a", lambda: Evidence(values, {"logits": array}, outcome))
 
@@ -116,13 +119,13 @@ def test_evidence_reads_back_as_written(values, array, outcome):
 
 
 @given(logits)
-def test_outputs_equal_themselves_at_the_ceiling_and_nothing_is_above_it(values):
+def test_outputs_equal_themselves_at_the_ceiling_and_nothing_is_above_it(values: Any) -> None:
     assert sqnr(values, values) == SQNR_CEILING or not np.any(values)
     assert not sqnr(values, values + np.float32(1e-30)) > SQNR_CEILING
 
 
 @given(logits)
-def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_positive(values):
+def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_positive(values: Any) -> None:
     top = values.argmax(axis=1)
 
     assert (margins(values, top) >= 0.0).all()
@@ -130,7 +133,7 @@ def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_
 
 
 @given(logits, st.data())
-def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained(values, data):
+def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained(values: Any, data: Any) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))
     other = np.array(data.draw(st.permutations(values.tolist())), dtype=np.float32)
 
@@ -143,7 +146,7 @@ def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained
 
 
 @given(seconds, seconds, st.floats(0.01, 100.0))
-def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of, to, factor):
+def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of: Any, to: Any, factor: Any) -> None:
     found, scaled = ratio(of, to), ratio([factor * each for each in of], to)
 
     assert found.low < found.value < found.high
@@ -151,13 +154,13 @@ def test_a_ratio_lies_in_its_interval_and_scales_with_the_samples(of, to, factor
     assert scaled.value == pytest.approx(factor * found.value, rel=1e-9)
 
 
-def as_json(value):
+def as_json(value: Any) -> Any:
     """Return the value with True told from 1, which Python takes for equal."""
     return json.dumps(value, sort_keys=True)
 
 
 @given(parts, st.data())
-def test_a_key_changes_with_any_part_and_with_nothing_else(given_, data):
+def test_a_key_changes_with_any_part_and_with_nothing_else(given_: Any, data: Any) -> None:
     name = data.draw(st.sampled_from(sorted(given_)))
     other = data.draw(plain.filter(lambda value: as_json(value) != as_json(given_[name])))
     mixed = dict(data.draw(st.permutations(list(given_.items()))))
@@ -173,12 +176,12 @@ def test_a_key_changes_with_any_part_and_with_nothing_else(given_, data):
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50))
-def test_equal_digests_are_of_equal_bytes(one, other):
+def test_equal_digests_are_of_equal_bytes(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) is (one == other)
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
-def test_a_key_is_the_same_in_every_process(seed):
+def test_a_key_is_the_same_in_every_process(seed: str) -> None:
     given_ = {"lineage": ["scripted", "lite"], "engine": None, "weights": "é", "build": {"torch": "2.15.0", "n": 1}}
     code = f"from vitgate.files.hashing import key_of; print(key_of({given_!r}))"
 

@@ -1,5 +1,7 @@
 """What a stranger's file must not do: execute, leave its folder, fill memory or time, or speak to the terminal."""
 
+from __future__ import annotations
+
 import ast
 import io
 import json
@@ -9,7 +11,9 @@ import struct
 import tarfile
 import tracemalloc
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +29,14 @@ from vitgate.inputs.pickles import check_pickle, more_than_tensors
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.pictures import PictureRow
 from vitgate.observe.store import pack, Store, unpack
-from vitgate.records.record import read_record
+from vitgate.records.record import CellRow, ClaimRow, Environment, read_record, Record
 from vitgate.report.answer import answer
 from vitgate.report.compatibility import page
 from vitgate.spec.cases import Case, CheckpointRow
 from vitgate.spec.evidence import Evidence
 from vitgate.upgrade.requirements import parse_side
+
+from .conftest import Refuses
 
 SOURCES = sorted(Path(vitgate.__file__).parent.rglob("*.py"))
 HOSTILE = "\x1b[31m<script>alert(1)</script> | a [b](javascript:c)\x9b2J\u202e"
@@ -39,7 +45,7 @@ HOSTILE = "\x1b[31m<script>alert(1)</script> | a [b](javascript:c)\x9b2J\u202e"
 # ---- nothing is executed
 
 
-def _calls():
+def _calls() -> Iterator[Any]:
     """Yield module, line, dotted name and keywords of every call in the sources."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -47,7 +53,7 @@ def _calls():
                 yield f"{path.name}:{node.lineno}", ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
 
 
-def test_no_call_runs_what_a_file_says():
+def test_no_call_runs_what_a_file_says() -> None:
     forbidden = {"eval", "exec", "pickle.load", "pickle.loads", "marshal.loads", "os.system", "os.popen", "yaml.load"}
     forbidden |= {"shelve.open", "torch.hub.load", "shutil.unpack_archive", "np.memmap"}
     extracts = ("extract", "extractall")
@@ -61,13 +67,13 @@ def test_no_call_runs_what_a_file_says():
 @pytest.mark.parametrize(
     ("name", "option", "value"), [("torch.load", "weights_only", True), ("np.load", "allow_pickle", False)]
 )
-def test_every_load_says_that_it_unpickles_nothing(name, option, value):
+def test_every_load_says_that_it_unpickles_nothing(name: str, option: str, value: bool) -> None:
     found = {where: options.get(option) for where, called, options in _calls() if called == name}
 
     assert found and all(isinstance(given, ast.Constant) and given.value is value for given in found.values()), found
 
 
-def test_no_command_goes_through_a_shell():
+def test_no_command_goes_through_a_shell() -> None:
     started = [(where, options) for where, name, options in _calls() if name.startswith("subprocess.")]
 
     assert started
@@ -77,31 +83,31 @@ def test_no_command_goes_through_a_shell():
 # ---- what a pickle asks for
 
 
-def nested(depth):
+def nested(depth: Any) -> Any:
     """Return a pickle of a tuple of two tuples of two tuples…: some bytes for 2**depth values."""
     steps = b"".join(b"r" + struct.pack("<I", n) + (b"j" + struct.pack("<I", n)) * 2 + b"\x86" for n in range(depth))
     return b"\x80\x02)" + steps + b"."
 
 
 class Asks:
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return bytearray, (10_000_000_000,)
 
 
-def test_a_pickle_of_values_within_values_is_refused_at_once():
+def test_a_pickle_of_values_within_values_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="nested without end"):
         check_pickle(nested(60))
     check_pickle(nested(10))
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4])
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused(protocol):
+def test_a_pickle_that_asks_for_more_than_tensors_is_refused(protocol: int) -> None:
     assert "bytearray" in more_than_tensors(pickle.dumps({"w": Asks()}, protocol))
     assert more_than_tensors(pickle.dumps({"w": (1, 2.5, "text", [None, True])}, protocol)) == ""
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80\x02}", b"no pickle", b"\x80\x02h\x05.", b"\x80\x02X\xff\xff\xff\x7f."])
-def test_what_is_no_pickle_raises_what_the_readers_of_weights_expect(data):
+def test_what_is_no_pickle_raises_what_the_readers_of_weights_expect(data: bytes) -> None:
     with pytest.raises((ValueError, LookupError)):
         more_than_tensors(data)
 
@@ -109,7 +115,7 @@ def test_what_is_no_pickle_raises_what_the_readers_of_weights_expect(data):
 # ---- archives that unfold
 
 
-def bomb(path, name="x.npy", size=30_000_000):
+def bomb(path: Path, name: str = "x.npy", size: Any = 30_000_000) -> None:
     """Write an `.npz` of some 30 kB that unfolds to a thousand times as much."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (size // 4,)})
@@ -119,7 +125,7 @@ def bomb(path, name="x.npy", size=30_000_000):
             file.write(bytes(1_000_000))
 
 
-def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path, monkeypatch):
+def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_BYTES", 20 << 20)
     bomb(tmp_path / "bomb.npz")
     tracemalloc.start()
@@ -132,7 +138,7 @@ def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path, monkeypat
     assert peak < 10_000_000
 
 
-def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_path):
+def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "many.zip"
     path.write_bytes(b"PK\x01\x02" * 200_000)
 
@@ -140,7 +146,7 @@ def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_p
         archives.zip_entries(file)
 
 
-def test_an_entry_is_counted_across_pieces(tmp_path, monkeypatch):
+def test_an_entry_is_counted_across_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "_AT_ONCE", 6)
     monkeypatch.setattr(archives, "_MOST_ENTRIES", 9)
     path = tmp_path / "many.zip"
@@ -150,7 +156,7 @@ def test_an_entry_is_counted_across_pieces(tmp_path, monkeypatch):
         archives.zip_entries(file)
 
 
-def test_objects_are_no_arrays(tmp_path):
+def test_objects_are_no_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.array([{}], dtype=object))
     np.save(tmp_path / "x.npy", np.array(["text"]))
 
@@ -160,7 +166,7 @@ def test_objects_are_no_arrays(tmp_path):
         archives.read_npy(tmp_path / "x.npy")
 
 
-def test_a_header_of_a_tar_archive_cannot_take_the_memory():
+def test_a_header_of_a_tar_archive_cannot_take_the_memory() -> None:
     header = tarfile.TarInfo("x")
     header.size, header.type = 2_000_000_000, tarfile.XHDTYPE
     packed = lzma.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(3_000_000))
@@ -169,7 +175,7 @@ def test_a_header_of_a_tar_archive_cannot_take_the_memory():
         archives.measured_tar(stream, [100])
 
 
-def test_members_that_come_again_and_again_end_with_what_the_manifest_allows():
+def test_members_that_come_again_and_again_end_with_what_the_manifest_allows() -> None:
     member = tarfile.TarInfo("a.pt")
     member.size = 1000
     tar = io.BytesIO((member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)) * 5000)
@@ -179,7 +185,7 @@ def test_members_that_come_again_and_again_end_with_what_the_manifest_allows():
             archive.extractfile(each).read()
 
 
-def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path):
+def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("file/data.pkl", bytes(40_000_000))
@@ -201,7 +207,9 @@ def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path):
         ("# " + "x\n#" * MOST_TOML, "it has more than 512 kB"),
     ],
 )
-def test_toml_that_costs_more_than_it_weighs(data_file, refuses, text, words):
+def test_toml_that_costs_more_than_it_weighs(
+    data_file: Callable[[str, str], Path], refuses: Refuses, text: str, words: str
+) -> None:
     path = data_file("x.toml", text)
 
     refuses(lambda: read_toml(path), path, words)
@@ -217,18 +225,20 @@ def test_toml_that_costs_more_than_it_weighs(data_file, refuses, text, words):
         (" " * (MOST_JSON + 1), "it has more than 8192 kB"),
     ],
 )
-def test_json_that_is_not_sound(data_file, refuses, text, words):
+def test_json_that_is_not_sound(data_file: Callable[[str, str], Path], refuses: Refuses, text: str, words: str) -> None:
     path = data_file("x.json", text)
 
     refuses(lambda: read_json(path, "thing", "mend it"), path, words)
 
 
-def test_whole_characters_written_as_two_halves_are_read(data_file):
+def test_whole_characters_written_as_two_halves_are_read(data_file: Callable[[str, str], Path]) -> None:
     assert read_json(data_file("x.json", '["\\ud83d\\ude00 \\\\udder"]'), "thing", "") == ["😀 \\udder"]
 
 
 @pytest.mark.parametrize("piece", ["{},", "0,", "[],"])
-def test_a_record_that_is_wrong_throughout_costs_little(data_file, refuses, record, piece):
+def test_a_record_that_is_wrong_throughout_costs_little(
+    data_file: Callable[[str, str], Path], refuses: Refuses, record: Callable[..., Record], piece: str
+) -> None:
     whole = json.loads(record().model_dump_json())
     text = json.dumps({**whole, "claims": ["@"]}).replace('"@"', (piece * 100_000).rstrip(","))
     path = data_file("record.json", text)
@@ -240,13 +250,15 @@ def test_a_record_that_is_wrong_throughout_costs_little(data_file, refuses, reco
     assert peak < 40_000_000
 
 
-def test_a_record_of_unknown_keys_is_counted_and_not_listed(data_file, refuses, record):
+def test_a_record_of_unknown_keys_is_counted_and_not_listed(
+    data_file: Callable[[str, str], Path], refuses: Refuses, record: Callable[..., Record]
+) -> None:
     whole = json.loads(record().model_dump_json()) | {f"x{n}": 0 for n in range(2000)}
 
     refuses(lambda: read_record(data_file("record.json", json.dumps(whole))), "it is wrong in 2000 places")
 
 
-def test_an_accept_file_of_very_many_entries_is_read_in_one_pass(data_file):
+def test_an_accept_file_of_very_many_entries_is_read_in_one_pass(data_file: Callable[[str, str], Path]) -> None:
     rows = (f'[[accept]]\nid="{n}"\nreason="r"\nowner="o"\nexpires=2030-01-01\n' for n in range(4000))
     found = read_acceptances(file=data_file("accept.toml", "".join(rows)))
 
@@ -256,21 +268,21 @@ def test_an_accept_file_of_very_many_entries_is_read_in_one_pass(data_file):
 # ---- paths that lead elsewhere
 
 
-def case(**fields):
+def case(**fields: Any) -> Case:
     whole = {"id": "a", "title": "", "model": "m", "input": (3, 8, 8), "files": "a", "preprocessing": "digits"}
     return Case(**{**whole, "arithmetic": {}, "anchor": "a.npz", **fields})
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", "a\0b", "..\\x", "a\x1b"])
 @pytest.mark.parametrize("key", ["anchor", "standin", "trained", "heldout"])
-def test_a_case_names_no_file_elsewhere(key, path):
+def test_a_case_names_no_file_elsewhere(key: str, path: str) -> None:
     with pytest.raises(ValueError, match="no path within this folder"):
         case(**{key: path})
     assert getattr(case(**{key: "heads/a.toml"}), key) == "heads/a.toml"
 
 
 @pytest.mark.parametrize("fields", [{"model": "hf-hub:x/y"}, {"model": "local-dir:/tmp"}, {"files": "../a"}])
-def test_a_case_names_a_model_and_not_a_place(fields):
+def test_a_case_names_a_model_and_not_a_place(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
         case(**fields)
 
@@ -278,13 +290,13 @@ def test_a_case_names_a_model_and_not_a_place(fields):
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "https://x.org/..", "https://x.org/", "https://[/a.pth", "ftp://x.org/a.pth"]
 )
-def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url):
+def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url: str) -> None:
     with pytest.raises(ValueError, match="url"):
         CheckpointRow(url=url, sha256="0123abcd")
     assert CheckpointRow(url="https://x.org/a/b-0123abcd.pth", sha256="0123abcd").url.endswith(".pth")
 
 
-def test_an_embedded_picture_is_within_the_folder():
+def test_an_embedded_picture_is_within_the_folder() -> None:
     with pytest.raises(ValueError, match="no path within this folder"):
         PictureRow(file="../a.png", label=0, name="", sha256="", margin=0.0)
 
@@ -293,28 +305,30 @@ def test_an_embedded_picture_is_within_the_folder():
 
 
 @pytest.mark.parametrize("escape", ["\\n", "\\x0a", "\\r", "\\x00", "\\u2028", "\\ud800"])
-def test_no_line_for_uv_hides_in_a_requirement(data_file, refuses, escape):
+def test_no_line_for_uv_hides_in_a_requirement(
+    data_file: Callable[[str, str], Path], refuses: Refuses, escape: str
+) -> None:
     line = f"torch==2.12.1 ; python_version >= '{escape}--index-url=https://harm.example'"
     path = data_file("requirements.txt", line)
 
     refuses(lambda: parse_side(str(path), where="OLD"), path, "is no requirement")
 
 
-def test_numbers_without_end_are_no_version(refuses):
+def test_numbers_without_end_are_no_version(refuses: Refuses) -> None:
     refuses(lambda: parse_side("9" * 5000, where="OLD"), "OLD")
 
 
 # ---- pictures
 
 
-def test_a_picture_that_another_program_would_draw_is_not_read(tmp_path, refuses):
+def test_a_picture_that_another_program_would_draw_is_not_read(tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n(harm) print\n%%EOF\n")
 
     refuses(lambda: load_picture(path), path, "not a picture of a known format")
 
 
-def test_a_picture_of_many_scans_is_refused(tmp_path, refuses):
+def test_a_picture_of_many_scans_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     from PIL import Image
 
     path = tmp_path / "a.jpg"
@@ -328,7 +342,9 @@ def test_a_picture_of_many_scans_is_refused(tmp_path, refuses):
 
 
 @pytest.mark.parametrize(("mode", "megapixels"), [("I", 1), ("F", 1), ("I;16", 2)])
-def test_pictures_that_take_more_memory_on_the_way_have_a_lower_limit(tmp_path, refuses, monkeypatch, mode, megapixels):
+def test_pictures_that_take_more_memory_on_the_way_have_a_lower_limit(
+    tmp_path: Path, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, mode: str, megapixels: int
+) -> None:
     from PIL import Image
 
     monkeypatch.setattr(picture_files, "MAXIMUM_PIXELS", 4_000_000)
@@ -343,7 +359,7 @@ def test_pictures_that_take_more_memory_on_the_way_have_a_lower_limit(tmp_path, 
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 5000, "3", '{"values": 3, "outcome": null}', '{"values": {}}'])
-def test_evidence_that_is_damaged_is_one_line(tmp_path, text):
+def test_evidence_that_is_damaged_is_one_line(tmp_path: Path, text: str) -> None:
     store = Store(tmp_path)
     store.get("outputs", "digits", Evidence)
     (tmp_path / "outputs" / "digits.json").write_text(text, encoding="utf-8")
@@ -353,7 +369,7 @@ def test_evidence_that_is_damaged_is_one_line(tmp_path, text):
     assert "start again" in str(caught.value)
 
 
-def test_kept_evidence_that_is_damaged_is_one_line(tmp_path):
+def test_kept_evidence_that_is_damaged_is_one_line(tmp_path: Path) -> None:
     pack(Evidence({"a": 1}), tmp_path / "a.npz")
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:50])
 
@@ -364,7 +380,7 @@ def test_kept_evidence_that_is_damaged_is_one_line(tmp_path):
 # ---- what is printed
 
 
-def test_an_error_is_one_printable_line_of_bounded_length():
+def test_an_error_is_one_printable_line_of_bounded_length() -> None:
     text = str(UsageError(f"bad\n{HOSTILE}{'x' * 10_000}", where=HOSTILE, do=HOSTILE))
 
     assert text.isprintable()
@@ -372,7 +388,7 @@ def test_an_error_is_one_printable_line_of_bounded_length():
     assert len(text) < 7000
 
 
-def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path, capsys):
+def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "record.json"
     path.write_text(json.dumps({"schema_version": 1, HOSTILE: 1}), encoding="utf-8")
 
@@ -384,7 +400,13 @@ def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("status", ["failed", "declared"])
-def test_the_answer_and_the_page_of_a_hostile_record_are_harmless(record, claim_row, cell_row, environment, status):
+def test_the_answer_and_the_page_of_a_hostile_record_are_harmless(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    cell_row: Callable[..., CellRow],
+    environment: Environment,
+    status: str,
+) -> None:
     row = {"status": status, "outcome": "failed at load", "deviation": HOSTILE, "message": HOSTILE}
     rows = (claim_row(**row), *(claim_row(name, "", subject=HOSTILE, **row) for name in ("field", "calls")))
     cells = (cell_row(HOSTILE, case="digits", engine=HOSTILE), cell_row("lite", case="digits", engine=HOSTILE))
@@ -400,7 +422,7 @@ def test_the_answer_and_the_page_of_a_hostile_record_are_harmless(record, claim_
     assert {line.replace("\\|", "").count("|") for line in lines} == {3}
 
 
-def test_the_committed_files_are_within_the_bounds():
+def test_the_committed_files_are_within_the_bounds() -> None:
     sizes = {path.name: path.stat().st_size for path in fixtures_folder().rglob("*.toml")}
     records = [path.stat().st_size for path in (fixtures_folder() / "records").glob("*.json")]
 

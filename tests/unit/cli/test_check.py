@@ -1,14 +1,20 @@
 """`vitgate check` from outside pytest: which arguments pytest gets, and what comes of its answer."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from vitgate.cli import check, main
 from vitgate.plugin.options import add_options
+from vitgate.records.record import Record
 from vitgate.upgrade.suite import conformance_folder
 
 
@@ -18,7 +24,7 @@ class Pytest:
     def __init__(self) -> None:
         self.arguments, self.status, self.record = [], 0, None
 
-    def main(self, arguments, plugins):
+    def main(self, arguments: list[str], plugins: list[Any]) -> int:
         """Do as pytest does at the end of a session."""
         self.arguments = arguments
         print("the table")
@@ -29,15 +35,15 @@ class Pytest:
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch: pytest.MonkeyPatch) -> Pytest:
     fake = Pytest()
     monkeypatch.setattr(check.pytest, "main", fake.main)
     return fake
 
 
 @pytest.fixture
-def run(capsys, fake):
-    def call(*arguments):
+def run(capsys: pytest.CaptureFixture[str], fake: Pytest) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main(["check", *arguments])
         return ended.value.code, *capsys.readouterr()
@@ -45,7 +51,7 @@ def run(capsys, fake):
     return call
 
 
-def test_pytest_runs_the_suite_with_settings_of_its_own(run, fake):
+def test_pytest_runs_the_suite_with_settings_of_its_own(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     assert run() == (0, "the table\n", "")
 
     root = conformance_folder().parents[1]
@@ -71,21 +77,23 @@ def test_pytest_runs_the_suite_with_settings_of_its_own(run, fake):
     ],
     ids=str,
 )
-def test_options_are_handed_on(run, fake, given, expected):
+def test_options_are_handed_on(
+    run: Callable[..., tuple[int, str, str]], fake: Pytest, given: tuple[str, ...], expected: list[str]
+) -> None:
     assert run(*given)[0] == 0
 
     assert fake.arguments[10:] == expected
     assert fake.arguments[9] == ("--color=no" if "--color" in given else "--color=auto")
 
 
-def test_every_option_of_the_suite_is_one_of_the_command():
+def test_every_option_of_the_suite_is_one_of_the_command() -> None:
     class Parser:
         names: list[str] = []
 
-        def getgroup(self, *_):
+        def getgroup(self, *_: str) -> Any:
             return self
 
-        def addoption(self, name, **_):
+        def addoption(self, name: str, **_: Any) -> None:
             self.names.append(name)
 
     add_options(Parser())
@@ -95,13 +103,15 @@ def test_every_option_of_the_suite_is_one_of_the_command():
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 4, 6])
-def test_the_exit_status_is_pytests(run, fake, status):
+def test_the_exit_status_is_pytests(run: Callable[..., tuple[int, str, str]], fake: Pytest, status: int) -> None:
     fake.status = status
 
     assert run()[0] == status
 
 
-def test_json_is_the_record_alone(run, fake, record):
+def test_json_is_the_record_alone(
+    run: Callable[..., tuple[int, str, str]], fake: Pytest, record: Callable[..., Record]
+) -> None:
     fake.record = record()
 
     code, out, err = run("--json", "-")
@@ -111,20 +121,24 @@ def test_json_is_the_record_alone(run, fake, record):
     assert json.loads(out)["seal"]
 
 
-def test_json_in_a_file(run, fake, record, tmp_path):
+def test_json_in_a_file(
+    run: Callable[..., tuple[int, str, str]], fake: Pytest, record: Callable[..., Record], tmp_path: Path
+) -> None:
     fake.record = record()
 
     assert run("--json", str(tmp_path / "new" / "x.json"))[1] == "the table\n"
     assert (tmp_path / "new" / "x.json").read_text(encoding="utf-8") == record().text()
 
 
-def test_a_run_without_a_record_gives_no_json(run, fake):
+def test_a_run_without_a_record_gives_no_json(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     fake.status = 2
 
     assert run("--json", "-") == (2, "", "the table\n")
 
 
-def test_a_place_that_takes_no_json_is_told_before_the_run(run, fake, tmp_path):
+def test_a_place_that_takes_no_json_is_told_before_the_run(
+    run: Callable[..., tuple[int, str, str]], fake: Pytest, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
 
     code, _, err = run("--json", str(tmp_path / "file" / "x.json"))
@@ -134,7 +148,9 @@ def test_a_place_that_takes_no_json_is_told_before_the_run(run, fake, tmp_path):
     assert fake.arguments == []
 
 
-def test_accepted_tables_of_an_installed_package_are_left_alone(run, fake, monkeypatch, tmp_path):
+def test_accepted_tables_of_an_installed_package_are_left_alone(
+    run: Callable[..., tuple[int, str, str]], fake: Pytest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     package = tmp_path / "vitgate"
     monkeypatch.setattr(check, "__file__", str(package / "check.py"))
     monkeypatch.setattr(check, "fixtures_folder", lambda: package / "fixtures")
@@ -147,7 +163,7 @@ def test_accepted_tables_of_an_installed_package_are_left_alone(run, fake, monke
     assert fake.arguments == []
 
 
-def test_help_by_one_letter(run, fake):
+def test_help_by_one_letter(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     code, out, _ = run("-h")
 
     assert code == 0
@@ -163,7 +179,7 @@ def test_help_by_one_letter(run, fake):
     ],
     ids=["unknown", "no-number"],
 )
-def test_what_pytest_refuses_is_one_line(given, said, tmp_path):
+def test_what_pytest_refuses_is_one_line(given: list[str], said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vitgate", "check", *given]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 

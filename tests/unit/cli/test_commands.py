@@ -1,21 +1,28 @@
 """The command line: exit statuses, one line for each error, and a start without anything heavy."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
 
 from vitgate import __version__
 from vitgate.cli import main
+from vitgate.compare.acceptance import Acceptances
 from vitgate.compare.verdict import compare as compared
+from vitgate.compare.verdict import Verdict
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import read_record
-from vitgate.upgrade.bisect import Bisected, Found
-from vitgate.upgrade.sweep import Swept
+from vitgate.upgrade.bisect import Bisected, Bisection, Found
+from vitgate.upgrade.gate import Order
+from vitgate.upgrade.sweep import Sweep, Swept
 
 RECORDS = fixtures_folder() / "records"
 OLD, NEW = str(RECORDS / "2.12.1.json"), str(RECORDS / "2.15.0.json")
@@ -24,10 +31,10 @@ ACCEPTED = tuple(word for cause in CAUSES for word in ("--accept", cause))
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Return a helper that runs the command line and returns its exit status, output and error output."""
 
-    def call(*arguments):
+    def call(*arguments: Path | str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
@@ -47,14 +54,18 @@ def run(capsys):
         ((OLD, OLD, *ACCEPTED[:2]), 1, "covers nothing"),
     ],
 )
-def test_a_comparison_ends_with_its_answer_and_status(run, arguments, status, words):
+def test_a_comparison_ends_with_its_answer_and_status(
+    run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], status: int, words: str
+) -> None:
     code, out, err = run("compare", *arguments)
 
     assert (code, err) == (status, "")
     assert words in out.splitlines()[-1]
 
 
-def test_an_accept_file_is_named_with_its_line_once_it_has_expired(run, data_file):
+def test_an_accept_file_is_named_with_its_line_once_it_has_expired(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
+) -> None:
     entry = '\n[[accept]]\nid = "xnnpack-gone"\nreason = "r"\nowner = "o"\nexpires = 2020-01-01\n'
     path = data_file("accepted.toml", entry)
 
@@ -64,7 +75,7 @@ def test_an_accept_file_is_named_with_its_line_once_it_has_expired(run, data_fil
     assert f"{path}:3: the acceptance of xnnpack-gone expired on 2020-01-01" in out.splitlines()[-1]
 
 
-def test_all_reports_are_written(run, tmp_path):
+def test_all_reports_are_written(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     options = [text for name in ("json", "junit", "markdown", "html") for text in (f"--{name}", tmp_path / name)]
 
     code, _, _ = run("compare", OLD, NEW, *options)
@@ -74,21 +85,21 @@ def test_all_reports_are_written(run, tmp_path):
     assert json.loads((tmp_path / "json").read_text(encoding="utf-8"))["exit_status"] == 1
 
 
-def test_json_goes_to_standard_output_alone(run):
+def test_json_goes_to_standard_output_alone(run: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = run("compare", OLD, NEW, "--json", "-")
 
     assert json.loads(out)["answer"] == err.splitlines()[-1]
     assert code == 1
 
 
-def test_a_report_of_several_records_is_of_the_newest(run, tmp_path):
+def test_a_report_of_several_records_is_of_the_newest(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     page = tmp_path / "report.html"
 
     assert run("report", NEW, OLD, "-o", page) == (0, f"report: {page}\n", "")
     assert "<h1>PyTorch 2.15.0: " in page.read_text(encoding="utf-8")
 
 
-def test_what_was_reported_as_json(run, tmp_path):
+def test_what_was_reported_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = run("report", NEW, OLD, "-o", tmp_path / "report.html", "--json", "-")
 
     about = json.loads(out)
@@ -97,14 +108,16 @@ def test_what_was_reported_as_json(run, tmp_path):
     assert " cannot carry " in about["answer"]
 
 
-def test_a_refused_report_leaves_the_earlier_one(run, data_file):
+def test_a_refused_report_leaves_the_earlier_one(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
+) -> None:
     path = data_file("report.html", "earlier")
 
     assert run("report", OLD, OLD, "-o", path)[0] == 4
     assert path.read_text(encoding="utf-8") == "earlier"
 
 
-def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
+def test_a_report_of_an_edited_record_is_refused(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     path = tmp_path / "edited.json"
     path.write_text(Path(NEW).read_text(encoding="utf-8").replace('"label": 269', '"label": 207', 1), encoding="utf-8")
 
@@ -115,7 +128,9 @@ def test_a_report_of_an_edited_record_is_refused(run, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_page_that_cannot_be_written_is_status_6(run, data_file):
+def test_a_page_that_cannot_be_written_is_status_6(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
+) -> None:
     code, out, err = run("report", NEW, "-o", data_file("file", "") / "report.html")
 
     assert (code, out) == (6, "")
@@ -149,7 +164,12 @@ def test_a_page_that_cannot_be_written_is_status_6(run, data_file):
     ],
     ids=lambda arguments: " ".join(argument.rpartition("/")[2] for argument in arguments),
 )
-def test_wrong_usage_is_status_4(run, arguments, tmp_path, monkeypatch):
+def test_wrong_usage_is_status_4(
+    run: Callable[..., tuple[int, str, str]],
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)  # a folder of records is made where the command is given
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     code, out, err = run(*arguments)
@@ -158,7 +178,9 @@ def test_wrong_usage_is_status_4(run, arguments, tmp_path, monkeypatch):
     assert "Error: " in err or err.startswith("ERROR: ")
 
 
-def test_an_error_is_one_line_without_control_characters(run, data_file):
+def test_an_error_is_one_line_without_control_characters(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
+) -> None:
     data = json.loads((RECORDS / "2.15.0.json").read_text(encoding="utf-8"))
     data["claims"][0].update(subject="\x1b[31mx\n\x9b", outcome="nonsense")
     path = data_file("record.json", json.dumps(data))
@@ -174,7 +196,9 @@ def test_an_error_is_one_line_without_control_characters(run, data_file):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
-def test_what_is_no_record_is_status_4(run, data_file, text):
+def test_what_is_no_record_is_status_4(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path], text: str
+) -> None:
     path = data_file("record.json", text)
 
     code, _, err = run("compare", path, NEW)
@@ -185,11 +209,13 @@ def test_what_is_no_record_is_status_4(run, data_file, text):
     assert err.count("\n") == 1
 
 
-def test_a_missing_record_is_status_4(run, tmp_path):
+def test_a_missing_record_is_status_4(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert run("compare", OLD, tmp_path / "no.json")[0] == 4
 
 
-def test_a_report_that_cannot_be_written_is_status_6(run, data_file):
+def test_a_report_that_cannot_be_written_is_status_6(
+    run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
+) -> None:
     path = data_file("file", "")
 
     code, out, err = run("compare", OLD, NEW, "--html", path / "page.html")
@@ -200,7 +226,7 @@ def test_a_report_that_cannot_be_written_is_status_6(run, data_file):
     assert out.splitlines()[-1].startswith("Do not upgrade")  # which may have taken half an hour to find
 
 
-def test_records_merge_into_one(run, tmp_path):
+def test_records_merge_into_one(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = run("merge", OLD, OLD, "-o", tmp_path / "merged.json")
 
     assert (code, err) == (0, "")
@@ -208,7 +234,7 @@ def test_records_merge_into_one(run, tmp_path):
     assert "complete" in out
 
 
-def test_what_was_merged_as_json(run, tmp_path):
+def test_what_was_merged_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = run("merge", OLD, "-o", tmp_path / "merged.json", "--json", "-")
 
     about = json.loads(out)
@@ -218,7 +244,7 @@ def test_what_was_merged_as_json(run, tmp_path):
     assert about["claims"] == len(read_record(Path(OLD)).claims)
 
 
-def test_records_of_two_releases_do_not_merge(run, tmp_path):
+def test_records_of_two_releases_do_not_merge(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, _, err = run("merge", OLD, NEW, "-o", tmp_path / "merged.json")
 
     assert code == 4
@@ -231,7 +257,9 @@ def test_records_of_two_releases_do_not_merge(run, tmp_path):
     [("--help",), *((name, "--help") for name in ("compare", "merge", "upgrade", "sweep", "bisect")), ("--version",)],
     ids=str,
 )
-def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
+def test_help_is_status_0_and_names_the_exit_statuses(
+    run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...]
+) -> None:
     code, out, _ = run(*arguments)
 
     assert code == 0
@@ -241,10 +269,10 @@ def test_help_is_status_0_and_names_the_exit_statuses(run, arguments):
 
 
 @pytest.fixture
-def no_environment(monkeypatch, tmp_path):
+def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Fail whoever makes, or looks into, an environment."""
 
-    def made(*arguments, **options):
+    def made(*arguments: object, **options: Any) -> None:
         raise AssertionError("an environment was made")
 
     monkeypatch.setattr("vitgate.upgrade.gate.make", made)
@@ -278,7 +306,9 @@ def no_environment(monkeypatch, tmp_path):
     ],
     ids=str,
 )
-def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(run, no_environment, arguments, words):
+def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(
+    run: Callable[..., tuple[int, str, str]], no_environment: None, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     code, out, err = run("upgrade", *arguments)
 
     assert (code, out) == (4, ""), err
@@ -288,7 +318,9 @@ def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(ru
 
 
 @pytest.mark.parametrize("option", ["--json", "--junit", "--markdown", "--html"])
-def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_made(run, no_environment, option):
+def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_made(
+    run: Callable[..., tuple[int, str, str]], no_environment: None, option: str
+) -> None:
     code, _, err = run("upgrade", "2.12.1", "2.15.0", option, "twice/a_b.pt/report")
 
     assert code == 6
@@ -298,17 +330,21 @@ def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_ma
 
 
 @pytest.mark.parametrize("arguments", [("--latency=yes",), ("--unknown",), ("--engine",)])
-def test_options_that_do_not_exist_are_status_4(run, no_environment, arguments):
+def test_options_that_do_not_exist_are_status_4(
+    run: Callable[..., tuple[int, str, str]], no_environment: None, arguments: tuple[str]
+) -> None:
     code, out, err = run("upgrade", "2.12.1", "2.15.0", *arguments)
 
     assert (code, out) == (4, "")
     assert "Error: " in err
 
 
-def test_an_upgrade_ends_with_its_answer_status_and_reports(run, monkeypatch, tmp_path):
+def test_an_upgrade_ends_with_its_answer_status_and_reports(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked = []
 
-    def gate(order, accepted, echo):
+    def gate(order: Order, accepted: Acceptances, echo: Callable[..., Any]) -> Verdict:
         asked.append(order)
         echo("a step")
         return compared(read_record(Path(OLD)), read_record(Path(NEW)), accepted=accepted)
@@ -342,8 +378,10 @@ def test_an_upgrade_ends_with_its_answer_status_and_reports(run, monkeypatch, tm
     assert json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))["exit_status"] == 0
 
 
-def test_ctrl_c_is_one_line_and_status_130(run, monkeypatch):
-    def gate(*arguments):
+def test_ctrl_c_is_one_line_and_status_130(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gate(*arguments: Acceptances | Order | Callable[..., Any]) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("vitgate.upgrade.gate.gate", gate)
@@ -354,7 +392,7 @@ def test_ctrl_c_is_one_line_and_status_130(run, monkeypatch):
     assert err.strip() == "ERROR: interrupted"
 
 
-def test_starting_imports_nothing_heavy():
+def test_starting_imports_nothing_heavy() -> None:
     script = (
         "import sys, vitgate.cli as cli\n"
         "try: cli.main(['compare', '--help'])\n"
@@ -366,7 +404,7 @@ def test_starting_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_comparing_needs_no_torch_and_survives_a_narrow_encoding(tmp_path):
+def test_comparing_needs_no_torch_and_survives_a_narrow_encoding(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom vitgate.cli import main\n"
         f"try: main(['compare', {OLD!r}, {OLD!r}])\n"
@@ -380,11 +418,11 @@ def test_comparing_needs_no_torch_and_survives_a_narrow_encoding(tmp_path):
     assert b"PyTorch 2.12.1 ? 2.12.1: may upgrade" in done.stdout
 
 
-def _path():
+def _path() -> dict[str, str]:
     return {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": str(shutil.which("env"))}
 
 
-def test_the_module_is_the_command(tmp_path):
+def test_the_module_is_the_command(tmp_path: Path) -> None:
     record = str(RECORDS / "2.12.1.json")
     block = "import sys; [sys.modules.__setitem__(name, None) for name in ('torch', 'torchvision', 'timm')]; "
     run = "import runpy; runpy.run_module('vitgate', run_name='__main__')"
@@ -397,10 +435,16 @@ def test_the_module_is_the_command(tmp_path):
 
 
 @pytest.mark.parametrize(("dask", "used"), [((), "alone"), (("--dask", "tcp://host:8786"), "tcp://host:8786")])
-def test_a_sweep_shows_its_table_and_ends_with_its_status(run, monkeypatch, tmp_path, dask, used):
+def test_a_sweep_shows_its_table_and_ends_with_its_status(
+    run: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    dask: tuple[str, ...],
+    used: str,
+) -> None:
     asked = []
 
-    def swept(order, echo, address="alone"):
+    def swept(order: Sweep, echo: Callable[..., Any], address: str = "alone") -> list[Swept]:
         asked.append((address, order))
         echo("a step")
         return [Swept("2.12.1", read_record(Path(OLD))), Swept("9.9.9", error="no such version")]
@@ -420,7 +464,9 @@ def test_a_sweep_shows_its_table_and_ends_with_its_status(run, monkeypatch, tmp_
     assert json.loads((tmp_path / "new" / "sweep.json").read_text(encoding="utf-8"))["exit_status"] == 6
 
 
-def test_a_table_that_cannot_be_written_is_status_6(run, monkeypatch, tmp_path):
+def test_a_table_that_cannot_be_written_is_status_6(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("vitgate.upgrade.sweep.sweep", lambda order, echo: [Swept("2.12.1", read_record(Path(OLD)))])
     (tmp_path / "file").touch()
 
@@ -431,10 +477,12 @@ def test_a_table_that_cannot_be_written_is_status_6(run, monkeypatch, tmp_path):
     assert "--json" in err
 
 
-def test_a_bisection_says_what_it_found(run, monkeypatch, tmp_path):
+def test_a_bisection_says_what_it_found(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked = []
 
-    def found(bisection, echo):
+    def found(bisection: Bisection, echo: Callable[..., Any]) -> Bisected:
         asked.append(bisection)
         seen = {Version(name): {bisection.claim: name} for name in ("2.12.1", "2.13.0")}
         return Bisected(bisection.claim, Found(*seen, ()), seen)

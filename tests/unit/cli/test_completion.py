@@ -1,5 +1,7 @@
 """What a shell completes: the scripts, and the values that only vitgate knows."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from click.shell_completion import ShellComplete
 from vitgate.cli import cli, main
 
 
-def completed(*words, incomplete=""):
+def completed(*words: str, incomplete: str = "") -> list[str]:
     return [each.value for each in ShellComplete(cli, {}, "vitgate", "_X").get_completions(list(words), incomplete)]
 
 
@@ -28,12 +30,12 @@ def completed(*words, incomplete=""):
     ],
     ids=str,
 )  # fmt: skip
-def test_values_are_completed(words, incomplete, expected):
+def test_values_are_completed(words: tuple[str, ...], incomplete: str, expected: list[str]) -> None:
     assert sorted(completed(*words, incomplete=incomplete)) == sorted(expected)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_other_shells_have_scripts_too(capsys, shell):
+def test_the_other_shells_have_scripts_too(capsys: pytest.CaptureFixture[str], shell: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["completion", shell])
 
@@ -42,7 +44,7 @@ def test_the_other_shells_have_scripts_too(capsys, shell):
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="it is about bash")
-def test_bash_completes_with_the_script(tmp_path):
+def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     """The function that the script defines is called as bash calls it, for `vitgate check --engine qn<Tab>`."""
     program = tmp_path / "vitgate"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vitgate "$@"\n', encoding="utf-8")

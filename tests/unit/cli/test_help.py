@@ -1,7 +1,12 @@
 """The help of every command: a sentence, what it takes, examples that work, exit statuses."""
 
+from __future__ import annotations
+
 import re
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -9,7 +14,7 @@ import pytest
 from vitgate.cli import cli
 
 
-def commands(command=cli, path=()):
+def commands(command: Any = cli, path: Path = ()) -> Iterator[Any]:
     """Yield every command and group with the words by which it is called."""
     yield path, command
     if isinstance(command, click.Group):
@@ -17,13 +22,13 @@ def commands(command=cli, path=()):
             yield from commands(command.get_command(click.Context(command), name), (*path, name))
 
 
-def examples(text):
+def examples(text: str) -> list[list[str]]:
     """Return the arguments of each example of a help text."""
     lines = re.search(r"^ *Examples:\n((?: +\S.*\n)+)", text, re.M)
     return [shlex.split(line.partition(" > ")[0], comments=True) for line in lines[1].splitlines()] if lines else []
 
 
-def parse(arguments):
+def parse(arguments: list[str]) -> None:
     """Let click parse the arguments, down to the command that they name; it raises for what it does not know."""
     command, context = cli, click.Context(cli)
     while isinstance(command, click.Group):
@@ -35,7 +40,7 @@ ALL = dict((" ".join(("vitgate", *path)), (path, command)) for path, command in 
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_help_says_what_how_and_what_came_of_it(name):
+def test_help_says_what_how_and_what_came_of_it(name: str) -> None:
     path, command = ALL[name]
     text = command.get_help(click.Context(command, info_name=name))
 
@@ -51,12 +56,12 @@ def test_help_says_what_how_and_what_came_of_it(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_option_is_explained(name):
+def test_every_option_is_explained(name: str) -> None:
     _, command = ALL[name]
     options = [each for each in command.params if isinstance(each, click.Option)]
 
     assert [option.opts[0] for option in options if not (option.help or "").strip()] == []
 
 
-def test_all_commands_are_walked():
+def test_all_commands_are_walked() -> None:
     assert {"vitgate check", "vitgate upgrade", "vitgate environments prune", "vitgate completion"} <= set(ALL)

@@ -1,11 +1,17 @@
 """Acceptances: whole entries only, found by line, with an end."""
 
+from __future__ import annotations
+
 import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from vitgate.compare.acceptance import Acceptance, Acceptances, read_acceptances
 from vitgate.files.errors import UsageError
+
+from ..conftest import Refuses
 
 TODAY = dt.date(2026, 12, 1)
 ENTRY = """
@@ -18,7 +24,7 @@ expires = 2027-01-31
 """
 
 
-def test_a_file_and_the_command_line_are_read_together(data_file):
+def test_a_file_and_the_command_line_are_read_together(data_file: Callable[[str, str], Path]) -> None:
     path = data_file("accepted.toml", ENTRY)
 
     found = read_acceptances(("label[digits-x86-lite]", "label[digits-x86-lite]"), path, TODAY)
@@ -31,7 +37,9 @@ def test_a_file_and_the_command_line_are_read_together(data_file):
 
 
 @pytest.mark.parametrize("key", ["id", "reason", "owner", "expires"])
-def test_an_entry_without_one_of_its_keys_is_refused(data_file, refuses, key):
+def test_an_entry_without_one_of_its_keys_is_refused(
+    data_file: Callable[[str, str], Path], refuses: Refuses, key: str
+) -> None:
     lines = [line for line in ENTRY.splitlines() if not line.startswith(f"{key} =")]
     path = data_file("accepted.toml", "\n".join(lines))
 
@@ -48,25 +56,27 @@ def test_an_entry_without_one_of_its_keys_is_refused(data_file, refuses, key):
         ("[[accept]]", "[[accept", "cannot read this file"),
     ],
 )
-def test_an_entry_with_a_mistake_is_refused(data_file, refuses, old, new, word):
+def test_an_entry_with_a_mistake_is_refused(
+    data_file: Callable[[str, str], Path], refuses: Refuses, old: str, new: str, word: str
+) -> None:
     path = data_file("accepted.toml", ENTRY.replace(old, new))
 
     refuses(lambda: read_acceptances((), path, TODAY), path, word)
 
 
-def test_two_entries_of_one_id_are_refused(data_file, refuses):
+def test_two_entries_of_one_id_are_refused(data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
     path = data_file("accepted.toml", ENTRY * 2)
 
     refuses(lambda: read_acceptances((), path, TODAY), path, "duplicate name 'xnnpack-gone'")
 
 
-def test_a_missing_file_and_an_empty_name_are_refused(tmp_path, refuses):
+def test_a_missing_file_and_an_empty_name_are_refused(tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_acceptances((), tmp_path / "no.toml", TODAY), "no.toml")
     refuses(lambda: read_acceptances((" ",), None, TODAY), "--accept")
 
 
 @pytest.mark.parametrize(("days", "holds"), [(-1, False), (0, True), (1, True)])
-def test_an_acceptance_holds_until_the_end_of_its_last_day(days, holds):
+def test_an_acceptance_holds_until_the_end_of_its_last_day(days: int, holds: bool) -> None:
     entry = Acceptance("a", "f:1", "why", "me", TODAY + dt.timedelta(days=days))
 
     found = Acceptances((entry,), TODAY)
@@ -75,25 +85,27 @@ def test_an_acceptance_holds_until_the_end_of_its_last_day(days, holds):
     assert bool(found.problems({"a"})) is not holds
 
 
-def test_ids_are_compared_whole():
+def test_ids_are_compared_whole() -> None:
     found = Acceptances((Acceptance("label[digits-x86-lite]", "--accept"),), TODAY)
 
     assert found.covering("label[digits-x86-lite_frozen]", "label") is None
 
 
-def test_an_empty_name_is_refused_in_one_line():
+def test_an_empty_name_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError) as caught:
         read_acceptances(["  "])
 
     assert str(caught.value) == "an empty name cannot be accepted (--accept): name a deviation or a row"
 
 
-def test_the_day_is_today_unless_another_is_given():
+def test_the_day_is_today_unless_another_is_given() -> None:
     assert read_acceptances((), None, TODAY).today == TODAY
     assert abs(read_acceptances().today - dt.date.today()) <= dt.timedelta(days=1)  # it may be midnight
 
 
-def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(data_file):
+def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
+    data_file: Callable[[str, str], Path],
+) -> None:
     path = data_file("accepted.toml", ENTRY.replace('id = "xnnpack-gone"\nowner', 'id = "xnnpack\\u002dgone"\nowner'))
 
     assert read_acceptances((), path, TODAY).entries[0].where == f"{path}:1"

@@ -1,6 +1,10 @@
 """Why a row is red, and what is said of it: one cause for all rows that come of one thing."""
 
+from __future__ import annotations
+
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,23 +12,31 @@ from vitgate.compare.causes import Cause, Causes
 from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency
 from vitgate.compare.pairing import Judged, Side, VerdictRow
 from vitgate.judge.deviations import Deviation
+from vitgate.records.record import ClaimRow
 from vitgate.spec.outcome import NO_TOOLS
 
 FAILED = {"status": "failed", "outcome": "failed"}
 NAME = "label[digits-x86-lite]"
 
 
-def side(status="passed", outcome="passed", **fields):
+def side(status: str = "passed", outcome: str = "passed", **fields: Any) -> Side:
     return Side(status=status, outcome=outcome, **fields)
 
 
-def row(new=None, word="regressed", claim="label", old=None, variant="lite", **fields):
+def row(
+    new: Side = None,
+    word: str = "regressed",
+    claim: str = "label",
+    old: None = None,
+    variant: str = "lite",
+    **fields: Any,
+) -> VerdictRow:
     place = {"case": "digits", "engine": "x86", "variant": variant, "subject": f"digits-x86-{variant}"}
     own = {"name": f"{claim}[digits-x86-{variant}]", "red": True, **place, **fields}
     return VerdictRow(word=word, claim=claim, old=old or side(), new=new, **own)
 
 
-def deviation(**fields):
+def deviation(**fields: Any) -> Deviation:
     given = {
         "id": "gone",
         "claims": ("label",),
@@ -40,23 +52,23 @@ def deviation(**fields):
     return Deviation(**{**given, **fields})
 
 
-def crossing(word="regressed", **fields):
+def crossing(word: str = "regressed", **fields: Any) -> JudgedMatrixRow:
     state = {"status": "failed", "outcome": "failed at load", **fields}
     made = MatrixRow(maker="2.12.1", runner="2.15.0", case="digits", engine="x86", variant="lite", **state)
     return JudgedMatrixRow(name=made.name, word=word, red=True, row=made)
 
 
-def slower(variant, ratio=1.3, old_ms=10.0, note=""):
+def slower(variant: str, ratio: float = 1.3, old_ms: float = 10.0, note: str = "") -> JudgedLatency:
     numbers = {"ratio": ratio, "low": 1.0, "high": 2.0, "old_ms": old_ms, "new_ms": ratio * old_ms, "pairs": 3}
     made = PairedLatency(case="digits", engine="x86", variant=variant, verdict="regressed", note=note, **numbers)
     return JudgedLatency(name=made.name, word="regressed", red=True, row=made)
 
 
-def causes(*builds, declared=(), torch="2.15.0+cpu"):
+def causes(*builds: ClaimRow, declared: list[Deviation] | tuple[()] = (), torch: str = "2.15.0+cpu") -> Causes:
     return Causes(builds, declared, torch)
 
 
-def only(item, *builds, **options):
+def only(item: JudgedLatency | JudgedMatrixRow | VerdictRow, *builds: object, **options: Any) -> Cause:
     """Return the one cause of an item."""
     made = causes(*builds, **options)
     (found,) = made.grouped([item], {item.name: made.key(item)})
@@ -86,12 +98,14 @@ def only(item, *builds, **options):
         (slower("lite"), ("latency", "slower")),
     ],
 )
-def test_each_red_item_has_its_kind_of_cause(item, key):
+def test_each_red_item_has_its_kind_of_cause(
+    item: JudgedLatency | JudgedMatrixRow | VerdictRow, key: tuple[str, str]
+) -> None:
     assert causes().key(item) == key
 
 
-def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row):
-    def build(variant, **state):
+def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row: Callable[..., ClaimRow]) -> None:
+    def build(variant: str, **state: Any) -> ClaimRow:
         return claim_row("build", variant, engine="x86", **state)
 
     blocked = row(side("failed", "blocked by lite"))
@@ -107,14 +121,14 @@ def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row)
 
 
 @pytest.mark.parametrize("outcome", ["passed", "blocked by lite"])
-def test_a_build_that_says_nothing_of_why_is_no_cause(claim_row, outcome):
+def test_a_build_that_says_nothing_of_why_is_no_cause(claim_row: Callable[..., ClaimRow], outcome: str) -> None:
     build = claim_row("build", "lite", engine="x86", status="failed", outcome=outcome)
     other = claim_row("label", "lite", engine="x86", status="failed", outcome="failed at save")
 
     assert causes(build, other).key(row(side("failed", "blocked by lite"))) == ("undeclared", "blocked by lite")
 
 
-def test_a_declared_cause_speaks_in_the_deviations_words():
+def test_a_declared_cause_speaks_in_the_deviations_words() -> None:
     found = only(row(side("declared", "failed at load", deviation="gone", message="x")), declared=[deviation()])
 
     assert found == Cause(
@@ -131,13 +145,13 @@ def test_a_declared_cause_speaks_in_the_deviations_words():
 
 
 @pytest.mark.parametrize(("message", "says"), [("it is gone", "it is gone"), ("", "no reason is given.")])
-def test_a_deviation_of_another_file_speaks_through_the_row(message, says):
+def test_a_deviation_of_another_file_speaks_through_the_row(message: str, says: str) -> None:
     found = only(row(side("declared", "failed", deviation="old", message=message)), declared=[deviation()])
 
     assert (found.id, found.says, found.reason, found.link, found.advice) == ("old", says, "", "", "")
 
 
-def test_what_shows_as_something_declared_elsewhere_gets_its_advice():
+def test_what_shows_as_something_declared_elsewhere_gets_its_advice() -> None:
     new = side("failed", "failed at load", error="RuntimeError", message="no xnnpack::conv")
 
     found = only(row(new), declared=[deviation(id="other", message="mkldnn"), deviation()])
@@ -168,7 +182,7 @@ def test_what_shows_as_something_declared_elsewhere_gets_its_advice():
         ({}, {}, "no version"),
     ],
 )
-def test_what_shows_otherwise_gets_none(new, declared, torch):
+def test_what_shows_otherwise_gets_none(new: dict[str, str], declared: dict[str, tuple[str]], torch: str) -> None:
     shown = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "message": "no xnnpack::conv"}
 
     found = only(row(side(**{**shown, **new})), declared=[deviation(**declared)], torch=torch)
@@ -177,7 +191,7 @@ def test_what_shows_otherwise_gets_none(new, declared, torch):
     assert "So it is" not in found.says
 
 
-def test_rows_of_one_cause_are_together_in_the_order_of_the_first():
+def test_rows_of_one_cause_are_together_in_the_order_of_the_first() -> None:
     items = [
         row(side(**FAILED), claim="size"),
         row(side(**FAILED), claim="label"),
@@ -197,7 +211,7 @@ def test_rows_of_one_cause_are_together_in_the_order_of_the_first():
     ("word", "red", "expected"),
     [("regressed", True, (True, True)), ("broken in both", True, (False, True)), ("regressed", False, (True, False))],
 )
-def test_a_cause_is_as_bad_as_its_worst_row(word, red, expected):
+def test_a_cause_is_as_bad_as_its_worst_row(word: str, red: bool, expected: tuple[bool, bool]) -> None:
     items = [row(side(**FAILED), "missing", red=False), row(side(**FAILED), word, variant="optimized", red=red)]
     made = causes()
 
@@ -236,11 +250,11 @@ def test_a_cause_is_as_bad_as_its_worst_row(word, red, expected):
         (JudgedLatency(**{**vars(slower("lite")), "word": "environment error"}), "no reason is given."),
     ],
 )
-def test_what_an_undeclared_cause_says(item, says):
+def test_what_an_undeclared_cause_says(item: JudgedLatency | JudgedMatrixRow | VerdictRow, says: str) -> None:
     assert only(item).says == says
 
 
-def test_the_first_row_with_words_speaks():
+def test_the_first_row_with_words_speaks() -> None:
     items = [row(side(**FAILED), variant=name) for name in ("scripted", "lite")]
     items[1] = row(side(**FAILED, message="here"))
     items.append(row(side(**FAILED, message="there"), variant="optimized"))
@@ -251,7 +265,7 @@ def test_the_first_row_with_words_speaks():
     assert found.says == "declared nowhere: here"
 
 
-def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_before():
+def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_before() -> None:
     items = [row(side(**FAILED), "broken in both"), row(side(**FAILED), variant="optimized")]
     made = causes()
 
@@ -260,7 +274,7 @@ def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_befo
     assert found.says == "declared nowhere"
 
 
-def test_the_slowest_cell_speaks_for_the_latencies():
+def test_the_slowest_cell_speaks_for_the_latencies() -> None:
     items = [slower("lite", 1.2, 30.0), slower("optimized", 1.5, 10.0, note="not pinned"), slower("scripted", 1.1)]
     made = causes()
 

@@ -1,17 +1,22 @@
 """What differs beside the outcomes: each thing once, before and after, and nothing of what is the same."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from vitgate.compare.changes import Change, Changes, changes, Drift, SizeChange
 from vitgate.compare.pairing import paired
-from vitgate.records.record import FindingRow
+from vitgate.records.record import CellRow, ClaimRow, Environment, FindingRow, Record
 
 
-def between(old, new):
+def between(old: Record, new: Record) -> Changes:
     return changes(old, new, paired(old, new))
 
 
-def test_equal_records_have_no_changes(record, cell_row):
+def test_equal_records_have_no_changes(record: Callable[..., Record], cell_row: Callable[..., CellRow]) -> None:
     one = record(cells=(cell_row(),), warnings=("w",), new_operators=("o",))
 
     assert between(one, one) == Changes()
@@ -33,13 +38,17 @@ def test_equal_records_have_no_changes(record, cell_row):
         ("cores", 4, "2", "4"),
     ],
 )
-def test_each_fact_about_the_environment_is_compared(record, environment, field, value, old, new):
+def test_each_fact_about_the_environment_is_compared(
+    record: Callable[..., Record], environment: Environment, field: str, value: Any, old: str, new: str
+) -> None:
     other = record(environment=environment.model_copy(update={field: value}))
 
     assert between(record(), other) == Changes(environment=(Change(what=field, old=old, new=new),))
 
 
-def test_packages_that_came_went_or_changed_are_named_and_vitgate_itself(record, environment):
+def test_packages_that_came_went_or_changed_are_named_and_vitgate_itself(
+    record: Callable[..., Record], environment: Environment
+) -> None:
     packages = [{"torch": "1", "gone": "1", "same": "1"}, {"torch": "2", "come": "1", "same": "1"}]
     old, new = (record(environment=environment.model_copy(update={"packages": each})) for each in packages)
 
@@ -54,8 +63,10 @@ def test_packages_that_came_went_or_changed_are_named_and_vitgate_itself(record,
 @pytest.mark.parametrize(
     ("claim", "kind"), [("calls", "calls"), ("warnings", "warnings"), ("lite_operators", "operators")]
 )
-def test_another_outcome_error_or_message_is_a_change(record, claim_row, claim, kind):
-    def one(**fields):
+def test_another_outcome_error_or_message_is_a_change(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], claim: str, kind: str
+) -> None:
+    def one(**fields: Any) -> Record:
         return record(claims=(claim_row(), claim_row(claim, **fields)))
 
     failed = {"status": "failed", "outcome": "failed", "error": "TypeError", "message": "failed: no such argument"}
@@ -68,7 +79,9 @@ def test_another_outcome_error_or_message_is_a_change(record, claim_row, claim, 
 
 
 @pytest.mark.parametrize("outcome", ["failed at script", "blocked by scripted"])
-def test_what_was_never_made_has_nothing_to_compare(record, claim_row, outcome):
+def test_what_was_never_made_has_nothing_to_compare(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], outcome: str
+) -> None:
     old, new = (
         record(claims=(claim_row("calls"),)),
         record(claims=(claim_row("calls", status="failed", outcome=outcome),)),
@@ -78,7 +91,7 @@ def test_what_was_never_made_has_nothing_to_compare(record, claim_row, outcome):
     assert between(old, record(claims=())).calls == between(record(claims=()), old).calls == ()
 
 
-def test_lists_that_differ_say_what_went_and_what_came(record):
+def test_lists_that_differ_say_what_went_and_what_came(record: Callable[..., Record]) -> None:
     old = record(warnings=("a", "b"), new_operators=("aten::x",))
     new = record(warnings=("b", "c"), new_operators=("aten::y",))
 
@@ -88,8 +101,10 @@ def test_lists_that_differ_say_what_went_and_what_came(record):
     )
 
 
-def test_a_bytecode_is_compared_where_both_have_one(record, claim_row):
-    def one(statistic="bytecode_version", claim="lite_bytecode", **versions):
+def test_a_bytecode_is_compared_where_both_have_one(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    def one(statistic: str = "bytecode_version", claim: str = "lite_bytecode", **versions: Any) -> Record:
         rows = (
             claim_row(claim, variant, findings=(FindingRow(statistic=statistic, value=value, unit="1"),))
             for variant, value in versions.items()
@@ -106,8 +121,10 @@ def test_a_bytecode_is_compared_where_both_have_one(record, claim_row):
     )
 
 
-def test_sizes_are_compared_where_both_have_one(record, cell_row):
-    def one(**sizes):
+def test_sizes_are_compared_where_both_have_one(
+    record: Callable[..., Record], cell_row: Callable[..., CellRow]
+) -> None:
+    def one(**sizes: Any) -> Record:
         return record(cells=tuple(cell_row(variant, size_bytes=size) for variant, size in sizes.items()))
 
     old = one(lite=200, scripted=100, optimized=None, lite_frozen=0, original=1)
@@ -119,8 +136,10 @@ def test_sizes_are_compared_where_both_have_one(record, cell_row):
     assert (half.old_bytes, half.new_bytes, half.change_percent) == (1, 2, 100.0)
 
 
-def test_drift_is_that_of_every_comparison_of_outputs(record, claim_row, cell_row):
-    def one(cell, original, parent, other=1.0):
+def test_drift_is_that_of_every_comparison_of_outputs(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
+) -> None:
+    def one(cell: float | None, original: float | None, parent: float | None, other: float = 1.0) -> Record:
         findings = [
             FindingRow(statistic="sqnr", value=original, unit="dB", against="original"),
             FindingRow(statistic="sqnr", value=parent, unit="dB", against="parent"),

@@ -1,7 +1,11 @@
 """The exit status and the sentence that ends every report, word for word."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,28 +13,34 @@ from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.causes import Cause
 from vitgate.compare.conclusion import Conclusion
 from vitgate.compare.pairing import Side, VerdictRow
+from vitgate.records.record import Environment, Record
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
 NOT_WHOLE = "of a whole run: this is about the claims that were checked."
 
 
-def row(word="same", name="label[digits-qnnpack-lite]", deviation="", **fields):
+def row(word: str = "same", name: str = "label[digits-qnnpack-lite]", deviation: str = "", **fields: Any) -> VerdictRow:
     side = Side(status="passed", outcome="passed", deviation=deviation)
     return VerdictRow(name=name, word=word, claim="label", subject="s", old=side, **{"new": side, **fields})
 
 
-def cause(id="gone", rows=1, **fields):
+def cause(id: str = "gone", rows: int = 1, **fields: Any) -> Cause:
     names = tuple(f"label[{n}]" for n in range(rows))
     given = {"kind": "deviation", "says": "It is gone", "regressed": True, "red": True, **fields}
     return Cause(id=id, rows=names, **given)
 
 
 @pytest.fixture
-def concluded(record, environment):
+def concluded(record: Callable[..., Record], environment: Environment) -> Callable[..., Conclusion]:
     """Return a helper: the conclusion from 2.12.1 to 2.13.0 of these rows, by default one that is the same."""
 
-    def make(*rows, torch=("2.12.1+cpu", "2.13.0+cpu"), complete=(True, True), **fields):
+    def make(
+        *rows: VerdictRow,
+        torch: tuple[str, str] = ("2.12.1+cpu", "2.13.0+cpu"),
+        complete: tuple[bool, bool] = (True, True),
+        **fields: Any,
+    ) -> Conclusion:
         sides = [
             record(environment=environment.model_copy(update={"torch": version}), complete=whole)
             for version, whole in zip(torch, complete, strict=True)
@@ -55,21 +65,25 @@ def concluded(record, environment):
         (["same", "environment error"], 6),
     ],
 )
-def test_the_exit_status_asks_for_a_claim_that_was_compared(concluded, words, status):
+def test_the_exit_status_asks_for_a_claim_that_was_compared(
+    concluded: Callable[..., Conclusion], words: list[str], status: int
+) -> None:
     assert concluded(*map(row, words)).exit_status() == status
 
 
-def test_what_is_red_and_a_problem_are_in_the_way_but_less_than_the_environment(concluded):
+def test_what_is_red_and_a_problem_are_in_the_way_but_less_than_the_environment(
+    concluded: Callable[..., Conclusion],
+) -> None:
     assert concluded(row(red=True)).exit_status() == 1
     assert concluded(problems=("f:1: it covers nothing",)).exit_status() == 1
     assert concluded(row(red=True), row("environment error")).exit_status() == 6
 
 
-def test_all_the_same(concluded):
+def test_all_the_same(concluded: Callable[..., Conclusion]) -> None:
     assert concluded().answer() == "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before."
 
 
-def test_local_parts_are_named_where_only_they_differ(concluded):
+def test_local_parts_are_named_where_only_they_differ(concluded: Callable[..., Conclusion]) -> None:
     assert concluded(torch=("2.13.0+cpu", "2.13.0+cu130")).answer().startswith("PyTorch 2.13.0+cpu → 2.13.0+cu130: may")
     assert concluded(torch=("2.13.0+cpu", "2.13.0+cpu")).answer().startswith("PyTorch 2.13.0 → 2.13.0: may")
 
@@ -77,13 +91,13 @@ def test_local_parts_are_named_where_only_they_differ(concluded):
 @pytest.mark.parametrize(
     ("count", "text"), [(1, "1 claim that did not hold before is"), (2, "2 claims that did not hold before are")]
 )
-def test_what_is_fixed_is_counted(concluded, count, text):
+def test_what_is_fixed_is_counted(concluded: Callable[..., Conclusion], count: int, text: str) -> None:
     answer = concluded(row(), *[row("fixed")] * count).answer()
 
     assert answer == f"PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before, and {text} fixed."
 
 
-def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded):
+def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded: Callable[..., Conclusion]) -> None:
     rows = [row("broken in both", deviation=name) for name in ("b", "a", "b", "")]
 
     assert concluded(*rows, row(deviation="c")).answer() == (
@@ -93,7 +107,7 @@ def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded):
     assert concluded(rows[-1]).answer().endswith("apart from 1 claim broken in both, as declared.")
 
 
-def test_acceptances_are_named_with_who_answers_until_when(concluded):
+def test_acceptances_are_named_with_who_answers_until_when(concluded: Callable[..., Conclusion]) -> None:
     entries = (
         Acceptance("a", "f:1", "why", "ml-platform", dt.date(2027, 1, 31)),
         Acceptance("b", "--accept"),
@@ -121,14 +135,16 @@ def test_acceptances_are_named_with_who_answers_until_when(concluded):
         ([cause(advice="Freeze.")], "1 thing breaks: gone (label[0]). The report says what to do instead."),
     ],
 )
-def test_what_breaks_is_named(concluded, causes, text):
+def test_what_breaks_is_named(concluded: Callable[..., Conclusion], causes: list[Cause], text: str) -> None:
     answer = concluded(row("regressed", red=True), causes=causes).answer()
 
     assert answer == f"Do not upgrade from PyTorch 2.12.1 to 2.13.0: {text}"
 
 
 @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more"), (11, " and 3 more")])
-def test_eight_causes_are_named_and_the_others_counted(concluded, count, more):
+def test_eight_causes_are_named_and_the_others_counted(
+    concluded: Callable[..., Conclusion], count: int, more: str
+) -> None:
     causes = [cause(f"c{n}") for n in range(count)]
 
     answer = concluded(row("regressed", red=True), causes=causes).answer()
@@ -137,7 +153,7 @@ def test_eight_causes_are_named_and_the_others_counted(concluded, count, more):
     assert answer == f"Do not upgrade from PyTorch 2.12.1 to 2.13.0: {count} things break: {names}{more}."
 
 
-def test_names_in_the_sentence_are_cut(concluded):
+def test_names_in_the_sentence_are_cut(concluded: Callable[..., Conclusion]) -> None:
     long = Cause(id="i" * 101, kind="undeclared", says="x", rows=("r" * 101,), regressed=True, red=True)
 
     answer = concluded(row("regressed", red=True), causes=[long]).answer()
@@ -145,7 +161,7 @@ def test_names_in_the_sentence_are_cut(concluded):
     assert answer.endswith(f": 1 thing breaks: {'i' * 100} ({'r' * 100}).")
 
 
-def test_acceptances_are_to_be_mended(concluded):
+def test_acceptances_are_to_be_mended(concluded: Callable[..., Conclusion]) -> None:
     problems = [f"f:{n}: a covers nothing: delete it" for n in range(9)]
     said = "; ".join(problems[:8])
 
@@ -157,7 +173,7 @@ def test_acceptances_are_to_be_mended(concluded):
     assert alone == f"{start} yet: nothing breaks unaccepted, but: Mend the acceptances: {problems[0]}."
 
 
-def test_nothing_compared_is_no_answer(concluded):
+def test_nothing_compared_is_no_answer(concluded: Callable[..., Conclusion]) -> None:
     start = "No answer for PyTorch 2.12.1 → 2.13.0: no claim could be compared."
 
     assert concluded(row("missing")).answer() == start
@@ -173,7 +189,9 @@ def test_nothing_compared_is_no_answer(concluded):
         ("no\nnetwork?", 1, "1 claim: no network?"),
     ],
 )
-def test_the_environment_in_the_way_says_of_how_much_and_why(concluded, says, rows, text):
+def test_the_environment_in_the_way_says_of_how_much_and_why(
+    concluded: Callable[..., Conclusion], says: str, rows: int, text: str
+) -> None:
     causes = [cause(), cause("environment error", rows, kind="environment error", says=says)]
 
     answer = concluded(row("environment error"), causes=causes).answer()
@@ -181,7 +199,7 @@ def test_the_environment_in_the_way_says_of_how_much_and_why(concluded, says, ro
     assert answer == f"No answer for PyTorch 2.12.1 → 2.13.0: the environment stood in the way of {text}"
 
 
-def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded):
+def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded: Callable[..., Conclusion]) -> None:
     lacking = [row("not comparable", engine=name) for name in ("qnnpack", "x86", "qnnpack")]
 
     answer = concluded(row(engine="fbgemm"), *lacking).answer()
@@ -189,7 +207,7 @@ def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded):
     assert answer.endswith("as before. Not compared, as both builds lack the engine: x86, qnnpack.")
 
 
-def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded):
+def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded: Callable[..., Conclusion]) -> None:
     side = Side(status="unsupported", outcome="unsupported", error=NO_TOOLS)
     rows = [row("not comparable", engine="x86", new=side).model_copy(update={"claim": "native"})] * 2
 
@@ -209,14 +227,18 @@ def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded):
         ((False, False), f" Neither record is {NOT_WHOLE}"),
     ],
 )
-def test_a_narrowed_run_limits_what_is_said(concluded, complete, text):
+def test_a_narrowed_run_limits_what_is_said(
+    concluded: Callable[..., Conclusion], complete: tuple[bool, bool], text: str
+) -> None:
     whole, narrow = concluded().answer(), concluded(complete=complete).answer()
 
     assert narrow == whole + text
 
 
 @pytest.mark.parametrize(("count", "text"), [(1, "1 claim holds"), (2, "2 claims hold")])
-def test_what_holds_better_is_counted_apart_from_what_did_not_hold(concluded, count, text):
+def test_what_holds_better_is_counted_apart_from_what_did_not_hold(
+    concluded: Callable[..., Conclusion], count: int, text: str
+) -> None:
     better = [row("fixed", note="growth against old: 0.5")] * count
 
     answer = concluded(row(note="the same"), row("fixed"), *better).answer()

@@ -1,5 +1,10 @@
 """Crossings are held against their maker's own run, under the rows that both versions made of their own files."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from vitgate.compare.crossing import (
@@ -10,6 +15,9 @@ from vitgate.compare.crossing import (
     MatrixRow,
     PairedLatency,
 )
+from vitgate.records.record import CellRow, ClaimRow, Environment, Record
+
+from ..conftest import Refuses
 
 OLD, NEW = "2.12.1+cpu", "2.15.0+cpu"
 FAILED = {"status": "failed", "outcome": "failed", "message": "two labels are wrong"}
@@ -17,16 +25,21 @@ GONE = {"status": "declared", "outcome": "failed at save", "deviation": "gone"}
 OFFLINE = {"status": "environment error", "outcome": "environment error"}
 
 
-def crossing(maker=OLD, runner=NEW, **fields):
+def crossing(maker: str = OLD, runner: str = NEW, **fields: Any) -> MatrixRow:
     place = {"case": "digits", "engine": "qnnpack", "variant": "lite"}
     return MatrixRow(maker=maker, runner=runner, **{**place, "status": "passed", "outcome": "passed", **fields})
 
 
 @pytest.fixture
-def sides(record, environment):
+def sides(record: Callable[..., Record], environment: Environment) -> Callable[..., tuple[Record, Record]]:
     """Return a helper: the old and the new record with these claims and cells."""
 
-    def make(old=(), new=(), cells=((), ()), torch=(OLD, NEW)):
+    def make(
+        old: list[ClaimRow] | tuple[()] = (),
+        new: list[ClaimRow] | tuple[()] = (),
+        cells: tuple[tuple[CellRow, ...], tuple[CellRow, ...]] = ((), ()),
+        torch: tuple[str, str] = (OLD, NEW),
+    ) -> tuple[Record, Record]:
         return tuple(
             record(environment=environment.model_copy(update={"torch": version}), claims=tuple(rows), cells=lines)
             for version, rows, lines in zip(torch, (old, new), cells, strict=True)
@@ -35,18 +48,20 @@ def sides(record, environment):
     return make
 
 
-def judged(sides, row):
+def judged(sides: tuple[Record, Record], row: MatrixRow) -> JudgedMatrixRow:
     return next(item for item in judge_matrix(*sides, [row]) if item.name == row.name)
 
 
-def test_the_diagonal_stands_before_the_crossings_with_its_sizes(sides, claim_row, cell_row):
+def test_the_diagonal_stands_before_the_crossings_with_its_sizes(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
+) -> None:
     lines = tuple((cell_row(case="digits", size_bytes=size), cell_row("other", size_bytes=9)) for size in (10, 20))
     both = sides([claim_row("build")], [claim_row("build", **FAILED)], lines)
     row = crossing(size_bytes=10, sqnr_db=99.0)
 
     found = judge_matrix(*both, [row])
 
-    def own(version, **fields):
+    def own(version: str, **fields: Any) -> MatrixRow:
         return crossing(version, version, **fields)
 
     old, new = own(OLD, size_bytes=10), own(NEW, size_bytes=20, **FAILED)
@@ -58,7 +73,9 @@ def test_the_diagonal_stands_before_the_crossings_with_its_sizes(sides, claim_ro
     assert row.name == f"artifacts[digits-qnnpack-lite, {OLD} on {NEW}]"
 
 
-def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(sides, claim_row):
+def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
     both = sides([claim_row("build", "optimized")], [claim_row("build"), claim_row("build", "optimized")])
     rows = [crossing(), crossing(NEW, OLD), crossing(variant="optimized"), crossing(variant="scripted")]
 
@@ -75,7 +92,9 @@ def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(sid
     assert all(item.row.size_bytes is None for item in found)
 
 
-def test_the_worst_of_a_cells_own_claims_is_the_baseline(sides, claim_row):
+def test_the_worst_of_a_cells_own_claims_is_the_baseline(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = [
         claim_row("build"),
         claim_row("label", **FAILED),
@@ -109,28 +128,41 @@ def test_the_worst_of_a_cells_own_claims_is_the_baseline(sides, claim_row):
         (None, OFFLINE, "environment error", True),
     ],
 )
-def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(sides, claim_row, own, state, word, red):
+def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(
+    sides: Callable[..., tuple[Record, Record]],
+    claim_row: Callable[..., ClaimRow],
+    own: dict[str, str] | None,
+    state: dict[str, str],
+    word: str,
+    red: bool,
+) -> None:
     rows = [] if own is None else [claim_row("build", **own)]
     row = crossing(**state)
 
     assert judged(sides(rows), row) == JudgedMatrixRow(name=row.name, word=word, red=red, row=row)
 
 
-def test_the_way_back_is_held_against_the_new_records_own(sides, claim_row):
+def test_the_way_back_is_held_against_the_new_records_own(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
     both = sides([claim_row("build", **FAILED)], [claim_row("build")])
 
     assert judged(both, crossing(NEW, OLD)).word == "same"
     assert judged(both, crossing(OLD, NEW)).word == "fixed"
 
 
-def test_a_version_against_itself_has_no_diagonal_of_its_own(sides, claim_row):
+def test_a_version_against_itself_has_no_diagonal_of_its_own(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
     both = sides([claim_row("build")], [claim_row("build")], torch=(OLD, OLD))
 
     assert [item.row for item in judge_matrix(*both, [crossing(OLD, OLD)])] == [crossing(OLD, OLD)]
 
 
 @pytest.mark.parametrize(("maker", "runner"), [(OLD, OLD), (NEW, NEW), ("2.6.0", NEW), (OLD, "2.6.0")])
-def test_other_versions_are_refused(sides, refuses, maker, runner):
+def test_other_versions_are_refused(
+    sides: Callable[..., tuple[Record, Record]], refuses: Refuses, maker: str, runner: str
+) -> None:
     row = crossing(maker, runner)
 
     refuses(
@@ -139,13 +171,13 @@ def test_other_versions_are_refused(sides, refuses, maker, runner):
     )
 
 
-def test_what_comes_twice_is_refused(sides, refuses):
+def test_what_comes_twice_is_refused(sides: Callable[..., tuple[Record, Record]], refuses: Refuses) -> None:
     refuses(lambda: judge_matrix(*sides(), [crossing(), crossing()]), "(the matrix)", "duplicate name")
     latency = PairedLatency(case="digits", engine="x86", variant="lite", verdict="not comparable", pairs=0)
     refuses(lambda: judge_latency([latency, latency]), "(the paired latencies)", "duplicate name")
 
 
-def test_paired_latencies_keep_their_words():
+def test_paired_latencies_keep_their_words() -> None:
     rows = [
         PairedLatency(
             case="digits",
@@ -169,7 +201,9 @@ def test_paired_latencies_keep_their_words():
     ]
 
 
-def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviation(sides, claim_row):
+def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviation(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
     both = sides([claim_row("build", **GONE)], [claim_row("build", **GONE)])
 
     (old, _, _) = judge_matrix(*both, [crossing()])

@@ -1,20 +1,37 @@
 """What two records show only together: each step from one number to the next, and bounds that are not the same."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from vitgate.compare.growth import check_judged_alike, moved
-from vitgate.compare.pairing import paired
-from vitgate.records.record import FindingRow
+from vitgate.compare.pairing import paired, VerdictRow
+from vitgate.records.record import ClaimRow, FindingRow, Record
+
+from ..conftest import Refuses
 
 PASSED = {"status": "passed", "outcome": "passed"}
 DECLARED = {"status": "declared", "outcome": "failed", "deviation": "d"}
 
 
 @pytest.fixture
-def step(record, claim_row):
+def step(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> Callable[..., tuple[VerdictRow, VerdictRow]]:
     """Return a helper: the row of a claim after its number went from one value to another."""
 
-    def make(claim, statistic, old, new, against="", states=(PASSED, PASSED), other=()):
+    def make(
+        claim: str,
+        statistic: str,
+        old: float | str | None,
+        new: float | str | None,
+        against: str = "",
+        states: tuple[dict[str, str], dict[str, str]] = (PASSED, PASSED),
+        other: tuple[FindingRow, ...] = (),
+    ) -> tuple[VerdictRow, VerdictRow]:
         both = []
         for value, state in zip((old, new), states, strict=True):
             found = (
@@ -50,7 +67,15 @@ def step(record, claim_row):
         ("lite_bytecode", "bytecode_version", "", 9.0, 8.0, "fixed"),
     ],
 )
-def test_a_number_that_moved_further_than_releases_do_gets_its_word(step, claim, statistic, against, old, new, word):
+def test_a_number_that_moved_further_than_releases_do_gets_its_word(
+    step: Callable[..., tuple[VerdictRow, VerdictRow]],
+    claim: str,
+    statistic: str,
+    against: str,
+    old: float,
+    new: float,
+    word: str,
+) -> None:
     before, after = step(claim, statistic, old, new, against)
 
     assert before.word == "same"
@@ -58,7 +83,7 @@ def test_a_number_that_moved_further_than_releases_do_gets_its_word(step, claim,
     assert bool(after.note) is (word != "same")
 
 
-def test_the_note_says_the_step_and_its_bound(step):
+def test_the_note_says_the_step_and_its_bound(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     assert step("size", "size", 1000.0, 2000.0)[1].note == (
         "growth against old: 2 1, expected [-inf, 1.03] [size.growth: would need upper = 2]"
     )
@@ -67,12 +92,14 @@ def test_the_note_says_the_step_and_its_bound(step):
     assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
 
 
-def test_what_is_broken_in_both_may_still_get_worse(step):
+def test_what_is_broken_in_both_may_still_get_worse(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     assert step("size", "size", 1000.0, 2000.0, states=(DECLARED, DECLARED))[1].word == "regressed"
 
 
 @pytest.mark.parametrize("states", [(PASSED, DECLARED), (DECLARED, PASSED)])
-def test_an_outcome_that_changed_says_enough(step, states):
+def test_an_outcome_that_changed_says_enough(
+    step: Callable[..., tuple[VerdictRow, VerdictRow]], states: tuple[dict[str, str], dict[str, str]]
+) -> None:
     before, after = step("size", "size", 1000.0, 2000.0, states=states)
 
     assert after == before
@@ -80,19 +107,23 @@ def test_an_outcome_that_changed_says_enough(step, states):
 
 
 @pytest.mark.parametrize(("old", "new"), [(None, 1000.0), (1000.0, None), ("nothing", 1000.0), (1000.0, "nothing")])
-def test_a_number_that_one_side_lacks_is_no_step(step, old, new):
+def test_a_number_that_one_side_lacks_is_no_step(
+    step: Callable[..., tuple[VerdictRow, VerdictRow]], old: float | str | None, new: float | str | None
+) -> None:
     before, after = step("size", "size", old, new)
 
     assert after == before
 
 
-def test_the_number_is_found_among_others(step):
+def test_the_number_is_found_among_others(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     other = (FindingRow(statistic="size", value=1.0, unit="1", against="parent"),)
 
     assert step("size", "size", 1000.0, 2000.0, other=other)[1].word == "regressed"
 
 
-def test_a_row_of_one_record_is_left_as_it_is(record, claim_row):
+def test_a_row_of_one_record_is_left_as_it_is(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     old, new = record(claims=(claim_row("size"),)), record()
     rows = paired(old, new)
 
@@ -100,10 +131,12 @@ def test_a_row_of_one_record_is_left_as_it_is(record, claim_row):
 
 
 @pytest.fixture
-def bounded(record, claim_row):
+def bounded(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> Callable[..., Record]:
     """Return a helper: a record of one number with these bounds."""
 
-    def make(claim="label", created="2026-01-01", tolerance="floor", unit="dB", **bounds):
+    def make(
+        claim: str = "label", created: str = "2026-01-01", tolerance: str = "floor", unit: str = "dB", **bounds: Any
+    ) -> Record:
         found = FindingRow(statistic="sqnr", value=1.0, unit=unit, tolerance=tolerance, **bounds)
         return record(created=created, claims=(claim_row(claim, findings=(found,)),))
 
@@ -119,7 +152,9 @@ def bounded(record, claim_row):
         ({"lower": 20.0, "unit": "1"}, "20.0 to inf 1"),
     ],
 )
-def test_other_bounds_or_another_unit_are_refused(bounded, fields, text, refuses):
+def test_other_bounds_or_another_unit_are_refused(
+    bounded: Callable[..., Record], fields: dict[str, Any], text: str, refuses: Refuses
+) -> None:
     refuses(
         lambda: check_judged_alike(bounded(lower=20.0), bounded(created="2026-01-02", **fields)),
         "the records were judged by different bounds: label[digits-qnnpack-lite] floor by 20.0 to inf dB, and by "
@@ -127,7 +162,7 @@ def test_other_bounds_or_another_unit_are_refused(bounded, fields, text, refuses
     )
 
 
-def test_the_same_bounds_another_tolerance_and_another_row_are_fine(bounded):
+def test_the_same_bounds_another_tolerance_and_another_row_are_fine(bounded: Callable[..., Record]) -> None:
     for other in ({}, {"tolerance": "other", "upper": 1.0}, {"claim": "size", "upper": 1.0}, {"tolerance": ""}):
         check_judged_alike(bounded(lower=20.0), bounded(**{"lower": 20.0, **other}))
     check_judged_alike(bounded(tolerance="", lower=1.0), bounded(tolerance="", lower=2.0))

@@ -1,8 +1,11 @@
 """The judge of pairs: its words, when it stops, and how often it is wrong, by simulation."""
 
+from __future__ import annotations
+
 import math
 import random
 import statistics
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from vitgate.compare.latency_statistics import (
     more_needed,
     OFFSET_SD,
     pair_ratio,
+    Paired,
     PairRatio,
     PAIRS_AT_LEAST,
     PAIRS_AT_MOST,
@@ -35,15 +39,15 @@ factors = st.lists(st.floats(0.2, 5.0), min_size=1, max_size=PAIRS_AT_MOST)
 seconds = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=24)
 
 
-def pairs(*ratios, **guards):
+def pairs(*ratios: float, **guards: Any) -> list[PairRatio]:
     return [PairRatio(ratio, 10.0, 10.0 * ratio, **guards) for ratio in ratios]
 
 
-def timed(*calls, wall=1.0, process=1.0):
+def timed(*calls: float, wall: float = 1.0, process: float = 1.0) -> Timed:
     return Timed(calls, tuple(process * each for each in calls), tuple(wall * each for each in calls))
 
 
-def compared(true, sd, rng):
+def compared(true: float, sd: float, rng: Any) -> Paired:
     """Run the whole comparison on simulated pairs whose offsets are normal."""
     taken = []
     while more_needed(taken):
@@ -51,12 +55,12 @@ def compared(true, sd, rng):
     return judged(taken)
 
 
-def share(word, true, sd, runs=1000):
+def share(word: str, true: float, sd: float, runs: int = 1000) -> float:
     rng = random.Random(0)
     return sum(compared(true, sd, rng).word == word for _ in range(runs)) / runs
 
 
-def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guards():
+def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guards() -> None:
     old = timed(0.010, 0.011, 0.5, 0.9)
     new = timed(0.012, 0.013, 0.6, 0.6, wall=3.0, process=2.0)
 
@@ -67,19 +71,19 @@ def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guard
     assert (found.wall, found.process) == pytest.approx((3.0, 2.0))
 
 
-def test_a_quarter_of_undisturbed_calls_is_enough_for_a_guard():
+def test_a_quarter_of_undisturbed_calls_is_enough_for_a_guard() -> None:
     disturbed = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 6 + (0.01,) * 2)
 
     assert pair_ratio(timed(*[0.01] * 8), disturbed).wall == 1.0
 
 
-def test_one_call_that_was_charged_for_time_it_did_not_run_hides_no_sleep():
+def test_one_call_that_was_charged_for_time_it_did_not_run_hides_no_sleep() -> None:
     sleeps = Timed((0.01,) * 31 + (0.5,), (0.01,) * 31 + (0.5,), (0.03,) * 31 + (0.52,))
 
     assert pair_ratio(timed(*[0.01] * 32), sleeps).wall > 2.5
 
 
-def test_loading_and_first_calls_grow_by_what_they_take_together():
+def test_loading_and_first_calls_grow_by_what_they_take_together() -> None:
     old, new = (Timed((1.0,), (1.0,), (1.0,), load=(load,), first=first) for load, first in PAIR_OF_STARTS)
 
     found = pair_ratio(old, new)
@@ -88,7 +92,7 @@ def test_loading_and_first_calls_grow_by_what_they_take_together():
     assert (judged([found] * 3).load, judged([found] * 3).first) == (found.load, found.first)
 
 
-def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing():
+def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing() -> None:
     quick, slow = (Timed((1.0,), (1.0,), (1.0,), load=(seconds,)) for seconds in (1e-6, 1e-5))
 
     assert pair_ratio(quick, slow).load == pytest.approx(1.0, abs=0.01)
@@ -96,7 +100,7 @@ def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing():
 
 
 @pytest.mark.parametrize("broken", [(), (0.0,), (math.nan,), (math.inf,), (-1.0,)])
-def test_a_pair_without_positive_times_never_counts(broken):
+def test_a_pair_without_positive_times_never_counts(broken: tuple[float, ...]) -> None:
     for old, new in [(timed(*broken), timed(1.0)), (timed(1.0), timed(*broken))]:
         with pytest.raises(ValueError, match="positive"):
             pair_ratio(old, new)
@@ -117,20 +121,20 @@ def test_a_pair_without_positive_times_never_counts(broken):
         ((0.6, 0.95, 1.2), "same", False),  # its interval includes 1
     ],
 )
-def test_words_and_the_end_of_measuring(ratios, word, pairs_more):
+def test_words_and_the_end_of_measuring(ratios: tuple[float, ...], word: str, pairs_more: bool) -> None:
     assert more_needed(pairs(*ratios)) is pairs_more
     found = judged(pairs(*ratios))
     assert (found.word, found.pairs, found.ratios) == (word, len(ratios), ratios)
 
 
-def test_between_pass_and_fail_it_passes_with_a_note():
+def test_between_pass_and_fail_it_passes_with_a_note() -> None:
     found = judged(pairs(*[1.04] * 8))
 
     assert found.word == "same"
     assert found.note.startswith("4.0% slower")
 
 
-def test_too_few_pairs_are_no_verdict():
+def test_too_few_pairs_are_no_verdict() -> None:
     found = judged(pairs(1.0, 1.0))
 
     assert found.word == "environment error"
@@ -142,7 +146,7 @@ def test_too_few_pairs_are_no_verdict():
     ("guard", "limit"),
     [("wall", WALL_GROWTH), ("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
 )
-def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
+def test_a_guard_counts_where_most_pairs_show_it(guard: str, limit: float) -> None:
     shown, not_shown = (pairs(0.5, **{guard: factor * limit})[0] for factor in (1.1, 0.9))
     always, mostly, half = [shown] * 8, [*[shown] * 5, *[not_shown] * 3], [*[shown] * 4, *[not_shown] * 4]
 
@@ -155,18 +159,20 @@ def test_a_guard_counts_where_most_pairs_show_it(guard, limit):
     assert not more_needed([shown, not_shown, not_shown])
 
 
-def test_a_note_of_the_controller_is_kept():
+def test_a_note_of_the_controller_is_kept() -> None:
     assert judged(pairs(1.0, 1.0, 1.0), "not pinned").note == "not pinned"
     assert judged(pairs(1.5, 1.5, 1.5)).note == ""
     assert judged(pairs(*[1.04] * 8), "not pinned").note.endswith("; not pinned")
 
 
-def test_one_pair_says_nothing_of_its_spread():
+def test_one_pair_says_nothing_of_its_spread() -> None:
     assert interval(pairs(1.0))[1:] == (0.0, math.inf)
 
 
 @given(factors, st.floats(0.1, 10.0))
-def test_the_interval_holds_the_mean_scales_with_the_ratios_and_is_never_narrower_than_the_floor(ratios, factor):
+def test_the_interval_holds_the_mean_scales_with_the_ratios_and_is_never_narrower_than_the_floor(
+    ratios: list[float], factor: float
+) -> None:
     mean, low, high = interval(pairs(*ratios))
     scaled = interval(pairs(*(factor * ratio for ratio in ratios)))
 
@@ -176,7 +182,7 @@ def test_the_interval_holds_the_mean_scales_with_the_ratios_and_is_never_narrowe
 
 
 @given(factors)
-def test_the_order_of_pairs_does_not_matter_and_sides_swapped_turn_the_interval_over(ratios):
+def test_the_order_of_pairs_does_not_matter_and_sides_swapped_turn_the_interval_over(ratios: list[float]) -> None:
     mean, low, high = interval(pairs(*ratios))
 
     assert interval(pairs(*reversed(ratios))) == pytest.approx((mean, low, high))
@@ -186,7 +192,7 @@ def test_the_order_of_pairs_does_not_matter_and_sides_swapped_turn_the_interval_
 
 
 @given(factors)
-def test_a_word_and_its_number_never_contradict_each_other(ratios):
+def test_a_word_and_its_number_never_contradict_each_other(ratios: list[float]) -> None:
     found = judged(pairs(*ratios))
 
     if found.word == "regressed":
@@ -200,7 +206,7 @@ def test_a_word_and_its_number_never_contradict_each_other(ratios):
 
 
 @given(factors)
-def test_it_stops_between_the_least_and_the_most_pairs(ratios):
+def test_it_stops_between_the_least_and_the_most_pairs(ratios: list[float]) -> None:
     taken = []
     for ratio in [*ratios, *[1.04] * PAIRS_AT_MOST]:
         if not more_needed(taken):
@@ -211,7 +217,7 @@ def test_it_stops_between_the_least_and_the_most_pairs(ratios):
 
 
 @given(seconds, seconds, st.floats(0.01, 100.0))
-def test_the_unit_of_time_does_not_matter(old, new, factor):
+def test_the_unit_of_time_does_not_matter(old: list[float], new: list[float], factor: float) -> None:
     found = pair_ratio(timed(*old), timed(*new))
     scaled = pair_ratio(timed(*(factor * each for each in old)), timed(*(factor * each for each in new)))
 
@@ -220,7 +226,7 @@ def test_the_unit_of_time_does_not_matter(old, new, factor):
 
 
 @given(seconds, seconds)
-def test_rounds_add_up(first, second):
+def test_rounds_add_up(first: list[float], second: list[float]) -> None:
     both = timed(*first) + timed(*second)
 
     assert both.thread == (*first, *second)
@@ -228,14 +234,14 @@ def test_rounds_add_up(first, second):
 
 
 @pytest.mark.parametrize("sd", [0.011, 0.02, 0.03])
-def test_false_alarms_are_rare_and_a_tenth_is_found(sd):
+def test_false_alarms_are_rare_and_a_tenth_is_found(sd: float) -> None:
     assert share("regressed", 1.0, sd) <= 0.001
     assert share("regressed", 1.10, sd) >= 0.998
     assert share("regressed", 1.08, sd) >= 0.98
     assert share("fixed", 1.0, sd) <= 0.001
 
 
-def test_what_was_not_measured_has_no_numbers_and_no_pairs():
+def test_what_was_not_measured_has_no_numbers_and_no_pairs() -> None:
     found = unmeasured("environment error", "why")
 
     assert (found.pairs, found.word, found.note, found.ratios) == (0, "environment error", "why", ())
@@ -245,7 +251,7 @@ def test_what_was_not_measured_has_no_numbers_and_no_pairs():
     assert judged(pairs(1.0), "a worker died").note == "a worker died"
 
 
-def test_times_are_the_medians_of_the_pairs():
+def test_times_are_the_medians_of_the_pairs() -> None:
     times = ((1, 4, 1.1), (3, 5, 1.3), (9, 9, 1.2))
     of = [PairRatio(1.0, old, new, load=load, first=1.5 * load) for old, new, load in times]
 
@@ -255,7 +261,7 @@ def test_times_are_the_medians_of_the_pairs():
     assert found.first == pytest.approx(1.8)
 
 
-def test_the_interval_is_students_of_the_log_ratios():
+def test_the_interval_is_students_of_the_log_ratios() -> None:
     logs = (0.0, 0.1, 0.2, 0.5)
     half = 3.182 * statistics.stdev(logs) / 2
 
@@ -266,14 +272,14 @@ def test_the_interval_is_students_of_the_log_ratios():
     assert interval(pairs(1.0, 1.0)) == pytest.approx((1.0, math.exp(-least), math.exp(least)))
 
 
-def test_beyond_the_table_its_last_quantile_counts():
+def test_beyond_the_table_its_last_quantile_counts() -> None:
     half = 2.365 * OFFSET_SD / math.sqrt(12)
 
     assert interval(pairs(*[1.0] * 12)) == pytest.approx((1.0, math.exp(-half), math.exp(half)))
 
 
-def test_notes_name_the_guard_its_growth_and_its_limit():
-    def noted(**guard):
+def test_notes_name_the_guard_its_growth_and_its_limit() -> None:
+    def noted(**guard: Any) -> str:
         return judged([PairRatio(1.0, 10.0, 10.0, **guard)] * 3).note
 
     grew = "grew 3.00 times (median of 3 pairs), more than"
@@ -287,7 +293,7 @@ def test_notes_name_the_guard_its_growth_and_its_limit():
 
 
 @pytest.mark.parametrize(("guard", "limit"), [("wall", 1.5), ("process", 1.25), ("load", 2.0), ("first", 2.0)])
-def test_a_guard_at_its_limit_is_not_tripped(guard, limit):
+def test_a_guard_at_its_limit_is_not_tripped(guard: str, limit: float) -> None:
     assert judged(pairs(*[1.0] * 3, **{guard: limit})).word == "same"
     assert judged(pairs(*[1.0] * 3, **{guard: limit + 0.01})).word == "regressed"
 
@@ -296,11 +302,11 @@ def test_a_guard_at_its_limit_is_not_tripped(guard, limit):
     ("mean", "word"),
     [(FAIL - 1e-6, "same"), (FAIL + 1e-6, "regressed"), (FASTER - 1e-6, "fixed"), (FASTER + 1e-6, "same")],
 )
-def test_words_change_at_their_limits(mean, word):
+def test_words_change_at_their_limits(mean: float, word: str) -> None:
     assert judged(pairs(*[mean] * 8)).word == word
 
 
-def test_measuring_ends_at_the_limits():
+def test_measuring_ends_at_the_limits() -> None:
     assert more_needed(pairs(PASS + 1e-9, PASS + 1e-9, PASS + 1e-9))
     assert not more_needed(pairs(*[PASS - 1e-9] * 3))
     assert more_needed(pairs(*[1.04] * (PAIRS_AT_MOST - 1)))
@@ -309,8 +315,8 @@ def test_measuring_ends_at_the_limits():
     assert more_needed(pairs(*[1.0] * (PAIRS_AT_LEAST - 1)))
 
 
-def test_loading_and_first_calls_grow_as_sums_over_a_floor():
-    def started(load, first):
+def test_loading_and_first_calls_grow_as_sums_over_a_floor() -> None:
+    def started(load: tuple[float, ...], first: tuple[float, ...]) -> Timed:
         return Timed((1.0,), (1.0,), (1.0,), load, first)
 
     found = pair_ratio(started((0.1,), (0.2, 0.1)), started((0.3,), (0.5, 0.1)))
@@ -323,7 +329,7 @@ def test_loading_and_first_calls_grow_as_sums_over_a_floor():
 
 @pytest.mark.parametrize("kind", ["thread", "process", "wall", "load", "first"])
 @pytest.mark.parametrize("bad", [0.0, -1.0, math.inf])
-def test_each_time_of_a_pair_must_be_positive(kind, bad):
+def test_each_time_of_a_pair_must_be_positive(kind: str, bad: float) -> None:
     good = {name: (1.0, 1.0) for name in ("thread", "process", "wall", "load", "first")}
 
     for sides in ((good, {**good, kind: (1.0, bad)}), ({**good, kind: (1.0, bad)}, good)):
@@ -331,12 +337,12 @@ def test_each_time_of_a_pair_must_be_positive(kind, bad):
             pair_ratio(*(Timed(**side) for side in sides))
 
 
-def test_a_guard_pairs_each_call_with_its_own():
+def test_a_guard_pairs_each_call_with_its_own() -> None:
     with pytest.raises(ValueError):
         pair_ratio(Timed((1.0, 1.0), (1.0, 1.0), (1.0,)), Timed((1.0,), (1.0,), (1.0,)))
 
 
-def test_growths_are_those_from_the_old_side():
+def test_growths_are_those_from_the_old_side() -> None:
     found = pair_ratio(timed(1.0, wall=1.5, process=2.0), timed(1.0, wall=3.0, process=2.5))
 
     assert (found.wall, found.process) == pytest.approx((2.0, 1.25))

@@ -1,8 +1,13 @@
 """Rows of two records side by side: order, words, colours, and what only one of them has."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import pytest
 
 from vitgate.compare.pairing import paired, rank, Side, VerdictRow, word
+from vitgate.records.record import ClaimRow, Record
 from vitgate.spec.outcome import NO_TOOLS
 
 PASSED = {"status": "passed", "outcome": "passed"}
@@ -18,7 +23,7 @@ OFFLINE = {"status": "environment error", "outcome": "environment error"}
 @pytest.mark.parametrize(
     ("state", "expected"), [(PASSED, 0), (DECLARED, 1), (FAILED, 2), (LACKING, 3), (GONE, 3), (BLOCKED, 4)]
 )
-def test_states_have_an_order(claim_row, state, expected):
+def test_states_have_an_order(claim_row: Callable[..., ClaimRow], state: dict[str, str], expected: int) -> None:
     assert rank(claim_row(**state)) == expected
 
 
@@ -42,11 +47,15 @@ def test_states_have_an_order(claim_row, state, expected):
         (LACKING, OFFLINE, "environment error"),
     ],
 )
-def test_two_states_have_a_word(claim_row, old, new, expected):
+def test_two_states_have_a_word(
+    claim_row: Callable[..., ClaimRow], old: dict[str, str], new: dict[str, str], expected: str
+) -> None:
     assert word(claim_row(**old), claim_row(**new)) == expected
 
 
-def test_a_row_holds_both_sides_and_the_place(record, claim_row):
+def test_a_row_holds_both_sides_and_the_place(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     old, new = record(claims=(claim_row(**DECLARED),)), record(claims=(claim_row(**FAILED),))
 
     assert paired(old, new) == [
@@ -90,7 +99,14 @@ def test_a_row_holds_both_sides_and_the_place(record, claim_row):
         (OFFLINE, PASSED, "environment error", True),
     ],
 )
-def test_a_row_is_red_where_it_stands_in_the_way(record, claim_row, old, new, expected, red):
+def test_a_row_is_red_where_it_stands_in_the_way(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    old: dict[str, str] | None,
+    new: dict[str, str] | None,
+    expected: str,
+    red: bool,
+) -> None:
     sides = [record(claims=() if state is None else (claim_row(**state),)) for state in (old, new)]
 
     (found,) = paired(*sides)
@@ -100,7 +116,9 @@ def test_a_row_is_red_where_it_stands_in_the_way(record, claim_row, old, new, ex
     assert (found.claim, found.variant) == ("label", "lite")
 
 
-def test_the_old_records_rows_come_first_then_what_only_the_new_one_has_then_what_is_named_missing(record, claim_row):
+def test_the_old_records_rows_come_first_then_what_only_the_new_one_has_then_what_is_named_missing(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     old = record(claims=(claim_row("size"), claim_row("label")), missing=("weights[x]", "calls"))
     new = record(claims=(claim_row("build"), claim_row("label")), missing=("calls", "table[a-b]", "size"))
 
@@ -119,14 +137,18 @@ def test_the_old_records_rows_come_first_then_what_only_the_new_one_has_then_wha
     ]
 
 
-def test_what_is_named_as_missing_and_has_a_row_is_that_row(record, claim_row):
+def test_what_is_named_as_missing_and_has_a_row_is_that_row(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     found = paired(record(missing=("label[digits-qnnpack-lite]",), claims=()), record())
 
     assert [(row.name, row.word) for row in found] == [("label[digits-qnnpack-lite]", "missing")]
     assert found[0].new is not None
 
 
-def test_crossings_are_rows_where_both_have_them(record, claim_row):
+def test_crossings_are_rows_where_both_have_them(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     crossing = claim_row("artifacts", subject="own.pt")
     one, both = record(missing=("artifacts[x]", "artifacts")), record(claims=(claim_row(), crossing))
 

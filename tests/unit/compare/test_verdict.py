@@ -1,7 +1,11 @@
 """Two records, one verdict: the words, the causes, what is red, and what cannot be compared."""
 
+from __future__ import annotations
+
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +17,8 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import ClaimRow, Environment, InputRow, read_record, Record
+
+from ..conftest import Refuses
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -48,10 +54,10 @@ def accepting(*ids: str) -> Acceptances:
 
 
 @pytest.fixture
-def pair(record, claim_row):
+def pair(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> Callable[..., Verdict]:
     """Return a helper that compares two records of the claim `label` about one cell, in these two states."""
 
-    def make(old, new, **options):
+    def make(old: dict[str, str], new: dict[str, str], **options: Any) -> Verdict:
         rows = [claim_row(**state) for state in (old, new)]
         return compare(*(record(claims=(row, claim_row("size"))) for row in rows), **options)
 
@@ -88,19 +94,21 @@ def pair(record, claim_row):
     ],
     ids=lambda value: f"{value['status']} {value['outcome']}" if isinstance(value, dict) else str(value),
 )
-def test_each_pair_of_states_has_its_word_and_exit_status(pair, old, new, expected, status):
+def test_each_pair_of_states_has_its_word_and_exit_status(
+    pair: Callable[..., Verdict], old: dict[str, str], new: dict[str, str], expected: str, status: int
+) -> None:
     verdict = pair(old, new)
 
     assert (verdict.rows[0].name, verdict.rows[0].word) == ("label[digits-qnnpack-lite]", expected)
     assert verdict.exit_status == status
 
 
-def test_the_absolute_floor_says_why(pair):
+def test_the_absolute_floor_says_why(pair: Callable[..., Verdict]) -> None:
     assert "it failed before too, which excuses nothing" in pair(FAILED, FAILED).causes[0].says
 
 
 @given(st.sampled_from(STATES), st.sampled_from(STATES))
-def test_swapping_two_states_swaps_regressed_and_fixed(old, new):
+def test_swapping_two_states_swaps_regressed_and_fixed(old: dict[str, str], new: dict[str, str]) -> None:
     rows = [ClaimRow(claim="label", subject="s", test="t", **state) for state in (old, new)]
 
     there, back = word(*rows), word(*reversed(rows))
@@ -111,7 +119,9 @@ def test_swapping_two_states_swaps_regressed_and_fixed(old, new):
 
 @settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])  # they only make rows
 @given(data=st.data())
-def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(record, claim_row, data):
+def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], data: st.DataObject
+) -> None:
     states = st.dictionaries(st.sampled_from(("label", "size", "build", "weights")), st.sampled_from(STATES))
     old, new = (
         record(claims=tuple(claim_row(claim, **state) for claim, state in data.draw(states).items())) for _ in range(2)
@@ -127,7 +137,7 @@ def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(record,
 CAUSES = ("xnnpack-gone", "xnnpack-gone-lite-files", "xnnpack-gone-files", "xnnpack-gone-call", "profiler-use-cuda")
 
 
-def test_the_last_release_against_the_newest_is_red_with_its_causes():
+def test_the_last_release_against_the_newest_is_red_with_its_causes() -> None:
     verdict = compare(release("2.12.1"), release("2.15.0"))
 
     assert tuple(cause.id for cause in verdict.causes) == CAUSES
@@ -141,7 +151,7 @@ def test_the_last_release_against_the_newest_is_red_with_its_causes():
     assert gone == {"optimized", "lite"}
 
 
-def test_a_release_against_itself_may_upgrade():
+def test_a_release_against_itself_may_upgrade() -> None:
     verdict = compare(release("2.12.1"), release("2.12.1"))
 
     declared = {row.deviation for row in release("2.12.1").claims if row.status == "declared"}
@@ -152,14 +162,14 @@ def test_a_release_against_itself_may_upgrade():
     assert not any(getattr(verdict.changes, kind) for kind in type(verdict.changes).model_fields)
 
 
-def test_the_way_back_is_fixed():
+def test_the_way_back_is_fixed() -> None:
     there, back = compare(release("2.12.1"), release("2.15.0")), compare(release("2.15.0"), release("2.12.1"))
 
     assert (back.exit_status, words(back)["regressed"]) == (0, 0)
     assert words(back)["fixed"] == words(there)["regressed"] > 0
 
 
-def test_changes_beside_the_outcomes_are_listed():
+def test_changes_beside_the_outcomes_are_listed() -> None:
     changes = compare(release("2.12.1"), release("2.15.0")).changes
 
     assert {change.what for change in changes.calls} == {"calls[optimize_for_mobile]", "calls[profile]"}
@@ -176,7 +186,9 @@ def test_changes_beside_the_outcomes_are_listed():
     assert changes.drift
 
 
-def test_another_processor_and_another_message_of_a_warning_are_changes(record, claim_row, environment):
+def test_another_processor_and_another_message_of_a_warning_are_changes(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], environment: Environment
+) -> None:
     old, new = (
         record(
             environment=environment.model_copy(update={"cpu": cpu}),
@@ -199,7 +211,9 @@ def test_another_processor_and_another_message_of_a_warning_are_changes(record, 
     ]
 
 
-def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_not(record, claim_row):
+def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_not(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     both, one = record(claims=(claim_row(), claim_row("size"))), record()
 
     gone, come = compare(both, one), compare(one, both)
@@ -211,7 +225,9 @@ def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_no
     assert gone.causes[0].rows == ("size[digits-qnnpack-lite]",)
 
 
-def test_a_new_row_that_fails_undeclared_is_red(record, claim_row):
+def test_a_new_row_that_fails_undeclared_is_red(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     verdict = compare(record(), record(claims=(claim_row(), claim_row("size", **FAILED))))
 
     assert (verdict.rows[1].word, verdict.exit_status) == ("missing", 1)
@@ -220,7 +236,9 @@ def test_a_new_row_that_fails_undeclared_is_red(record, claim_row):
 @pytest.mark.parametrize(
     ("old", "new", "status"), [((), ("calls",), 1), (("calls",), (), 0), (("calls",), ("calls",), 1)]
 )
-def test_what_a_record_itself_names_as_missing_is_missing(record, old, new, status):
+def test_what_a_record_itself_names_as_missing_is_missing(
+    record: Callable[..., Record], old: tuple[str, ...], new: tuple[str, ...], status: int
+) -> None:
     verdict = compare(*(record(missing=names, complete=not names) for names in (old, new)))
 
     assert [(row.name, row.word) for row in verdict.rows if row.claim == "calls"] == [("calls", "missing")]
@@ -228,14 +246,16 @@ def test_what_a_record_itself_names_as_missing_is_missing(record, old, new, stat
     assert "not of a whole run" in verdict.answer or "Neither record" in verdict.answer
 
 
-def test_a_verdict_about_nothing_is_no_pass(record):
+def test_a_verdict_about_nothing_is_no_pass(record: Callable[..., Record]) -> None:
     verdict = compare(record(claims=()), record(claims=()))
 
     assert verdict.exit_status == 1
     assert verdict.answer.startswith("No answer")
 
 
-def test_an_environment_error_leaves_no_answer_even_beside_a_regression(record, claim_row):
+def test_an_environment_error_leaves_no_answer_even_beside_a_regression(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     old = record(claims=(claim_row(), claim_row("size")))
     new = record(claims=(claim_row(**BROKEN), claim_row("size", **OFFLINE)))
 
@@ -246,7 +266,9 @@ def test_an_environment_error_leaves_no_answer_even_beside_a_regression(record, 
     assert "no network" in verdict.answer
 
 
-def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(record, claim_row):
+def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     names = ("build", "label", "weights")
     lite = {"status": "failed", "outcome": "blocked by optimized"}
     other = {"status": "failed", "outcome": "blocked by scripted"}
@@ -268,13 +290,13 @@ def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(reco
     assert {cause.kind for cause in verdict.causes} == {"undeclared"}
 
 
-def test_a_deviation_that_is_declared_no_longer_speaks_through_the_row(pair):
+def test_a_deviation_that_is_declared_no_longer_speaks_through_the_row(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, {**GONE, "deviation": "old-one", "message": "it\nis gone"})
 
     assert [(cause.id, cause.says, cause.link) for cause in verdict.causes] == [("old-one", "it is gone", "")]
 
 
-def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else():
+def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else() -> None:
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting("xnnpack-gone"))
 
     assert {row.accepted for row in verdict.rows if row.cause == "xnnpack-gone"} == {"xnnpack-gone"}
@@ -283,7 +305,7 @@ def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else():
     assert [(entry.id, entry.causes) for entry in verdict.accepted] == [("xnnpack-gone", ("xnnpack-gone",))]
 
 
-def test_when_every_cause_is_accepted_the_upgrade_may_happen():
+def test_when_every_cause_is_accepted_the_upgrade_may_happen() -> None:
     ids = (*CAUSES[:-1], "calls[profile]")
 
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting(*ids))
@@ -293,18 +315,20 @@ def test_when_every_cause_is_accepted_the_upgrade_may_happen():
     assert {row.word for row in verdict.rows if row.accepted} == {"regressed"}
 
 
-def _own_file(**state):
+def _own_file(**state: Any) -> ClaimRow:
     fields = {"claim": "artifacts", "subject": "own-phone.ptl", "test": "t", **state}
     return ClaimRow(**fields)
 
 
-def _gone_file(**fields):
+def _gone_file(**fields: Any) -> ClaimRow:
     declared = next(row for row in read_deviations().rows if row.id == "xnnpack-gone-lite-files")
     shown = {"outcome": declared.outcome, "error": declared.error, "message": f"got: {declared.message} at a line"}
     return _own_file(status="failed", **{**shown, **fields})
 
 
-def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(record, environment):
+def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(
+    record: Callable[..., Record], environment: Environment
+) -> None:
     newest = environment.model_copy(update={"torch": "2.15.0"})
     old, new = record(claims=(_own_file(**PASSED),)), record(claims=(_gone_file(),), environment=newest)
 
@@ -331,7 +355,9 @@ def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(record, 
         ("no version", {}),
     ],
 )
-def test_what_fails_in_another_way_gets_no_advice(record, environment, version, fields):
+def test_what_fails_in_another_way_gets_no_advice(
+    record: Callable[..., Record], environment: Environment, version: str, fields: dict[str, str]
+) -> None:
     other = environment.model_copy(update={"torch": version})
     old, new = record(claims=(_own_file(**PASSED),)), record(claims=(_gone_file(**fields),), environment=other)
 
@@ -341,7 +367,7 @@ def test_what_fails_in_another_way_gets_no_advice(record, environment, version, 
     assert "like xnnpack" not in cause.id
 
 
-def test_the_answer_is_short_and_names_what_breaks(record):
+def test_the_answer_is_short_and_names_what_breaks(record: Callable[..., Record]) -> None:
     answer = compare(release("2.12.1"), release("2.15.0")).answer
 
     assert answer == (
@@ -352,19 +378,19 @@ def test_the_answer_is_short_and_names_what_breaks(record):
     )
 
 
-def test_every_deviation_reads_well_on_its_own():
+def test_every_deviation_reads_well_on_its_own() -> None:
     for row in read_deviations().rows:
         assert not row.reason.startswith("As ") and not row.advice.startswith("As "), row.id
 
 
-def test_an_undeclared_failure_is_accepted_row_by_row_only(pair):
+def test_an_undeclared_failure_is_accepted_row_by_row_only(pair: Callable[..., Verdict]) -> None:
     assert pair(PASSED, FAILED, accepted=accepting("label[digits-qnnpack-lite]")).exit_status == 0
     by_claim = pair(PASSED, FAILED, accepted=accepting("label"))
     assert by_claim.exit_status == 1
     assert by_claim.problems
 
 
-def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair):
+def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, UNEXPECTED, accepted=accepting("xnnpack-gone"))
 
     assert verdict.exit_status == 1
@@ -372,7 +398,7 @@ def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair)
 
 
 @pytest.mark.parametrize("name", ["xnnpack-gone", "label[digits-qnnpack-lite]", "digits-qnnpack-lite"])
-def test_an_acceptance_of_nothing_is_red(pair, name):
+def test_an_acceptance_of_nothing_is_red(pair: Callable[..., Verdict], name: str) -> None:
     verdict = pair(PASSED, PASSED, accepted=accepting(name))
 
     assert verdict.exit_status == 1
@@ -380,7 +406,7 @@ def test_an_acceptance_of_nothing_is_red(pair, name):
     assert name in verdict.answer
 
 
-def test_an_expired_acceptance_covers_nothing_and_is_named_with_its_line(pair):
+def test_an_expired_acceptance_covers_nothing_and_is_named_with_its_line(pair: Callable[..., Verdict]) -> None:
     entry = Acceptance("xnnpack-gone", "accepted.toml:3", "why", "me", TODAY - dt.timedelta(days=1))
     lasting = Acceptance("xnnpack-gone", "accepted.toml:3", "why", "me", TODAY)
 
@@ -396,24 +422,28 @@ def test_an_expired_acceptance_covers_nothing_and_is_named_with_its_line(pair):
     ("field", "value", "word"),
     [("cases", ("deit_base",), "deit_base"), ("engines", ("x86", "qnnpack"), "x86, qnnpack")],
 )
-def test_records_of_different_selections_are_refused(record, refuses, field, value, word):
+def test_records_of_different_selections_are_refused(
+    record: Callable[..., Record], refuses: Refuses, field: str, value: tuple[str, ...], word: str
+) -> None:
     refuses(lambda: compare(record(), record(**{field: value})), f"different {field}", word, "run both")
 
 
 @pytest.mark.parametrize(("field", "what"), [("weights_digest", "weights"), ("pictures_sha256", "pictures")])
-def test_records_of_different_inputs_are_refused(record, refuses, field, what):
+def test_records_of_different_inputs_are_refused(
+    record: Callable[..., Record], refuses: Refuses, field: str, what: str
+) -> None:
     other = record(inputs=(record().inputs[0].model_copy(update={field: "ffff"}),))
 
     refuses(lambda: compare(record(), other), f"different {what} of digits", "ffff", getattr(record().inputs[0], field))
 
 
-def test_the_order_of_cases_and_engines_does_not_matter(record):
+def test_the_order_of_cases_and_engines_does_not_matter(record: Callable[..., Record]) -> None:
     old, new = record(engines=("x86", "qnnpack")), record(engines=("qnnpack", "x86"))
 
     assert compare(old, new).exit_status == 0
 
 
-def _crossing(maker="2.12.1", runner="2.15.0", variant="lite_frozen", **fields):
+def _crossing(maker: str = "2.12.1", runner: str = "2.15.0", variant: str = "lite_frozen", **fields: Any) -> MatrixRow:
     state = {"status": "passed", "outcome": "passed", **fields}
     return MatrixRow(maker=maker, runner=runner, case="digits", engine="x86", variant=variant, **state)
 
@@ -433,7 +463,7 @@ def _crossing(maker="2.12.1", runner="2.15.0", variant="lite_frozen", **fields):
     ],
     ids=lambda value: value.name if isinstance(value, MatrixRow) else str(value),
 )
-def test_a_crossing_is_held_against_its_makers_own_run(row, expected, red):
+def test_a_crossing_is_held_against_its_makers_own_run(row: Any, expected: str, red: bool) -> None:
     old, new = release("2.12.1"), release("2.15.0")
     known = accepting("xnnpack-gone-call", "profiler-use-cuda")
 
@@ -445,7 +475,7 @@ def test_a_crossing_is_held_against_its_makers_own_run(row, expected, red):
     assert diagonal == (set() if row.variant == "unknown" else {old.environment.torch, new.environment.torch})
 
 
-def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted():
+def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted() -> None:
     row = _crossing(status="failed", outcome="failed at load", message="unknown builtin op")
     same = release("2.12.1")
     new = same.model_copy(update={"environment": same.environment.model_copy(update={"torch": "2.15.0"})})
@@ -460,15 +490,17 @@ def test_a_crossing_fails_for_its_own_cause_and_can_be_accepted():
 
 
 @pytest.mark.parametrize("pair", [("2.12.1", "2.12.1"), ("2.6.0", "2.15.0")])
-def test_crossings_of_other_versions_are_refused(pair, refuses):
+def test_crossings_of_other_versions_are_refused(pair: tuple[str, str], refuses: Refuses) -> None:
     refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing(*pair)]), "the matrix", pair[0])
 
 
-def test_a_crossing_that_comes_twice_is_refused(refuses):
+def test_a_crossing_that_comes_twice_is_refused(refuses: Refuses) -> None:
     refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing()] * 2), "duplicate name")
 
 
-def test_claims_of_crossings_are_compared_only_where_both_records_have_them(record, claim_row):
+def test_claims_of_crossings_are_compared_only_where_both_records_have_them(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     crossing = claim_row("artifacts")
     old, new = record(claims=(claim_row(), crossing)), record(missing=("artifacts",), complete=False)
 
@@ -477,7 +509,7 @@ def test_claims_of_crossings_are_compared_only_where_both_records_have_them(reco
     assert [row.claim for row in compare(old, old).rows] == ["label", "artifacts"]
 
 
-def _latency(verdict, **fields):
+def _latency(verdict: str, **fields: Any) -> PairedLatency:
     row = {"ratio": 1.3, "low": 1.2, "high": 1.4, "pairs": 20, "old_ms": 10.0, "new_ms": 13.0, **fields}
     return PairedLatency(case="digits", engine="x86", variant="lite", verdict=verdict, **row)
 
@@ -492,14 +524,16 @@ def _latency(verdict, **fields):
         ("environment error", "environment error", 6),
     ],
 )
-def test_a_paired_latency_is_red_only_where_it_regressed(record, given_, expected, status):
+def test_a_paired_latency_is_red_only_where_it_regressed(
+    record: Callable[..., Record], given_: str, expected: str, status: int
+) -> None:
     verdict = compare(record(), record(), latency=[_latency(given_)])
 
     assert (verdict.latency[0].word, verdict.exit_status) == (expected, status)
     assert any("1.30 times the latency" in cause.says for cause in verdict.causes) is (status == 1)
 
 
-def test_a_slower_cell_can_be_accepted(record):
+def test_a_slower_cell_can_be_accepted(record: Callable[..., Record]) -> None:
     verdict = compare(
         record(), record(), latency=[_latency("regressed")], accepted=accepting("paired_latency[digits-x86-lite]")
     )
@@ -508,12 +542,12 @@ def test_a_slower_cell_can_be_accepted(record):
 
 
 @pytest.mark.parametrize("fields", [{"pairs": 0}, {"ratio": 0.0}, {"ratio": float("nan")}, {"unit": "s"}], ids=str)
-def test_a_latency_that_is_none_is_refused(fields):
+def test_a_latency_that_is_none_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         _latency("same", **fields)
 
 
-def test_a_verdict_comes_back_from_json():
+def test_a_verdict_comes_back_from_json() -> None:
     row = _crossing(status="declared", outcome="failed at load", deviation="xnnpack-gone", sqnr_db=20.0)
     verdict = compare(
         release("2.12.1"),
@@ -525,7 +559,7 @@ def test_a_verdict_comes_back_from_json():
     assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
-def test_each_side_is_summarized(record, environment):
+def test_each_side_is_summarized(record: Callable[..., Record], environment: Environment) -> None:
     old = record(environment=environment.model_copy(update={"commit": None, "cores": 8}), complete=False)
 
     verdict = compare(old, record(created="2026-01-02"))
@@ -538,7 +572,7 @@ def test_each_side_is_summarized(record, environment):
     assert verdict.schema_version == 1
 
 
-def test_an_acceptance_says_what_it_covered(record, claim_row):
+def test_an_acceptance_says_what_it_covered(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     names = ("label", "size", "weights")
     old = record(claims=tuple(claim_row(name) for name in names))
     new = record(claims=(claim_row("label", **GONE), claim_row("size", **FAILED), claim_row("weights", **BLOCKED)))
@@ -567,19 +601,21 @@ def test_an_acceptance_says_what_it_covered(record, claim_row):
     assert verdict.exit_status == 1
 
 
-def test_an_environment_error_is_accepted_by_nobody(pair):
+def test_an_environment_error_is_accepted_by_nobody(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, OFFLINE, accepted=accepting("label[digits-qnnpack-lite]", "environment error"))
 
     assert (verdict.rows[0].red, verdict.rows[0].accepted, verdict.accepted) == (True, "", ())
     assert len(verdict.problems) == 2
 
 
-def test_what_is_not_red_has_no_cause(pair):
+def test_what_is_not_red_has_no_cause(pair: Callable[..., Verdict]) -> None:
     for old, new in ((PASSED, PASSED), (GONE, GONE), (FAILED, PASSED)):
         assert {row.cause for row in pair(old, new).rows} == {""}
 
 
-def test_parts_of_a_verdict_are_kept_apart_and_judged_together(record, claim_row, environment):
+def test_parts_of_a_verdict_are_kept_apart_and_judged_together(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], environment: Environment
+) -> None:
     other = environment.model_copy(update={"torch": "2.15.0"})
     cell = {"case": "digits", "engine": "qnnpack", "variant": "lite"}
     row = MatrixRow(maker="2.13.0", runner="2.15.0", status="failed", outcome="failed", **cell)
@@ -625,7 +661,9 @@ def test_parts_of_a_verdict_are_kept_apart_and_judged_together(record, claim_row
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_refusal_says_what_differs_and_what_to_do(record, fields, text):
+def test_a_refusal_says_what_differs_and_what_to_do(
+    record: Callable[..., Record], fields: dict[str, Any], text: str
+) -> None:
     whole = record(created="2026-01-02")
     if name := next((name for name in fields if name in InputRow.model_fields), ""):
         fields = {"inputs": (whole.inputs[0].model_copy(update={name: fields[name]}),)}
@@ -643,12 +681,12 @@ def test_a_refusal_says_what_differs_and_what_to_do(record, fields, text):
     assert str(caught.value) == f"the records are {text}".replace("WHERE", where)
 
 
-def test_inputs_of_a_case_that_one_record_lacks_are_not_compared(record):
+def test_inputs_of_a_case_that_one_record_lacks_are_not_compared(record: Callable[..., Record]) -> None:
     other = record().inputs[0].model_copy(update={"case": "zoo", "weights_digest": "ff"})
 
     assert compare(record(), record(inputs=(other, *record().inputs))).exit_status == 0
     assert compare(record(inputs=()), record()).exit_status == 0
 
 
-def test_the_schema_is_that_of_a_verdict():
+def test_the_schema_is_that_of_a_verdict() -> None:
     assert json_schema() == Verdict.model_json_schema()

@@ -1,26 +1,32 @@
 """The machine_lock between real processes: tests run beside each other, and a latency test alone."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vitgate.files.machine_lock import MachineLock
+
+from ..conftest import Processes
 
 PATIENCE = 10.0
 A_WHILE = 0.3  # long enough for a process that is not held up to have gone in
 
 
 @pytest.fixture
-def events(processes):
+def events(processes: Processes) -> Callable[..., Any]:
     """Return a maker of events that all processes see."""
     return processes.context.Event
 
 
-def hold(how: str, folder: Path, inside, leave) -> None:
+def hold(how: str, folder: Path, inside: Any, leave: Any) -> None:
     """Go in, say so, and stay until told to leave."""
     with getattr(MachineLock(folder), how)():
         inside.set()
@@ -42,14 +48,14 @@ def gate_is_closed(folder: Path) -> bool:
     return False
 
 
-def wait_until(condition) -> None:
+def wait_until(condition: Callable[..., Any]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.01)
 
 
-def test_tests_run_beside_each_other(processes, tmp_path):
+def test_tests_run_beside_each_other(processes: Processes, tmp_path: Path) -> None:
     together = processes.context.Barrier(3)
 
     def meet() -> None:
@@ -63,7 +69,9 @@ def test_tests_run_beside_each_other(processes, tmp_path):
 
 
 @pytest.mark.parametrize("other", ["shared", "alone"])
-def test_nobody_goes_in_while_one_is_alone(other, processes, events, tmp_path):
+def test_nobody_goes_in_while_one_is_alone(
+    other: str, processes: Processes, events: Callable[..., Any], tmp_path: Path
+) -> None:
     inside, leave, late = events(), events(), events()
     processes.start(hold, "alone", tmp_path, inside, leave)
     assert inside.wait(PATIENCE)
@@ -77,7 +85,9 @@ def test_nobody_goes_in_while_one_is_alone(other, processes, events, tmp_path):
     assert processes.statuses() == [0, 0]
 
 
-def test_whoever_wants_to_be_alone_waits_for_those_inside(processes, events, tmp_path):
+def test_whoever_wants_to_be_alone_waits_for_those_inside(
+    processes: Processes, events: Callable[..., Any], tmp_path: Path
+) -> None:
     inside, leave, alone = events(), events(), events()
     processes.start(hold, "shared", tmp_path, inside, leave)
     assert inside.wait(PATIENCE)
@@ -91,7 +101,9 @@ def test_whoever_wants_to_be_alone_waits_for_those_inside(processes, events, tmp
     assert processes.statuses() == [0, 0]
 
 
-def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(processes, events, tmp_path):
+def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(
+    processes: Processes, events: Callable[..., Any], tmp_path: Path
+) -> None:
     inside, leave = events(), events()
     processes.start(hold, "shared", tmp_path, inside, leave)
     assert inside.wait(PATIENCE)
@@ -108,7 +120,9 @@ def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(proces
 
 
 @pytest.mark.parametrize("how", ["shared", "alone"])
-def test_a_killed_holder_frees_the_turnstile(how, processes, events, tmp_path):
+def test_a_killed_holder_frees_the_turnstile(
+    how: str, processes: Processes, events: Callable[..., Any], tmp_path: Path
+) -> None:
     inside = events()
     holder = processes.start(hold, how, tmp_path, inside, events())
     assert inside.wait(PATIENCE)
@@ -120,7 +134,7 @@ def test_a_killed_holder_frees_the_turnstile(how, processes, events, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["shared", "alone"])
-def test_an_error_inside_frees_the_turnstile(how, processes, tmp_path):
+def test_an_error_inside_frees_the_turnstile(how: str, processes: Processes, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), getattr(MachineLock(tmp_path), how)():
         raise ZeroDivisionError
 
@@ -129,7 +143,7 @@ def test_an_error_inside_frees_the_turnstile(how, processes, tmp_path):
     assert processes.statuses() == [0]
 
 
-def test_sessions_do_not_wait_for_each_other(processes, events, tmp_path):
+def test_sessions_do_not_wait_for_each_other(processes: Processes, events: Callable[..., Any], tmp_path: Path) -> None:
     inside, leave = events(), events()
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
@@ -144,7 +158,7 @@ def test_sessions_do_not_wait_for_each_other(processes, events, tmp_path):
     assert processes.statuses() == [0, 0]
 
 
-def test_who_is_inside_already_needs_nothing_more_and_cannot_be_alone(tmp_path):
+def test_who_is_inside_already_needs_nothing_more_and_cannot_be_alone(tmp_path: Path) -> None:
     machine_lock = MachineLock(tmp_path)
 
     with machine_lock.shared():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_every_case_has_logits_that_say_something(case: str) -> None:
     assert np.abs(logits[0] - logits[1]).max() > 0.01 * logits.std()
 
 
-def test_what_is_committed_is_read_again(tmp_path, monkeypatch) -> None:
+def test_what_is_committed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digits = read_cases()["digits"]
     monkeypatch.setattr(cases, "fixtures_folder", lambda: tmp_path)
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -1,10 +1,15 @@
 """Field folders: what is read from one, and the one line for whatever cannot be read."""
 
+from __future__ import annotations
+
 import io
 import json
 import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,19 +31,21 @@ from vitgate.inputs.field_files import (
     sha256_of,
 )
 
+from ..conftest import Refuses
+
 X = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
 LOGITS = np.array([[1.0, 2.0], [4.0, 3.0]], dtype=np.float32)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """Return an empty folder."""
     made = tmp_path / "field"
     made.mkdir()
     return made
 
 
-def row(folder, name="a.pt", **fields):
+def row(folder: Path, name: str = "a.pt", **fields: Any) -> FieldFile:
     """Write a file and return its row."""
     path = folder / name
     path.write_bytes(b"content of " + name.encode())
@@ -46,14 +53,14 @@ def row(folder, name="a.pt", **fields):
     return FieldFile(**{**whole, "sha256": sha256_of(path), **fields})
 
 
-def write(folder, *rows, **fields):
+def write(folder: Path, *rows: object, **fields: Any) -> None:
     """Write a manifest of these rows."""
     whole = {"schema_version": 1, "maker": "2.12.1", "machine": "x86_64", "files": rows}
     text = FieldManifest(**{**whole, **fields}).model_dump_json()
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def alter(folder, change):
+def alter(folder: Path, change: Any) -> None:
     """Change the manifest's JSON as nobody's code would."""
     data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     change(data)
@@ -63,7 +70,7 @@ def alter(folder, change):
 # ---- the manifest
 
 
-def test_a_folder_with_a_manifest(folder):
+def test_a_folder_with_a_manifest(folder: Path) -> None:
     known = row(folder, "lite.ptl", runtime="lite_interpreter", case="digits", engine="qnnpack", variant="lite")
     write(folder, known, row(folder))
 
@@ -95,7 +102,9 @@ def test_a_folder_with_a_manifest(folder):
         (lambda data: data["files"][0].update(file=".."), ("'..' is no plain file name",)),
     ],
 )
-def test_a_manifest_that_cannot_be(folder, refuses, change, words):
+def test_a_manifest_that_cannot_be(
+    folder: Path, refuses: Refuses, change: Callable[..., Any], words: tuple[str, ...]
+) -> None:
     write(folder, row(folder))
     alter(folder, change)
 
@@ -103,19 +112,19 @@ def test_a_manifest_that_cannot_be(folder, refuses, change, words):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, '{"schema_version": "1"}', "\ufffe", "null"])
-def test_what_is_no_manifest(folder, refuses, text):
+def test_what_is_no_manifest(folder: Path, refuses: Refuses, text: str) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-16" if text == "\ufffe" else "utf-8")
 
     refuses(lambda: read_field(folder), MANIFEST)
 
 
-def test_a_manifest_that_is_a_folder(folder, refuses):
+def test_a_manifest_that_is_a_folder(folder: Path, refuses: Refuses) -> None:
     (folder / MANIFEST).mkdir()
 
     refuses(lambda: read_field(folder), "not a readable manifest")
 
 
-def test_folders_of_one_name_each(folder, tmp_path, refuses):
+def test_folders_of_one_name_each(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for each in (folder, other):
@@ -124,7 +133,7 @@ def test_folders_of_one_name_each(folder, tmp_path, refuses):
     refuses(lambda: given((str(folder), str(other))), "duplicate name 'a.pt'", folder, other)
 
 
-def test_files_are_found_by_their_content(folder, tmp_path, refuses):
+def test_files_are_found_by_their_content(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder), row(folder, "b.pt"))
     (item, other) = read_field(folder)
     (folder / "b.pt").write_bytes(b"another")
@@ -135,7 +144,7 @@ def test_files_are_found_by_their_content(folder, tmp_path, refuses):
     refuses(lambda: located(other, tmp_path), "b.pt is not the file of the manifest")
 
 
-def test_a_link_counts_by_what_it_leads_to(folder, tmp_path, refuses):
+def test_a_link_counts_by_what_it_leads_to(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder))
     (folder / "a.pt").rename(tmp_path / "elsewhere.pt")
     (folder / "a.pt").symlink_to(tmp_path / "elsewhere.pt")
@@ -146,7 +155,7 @@ def test_a_link_counts_by_what_it_leads_to(folder, tmp_path, refuses):
     refuses(lambda: located(item, tmp_path), "is not the file")
 
 
-def test_every_committed_file_is_what_its_manifest_says(tmp_path):
+def test_every_committed_file_is_what_its_manifest_says(tmp_path: Path) -> None:
     items = committed()
 
     makers = list(dict.fromkeys(item.maker for item in items))
@@ -159,8 +168,8 @@ def test_every_committed_file_is_what_its_manifest_says(tmp_path):
         assert found.least_sqnr_db is None
 
 
-def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_one():
-    def item(**fields):
+def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_one() -> None:
+    def item(**fields: Any) -> FieldItem:
         whole = {"id": "a", "file": "a.pt", "runtime": "torchscript", "bytes": 1, "sha256": "0" * 64}
         return FieldItem("", "", FieldFile(**whole, **fields))
 
@@ -174,7 +183,7 @@ def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_o
 # ---- what the maker saw
 
 
-def test_inputs_and_logits_of_the_maker(folder):
+def test_inputs_and_logits_of_the_maker(folder: Path) -> None:
     write(folder, row(folder, case="digits"), row(folder, "own.pt", least_sqnr_db=33.0))
     arrays = {"x/digits": X, "x/own.pt": X + 1, "logits/own.pt": LOGITS, "original/digits": LOGITS}
     np.savez_compressed(folder / SEEN, **arrays)
@@ -190,31 +199,31 @@ def test_inputs_and_logits_of_the_maker(folder):
     assert own.original is None
 
 
-def _truncated(path):
+def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
-def _damaged(path):
+def _damaged(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[60:120] = bytes(60)
     path.write_bytes(bytes(data))
 
 
-def _pickled(path):
+def _pickled(path: Path) -> None:
     np.savez(path, **{"x/a.pt": np.array([{}], dtype=object)})
 
 
-def _no_arrays(path):
+def _no_arrays(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x/a.pt.npy", b"nothing")
 
 
-def _bare(path):
+def _bare(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, X)
 
 
-def _huge(path):
+def _huge(path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,), }".ljust(117) + b"\n"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x/a.pt.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
@@ -229,7 +238,7 @@ def _huge(path):
         lambda path: path.write_bytes(b"no archive"),
     ],
 )
-def test_arrays_that_cannot_be_read(folder, refuses, spoil):
+def test_arrays_that_cannot_be_read(folder: Path, refuses: Refuses, spoil: Callable[..., Any]) -> None:
     write(folder, row(folder))
     np.savez_compressed(folder / SEEN, **{"x/a.pt": np.random.default_rng(0).standard_normal((2, 64), np.float32)})
     spoil(folder / SEEN)
@@ -238,7 +247,7 @@ def test_arrays_that_cannot_be_read(folder, refuses, spoil):
     refuses(lambda: seen(item), SEEN, "again")
 
 
-def test_a_file_without_inputs(folder, refuses):
+def test_a_file_without_inputs(folder: Path, refuses: Refuses) -> None:
     write(folder, row(folder))
     np.savez(folder / SEEN, **{"x/other": X})
 
@@ -248,7 +257,7 @@ def test_a_file_without_inputs(folder, refuses):
 # ---- archives
 
 
-def pack(folder, *members, mode="w:xz"):
+def pack(folder: Path, *members: object, mode: Any = "w:xz") -> str:
     """Write an archive of (TarInfo, content); return its name."""
     with tarfile.open(folder / "files.tar.xz", mode) as archive:
         for member, content in members:
@@ -257,13 +266,13 @@ def pack(folder, *members, mode="w:xz"):
     return "files.tar.xz"
 
 
-def member(name, kind=tarfile.REGTYPE, link=""):
+def member(name: str, kind: str = tarfile.REGTYPE, link: Any = "") -> Any:
     made = tarfile.TarInfo(name)
     made.type, made.linkname = kind, link
     return made
 
 
-def packed(folder, *members, **options):
+def packed(folder: Path, *members: object, **options: Any) -> Any:
     """Write a manifest of the file `a.pt`, and an archive of it and these members."""
     rows = [row(folder)]
     content = (folder / "a.pt").read_bytes()
@@ -272,7 +281,7 @@ def packed(folder, *members, **options):
     return read_field(folder)[0]
 
 
-def test_a_packed_file_is_unpacked_once_for_a_session(folder, tmp_path):
+def test_a_packed_file_is_unpacked_once_for_a_session(folder: Path, tmp_path: Path) -> None:
     item = packed(folder)
 
     path = located(item, tmp_path / "session")
@@ -284,7 +293,7 @@ def test_a_packed_file_is_unpacked_once_for_a_session(folder, tmp_path):
     assert [each.name for each in folder.iterdir()] == ["files.tar.xz", MANIFEST] or len(list(folder.iterdir())) == 2
 
 
-def test_unpacking_that_was_killed_is_done_again(folder, tmp_path):
+def test_unpacking_that_was_killed_is_done_again(folder: Path, tmp_path: Path) -> None:
     item = packed(folder)
     path = located(item, tmp_path)
     path.write_bytes(b"half")
@@ -307,14 +316,16 @@ def test_unpacking_that_was_killed_is_done_again(folder, tmp_path):
         ("a.pt", tarfile.CHRTYPE, ""),
     ],
 )
-def test_a_member_that_is_no_file_of_the_manifest(folder, tmp_path, refuses, name, kind, link):
+def test_a_member_that_is_no_file_of_the_manifest(
+    folder: Path, tmp_path: Path, refuses: Refuses, name: str, kind: bytes, link: str
+) -> None:
     item = packed(folder, (member(name, kind, link), b""))
 
     refuses(lambda: located(item, tmp_path / "session"), "no file of the manifest", "export the files again")
     assert [path for path in tmp_path.rglob("*evil*")] == []
 
 
-def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder, tmp_path, refuses):
+def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     item = packed(folder, (member("a.pt"), bytes(50_000_000)))
     assert (folder / "files.tar.xz").stat().st_size < 50_000
 
@@ -322,7 +333,7 @@ def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder, tmp_path
     assert sum(path.stat().st_size for path in (tmp_path / "session").rglob("*.pt")) == 0
 
 
-def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder, tmp_path, refuses):
+def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder, bytes=1 << 40), archive=pack(folder))
 
     refuses(lambda: located(read_field(folder)[0], tmp_path), "more than 16 GiB")
@@ -339,7 +350,9 @@ def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder, tmp_path, refus
         lambda path: path.write_bytes(path.read_bytes()[:200] + bytes(60) + path.read_bytes()[260:]),
     ],
 )
-def test_an_archive_that_cannot_be_read(folder, tmp_path, refuses, spoil):
+def test_an_archive_that_cannot_be_read(
+    folder: Path, tmp_path: Path, refuses: Refuses, spoil: Callable[..., Any]
+) -> None:
     noise = np.random.default_rng(0).bytes(4000)
     rows = [row(folder, "b.pt", bytes=len(noise))]
     write(folder, *rows, archive=pack(folder, (member("b.pt"), noise)))
@@ -349,7 +362,7 @@ def test_an_archive_that_cannot_be_read(folder, tmp_path, refuses, spoil):
 
 
 @pytest.mark.parametrize("name", ["../files.tar.xz", "/files.tar.xz", "sub/files.tar.xz"])
-def test_an_archive_elsewhere(folder, tmp_path, refuses, name):
+def test_an_archive_elsewhere(folder: Path, tmp_path: Path, refuses: Refuses, name: str) -> None:
     write(folder, row(folder), archive=name)
 
     refuses(lambda: located(read_field(folder)[0], tmp_path), "is no plain file name")
@@ -358,7 +371,7 @@ def test_an_archive_elsewhere(folder, tmp_path, refuses, name):
 # ---- a user's own folder
 
 
-def test_own_files_without_a_word_about_them(folder):
+def test_own_files_without_a_word_about_them(folder: Path) -> None:
     for name in ("phone.ptl", "a b(1).pt", "notes.txt"):
         (folder / name).write_bytes(b"x")
     (folder / "folder.pt").mkdir()
@@ -393,7 +406,7 @@ input = [3, 1, 8, 8]
 """
 
 
-def test_own_files_with_inputs_logits_engine_and_bound(folder):
+def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
     for name in ("phone.ptl", "small.pt"):
         (folder / name).write_bytes(b"x")
     (folder / OWN).write_text(TOLD, encoding="utf-8")
@@ -427,7 +440,7 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder):
         ("file = 3", ("file",)),
     ],
 )
-def test_what_a_field_toml_cannot_say(folder, refuses, told, words):
+def test_what_a_field_toml_cannot_say(folder: Path, refuses: Refuses, told: str, words: tuple[str, ...]) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(told, encoding="utf-8")
 
@@ -448,7 +461,9 @@ def test_what_a_field_toml_cannot_say(folder, refuses, told, words):
     ],
 )
 @pytest.mark.parametrize("key", ["x", "logits"])
-def test_own_arrays_that_cannot_be_read(folder, refuses, save, words, key):
+def test_own_arrays_that_cannot_be_read(
+    folder: Path, refuses: Refuses, save: Callable[..., Any], words: tuple[str], key: str
+) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\n{key} = "array.npy"', encoding="utf-8")
     save(folder / "array.npy")
@@ -458,14 +473,14 @@ def test_own_arrays_that_cannot_be_read(folder, refuses, save, words, key):
 
 
 @pytest.mark.parametrize("name", ["../x.npy", "/x.npy", "sub/x.npy"])
-def test_own_arrays_elsewhere(folder, refuses, name):
+def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\nx = "{name}"', encoding="utf-8")
 
     refuses(lambda: seen(read_field(folder)[0]), "is no plain file name")
 
 
-def test_folders_without_files(folder, tmp_path, refuses):
+def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_field(folder), folder, "no .pt or .ptl file here")
     (folder / "model.onnx").touch()
     refuses(lambda: read_field(folder), "no .pt or .ptl file here")
@@ -473,15 +488,15 @@ def test_folders_without_files(folder, tmp_path, refuses):
     refuses(lambda: read_field(folder / "model.onnx"), "no such folder of artifacts")
 
 
-def test_names_that_become_one_id(folder, refuses):
+def test_names_that_become_one_id(folder: Path, refuses: Refuses) -> None:
     for name in ("a b.pt", "a_b.pt"):
         (folder / name).write_bytes(b"x")
 
     refuses(lambda: read_field(folder), "duplicate name 'own-a_b.pt'")
 
 
-def test_a_folder_that_cannot_be_looked_into(folder, refuses, monkeypatch):
-    def denied(path):
+def test_a_folder_that_cannot_be_looked_into(folder: Path, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("vitgate.inputs.field_files.sha256_of", denied)
@@ -490,8 +505,8 @@ def test_a_folder_that_cannot_be_looked_into(folder, refuses, monkeypatch):
     refuses(lambda: read_field(folder), "cannot read this folder: Permission denied", folder / "a.pt")
 
 
-def test_a_full_disk_is_no_fault_of_the_archive(folder, tmp_path, monkeypatch):
-    def full(stream, file):
+def test_a_full_disk_is_no_fault_of_the_archive(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(stream: Any, file: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vitgate.inputs.field_files.shutil.copyfileobj", full)

@@ -13,6 +13,8 @@ from PIL import Image
 from vitgate.files.errors import UsageError
 from vitgate.inputs.picture_folder import check_classes, contents, folder_from, LabelledFolder, read_folder
 
+from ..conftest import Refuses
+
 Fill = Callable[..., Path]
 
 
@@ -137,20 +139,24 @@ def test_evidence_keeps_all_of_it(fill: Fill) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_folder_of_another_layout_is_one_line(fill: Fill, refuses, names: tuple[str, ...], words) -> None:
+def test_a_folder_of_another_layout_is_one_line(
+    fill: Fill, refuses: Refuses, names: tuple[str, ...], words: tuple[str, ...]
+) -> None:
     folder = fill(*names)
 
     refuses(lambda: read_folder(folder), str(folder), *words)
 
 
-def test_a_folder_that_does_not_exist_is_one_line(tmp_path: Path, refuses) -> None:
+def test_a_folder_that_does_not_exist_is_one_line(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "file").touch()
 
     refuses(lambda: read_folder(tmp_path / "nowhere"), "No such file or directory", "nowhere", "--images")
     refuses(lambda: read_folder(tmp_path / "file"), "Not a directory", "file")
 
 
-def test_a_folder_that_may_not_be_read_is_one_line(fill: Fill, refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_one_line(
+    fill: Fill, refuses: Refuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, real = fill("a/1.png", "b/2.png"), os.scandir
 
     def denied(path: Path) -> object:
@@ -170,7 +176,9 @@ def test_a_folder_that_may_not_be_read_is_one_line(fill: Fill, refuses, monkeypa
         (("0/1.png", "3/2.png"), 3, ("a class 3, but shapes has 3", "class index (0 to 2)", "sorted by name")),
     ],
 )
-def test_labels_that_the_model_does_not_have_are_one_line(fill: Fill, refuses, names, classes: int, words) -> None:
+def test_labels_that_the_model_does_not_have_are_one_line(
+    fill: Fill, refuses: Refuses, names: tuple[str, str], classes: int, words: tuple[str, str, str]
+) -> None:
     refuses(lambda: check_classes(read_folder(fill(*names)), classes, "shapes"), *words)
 
 
@@ -232,7 +240,9 @@ def dangling(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [truncated, emptied, piped, dangling, removed])
-def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, refuses, spoil: Callable[[Path], None]) -> None:
+def test_a_picture_that_cannot_be_read_is_named(
+    tmp_path: Path, refuses: Refuses, spoil: Callable[[Path], None]
+) -> None:
     draw(tmp_path / "a" / "1.png")
     path = draw(tmp_path / "a" / "2.png")
     found = read_folder(tmp_path)
@@ -242,7 +252,9 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, refuses, spoil: 
 
 
 @pytest.mark.parametrize("spoil", [piped, dangling, removed])
-def test_what_no_function_can_read_is_named_even_where_the_user_decodes(tmp_path: Path, refuses, spoil) -> None:
+def test_what_no_function_can_read_is_named_even_where_the_user_decodes(
+    tmp_path: Path, refuses: Refuses, spoil: Callable[..., None]
+) -> None:
     path = draw(tmp_path / "a" / "1.png")
     found = read_folder(tmp_path)
     spoil(path)

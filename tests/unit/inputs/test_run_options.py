@@ -1,6 +1,10 @@
 """The options of a run, checked once and handed to the workers as text."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,40 +14,46 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.run_config import RunConfig
 
+from ..conftest import Refuses
+
 
 @pytest.fixture
-def made(tmp_path):
-    def make(**options) -> RunConfig:
+def made(tmp_path: Path) -> Callable[..., RunConfig]:
+    def make(**options: Any) -> RunConfig:
         defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
         return make_run_config(session=tmp_path / "session", **{**defaults, **options})
 
     return make
 
 
-def test_without_options_a_run_is_about_the_default_cases_and_every_engine(made, tmp_path):
+def test_without_options_a_run_is_about_the_default_cases_and_every_engine(
+    made: Callable[..., RunConfig], tmp_path: Path
+) -> None:
     plan = made()
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("deit_base", "digits"), ENGINES, False)
     assert Path(plan.artifacts) == tmp_path / "session" / "artifacts"
 
 
-def test_all_stands_for_every_case(made):
+def test_all_stands_for_every_case(made: Callable[..., RunConfig]) -> None:
     assert made(cases=["digits", "all"]).cases == ("digits", *(case for case in read_cases() if case != "digits"))
 
 
-def test_named_cases_and_engines_are_taken_once_each(made):
+def test_named_cases_and_engines_are_taken_once_each(made: Callable[..., RunConfig]) -> None:
     plan = made(cases=["digits", "digits"], engines=["x86", "qnnpack", "x86"])
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("x86", "qnnpack"), True)
 
 
-def test_a_plan_survives_the_way_to_a_worker(made, tmp_path):
+def test_a_plan_survives_the_way_to_a_worker(made: Callable[..., RunConfig], tmp_path: Path) -> None:
     plan = made(cases=["digits"], engines=["x86"], assets=str(tmp_path), artifact_cache="kept")
 
     assert RunConfig.from_json(plan.to_json()) == plan
 
 
-def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkeypatch):
+def test_paths_are_absolute_so_that_workers_agree_on_them(
+    made: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("w.pth").touch()
 
@@ -64,11 +74,13 @@ def test_paths_are_absolute_so_that_workers_agree_on_them(made, tmp_path, monkey
     ],
     ids=["case", "engine", "weights", "weights-folder", "assets"],
 )
-def test_an_option_that_cannot_be_is_one_line(options, words, made, refuses):
+def test_an_option_that_cannot_be_is_one_line(
+    options: dict[str, Any], words: list[str], made: Callable[..., RunConfig], refuses: Refuses
+) -> None:
     refuses(lambda: made(**options), *words)
 
 
-def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
+def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan: Callable[..., RunConfig]) -> None:
     cells = [CellId(case, engine, "lite") for case in ("digits", "deit_base") for engine in ("qnnpack", "x86")]
 
     assert [str(cell) for cell in cells if plan().selects(cell)] == ["digits-qnnpack-lite"]
@@ -86,19 +98,21 @@ def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan):
     ],
     ids=["word", "file", "trained-word", "trained-auto", "trained-beside-others", "file-for-the-only-case"],
 )
-def test_committed_weights_are_used_unless_a_file_is_named_for_that_case_alone(case, options, request_, plan):
+def test_committed_weights_are_used_unless_a_file_is_named_for_that_case_alone(
+    case: str, options: dict[str, Any], request_: str, plan: Callable[..., RunConfig]
+) -> None:
     assert plan(**options).request_for(case) == request_
 
 
 @pytest.fixture
-def pictures(tmp_path) -> str:
+def pictures(tmp_path: Path) -> str:
     """Return a folder of one labelled picture, of which only the name is looked at."""
     (tmp_path / "pictures" / "3").mkdir(parents=True)
     (tmp_path / "pictures" / "3" / "a.png").touch()
     return str(tmp_path / "pictures")
 
 
-def test_pictures_are_for_the_cases_that_take_files(made, pictures):
+def test_pictures_are_for_the_cases_that_take_files(made: Callable[..., RunConfig], pictures: str) -> None:
     plan = made(images=pictures, images_accuracy=0.8)
 
     assert (plan.images, plan.images_accuracy) == (pictures, 0.8)
@@ -106,7 +120,9 @@ def test_pictures_are_for_the_cases_that_take_files(made, pictures):
     assert RunConfig.from_json(plan.to_json()) == plan
 
 
-def test_pictures_are_an_absolute_path(made, pictures, tmp_path, monkeypatch):
+def test_pictures_are_an_absolute_path(
+    made: Callable[..., RunConfig], pictures: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert made(images="pictures").images == pictures
@@ -123,10 +139,12 @@ def test_pictures_are_an_absolute_path(made, pictures, tmp_path, monkeypatch):
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_pictures_that_cannot_be_are_one_line(made, refuses, options, words):
+def test_pictures_that_cannot_be_are_one_line(
+    made: Callable[..., RunConfig], refuses: Refuses, options: dict[str, Any], words: tuple[str, ...]
+) -> None:
     refuses(lambda: made(**options), *words)
 
 
 @pytest.mark.parametrize("share", [-0.1, 81.0, float("nan")])
-def test_an_accuracy_is_a_share(made, refuses, pictures, share):
+def test_an_accuracy_is_a_share(made: Callable[..., RunConfig], refuses: Refuses, pictures: str, share: float) -> None:
     refuses(lambda: made(images=pictures, images_accuracy=share), "--images-accuracy", "give 0 to 1")

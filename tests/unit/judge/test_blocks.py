@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,13 @@ def noisy(arrays: list[np.ndarray], steps: list[float]) -> list[np.ndarray]:
     return [*result, arrays[-1] + noise]
 
 
-def test_places_have_the_names_of_timm():
+def test_places_have_the_names_of_timm() -> None:
     assert place_names(4) == ("patch_embed", "blocks.0", "blocks.1", "head")
 
 
 @pytest.mark.parametrize("faulty", range(6))
 @pytest.mark.parametrize("usual", [0.0, 1e-6])
-def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usual: float):
+def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usual: float) -> None:
     steps = [usual] * 6
     steps[faulty] = 0.3 if faulty in (0, 5) else 0.1
     steps[5] = max(steps[5], 0.3 if faulty < 5 else 0.0)  # whatever is wrong shows in the logits
@@ -44,44 +45,44 @@ def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usu
 
 
 @pytest.mark.parametrize("faulty", [1, 2, 3, 4])
-def test_a_fault_is_found_among_quantization_noise(arrays: list[np.ndarray], faulty: int):
+def test_a_fault_is_found_among_quantization_noise(arrays: list[np.ndarray], faulty: int) -> None:
     steps = [0.0, 0.005, 0.005, 0.005, 0.005, 0.05]
     steps[faulty] = 0.08
     assert part_ways(arrays, noisy(arrays, steps)).first == place_names(6)[faulty]
 
 
-def test_even_noise_has_no_clear_place(arrays: list[np.ndarray]):
+def test_even_noise_has_no_clear_place(arrays: list[np.ndarray]) -> None:
     found = part_ways(arrays, noisy(arrays, [0.0, 0.005, 0.005, 0.005, 0.005, 0.03]))
     assert not found.clear
     assert str(found).startswith("no single place stands out")
 
 
-def test_two_int8_forms_that_drift_apart_have_no_clear_place(arrays: list[np.ndarray]):
+def test_two_int8_forms_that_drift_apart_have_no_clear_place(arrays: list[np.ndarray]) -> None:
     drift = noisy(arrays, [0.0, 0.0001, 0.001, 0.004, 0.005, 0.02])
     assert part_ways(arrays, drift).clear
     assert not part_ways(arrays, drift, ordinary=30.0).clear
 
 
-def test_the_earliest_place_that_is_not_finite_wins(arrays: list[np.ndarray]):
+def test_the_earliest_place_that_is_not_finite_wins(arrays: list[np.ndarray]) -> None:
     other = noisy(arrays, [0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
     other[3][0, 0, 0] = np.nan
     found = part_ways(arrays, other)
     assert (found.first, found.factor) == ("blocks.2", math.inf)
 
 
-def test_another_shape_is_a_parting(arrays: list[np.ndarray]):
+def test_another_shape_is_a_parting(arrays: list[np.ndarray]) -> None:
     other = [*arrays[:2], arrays[2][:, :-1], *arrays[3:]]
     assert part_ways(arrays, other).first == "blocks.1"
 
 
-def test_the_line_names_the_place_and_every_ratio(arrays: list[np.ndarray]):
+def test_the_line_names_the_place_and_every_ratio(arrays: list[np.ndarray]) -> None:
     found = part_ways(arrays, noisy(arrays, [0.0, 0.0, 0.1, 0.0, 0.0, 0.3]))
     line = str(found)
     assert line.startswith("the two part ways at blocks.1 (SQNR in dB: patch_embed 200.0, blocks.0 200.0, blocks.1 ")
     assert line.count(", ") == 5
 
 
-def test_unequal_numbers_of_places_are_refused(arrays: list[np.ndarray]):
+def test_unequal_numbers_of_places_are_refused(arrays: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="6 and 5 places"):
         part_ways(arrays, arrays[:-1])
     with pytest.raises(ValueError, match="^2 and 2 places: need equally many, at least 3$"):
@@ -93,12 +94,14 @@ ADDED = [[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]]
 OTHER = [[1.1, 1.0], [2.3, 2.0], [4.2, 4.0]]
 
 
-def streams(added, head):
+def streams(added: Any, head: Any) -> Any:
     return [*np.cumsum(np.array(added, dtype=np.float32)[:, None, :, None], axis=0), np.array([head], np.float32)]
 
 
 @pytest.mark.parametrize(("ordinary", "usual"), [(None, 0.09 / 8), (20.0, 0.01)])
-def test_the_factor_is_the_new_noise_over_what_came_before_and_what_is_usual(ordinary, usual):
+def test_the_factor_is_the_new_noise_over_what_came_before_and_what_is_usual(
+    ordinary: float | None, usual: float
+) -> None:
     noise = [0.1**2 / 2, 0.3**2 / 8, 0.2**2 / 32, 0.2**2]  # to signal, of what each place adds; then the head's
     token, into_head = 0.1**2, (0.6 / 7) ** 2  # of the noisiest token of the embedding, and of the last block
 
@@ -111,14 +114,14 @@ def test_the_factor_is_the_new_noise_over_what_came_before_and_what_is_usual(ord
 
 
 @pytest.mark.parametrize(("ordinary", "usual"), [(None, 0.1**2), (26.0, 10**-2.6)])
-def test_a_noisy_token_of_the_embedding_counts_as_noise_of_the_embedding(ordinary, usual):
+def test_a_noisy_token_of_the_embedding_counts_as_noise_of_the_embedding(ordinary: float | None, usual: float) -> None:
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams([OTHER[0], *ADDED[1:]], [1.0, 1.0]), ordinary=ordinary)
 
     assert found.first == "patch_embed"
     assert found.factor == pytest.approx(0.1**2 / usual, rel=1e-4)
 
 
-def test_the_head_is_held_against_the_worst_of_all_before_it():
+def test_the_head_is_held_against_the_worst_of_all_before_it() -> None:
     other = [ADDED[0], [2.6, 2.0], ADDED[2]]  # the block's noise outweighs that of the last stream
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
@@ -126,7 +129,7 @@ def test_the_head_is_held_against_the_worst_of_all_before_it():
     assert found.factor == pytest.approx(0.9**2 / (0.6**2 / 8 + 0.01), rel=1e-4)
 
 
-def test_one_block_is_enough_and_numbers_of_any_size_are_compared():
+def test_one_block_is_enough_and_numbers_of_any_size_are_compared() -> None:
     reference, other = (streams(each[:2], [1.0, 1.0]) for each in (ADDED, OTHER))
     large = [[array * np.float32(1e25) for array in each] for each in (reference, other)]
 
@@ -137,7 +140,7 @@ def test_one_block_is_enough_and_numbers_of_any_size_are_compared():
     assert found.factor == pytest.approx(small.factor, rel=1e-4)
 
 
-def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]):
+def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]) -> None:
     other = [array.copy() for array in arrays]
     other[2][0, 0, 0] = np.inf
 
@@ -148,7 +151,7 @@ def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]
     assert [math.isnan(value) for value in found.own] == [False, False, True, True, False, False]
 
 
-def test_tokens_are_looked_at_one_by_one():
+def test_tokens_are_looked_at_one_by_one() -> None:
     other = [[1.1, 1.05], *ADDED[1:]]  # of the noise of both, the first token's alone counts
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.0, 1.0]), ordinary=20.0)
@@ -156,7 +159,7 @@ def test_tokens_are_looked_at_one_by_one():
     assert (found.first, found.factor) == ("patch_embed", pytest.approx(0.1**2 / 0.01, rel=1e-4))
 
 
-def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before():
+def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before() -> None:
     added, other = [*ADDED, [-6.0, -6.0]], [*OTHER, [-6.0, -6.0]]  # what is left of the signal is 1
 
     found = part_ways(streams(added, [1.0, 1.0]), streams(other, [3.0, 3.0]), ordinary=20.0)
@@ -164,7 +167,7 @@ def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before(
     assert (found.first, found.factor) == ("head", pytest.approx(2.0**2 / (0.6**2 + 0.01), rel=1e-4))
 
 
-def test_the_head_is_held_against_the_noise_of_the_last_block_too():
+def test_the_head_is_held_against_the_noise_of_the_last_block_too() -> None:
     other = [*ADDED[:2], [5.0, 4.0]]
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
@@ -172,7 +175,7 @@ def test_the_head_is_held_against_the_noise_of_the_last_block_too():
     assert (found.first, found.factor) == ("head", pytest.approx(0.9**2 / (1.0 / 32 + 0.01), rel=1e-4))
 
 
-def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see():
+def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see() -> None:
     rng = np.random.default_rng(0)
     streams_of = [rng.normal(size=(1, 8, 16)) for _ in range(6)]
     reference = [*np.cumsum(streams_of, axis=0), rng.normal(size=(1, 10))]
@@ -185,7 +188,7 @@ def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see():
     assert found.factor == pytest.approx(10 ** (-found.own[-2] / 10) / 1e-6, rel=1e-6)
 
 
-def test_what_is_not_finite_keeps_every_number(arrays):
+def test_what_is_not_finite_keeps_every_number(arrays: list[np.ndarray]) -> None:
     broken = [array.copy() for array in arrays]
     broken[2][:] = np.nan
 

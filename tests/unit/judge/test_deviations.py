@@ -1,9 +1,13 @@
 """Declared deviations: only the exact outcome is expected; all else turns the run red with a line to change."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime as dt
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,8 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim
 from vitgate.spec.outcome import Finding, Outcome
 from vitgate.spec.versions import release
+
+from ..conftest import Refuses
 
 TODAY = dt.date(2026, 7, 1)
 OPTIMIZED = CellId("deit_base", "qnnpack", "optimized")
@@ -29,7 +35,7 @@ id = "another"
 """
 
 
-def deviation(id: str = "gone", **fields) -> Deviation:
+def deviation(id: str = "gone", **fields: Any) -> Deviation:
     row = {
         "claims": ("build",),
         "variants": ("optimized",),
@@ -45,7 +51,7 @@ def deviation(id: str = "gone", **fields) -> Deviation:
     return Deviation(id=id, **{**row, **fields})
 
 
-def number(**fields) -> Deviation:
+def number(**fields: Any) -> Deviation:
     expected = ExpectedNumber(statistic="size_ratio", lower=1.9, upper=2.0)
     row = {"claims": ("size",), "outcome": "failed", "error": "", "message": "", "number": expected, "variants": None}
     return deviation(**{**row, **fields})
@@ -61,34 +67,34 @@ def off(statistic: str, value: float) -> Finding:
     return Finding(statistic, value, "1", lower=0.5, upper=1.5, tolerance="t")
 
 
-def failed(*findings: Finding, **fields) -> Outcome:
+def failed(*findings: Finding, **fields: Any) -> Outcome:
     return Outcome("failed", findings=findings, message="size_ratio: 1.96", **fields)
 
 
 @pytest.fixture
-def where(data_file) -> Path:
+def where(data_file: Callable[[str, str], Path]) -> Path:
     return data_file("deviations.toml", FILE)
 
 
 @pytest.fixture
-def settle(where):
-    def call(outcome: Outcome, *rows: Deviation, at: Place | None = None):
+def settle(where: Path) -> Callable[..., Any]:
+    def call(outcome: Outcome, *rows: Deviation, at: Place | None = None) -> Any:
         return Deviations(list(rows), where, TODAY).settle(at or place(), outcome)
 
     return call
 
 
-def test_a_pass_that_nothing_is_declared_about_is_a_pass(settle):
+def test_a_pass_that_nothing_is_declared_about_is_a_pass(settle: Callable[..., Any]) -> None:
     assert settle(PASSED).status == "passed"
 
 
-def test_a_failure_that_nothing_is_declared_about_is_a_failure_with_its_own_message(settle):
+def test_a_failure_that_nothing_is_declared_about_is_a_failure_with_its_own_message(settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED)
 
     assert (settled.status, settled.deviation, settled.message) == ("failed", "", STOPPED.message)
 
 
-def test_the_exact_outcome_is_declared_with_reason_advice_and_link(settle):
+def test_the_exact_outcome_is_declared_with_reason_advice_and_link(settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED, deviation())
 
     assert (settled.status, settled.deviation) == ("declared", "gone")
@@ -108,7 +114,9 @@ def test_the_exact_outcome_is_declared_with_reason_advice_and_link(settle):
     ],
     ids=["another-stage", "another-error", "another-message", "no-stage", "a-number-besides"],
 )
-def test_another_failure_is_red_and_says_what_was_expected_and_what_came(outcome, settle):
+def test_another_failure_is_red_and_says_what_was_expected_and_what_came(
+    outcome: Outcome, settle: Callable[..., Any]
+) -> None:
     settled = settle(outcome, deviation())
 
     assert settled.status == "failed"
@@ -118,7 +126,7 @@ def test_another_failure_is_red_and_says_what_was_expected_and_what_came(outcome
     assert outcome.message in settled.message
 
 
-def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle):
+def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle: Callable[..., Any]) -> None:
     settled = settle(PASSED, deviation())
 
     assert settled.status == "failed"
@@ -126,7 +134,7 @@ def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle):
     assert "but the claim holds: narrow its condition or delete it" in settled.message
 
 
-def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where):
+def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where: Path) -> None:
     on_time, late = (Deviations([deviation()], where, day) for day in (TODAY, TODAY + dt.timedelta(days=1)))
 
     assert on_time.settle(place(), STOPPED).status == "declared"
@@ -137,7 +145,7 @@ def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where):
     assert f"review date {TODAY} is past" in settled.message
 
 
-def test_two_deviations_at_once_are_red_whatever_came(settle):
+def test_two_deviations_at_once_are_red_whatever_came(settle: Callable[..., Any]) -> None:
     rows = (deviation("gone"), deviation("wide", variants=None))
 
     for outcome in (STOPPED, PASSED):
@@ -161,13 +169,15 @@ def test_two_deviations_at_once_are_red_whatever_came(settle):
         (">=0", "1.13.1", True),
     ],
 )
-def test_the_version_specifier_decides_by_the_release(specifier, version, applies, settle):
+def test_the_version_specifier_decides_by_the_release(
+    specifier: str, version: str, applies: bool, settle: Callable[..., Any]
+) -> None:
     settled = settle(STOPPED, deviation(torch=specifier), at=place(torch=version))
 
     assert (settled.status == "declared") is applies
 
 
-def test_a_release_has_neither_development_suffix_nor_local_part():
+def test_a_release_has_neither_development_suffix_nor_local_part() -> None:
     assert str(release("2.13.0.dev20260101+cpu")) == "2.13.0"
 
 
@@ -184,13 +194,15 @@ def test_a_release_has_neither_development_suffix_nor_local_part():
     ],
     ids=["claim", "subject", "case", "engine", "variant", "machine", "no-cell"],
 )
-def test_a_deviation_about_something_else_does_not_apply(selectors, at, settle):
+def test_a_deviation_about_something_else_does_not_apply(
+    selectors: dict[str, Any], at: Place, settle: Callable[..., Any]
+) -> None:
     settled = settle(STOPPED, deviation(**selectors), at=at)
 
     assert (settled.status, settled.deviation) == ("failed", "")
 
 
-def test_a_deviation_may_name_a_subject_that_is_no_cell(settle):
+def test_a_deviation_may_name_a_subject_that_is_no_cell(settle: Callable[..., Any]) -> None:
     row = deviation(claims=("calls",), subjects=("test_something",), variants=None, outcome="failed", error="TypeError")
     outcome = Outcome("failed", error="TypeError", message=f"{XNNPACK}: unexpected keyword")
 
@@ -203,7 +215,7 @@ def test_a_deviation_may_name_a_subject_that_is_no_cell(settle):
 
 
 @pytest.mark.parametrize("value", [1.9, 1.96, 2.0])
-def test_the_declared_number_within_its_window_is_declared(value, settle):
+def test_the_declared_number_within_its_window_is_declared(value: float, settle: Callable[..., Any]) -> None:
     settled = settle(failed(off("size", 1.0), off("size_ratio", value)), number(), at=place("size"))
 
     assert settled.status == "declared"
@@ -234,7 +246,7 @@ def test_the_declared_number_within_its_window_is_declared(value, settle):
         "an-error",
     ],
 )
-def test_another_number_is_red(outcome, settle):
+def test_another_number_is_red(outcome: Outcome, settle: Callable[..., Any]) -> None:
     settled = settle(outcome, number(), at=place("size"))
 
     assert settled.status == "failed"
@@ -245,7 +257,9 @@ def test_another_number_is_red(outcome, settle):
 
 
 @pytest.mark.parametrize("claim", ["build", "label", "size"])
-def test_a_blocked_claim_is_covered_by_the_deviation_of_the_build_that_blocks_it(claim, settle):
+def test_a_blocked_claim_is_covered_by_the_deviation_of_the_build_that_blocks_it(
+    claim: str, settle: Callable[..., Any]
+) -> None:
     blocked = Outcome("blocked by", "optimized", message=f"optimized could not be built: {STOPPED.message}")
 
     settled = settle(blocked, deviation(), at=place(claim, OPTIMIZED.at("lite")))
@@ -265,7 +279,7 @@ def test_a_blocked_claim_is_covered_by_the_deviation_of_the_build_that_blocks_it
     ],
     ids=["of-the-claim", "of-the-child", "of-the-grandparent", "of-another-engine", "of-another-torch"],
 )
-def test_no_other_deviation_covers_a_blocked_claim(row, settle):
+def test_no_other_deviation_covers_a_blocked_claim(row: Deviation, settle: Callable[..., Any]) -> None:
     blocked = Outcome("blocked by", "optimized", message=f"optimized could not be built: {STOPPED.message}")
 
     settled = settle(blocked, row, at=place("label", OPTIMIZED.at("lite")))
@@ -273,7 +287,7 @@ def test_no_other_deviation_covers_a_blocked_claim(row, settle):
     assert (settled.status, settled.deviation) == ("failed", "")
 
 
-def test_a_build_that_blocks_for_another_reason_is_not_covered(settle):
+def test_a_build_that_blocks_for_another_reason_is_not_covered(settle: Callable[..., Any]) -> None:
     blocked = Outcome("blocked by", "optimized", message="optimized could not be built: out of registers")
 
     settled = settle(blocked, deviation(), at=place("label", OPTIMIZED.at("lite")))
@@ -283,7 +297,9 @@ def test_a_build_that_blocks_for_another_reason_is_not_covered(settle):
 
 
 @pytest.mark.parametrize("cell", [None, OPTIMIZED.at("scripted")], ids=["no-cell", "no-ancestor"])
-def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(cell, settle):
+def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(
+    cell: CellId | None, settle: Callable[..., Any]
+) -> None:
     blocked = Outcome("blocked by", "optimized", message=STOPPED.message)
 
     settled = settle(blocked, deviation(claims=("build", "label"), variants=None), at=place("label", cell))
@@ -292,13 +308,15 @@ def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(cell,
 
 
 @pytest.mark.parametrize("variant", ["optimized", "lite"])
-def test_any_claim_that_a_failed_build_stops_is_covered_by_the_deviation_of_that_build(variant, settle):
+def test_any_claim_that_a_failed_build_stops_is_covered_by_the_deviation_of_that_build(
+    variant: str, settle: Callable[..., Any]
+) -> None:
     settled = settle(STOPPED, deviation(), at=place("logits_parent", OPTIMIZED.at(variant)))
 
     assert (settled.status, settled.deviation) == ("declared", "gone")
 
 
-def test_a_stage_after_the_build_is_not_covered_by_the_deviation_of_the_build(settle):
+def test_a_stage_after_the_build_is_not_covered_by_the_deviation_of_the_build(settle: Callable[..., Any]) -> None:
     unloadable = Outcome("failed at", "load", "RuntimeError", XNNPACK)
 
     settled = settle(unloadable, deviation(), at=place("label", OPTIMIZED))
@@ -373,13 +391,15 @@ WINDOW = '{ statistic = "size", lower = 2.0, upper = 1.0 }'
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+    text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path = data_file("deviations.toml", text)
 
     refuses(lambda: read_deviations(path), path, words)
 
 
-def test_the_committed_file_can_be_read():
+def test_the_committed_file_can_be_read() -> None:
     rows = read_deviations()
 
     assert [rows.line_of(row) for row in rows.rows] == sorted({rows.line_of(row) for row in rows.rows})
@@ -388,14 +408,14 @@ def test_the_committed_file_can_be_read():
 @pytest.mark.parametrize(
     ("per", "reached"), [("cell", False), ("engine", False), ("file", False), ("call", True), ("session", True)]
 )
-def test_selectors_reach_cells_and_a_claim_about_none_is_always_reached(per, reached):
+def test_selectors_reach_cells_and_a_claim_about_none_is_always_reached(per: str, reached: bool) -> None:
     claim = Claim(id="build", says="It builds.", per=per, variants=("scripted",))
 
     assert deviation().reaches(claim) is reached
     assert deviation(variants=("scripted",)).reaches(claim)
 
 
-def test_a_claim_at_once_under_two_deviations_names_the_first(settle):
+def test_a_claim_at_once_under_two_deviations_names_the_first(settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED, deviation("gone"), deviation("another"))
 
     assert (settled.status, settled.deviation) == ("failed", "gone")
@@ -414,7 +434,9 @@ def test_a_claim_at_once_under_two_deviations_names_the_first(settle):
         ({"subjects": (str(OPTIMIZED.at("lite")),)}, {}, False),  # what stopped is the build of its parent
     ],
 )
-def test_machine_maker_and_subject_decide_as_well(settle, fields, at, applies):
+def test_machine_maker_and_subject_decide_as_well(
+    settle: Callable[..., Any], fields: dict[str, Any], at: dict[str, str], applies: bool
+) -> None:
     where = dataclasses.replace(place("label", OPTIMIZED.at("lite")), **at)
 
     settled = settle(STOPPED, deviation(variants=None, **fields), at=where)
@@ -429,7 +451,9 @@ def test_machine_maker_and_subject_decide_as_well(settle, fields, at, applies):
         (Outcome("failed", message="size: 3"), "failed: size: 3"),
     ],
 )
-def test_what_was_expected_and_what_came_are_said_in_full(settle, outcome, got):
+def test_what_was_expected_and_what_came_are_said_in_full(
+    settle: Callable[..., Any], outcome: Outcome, got: str
+) -> None:
     expected = f"failed at optimize_for_mobile with RuntimeError ({XNNPACK})"
 
     settled = settle(outcome, deviation())
@@ -439,7 +463,9 @@ def test_what_was_expected_and_what_came_are_said_in_full(settle, outcome, got):
     )
 
 
-def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(data_file):
+def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
+    data_file: Callable[[str, str], Path],
+) -> None:
     path = data_file("deviations.toml", 'a = 1\n\n[[deviation]]\nid = "g\\u006fne"\n')
 
     assert Deviations([deviation()], path, TODAY).line_of(deviation()) == 1
@@ -457,11 +483,11 @@ def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
         ({"claims": ("label",)}, False),
     ],
 )
-def test_each_selector_that_is_given_must_name_the_place(fields, applies):
+def test_each_selector_that_is_given_must_name_the_place(fields: dict[str, Any], applies: bool) -> None:
     assert deviation(**fields).applies("build", str(OPTIMIZED), OPTIMIZED, "2.13.0", "x86_64") is applies
 
 
-def test_selectors_of_cells_never_name_what_is_no_cell():
+def test_selectors_of_cells_never_name_what_is_no_cell() -> None:
     for fields in ({"cases": ("deit_base",)}, {"engines": ("qnnpack",)}, {"variants": ("optimized",)}):
         row = deviation(**{"variants": None, **fields})
         assert not row.applies("build", "load", None, "2.13.0", "x86_64")

@@ -1,10 +1,14 @@
 """From evidence to numbers: labels, repetition, sizes, weights, latency."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vitgate.inputs.field_files import Seen
 from vitgate.judge import findings
@@ -15,20 +19,20 @@ from vitgate.spec.outcome import Finding, Outcome
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
 
 
-def outputs(logits, again=None) -> Evidence:
+def outputs(logits: Any, again: Any = None) -> Evidence:
     logits = np.asarray(logits, dtype=np.float32)
     return Evidence(arrays={"logits": logits, "again": logits[:1] if again is None else np.asarray(again, np.float32)})
 
 
-def pictures(labels) -> Evidence:
+def pictures(labels: Any) -> Evidence:
     return Evidence({"names": ["wolf", "cat", "dog"][: len(labels)]}, {"labels": np.asarray(labels)})
 
 
-def by_name(found):
+def by_name(found: Any) -> Any:
     return {finding.statistic: finding for finding in found}
 
 
-def test_the_distance_after_each_block_is_shown_and_not_judged():
+def test_the_distance_after_each_block_is_shown_and_not_judged() -> None:
     found = findings.by_block(Evidence({"sqnr": {"patch_embed": 40.0, "blocks.0": math.nan, "head": 35.0}}))
 
     assert [finding.statistic for finding in found] == ["sqnr at patch_embed", "sqnr at blocks.0", "sqnr at head"]
@@ -36,16 +40,16 @@ def test_the_distance_after_each_block_is_shown_and_not_judged():
     assert not any(finding.judged for finding in found)
 
 
-def test_of_a_model_without_blocks_none_is_shown():
+def test_of_a_model_without_blocks_none_is_shown() -> None:
     assert findings.by_block(Evidence(outcome=Outcome("failed at", at="run", error="LookupError"))) == ()
 
 
-def readback(layers, unmatched):
+def readback(layers: Any, unmatched: Any) -> Any:
     clean = {"surplus_layers": 0, "out_of_order": [], "strays": [], "unreadable": [], "count": 9}
     return {"layers": layers, "unmatched": unmatched, **clean}
 
 
-def layer(**fields):
+def layer(**fields: Any) -> Any:
     good = {
         "name": "blocks.0.mlp.fc1",
         "quantized": True,
@@ -59,11 +63,11 @@ def layer(**fields):
     return {**good, **fields}
 
 
-def seconds(thread, wall=None, process=None, profiled_ms=9.0):
+def seconds(thread: Any, wall: Any = None, process: Any = None, profiled_ms: Any = 9.0) -> Any:
     return {"thread": thread, "wall": wall or thread, "process": process or thread, "profiled_ms": profiled_ms}
 
 
-def test_labels_that_are_all_right():
+def test_labels_that_are_all_right() -> None:
     found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), true_labels=True))
 
     assert tuple(found.values()) == (
@@ -73,14 +77,14 @@ def test_labels_that_are_all_right():
     )
 
 
-def test_a_wrong_label_is_named_with_its_picture():
+def test_a_wrong_label_is_named_with_its_picture() -> None:
     found = by_name(findings.labels(outputs(LOGITS), pictures([1, 2]), outputs(LOGITS), true_labels=True))
 
     assert found["right_labels"].value == 0.5
     assert found["right_labels"].note == "cat: got 0, expected 2"
 
 
-def test_all_wrong_labels_are_named():
+def test_all_wrong_labels_are_named() -> None:
     found = by_name(findings.labels(outputs(LOGITS), pictures([0, 2]), outputs(LOGITS), true_labels=True))
 
     assert found["right_labels"] == Finding(
@@ -89,7 +93,9 @@ def test_all_wrong_labels_are_named():
 
 
 @pytest.mark.parametrize(("known", "labels", "right"), [(2, [1, 2], 0.5), (2, [1, 0], 1.0), (1, [1, 2], 1.0)])
-def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_known(known, labels, right):
+def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_known(
+    known: int, labels: list[int], right: float
+) -> None:
     shown = replace(pictures(labels), values={"names": ["wolf", "cat"], "known": known})
 
     found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), true_labels=False))
@@ -98,7 +104,7 @@ def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_kno
     assert not found["same_labels"].judged
 
 
-def test_where_no_label_is_known_the_originals_are_the_measure():
+def test_where_no_label_is_known_the_originals_are_the_measure() -> None:
     shown = replace(pictures([0, 0]), values={"names": ["ball", "cat"], "known": 0})
     other = outputs(LOGITS[[0, 0]])
 
@@ -107,7 +113,7 @@ def test_where_no_label_is_known_the_originals_are_the_measure():
     )
 
 
-def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged():
+def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged() -> None:
     logits = np.vstack([LOGITS, LOGITS[:1]])
     original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]])
 
@@ -117,7 +123,7 @@ def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference
     assert (found["same_labels"].value, found["same_labels"].judged) == (pytest.approx(1 / 3), False)
 
 
-def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
+def test_without_true_labels_the_reference_picture_still_needs_its_own_label() -> None:
     wrong = outputs([[9.0, 0.0, 0.0], [2.0, 0.0, 1.5]])
 
     found = by_name(findings.labels(wrong, pictures([1, 0]), wrong, true_labels=False))
@@ -155,18 +161,24 @@ def test_without_true_labels_the_reference_picture_still_needs_its_own_label():
         "one-label-too-high",
     ],
 )
-def test_labels_of_what_cannot_be_judged_are_no_number(logits, reference, labels, note, true_labels):
+def test_labels_of_what_cannot_be_judged_are_no_number(
+    logits: NDArray[Any] | list[list[float]],
+    reference: NDArray[Any] | list[list[float]],
+    labels: list[int],
+    note: str,
+    true_labels: bool,
+) -> None:
     found = findings.labels(outputs(logits), pictures(labels), outputs(reference), true_labels=true_labels)
 
     assert found == (Finding("right_labels", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
 
-def test_the_same_logits_again_differ_by_nothing():
+def test_the_same_logits_again_differ_by_nothing() -> None:
     assert findings.repeated(outputs(LOGITS)) == Finding("difference_on_repeat", 0.0, "logits")
     assert findings.repeated(outputs([[2.0]])).value == 0.0  # one number is enough
 
 
-def test_a_memory_of_other_inputs_shows_as_a_difference():
+def test_a_memory_of_other_inputs_shows_as_a_difference() -> None:
     assert findings.repeated(outputs(LOGITS, again=[[0.0, 3.25, 1.0]])).value == 0.25
 
 
@@ -175,18 +187,18 @@ def test_a_memory_of_other_inputs_shows_as_a_difference():
     [np.empty((0, 3)), [[0.0, 3.0]], [[math.nan, 3.0, 1.0]]],
     ids=["nothing", "other-shape", "nan"],
 )
-def test_a_repetition_that_cannot_be_compared_is_no_number(again):
+def test_a_repetition_that_cannot_be_compared_is_no_number(again: NDArray[Any] | list[list[float]]) -> None:
     assert math.isnan(findings.repeated(outputs(LOGITS, again=again)).value)
 
 
-def test_the_program_gives_the_same_logits_and_labels():
+def test_the_program_gives_the_same_logits_and_labels() -> None:
     found = by_name(findings.native(outputs(LOGITS), outputs(LOGITS)))
 
     assert (found["difference"].value, found["same_labels"].value) == (0.0, 1.0)
     assert {(finding.against, finding.judged) for finding in found.values()} == {("python", True)}
 
 
-def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost():
+def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost() -> None:
     other = LOGITS + np.float32([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]])
 
     found = by_name(findings.native(outputs(LOGITS), outputs(other)))
@@ -195,7 +207,7 @@ def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labe
 
 
 @pytest.mark.parametrize("other", [LOGITS[:1], LOGITS[:, :2], LOGITS[:0], LOGITS * np.nan], ids=len)
-def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other):
+def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other: NDArray[Any]) -> None:
     (found,) = findings.native(outputs(LOGITS), outputs(other))
 
     assert math.isnan(found.value)
@@ -203,7 +215,7 @@ def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other):
     assert math.isnan(findings.native(outputs(other), outputs(LOGITS))[0].value)
 
 
-def test_sizes_against_the_scripted_file_and_the_parent():
+def test_sizes_against_the_scripted_file_and_the_parent() -> None:
     own, scripted, parent = (
         Evidence({"path": path, "bytes": size}) for path, size in (("c", 90), ("a", 360), ("b", 100))
     )
@@ -217,7 +229,7 @@ def test_sizes_against_the_scripted_file_and_the_parent():
     )
 
 
-def test_a_file_without_a_quantized_parent_is_judged_by_its_bytes_and_its_reduction():
+def test_a_file_without_a_quantized_parent_is_judged_by_its_bytes_and_its_reduction() -> None:
     own, scripted = Evidence({"path": "b", "bytes": 90}), Evidence({"path": "a", "bytes": 360})
 
     assert findings.sizes(own, scripted, None) == (
@@ -226,7 +238,7 @@ def test_a_file_without_a_quantized_parent_is_judged_by_its_bytes_and_its_reduct
     )
 
 
-def test_the_scripted_file_is_not_compared_with_itself():
+def test_the_scripted_file_is_not_compared_with_itself() -> None:
     scripted = Evidence({"path": "a", "bytes": 360})
 
     found = by_name(findings.sizes(scripted, scripted, None))
@@ -234,7 +246,7 @@ def test_the_scripted_file_is_not_compared_with_itself():
     assert tuple(found.values()) == (Finding("size", 360.0, "bytes"),)
 
 
-def test_weights_of_a_quantized_file():
+def test_weights_of_a_quantized_file() -> None:
     found = by_name(findings.weights(readback([layer(), layer()], []), quantized=True))
 
     assert {name: row.value for name, row in found.items()} == {
@@ -273,7 +285,9 @@ def test_weights_of_a_quantized_file():
     ],
     ids=["plain", "scheme", "dtype", "error", "error-nan", "levels", "scale", "scale-nan", "bias"],
 )
-def test_one_bad_layer_among_good_ones_decides_and_is_named(statistic, fields, value, place):
+def test_one_bad_layer_among_good_ones_decides_and_is_named(
+    statistic: str, fields: dict[str, Any], value: float, place: int
+) -> None:
     layers = [layer(), layer(), layer()]
     layers[place] = layer(name="bad", **fields)
 
@@ -283,13 +297,13 @@ def test_one_bad_layer_among_good_ones_decides_and_is_named(statistic, fields, v
     assert found[statistic].note == "bad"
 
 
-def test_unmatched_parameters_are_counted_and_the_first_named():
+def test_unmatched_parameters_are_counted_and_the_first_named() -> None:
     found = by_name(findings.weights(readback([layer()], list("abcd")), quantized=True))
 
     assert (found["unmatched_parameters"].value, found["unmatched_parameters"].note) == (4.0, "a, b, c")
 
 
-def test_a_float_file_with_a_quantized_linear_shows_it():
+def test_a_float_file_with_a_quantized_linear_shows_it() -> None:
     layers = [layer(quantized=False), layer()]
 
     found = by_name(findings.weights(readback(layers, []), quantized=False))
@@ -298,13 +312,13 @@ def test_a_float_file_with_a_quantized_linear_shows_it():
 
 
 @pytest.mark.parametrize(("quantized", "statistic"), [(True, "plain_linears"), (False, "quantized_linears")])
-def test_a_file_without_any_linear_is_no_number(quantized, statistic):
+def test_a_file_without_any_linear_is_no_number(quantized: bool, statistic: str) -> None:
     found = by_name(findings.weights(readback([], []), quantized=quantized))
 
     assert math.isnan(found[statistic].value)
 
 
-def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged():
+def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged() -> None:
     samples = {
         "original": seconds([1.0] * 4),
         "lite": seconds([0.5] * 4, wall=[0.6, 0.55, 0.7, 0.8], process=[1.0, 1.0, 0.75, 1.0]),
@@ -332,7 +346,7 @@ def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged():
     [{}, {"original": seconds([1.0])}, {"lite": seconds([1.0])}, {"original": seconds([1.0]), "lite": seconds([])}],
     ids=["none", "none-of-the-variant", "none-of-the-original", "no-round"],
 )
-def test_latency_without_samples_is_no_number(samples):
+def test_latency_without_samples_is_no_number(samples: dict[str, dict[str, Any]]) -> None:
     found = by_name(findings.latency(samples, "lite"))
 
     assert math.isnan(found["ratio"].value)
@@ -340,7 +354,7 @@ def test_latency_without_samples_is_no_number(samples):
         assert tuple(found.values()) == (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
 
 
-def test_guards_whose_samples_do_not_pair_are_no_numbers():
+def test_guards_whose_samples_do_not_pair_are_no_numbers() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5] * 4, wall=[0.5] * 3, process=[0.5] * 5)}
 
     found = by_name(findings.latency(samples, "lite"))
@@ -349,19 +363,19 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers():
     assert math.isnan(found["process_per_thread"].value)
 
 
-def test_guards_per_no_time_are_no_numbers():
+def test_guards_per_no_time_are_no_numbers() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5, 0.0, 0.5, 0.5], wall=[0.5] * 4)}
 
     assert math.isnan(by_name(findings.latency(samples, "lite"))["wall_per_cpu"].value)
 
 
-def test_parameters_in_another_order_and_stray_records_are_counted():
+def test_parameters_in_another_order_and_stray_records_are_counted() -> None:
     changed = {**readback([layer()], []), "out_of_order": ["norm1"], "strays": ["data/7"], "unreadable": ["x"]}
     found = by_name(findings.weights(changed, quantized=True))
     assert [found[name].value for name in ("misplaced_parameters", "stray_records", "unreadable_objects")] == [1, 1, 1]
 
 
-def test_nothing_compared_is_nan():
+def test_nothing_compared_is_nan() -> None:
     found = by_name(findings.weights({**readback([layer()], []), "count": 0}, quantized=True))
     assert math.isnan(found["surplus_linears"].value)
 
@@ -371,14 +385,14 @@ def test_nothing_compared_is_nan():
 X = np.zeros((2, 1, 2, 2), dtype=np.float32)
 
 
-def noisy(logits, decibels, seed=0):
+def noisy(logits: Any, decibels: Any, seed: Any = 0) -> Any:
     """Return the logits with noise of that many decibels below them."""
     noise = np.random.default_rng(seed).standard_normal(logits.shape)
     scale = np.sqrt((logits**2).sum() / (noise**2).sum()) * 10 ** (-decibels / 20)
     return (logits + scale * noise).astype(np.float32)
 
 
-def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice():
+def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice() -> None:
     found = findings.field(outputs(LOGITS), Seen(X, None, None))
 
     assert found == (Finding("finite", 1.0, "1"), Finding("difference_on_repeat", 0.0, "logits"))
@@ -386,7 +400,7 @@ def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_number_that_is_none_is_not_finite(value):
+def test_a_number_that_is_none_is_not_finite(value: float) -> None:
     logits = LOGITS.copy()
     logits[1, 2] = value
 
@@ -394,7 +408,7 @@ def test_a_number_that_is_none_is_not_finite(value):
     assert by_name(findings.field(outputs(LOGITS[:0]), Seen(X, None, None)))["finite"].value == 0.0
 
 
-def test_a_users_file_is_held_against_the_users_bound():
+def test_a_users_file_is_held_against_the_users_bound() -> None:
     found = by_name(findings.field(outputs(noisy(LOGITS, 30)), Seen(X, LOGITS, None, 25.0, "field.toml: bound")))
 
     sqnr = found["sqnr"]
@@ -405,13 +419,13 @@ def test_a_users_file_is_held_against_the_users_bound():
     assert not by_name(findings.field(outputs(noisy(LOGITS, 20)), Seen(X, LOGITS, None, 25.0, "b")))["sqnr"].ok
 
 
-def test_another_label_is_seen_whatever_the_bound():
+def test_another_label_is_seen_whatever_the_bound() -> None:
     found = by_name(findings.field(outputs(LOGITS[:, ::-1]), Seen(X, LOGITS, None, -99.0, "b")))
 
     assert found["same_labels"].value == 0.5  # the first picture keeps its own, in the middle
 
 
-def test_a_built_file_is_held_against_its_makers_own_error():
+def test_a_built_file_is_held_against_its_makers_own_error() -> None:
     seen = Seen(X, noisy(LOGITS, 28), LOGITS)
 
     every = findings.field(outputs(noisy(LOGITS, 28, seed=1)), seen)
@@ -434,7 +448,7 @@ def test_a_built_file_is_held_against_its_makers_own_error():
     assert exact["sqnr_change"].value == 0.0
 
 
-def test_a_makers_error_below_rounding_counts_as_rounding():
+def test_a_makers_error_below_rounding_counts_as_rounding() -> None:
     found = by_name(findings.field(outputs(LOGITS), Seen(X, LOGITS, LOGITS)))
 
     assert found["sqnr_change"].value == 0.0
@@ -443,7 +457,7 @@ def test_a_makers_error_below_rounding_counts_as_rounding():
 
 @pytest.mark.parametrize("logits", [LOGITS[:1], LOGITS[:, :2], LOGITS.ravel(), LOGITS[:0]])
 @pytest.mark.parametrize("original", [None, LOGITS])
-def test_logits_of_another_shape_are_no_match(logits, original):
+def test_logits_of_another_shape_are_no_match(logits: NDArray[Any], original: NDArray[Any] | None) -> None:
     found = by_name(findings.field(outputs(logits), Seen(X, LOGITS, original, 20.0, "b")))
 
     judged = [finding for finding in found.values() if finding.against == "maker" and finding.judged]
@@ -451,7 +465,7 @@ def test_logits_of_another_shape_are_no_match(logits, original):
     assert all(math.isnan(finding.value) and not finding.ok for finding in judged)
 
 
-def test_plain_linears_are_counted_and_the_first_named():
+def test_plain_linears_are_counted_and_the_first_named() -> None:
     layers = [layer(name=name, quantized=False) for name in "abcd"] + [layer()]
 
     found = by_name(findings.weights(readback(layers, []), quantized=True))
@@ -461,7 +475,7 @@ def test_plain_linears_are_counted_and_the_first_named():
 
 
 @pytest.mark.parametrize(("low", "high", "worst"), [(0.7, 1.2, "low"), (0.9, 1.3, "high")])
-def test_the_scale_furthest_from_one_decides_on_either_side(low, high, worst):
+def test_the_scale_furthest_from_one_decides_on_either_side(low: float, high: float, worst: str) -> None:
     layers = [layer(name="low", scale_ratio=low), layer(name="high", scale_ratio=high)]
 
     found = by_name(findings.weights(readback(layers, []), quantized=True))
@@ -469,14 +483,14 @@ def test_the_scale_furthest_from_one_decides_on_either_side(low, high, worst):
     assert found["scale_ratio"].note == worst
 
 
-def test_one_class_of_one_picture_is_compared():
+def test_one_class_of_one_picture_is_compared() -> None:
     one = np.array([[2.0]], dtype=np.float32)
 
     assert by_name(findings.field(outputs(one), Seen(X, one, None, 20.0, "b")))["same_labels"].value == 1.0
 
 
 @pytest.mark.filterwarnings("error")  # the mean of nothing
-def test_nothing_is_not_compared_with_nothing():
+def test_nothing_is_not_compared_with_nothing() -> None:
     found = by_name(findings.field(outputs(LOGITS[:0]), Seen(X, LOGITS[:0], None, 20.0, "b")))
 
     assert math.isnan(found["same_labels"].value)
@@ -485,7 +499,7 @@ def test_nothing_is_not_compared_with_nothing():
 # The anchor
 
 
-def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones():
+def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones() -> None:
     committed = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 
     assert findings.anchor(committed, committed) == (
@@ -496,23 +510,23 @@ def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones():
     assert found.value == pytest.approx(20.0, abs=1e-3)
 
 
-def test_an_anchor_that_nobody_committed_must_still_be_numbers():
+def test_an_anchor_that_nobody_committed_must_still_be_numbers() -> None:
     for shape in ((2, 2), (1, 1)):
         assert findings.anchor(np.ones(shape, np.float32), None) == (Finding("finite", 1.0, "1"),)
 
 
 @pytest.mark.parametrize("logits", [np.empty((0, 2), np.float32), np.array([[1.0, np.nan]], np.float32)])
-def test_an_anchor_without_numbers_is_not_finite(logits):
+def test_an_anchor_without_numbers_is_not_finite(logits: NDArray[Any]) -> None:
     assert findings.anchor(logits, None) == (Finding("finite", 0.0, "1"),)
 
 
-def test_an_anchor_of_another_shape_says_both():
+def test_an_anchor_of_another_shape_says_both() -> None:
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
     assert found.note == "shapes (2, 2) and (1, 2)"
     assert math.isnan(found.value)
 
 
-def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has():
+def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has() -> None:
     scripted = Evidence({"bytes": 420, "path": "a"})
     assert findings.sizes(scripted, scripted, None, 100) == (
         Finding("size", 420.0, "bytes", judged=False),

@@ -1,5 +1,7 @@
 """Ratios of latencies: the estimate, the width of its interval, and when sampling may stop."""
 
+from __future__ import annotations
+
 import math
 
 import pytest
@@ -26,15 +28,15 @@ def scaled(factor: float) -> list[float]:
     return [factor * seconds for seconds in QUIET]
 
 
-def test_the_fastest_quartile_is_the_mean_of_the_fastest_quarter():
+def test_the_fastest_quartile_is_the_mean_of_the_fastest_quarter() -> None:
     assert fastest_quartile([8.0, 1.0, 7.0, 3.0, 6.0, 5.0, 9.0, 4.0]) == 2.0
 
 
-def test_fewer_than_four_samples_count_by_the_fastest():
+def test_fewer_than_four_samples_count_by_the_fastest() -> None:
     assert fastest_quartile([3.0, 2.0]) == 2.0
 
 
-def test_the_estimate_ignores_slow_outliers():
+def test_the_estimate_ignores_slow_outliers() -> None:
     disturbed = [0.5, 0.5, 0.5, 0.5, 5.0, 9.0, 7.0, 30.0]
 
     found = ratio(disturbed, QUIET)
@@ -42,18 +44,18 @@ def test_the_estimate_ignores_slow_outliers():
     assert found.value == 0.5
 
 
-def test_quiet_samples_have_the_known_spread_as_interval():
+def test_quiet_samples_have_the_known_spread_as_interval() -> None:
     found = ratio(scaled(0.5), QUIET)
 
     assert found.low == pytest.approx(0.5 * math.exp(-1.96 * RATIO_SD))
     assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
 
 
-def test_it_is_the_variants_time_over_the_originals():
+def test_it_is_the_variants_time_over_the_originals() -> None:
     assert ratio(scaled(3.0), scaled(2.0)).value == 1.5
 
 
-def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile():
+def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile() -> None:
     samples = [1.0, 1.5, 1.2, *[9.0] * 5]  # of eight, the third fastest is the one at the first quartile
 
     found = ratio(samples, QUIET)
@@ -62,14 +64,14 @@ def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile(
     assert found.value / found.low == pytest.approx(1.5 ** (1.96 / 2))
 
 
-def test_two_samples_have_a_spread():
+def test_two_samples_have_a_spread() -> None:
     found = ratio([1.0, 2.0], [1.0, 1.0])
 
     assert found.high / found.value == pytest.approx(2.0 ** (1.96 / 2))
 
 
 @pytest.mark.parametrize("side", ["variant", "original"])
-def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(side):
+def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(side: str) -> None:
     spread = [[1.0, 1.0 + by, *[1.0 + 2 * by] * 6] for by in (0.0, 0.1, 0.3, 0.8)]
 
     found = [ratio(samples, QUIET) if side == "variant" else ratio(QUIET, samples) for samples in spread]
@@ -78,7 +80,7 @@ def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(si
     assert widths == sorted(set(widths))
 
 
-def test_one_sample_leaves_the_interval_open():
+def test_one_sample_leaves_the_interval_open() -> None:
     found = ratio([0.5], [1.0])
 
     assert (found.value, found.low, found.high) == (0.5, 0.0, math.inf)
@@ -89,7 +91,7 @@ def test_one_sample_leaves_the_interval_open():
     [([], QUIET), (QUIET, []), ([], []), ([math.nan] * 4, QUIET), (QUIET, [0.0] * 4), (QUIET, [math.inf] * 4)],
     ids=["none", "none-of-the-original", "none-at-all", "nan", "zero", "infinite"],
 )
-def test_a_ratio_without_samples_is_no_number(of, to):
+def test_a_ratio_without_samples_is_no_number(of: list[float], to: list[float]) -> None:
     found = ratio(of, to)
 
     assert all(math.isnan(value) for value in (found.value, found.low, found.high))
@@ -110,15 +112,15 @@ def test_a_ratio_without_samples_is_no_number(of, to):
     ],
     ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open", "low", "high"],
 )
-def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound, clear):
+def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound: Bound, clear: bool) -> None:
     assert clears(Ratio(0.5, 0.49, 0.51), bound) is clear
 
 
-def test_no_number_clears_no_bound():
+def test_no_number_clears_no_bound() -> None:
     assert clears(Ratio(math.nan, math.nan, math.nan), Bound(None, None)) is False
 
 
-def test_sampling_goes_on_while_any_bounded_ratio_is_undecided():
+def test_sampling_goes_on_while_any_bounded_ratio_is_undecided() -> None:
     samples = {"original": QUIET, "lite": scaled(0.5), "scripted": scaled(1.0)}
     clear, close = Bound(None, 0.8), Bound(0.99, None)
 
@@ -126,11 +128,11 @@ def test_sampling_goes_on_while_any_bounded_ratio_is_undecided():
     assert decided(samples, {"lite": clear, "scripted": close}) is False
 
 
-def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside():
+def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside() -> None:
     assert decided({"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is True
 
 
-def test_variants_without_samples_keep_nobody_sampling():
+def test_variants_without_samples_keep_nobody_sampling() -> None:
     assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
     assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True
 
@@ -148,7 +150,9 @@ def test_variants_without_samples_keep_nobody_sampling():
         (ROUNDS_AT_MOST, 99.0, False, True),
     ],
 )
-def test_sampling_stops_when_it_is_decided_or_long_enough(rounds, seconds, clear, stops):
+def test_sampling_stops_when_it_is_decided_or_long_enough(
+    rounds: int, seconds: float, clear: bool, stops: bool
+) -> None:
     samples = {"original": QUIET, "lite": scaled(0.5 if clear else 0.8)}
 
     assert enough(rounds, seconds, samples, {"lite": Bound(None, 0.8)}) is stops

@@ -1,9 +1,13 @@
 """Numerics of outputs: what is apart is seen, and nothing that is no number ever passes."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from vitgate.judge.metrics import (
     compare,
@@ -26,15 +30,15 @@ def spoilt(value: float) -> np.ndarray:
     return other
 
 
-def by_name(findings):
+def by_name(findings: Any) -> Any:
     return {finding.statistic: finding for finding in findings}
 
 
-def one_hot(labels, classes: int = 3) -> np.ndarray:
+def one_hot(labels: Any, classes: int = 3) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[np.asarray(labels)]
 
 
-def test_sqnr_is_ten_decibels_for_noise_of_a_tenth_of_the_power():
+def test_sqnr_is_ten_decibels_for_noise_of_a_tenth_of_the_power() -> None:
     reference = np.full((4, 4), 10.0, dtype=np.float32)
 
     value = sqnr(reference, reference + np.float32(math.sqrt(10.0)))
@@ -42,11 +46,11 @@ def test_sqnr_is_ten_decibels_for_noise_of_a_tenth_of_the_power():
     assert value == pytest.approx(10.0, abs=1e-5)
 
 
-def test_sqnr_of_equal_outputs_is_the_ceiling():
+def test_sqnr_of_equal_outputs_is_the_ceiling() -> None:
     assert sqnr(LOGITS, LOGITS.copy()) == SQNR_CEILING
 
 
-def test_cosine_is_the_smallest_over_rows():
+def test_cosine_is_the_smallest_over_rows() -> None:
     other = LOGITS * np.array([[1.0], [-1.0]], dtype=np.float32)
 
     value = cosine(LOGITS, other)
@@ -54,7 +58,7 @@ def test_cosine_is_the_smallest_over_rows():
     assert value == pytest.approx(-1.0)
 
 
-def test_largest_difference_is_in_units_of_the_reference_spread():
+def test_largest_difference_is_in_units_of_the_reference_spread() -> None:
     other = LOGITS.copy()
     other[0, 0] += 2.0
 
@@ -63,7 +67,7 @@ def test_largest_difference_is_in_units_of_the_reference_spread():
     assert value == pytest.approx(2.0 / float(np.std(LOGITS)))
 
 
-def test_compare_of_good_outputs_gives_three_numbers_that_have_no_bounds_yet():
+def test_compare_of_good_outputs_gives_three_numbers_that_have_no_bounds_yet() -> None:
     findings = compare(LOGITS, LOGITS * np.float32(1.01), against="original")
 
     sqnr_db, cosine, largest = (row.value for row in findings)
@@ -78,7 +82,7 @@ def test_compare_of_good_outputs_gives_three_numbers_that_have_no_bounds_yet():
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # NumPy on Inf - Inf, the subject of the test
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("side", ["reference", "other"])
-def test_no_statistic_of_outputs_with_nan_or_inf_is_finite(bad, side):
+def test_no_statistic_of_outputs_with_nan_or_inf_is_finite(bad: float, side: str) -> None:
     pair = (spoilt(bad), LOGITS) if side == "reference" else (LOGITS, spoilt(bad))
 
     findings = compare(*pair, against="original")
@@ -91,7 +95,7 @@ def test_no_statistic_of_outputs_with_nan_or_inf_is_finite(bad, side):
     [LOGITS[:1], LOGITS[:, :2], np.empty((0, 3), np.float32), LOGITS.T],
     ids=["fewer-pictures", "fewer-classes", "empty", "transposed"],
 )
-def test_unequal_shapes_are_no_number_and_the_note_says_which(other):
+def test_unequal_shapes_are_no_number_and_the_note_says_which(other: NDArray[Any]) -> None:
     findings = compare(LOGITS, other, against="parent")
 
     assert all(math.isnan(row.value) for row in findings)
@@ -99,7 +103,7 @@ def test_unequal_shapes_are_no_number_and_the_note_says_which(other):
 
 
 @pytest.mark.filterwarnings("error")  # the mean of nothing
-def test_comparing_nothing_with_nothing_is_no_number():
+def test_comparing_nothing_with_nothing_is_no_number() -> None:
     nothing = np.empty((0, 3), np.float32)
 
     findings = compare(nothing, nothing, against="parent")
@@ -110,24 +114,24 @@ def test_comparing_nothing_with_nothing_is_no_number():
     assert math.isnan(largest_difference(nothing, nothing))
 
 
-def test_one_class_of_one_picture_can_be_compared():
+def test_one_class_of_one_picture_can_be_compared() -> None:
     findings = compare(np.array([[2.0]], np.float32), np.array([[1.8]], np.float32), against="parent")
 
     assert findings[0].value == pytest.approx(20.0, abs=1e-5)
 
 
 @pytest.mark.filterwarnings("error")  # a division by zero would give NaN too
-def test_one_row_of_zeros_is_no_direction():
+def test_one_row_of_zeros_is_no_direction() -> None:
     assert math.isnan(cosine(LOGITS * np.array([[1.0], [0.0]], np.float32), LOGITS))
 
 
-def test_small_and_large_numbers_are_measured_alike():
+def test_small_and_large_numbers_are_measured_alike() -> None:
     assert cosine(LOGITS * np.float32(1e-3), LOGITS) == pytest.approx(1.0)
     assert cosine(LOGITS * np.float32(1e25), LOGITS * np.float32(1e25)) == pytest.approx(1.0)  # squares exceed float32
     assert largest_difference(LOGITS / 64, LOGITS / 32) == pytest.approx(largest_difference(LOGITS, LOGITS * 2))
 
 
-def test_the_spread_is_taken_in_double_precision():
+def test_the_spread_is_taken_in_double_precision() -> None:
     reference = np.random.default_rng(0).normal(1e4, 0.01, (50, 50)).astype(np.float32)
 
     assert largest_difference(reference, reference + np.float32(1.0)) == pytest.approx(
@@ -136,11 +140,11 @@ def test_the_spread_is_taken_in_double_precision():
     )
 
 
-def test_sqnr_of_unequal_shapes_is_no_number_even_where_they_broadcast():
+def test_sqnr_of_unequal_shapes_is_no_number_even_where_they_broadcast() -> None:
     assert math.isnan(sqnr(LOGITS, LOGITS[:1]))
 
 
-def test_outputs_of_zeros_are_no_reference():
+def test_outputs_of_zeros_are_no_reference() -> None:
     zeros = np.zeros_like(LOGITS)
 
     findings = compare(zeros, LOGITS, against="original")
@@ -148,13 +152,13 @@ def test_outputs_of_zeros_are_no_reference():
     assert all(math.isnan(row.value) for row in findings)
 
 
-def test_a_margin_is_the_distance_to_the_best_other_class_and_negative_where_the_label_is_lost():
+def test_a_margin_is_the_distance_to_the_best_other_class_and_negative_where_the_label_is_lost() -> None:
     values = margins(LOGITS, np.array([2, 0]))
 
     assert values.tolist() == [1.0, -1.5]
 
 
-def test_paired_accuracy_of_equal_predictions():
+def test_paired_accuracy_of_equal_predictions() -> None:
     found = by_name(paired_accuracy(LOGITS, LOGITS, LABELS))
 
     low = found["accuracy_change_low"].value
@@ -179,7 +183,7 @@ def test_paired_accuracy_of_equal_predictions():
     ],
     ids=["nothing-changed", "three-lost-net", "ten-gained"],
 )
-def test_the_interval_of_paired_accuracy_is_agresti_and_mins(gained, lost, n, expected):
+def test_the_interval_of_paired_accuracy_is_agresti_and_mins(gained: int, lost: int, n: int, expected: float) -> None:
     labels = np.zeros(n, dtype=int)
     reference, other = one_hot(labels), one_hot(labels)
     reference[:gained] = one_hot([1])
@@ -190,7 +194,7 @@ def test_the_interval_of_paired_accuracy_is_agresti_and_mins(gained, lost, n, ex
     assert found["accuracy_change_low"].value == pytest.approx(expected, abs=1e-7)
 
 
-def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narrows_it():
+def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narrows_it() -> None:
     labels = np.zeros(400, dtype=int)
 
     def low(lost: int, n: int) -> float:
@@ -219,7 +223,9 @@ def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narro
     ],
     ids=["fewer-labels", "fewer-outputs", "none", "nan", "inf", "nan-in-reference"],
 )
-def test_accuracy_over_what_cannot_be_compared_is_no_number(reference, other, labels):
+def test_accuracy_over_what_cannot_be_compared_is_no_number(
+    reference: NDArray[Any], other: NDArray[Any], labels: NDArray[Any]
+) -> None:
     findings = paired_accuracy(reference, other, labels)
 
     assert [row.statistic for row in findings] == ["accuracy"]
@@ -229,7 +235,7 @@ def test_accuracy_over_what_cannot_be_compared_is_no_number(reference, other, la
     assert findings == (Finding("accuracy", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
 
-def test_accuracy_of_one_picture_with_one_class():
+def test_accuracy_of_one_picture_with_one_class() -> None:
     one = np.array([[1.0]], dtype=np.float32)
 
     assert by_name(paired_accuracy(one, one, np.array([0])))["accuracy"].value == 1.0

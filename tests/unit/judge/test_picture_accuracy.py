@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_wilson_agrees_with_newcombe(successes: int, n: int, low: float, high: f
 
 
 @given(st.integers(1, 60_000), st.data())
-def test_wilson_lies_around_the_share(n, data) -> None:
+def test_wilson_lies_around_the_share(n: Any, data: Any) -> None:
     successes = data.draw(st.integers(0, n))
     found, other = wilson(successes, n), wilson(n - successes, n)
 
@@ -78,7 +79,7 @@ def test_wilson_lies_around_the_share(n, data) -> None:
 
 
 @given(st.integers(1, 60_000), st.data())
-def test_a_paired_change_is_the_other_way_round_seen_from_the_other_side(n, data) -> None:
+def test_a_paired_change_is_the_other_way_round_seen_from_the_other_side(n: Any, data: Any) -> None:
     gained = data.draw(st.integers(0, n))
     lost = data.draw(st.integers(0, n - gained))
     there, back = paired_change(gained, lost, n), paired_change(lost, gained, n)
@@ -105,7 +106,7 @@ def expected_error(right: np.ndarray, confidence: np.ndarray) -> float:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), min_size=1, max_size=200))
-def test_the_mean_of_the_terms_is_the_expected_calibration_error(rows) -> None:
+def test_the_mean_of_the_terms_is_the_expected_calibration_error(rows: Any) -> None:
     right, confidence = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
 
     assert calibration_terms(right, confidence).mean() == pytest.approx(expected_error(right, confidence), abs=1e-12)

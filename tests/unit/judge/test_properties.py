@@ -1,8 +1,13 @@
 """Properties of the judge that hold for any values: records, version ranges, tolerances, acceptances, pairs."""
 
+from __future__ import annotations
+
 import datetime as dt
 import random
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +20,7 @@ from vitgate.files.schemas import validate
 from vitgate.judge.deviations import Deviation
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.judge.torch_warnings import WarningFile
-from vitgate.records.record import FindingRow, read_record
+from vitgate.records.record import CellRow, ClaimRow, FindingRow, read_record, Record
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Finding
 from vitgate.spec.versions import within
@@ -34,7 +39,13 @@ names = st.sampled_from(["label", "size", "weights", "build"])
 
 @factories
 @given(data=st.data())
-def test_a_record_survives_its_file(record, claim_row, cell_row, tmp_path, data):
+def test_a_record_survives_its_file(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    cell_row: Callable[..., CellRow],
+    tmp_path: Path,
+    data: Any,
+) -> None:
     rows = st.builds(FindingRow, statistic=anything, value=st.none() | finite, unit=anything, lower=st.none() | finite)
     claims = [
         claim_row(name, message=data.draw(anything), findings=tuple(data.draw(st.lists(rows, max_size=2))))
@@ -53,7 +64,9 @@ def test_a_record_survives_its_file(record, claim_row, cell_row, tmp_path, data)
 
 @factories
 @given(cut=st.floats(0.0, 1.0, exclude_max=True))
-def test_no_part_of_a_record_is_a_record(record, claim_row, tmp_path, cut):
+def test_no_part_of_a_record_is_a_record(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], tmp_path: Path, cut: Any
+) -> None:
     text = record(claims=(claim_row(), claim_row("size"))).model_dump_json()
     path = tmp_path / "record.json"
     path.write_text(text[: int(cut * len(text))])
@@ -64,14 +77,16 @@ def test_no_part_of_a_record_is_a_record(record, claim_row, tmp_path, cut):
 
 @factories
 @given(data=st.data())
-def test_the_order_of_rows_changes_nothing_in_a_verdict(record, claim_row, data):
+def test_the_order_of_rows_changes_nothing_in_a_verdict(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], data: Any
+) -> None:
     states = st.sampled_from([{}, {"status": "failed", "outcome": "failed"}, {"status": "failed", "outcome": "passed"}])
     old, new = (
         [claim_row(name, **data.draw(states)) for name in sorted(data.draw(st.sets(names, min_size=1)))]
         for _ in range(2)
     )
 
-    def verdict(*sides):
+    def verdict(*sides: object) -> Any:
         return compare(*(record(claims=tuple(rows)) for rows in sides))
 
     plain, mixed = verdict(old, new), verdict(*(data.draw(st.permutations(rows)) for rows in (old, new)))
@@ -94,7 +109,9 @@ def written(release: tuple[int, int, int]) -> str:
 
 
 @given(releases, releases, releases, suffixes)
-def test_a_range_holds_its_lower_end_and_what_lies_below_its_upper_end(first, second, other, suffix):
+def test_a_range_holds_its_lower_end_and_what_lies_below_its_upper_end(
+    first: Any, second: Any, other: Any, suffix: Any
+) -> None:
     hypothesis.assume(first != second)
     low, high = sorted((first, second))
     versions = f">={written(low)},<{written(high)}"
@@ -105,7 +122,7 @@ def test_a_range_holds_its_lower_end_and_what_lies_below_its_upper_end(first, se
 
 
 @given(st.lists(comparisons, min_size=1, max_size=4))
-def test_a_range_is_refused_exactly_where_no_release_is_in_it(parts):
+def test_a_range_is_refused_exactly_where_no_release_is_in_it(parts: Any) -> None:
     versions = ",".join(parts)
     releases = (f"{major}.{minor}.{patch}" for major in range(5) for minor in range(17) for patch in range(5))
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": versions}
@@ -118,7 +135,9 @@ def test_a_range_is_refused_exactly_where_no_release_is_in_it(parts):
 
 
 @given(releases, releases, st.sampled_from(["build", "label"]), st.sampled_from(["lite", "optimized"]), suffixes)
-def test_a_deviation_applies_exactly_where_its_claim_its_range_and_its_selectors_do(since, now, claim, variant, suffix):
+def test_a_deviation_applies_exactly_where_its_claim_its_range_and_its_selectors_do(
+    since: Any, now: Any, claim: Any, variant: Any, suffix: Any
+) -> None:
     row = Deviation(
         id="gone",
         claims=("build",),
@@ -142,12 +161,12 @@ def test_a_deviation_applies_exactly_where_its_claim_its_range_and_its_selectors
 # Tolerances
 
 
-def tolerance(name: str = "t", **fields) -> Tolerance:
+def tolerance(name: str = "t", **fields: Any) -> Tolerance:
     return Tolerance(id=name, claim="c", statistic="s", unit="1", **{"reason": "r", "measured": "m", **fields})
 
 
 @given(finite, finite, finite, st.floats(0.0, 1e6))
-def test_what_passes_within_a_tolerance_passes_within_a_wider_one(value, one, other, by):
+def test_what_passes_within_a_tolerance_passes_within_a_wider_one(value: Any, one: Any, other: Any, by: Any) -> None:
     low, high = sorted((one, other))
     narrow, wide = tolerance(lower=low, upper=high), tolerance(lower=low - by, upper=high + by)
 
@@ -159,7 +178,7 @@ def test_what_passes_within_a_tolerance_passes_within_a_wider_one(value, one, ot
 
 
 @given(st.permutations(["a", "b", "c"]), st.integers(0, 3))
-def test_a_number_needs_exactly_one_row_whatever_their_order(order, matching):
+def test_a_number_needs_exactly_one_row_whatever_their_order(order: Any, matching: Any) -> None:
     rows = [
         tolerance(name, upper=1.0, weights=("standin",) if place < matching else ("trained",))
         for place, name in enumerate(order)
@@ -183,7 +202,7 @@ ends = st.none() | st.integers(-3, 3).map(lambda days: TODAY + dt.timedelta(days
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), ends), st.sets(st.sampled_from("abcdef")))
-def test_every_acceptance_covers_something_or_is_a_problem(given_, used):
+def test_every_acceptance_covers_something_or_is_a_problem(given_: Any, used: Any) -> None:
     entries = [Acceptance(name, f"f:{name}", expires=end) for name, end in given_.items()]
     expired = {name for name, end in given_.items() if end is not None and end < TODAY}
 
@@ -209,7 +228,7 @@ calls = st.lists(st.tuples(*[st.floats(1e-4, 1e2)] * 3), min_size=1, max_size=16
 
 
 @given(st.lists(measured, min_size=3, max_size=PAIRS_AT_MOST), st.randoms(use_true_random=False))
-def test_the_order_of_pairs_does_not_matter(pairs, rng):
+def test_the_order_of_pairs_does_not_matter(pairs: Any, rng: Any) -> None:
     mixed = random.Random(rng.random()).sample(pairs, len(pairs))
 
     one, other = judged(pairs), judged(mixed)
@@ -221,10 +240,10 @@ def test_the_order_of_pairs_does_not_matter(pairs, rng):
 
 
 @given(calls, calls, st.integers(-8, 8))
-def test_a_faster_processor_changes_nothing_but_the_times(old, new, power):
+def test_a_faster_processor_changes_nothing_but_the_times(old: Any, new: Any, power: Any) -> None:
     factor = 2.0**power  # exact in floating point, so that equality is asked for
 
-    def timed(rows, by=1.0):
+    def timed(rows: Any, by: Any = 1.0) -> Timed:
         return Timed(*(tuple(by * seconds for seconds in column) for column in zip(*rows, strict=True)))
 
     plain, scaled = pair_ratio(timed(old), timed(new)), pair_ratio(timed(old, factor), timed(new, factor))
@@ -234,7 +253,7 @@ def test_a_faster_processor_changes_nothing_but_the_times(old, new, power):
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=3, max_size=PAIRS_AT_MOST))
-def test_no_pairs_are_slower_in_both_directions_and_what_became_faster_was_slower(of):
+def test_no_pairs_are_slower_in_both_directions_and_what_became_faster_was_slower(of: Any) -> None:
     there = judged([PairRatio(ratio, 10.0, 10.0 * ratio) for ratio in of])
     back = judged([PairRatio(1.0 / ratio, 10.0 * ratio, 10.0) for ratio in of])
 
@@ -245,7 +264,7 @@ def test_no_pairs_are_slower_in_both_directions_and_what_became_faster_was_slowe
 
 
 @given(st.sampled_from(["same", "regressed", "fixed"]), st.integers(0, 4), st.integers(0, 5))
-def test_a_paired_latency_without_one_of_its_numbers_is_refused(word, lacking, pairs):
+def test_a_paired_latency_without_one_of_its_numbers_is_refused(word: Any, lacking: Any, pairs: Any) -> None:
     fields = dict.fromkeys(("ratio", "low", "high", "old_ms", "new_ms"), 1.0)
     row = {"case": "digits", "engine": "x86", "variant": "lite", "verdict": word, "pairs": pairs, **fields}
     without = {**row, list(fields)[lacking]: None}

@@ -1,7 +1,12 @@
 """The benchmark table: it reads back as written, and each column is compared within its tolerance or says why not."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +15,10 @@ from vitgate.files.schemas import MOST_TOML
 from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.records.frames import table_of
+from vitgate.records.record import CellRow
 from vitgate.spec.outcome import Finding
+
+from ..conftest import Refuses
 
 ABOUT = {
     "case": "deit_base",
@@ -41,15 +49,15 @@ DECLARED = "failed at optimize_for_mobile, declared as xnnpack-gone"
 
 
 @pytest.fixture
-def table(cell_row) -> Table:
+def table(cell_row: Callable[..., CellRow]) -> Table:
     return table_of([cell_row("scripted", size_bytes=346_000_000, sqnr_db=None), cell_row("lite")], ABOUT)
 
 
 @pytest.fixture
-def changed(table):
+def changed(table: Table) -> Callable[..., Table]:
     """Return a helper: the table with one cell of the line `lite` changed, and facts about the machine too."""
 
-    def make(about=None, **columns: str) -> Table:
+    def make(about: Any = None, **columns: str) -> Table:
         lite = {**table.lines["lite"], **columns}
         return Table({**ABOUT, **(about or {})}, {**table.lines, "lite": lite})
 
@@ -60,13 +68,13 @@ def red(own: Table, accepted: Table) -> list[str]:
     return [finding.statistic for finding in judged(own, accepted, TOLERANCES) if not finding.ok]
 
 
-def of_lite(own: Table, accepted: Table, statistic: str):
+def of_lite(own: Table, accepted: Table, statistic: str) -> Any:
     found = [row for row in differences(own, accepted) if row.statistic == statistic and row.note.startswith("lite")]
     assert len(found) == 1
     return found[0]
 
 
-def test_a_table_shows_sizes_ratios_labels_and_outcomes(table):
+def test_a_table_shows_sizes_ratios_labels_and_outcomes(table: Table) -> None:
     assert dict(table.lines["lite"]) == {
         "variant": "lite",
         "size_mb": "89.200",
@@ -79,7 +87,7 @@ def test_a_table_shows_sizes_ratios_labels_and_outcomes(table):
     }
 
 
-def test_what_was_not_measured_is_shown_as_a_dash(cell_row):
+def test_what_was_not_measured_is_shown_as_a_dash(cell_row: Callable[..., CellRow]) -> None:
     empty = cell_row(size_bytes=None, latency_ms=None, latency_ratio=None, label=None, sqnr_db=None)
 
     line = table_of([empty], ABOUT).lines["lite"]
@@ -87,11 +95,11 @@ def test_what_was_not_measured_is_shown_as_a_dash(cell_row):
     assert [line[name] for name in COLUMNS[1:-1]] == ["-"] * 6
 
 
-def test_a_table_reads_back_as_written(table):
+def test_a_table_reads_back_as_written(table: Table) -> None:
     assert parse(render(table)) == table
 
 
-def test_the_text_is_aligned_and_ends_in_one_newline(table):
+def test_the_text_is_aligned_and_ends_in_one_newline(table: Table) -> None:
     text = render(table)
 
     rows = [line for line in text.splitlines() if not line.startswith("#")]
@@ -100,7 +108,7 @@ def test_the_text_is_aligned_and_ends_in_one_newline(table):
     assert not text.endswith("\n\n")
 
 
-def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses):
+def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses: Refuses) -> None:
     text = render(Table(ABOUT, {}))
 
     refuses(lambda: parse(text, "here.txt"), "here.txt", "not a benchmark table")
@@ -118,11 +126,11 @@ def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses):
     ],
     ids=["empty", "no-lines", "other-heading", "short-line", "line-twice", "no-heading"],
 )
-def test_text_that_is_no_table_is_refused(spoil, table, refuses):
+def test_text_that_is_no_table_is_refused(spoil: Callable[..., Any], table: Table, refuses: Refuses) -> None:
     refuses(lambda: parse(spoil(render(table)), "here.txt"), "here.txt")
 
 
-def test_equal_tables_have_nothing_red(table):
+def test_equal_tables_have_nothing_red(table: Table) -> None:
     assert red(table, parse(render(table))) == []
 
 
@@ -138,33 +146,37 @@ def test_equal_tables_have_nothing_red(table):
         ("sqnr_db", "23.4", "23.2", "sqnr_change"),
     ],
 )
-def test_each_number_is_held_within_its_tolerance_on_both_sides(column, within, beyond, statistic, table, changed):
+def test_each_number_is_held_within_its_tolerance_on_both_sides(
+    column: str, within: str, beyond: str, statistic: str, table: Table, changed: Callable[..., Table]
+) -> None:
     assert red(changed(**{column: within}), table) == []
     assert red(changed(**{column: beyond}), table) == [statistic]
 
 
 @pytest.mark.parametrize(("column", "text"), [("label", "270"), ("outcome", "FAILED: label"), ("label", "-")])
-def test_words_are_compared_exactly(column, text, table, changed):
+def test_words_are_compared_exactly(column: str, text: str, table: Table, changed: Callable[..., Table]) -> None:
     found = judged(changed(**{column: text}), table, TOLERANCES)
 
     assert [row.statistic for row in found if not row.ok] == ["lines_that_differ"]
     assert f"lite: {column} '{text}', accepted '{table.lines['lite'][column]}'" in found[0].note
 
 
-def test_absolute_times_are_shown_and_never_judged(table, changed):
+def test_absolute_times_are_shown_and_never_judged(table: Table, changed: Callable[..., Table]) -> None:
     assert red(changed(latency_ms="6000.00"), table) == []
 
 
 @pytest.mark.parametrize("column", ["size_mb", "size_reduction", "latency_ratio", "sqnr_db"])
 @pytest.mark.parametrize("about", [{}, {"cpu": "Another", "weights": "pretrained"}], ids=["same", "elsewhere"])
-def test_a_number_that_only_one_side_has_is_red_wherever_it_was_measured(column, about, table, changed):
+def test_a_number_that_only_one_side_has_is_red_wherever_it_was_measured(
+    column: str, about: dict[str, str], table: Table, changed: Callable[..., Table]
+) -> None:
     missing = changed(about, **{column: "-"})
 
     for own, accepted in ((missing, table), (table, missing)):
         assert len(red(own, accepted)) == 1
 
 
-def test_a_number_that_neither_side_has_is_not_judged(changed):
+def test_a_number_that_neither_side_has_is_not_judged(changed: Callable[..., Table]) -> None:
     both = changed(sqnr_db="-")
 
     finding = of_lite(both, both, "sqnr_change")
@@ -172,7 +184,9 @@ def test_a_number_that_neither_side_has_is_not_judged(changed):
     assert (finding.judged, finding.note) == (False, "lite: no sqnr_db in either")
 
 
-def test_latency_of_another_processor_is_not_judged_and_the_reason_said(table, changed):
+def test_latency_of_another_processor_is_not_judged_and_the_reason_said(
+    table: Table, changed: Callable[..., Table]
+) -> None:
     own = changed({"cpu": "Another"}, latency_ratio="4.000", sqnr_db="24.4")
 
     finding = of_lite(own, table, "latency_ratio_change")
@@ -182,7 +196,7 @@ def test_latency_of_another_processor_is_not_judged_and_the_reason_said(table, c
     assert red(own, table) == ["sqnr_change"]
 
 
-def test_sqnr_of_other_weights_is_not_judged_and_the_reason_said(table, changed):
+def test_sqnr_of_other_weights_is_not_judged_and_the_reason_said(table: Table, changed: Callable[..., Table]) -> None:
     own = changed({"weights": "pretrained"}, latency_ratio="0.500", sqnr_db="40.0")
 
     finding = of_lite(own, table, "sqnr_change")
@@ -192,32 +206,34 @@ def test_sqnr_of_other_weights_is_not_judged_and_the_reason_said(table, changed)
     assert red(own, table) == ["latency_ratio_change"]
 
 
-def test_an_accepted_table_that_does_not_say_its_processor_judges_no_latency(table):
+def test_an_accepted_table_that_does_not_say_its_processor_judges_no_latency(table: Table) -> None:
     anonymous = Table({key: value for key, value in ABOUT.items() if key != "cpu"}, table.lines)
 
     assert not of_lite(table, anonymous, "latency_ratio_change").judged
 
 
-def test_another_torch_judges_everything(table, changed):
+def test_another_torch_judges_everything(table: Table, changed: Callable[..., Table]) -> None:
     own = changed({"torch": "2.15.0"}, size_mb="91.000", latency_ratio="0.500", sqnr_db="40.0")
 
     assert red(own, table) == ["size_change", "latency_ratio_change", "sqnr_change"]
 
 
-def test_a_line_whose_outcome_is_declared_has_nothing_to_compare(table, changed):
+def test_a_line_whose_outcome_is_declared_has_nothing_to_compare(table: Table, changed: Callable[..., Table]) -> None:
     own = changed(**{**dict.fromkeys(COLUMNS[1:-1], "-"), "outcome": DECLARED})
 
     assert red(own, table) == []
 
 
-def test_a_line_that_was_accepted_as_declared_and_now_passes_is_red(table, changed):
+def test_a_line_that_was_accepted_as_declared_and_now_passes_is_red(
+    table: Table, changed: Callable[..., Table]
+) -> None:
     accepted = changed(outcome=DECLARED)
 
     assert red(table, accepted) == ["lines_that_differ"]
 
 
 @pytest.mark.parametrize("change", ["missing", "additional", "reordered"])
-def test_lines_that_are_missing_additional_or_reordered_are_red(change, table):
+def test_lines_that_are_missing_additional_or_reordered_are_red(change: str, table: Table) -> None:
     lines = dict(table.lines)
     if change == "missing":
         del lines["lite"]
@@ -233,16 +249,18 @@ def test_lines_that_are_missing_additional_or_reordered_are_red(change, table):
     assert f"variants {', '.join(lines)} instead of scripted, lite" in found[0].note
 
 
-def test_a_number_that_is_none_is_never_within_bounds(table, changed):
+def test_a_number_that_is_none_is_never_within_bounds(table: Table, changed: Callable[..., Table]) -> None:
     assert red(changed(sqnr_db="nan"), table) == ["sqnr_change"]
     assert math.isnan(of_lite(changed(size_mb="0.000"), table, "size_change").value)
 
 
-def test_text_in_place_of_a_number_is_refused(table, changed, refuses):
+def test_text_in_place_of_a_number_is_refused(table: Table, changed: Callable[..., Table], refuses: Refuses) -> None:
     refuses(lambda: differences(table, changed(size_mb="much")), "'much' is not a number")
 
 
-def test_each_difference_is_one_finding_with_its_unit_and_its_texts(table, changed):
+def test_each_difference_is_one_finding_with_its_unit_and_its_texts(
+    table: Table, changed: Callable[..., Table]
+) -> None:
     lite = dict(size_mb="44.600", size_reduction="87.1%", latency_ratio="0.800", sqnr_db="25.0")
 
     found = [row for row in differences(changed(**lite), table) if row.note.startswith("lite")]
@@ -257,7 +275,7 @@ def test_each_difference_is_one_finding_with_its_unit_and_its_texts(table, chang
     ]
 
 
-def test_what_neither_side_has_is_zero_and_shown(changed):
+def test_what_neither_side_has_is_zero_and_shown(changed: Callable[..., Table]) -> None:
     both = changed(latency_ratio="-")
 
     assert of_lite(both, both, "latency_ratio_change") == Finding(
@@ -271,16 +289,16 @@ def test_what_neither_side_has_is_zero_and_shown(changed):
 
 
 @pytest.mark.parametrize(("mine", "theirs", "change"), [("140.0", "200.0", 0.0), ("200.0", "98.5", 1.5)])
-def test_above_rounding_no_sqnr_differs(mine, theirs, change, changed):
+def test_above_rounding_no_sqnr_differs(mine: str, theirs: str, change: float, changed: Callable[..., Table]) -> None:
     assert of_lite(changed(sqnr_db=mine), changed(sqnr_db=theirs), "sqnr_change").value == change
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("0.000", "1.000"), ("1.000", "0.000"), ("-1.000", "-1.000")])
-def test_a_ratio_to_nothing_is_no_number(mine, theirs, changed):
+def test_a_ratio_to_nothing_is_no_number(mine: str, theirs: str, changed: Callable[..., Table]) -> None:
     assert math.isnan(of_lite(changed(size_mb=mine), changed(size_mb=theirs), "size_change").value)
 
 
-def test_lines_that_agree_and_what_differs_in_words(table, changed):
+def test_lines_that_agree_and_what_differs_in_words(table: Table, changed: Callable[..., Table]) -> None:
     assert differences(table, table)[0] == Finding("lines_that_differ", 0.0, "1", against="accepted")
     both = differences(changed(label="270", outcome="FAILED: label"), table)[0]
     assert both == Finding(
@@ -292,14 +310,14 @@ def test_lines_that_agree_and_what_differs_in_words(table, changed):
     )
 
 
-def test_a_line_without_a_size_stands_beside_a_scripted_one(cell_row):
+def test_a_line_without_a_size_stands_beside_a_scripted_one(cell_row: Callable[..., CellRow]) -> None:
     lines = table_of([cell_row("scripted", size_bytes=999_999_500_000), cell_row(size_bytes=None)], ABOUT).lines
 
     assert (lines["lite"]["size_mb"], lines["lite"]["size_reduction"]) == ("-", "-")
     assert lines["scripted"]["size_mb"] == "999999.500"
 
 
-def test_every_line_is_compared_after_a_declared_one_too(table, changed):
+def test_every_line_is_compared_after_a_declared_one_too(table: Table, changed: Callable[..., Table]) -> None:
     lines = {"gone": {**table.lines["lite"], "variant": "gone", "outcome": DECLARED}, **table.lines}
     own, accepted = Table(ABOUT, lines), Table(ABOUT, {**lines, "scripted": {**lines["scripted"], "label": "1"}})
 
@@ -321,7 +339,9 @@ def test_every_line_is_compared_after_a_declared_one_too(table, changed):
         ({"variants": ("lite",)}, False),
     ],
 )
-def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(table, fields, selected):
+def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(
+    table: Table, fields: dict[str, tuple[str]], selected: bool
+) -> None:
     rows = [row.model_copy(update=fields) for row in TOLERANCES.rows()]
 
     if selected:
@@ -331,7 +351,7 @@ def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(
             judged(table, table, Tolerances(rows, "t"))
 
 
-def test_what_is_no_number_is_refused_with_what_to_do(changed):
+def test_what_is_no_number_is_refused_with_what_to_do(changed: Callable[..., Table]) -> None:
     with pytest.raises(UsageError) as caught:
         differences(changed(size_mb="much"), changed())
 
@@ -339,7 +359,7 @@ def test_what_is_no_number_is_refused_with_what_to_do(changed):
     assert str(caught.value) == f"'much' is not a number (benchmark table): {do}"
 
 
-def test_what_is_no_table_is_refused_with_what_to_do(table):
+def test_what_is_no_table_is_refused_with_what_to_do(table: Table) -> None:
     for text, where, at in (("", "", ""), ("x", "t.txt", " (t.txt)")):
         with pytest.raises(UsageError) as caught:
             parse(text, where)
@@ -348,7 +368,7 @@ def test_what_is_no_table_is_refused_with_what_to_do(table):
         parse("")
 
 
-def test_lines_are_told_apart_by_their_variant_alone(table, refuses):
+def test_lines_are_told_apart_by_their_variant_alone(table: Table, refuses: Refuses) -> None:
     text = render(table)
     last = text.splitlines()[-1]
 
@@ -356,17 +376,19 @@ def test_lines_are_told_apart_by_their_variant_alone(table, refuses):
     refuses(lambda: parse(text + last.replace("89.200", "99.200") + "\n"), "duplicate name 'lite'")
 
 
-def test_no_line_ends_in_spaces(table, changed):
+def test_no_line_ends_in_spaces(table: Table, changed: Callable[..., Table]) -> None:
     text = render(changed(outcome="FAILED: label, size"))
 
     assert [line for line in text.splitlines() if line != line.strip()] == []
 
 
-def test_an_accepted_table_is_read_from_its_file(table, data_file):
+def test_an_accepted_table_is_read_from_its_file(table: Table, data_file: Callable[[str, str], Path]) -> None:
     assert read_table(data_file("digits-x86.txt", render(table))) == table
 
 
-def test_a_file_that_cannot_be_read_is_no_table(tmp_path, data_file, refuses):
+def test_a_file_that_cannot_be_read_is_no_table(
+    tmp_path: Path, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     again = "accept it anew with --snapshot-update"
     refuses(
         lambda: read_table(tmp_path / "none.txt"), "cannot read this table: [Errno 2]", f"({tmp_path}/none.txt)", again
@@ -377,19 +399,19 @@ def test_a_file_that_cannot_be_read_is_no_table(tmp_path, data_file, refuses):
     refuses(lambda: read_table(other), f"not a benchmark table ({other}): {again}")
 
 
-def test_a_line_ends_in_no_space_and_begins_with_its_variant(table):
+def test_a_line_ends_in_no_space_and_begins_with_its_variant(table: Table) -> None:
     lines = render(table).splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     assert lines[-1].startswith("lite")
 
 
-def test_two_lines_may_say_the_same_of_two_variants(table):
+def test_two_lines_may_say_the_same_of_two_variants(table: Table) -> None:
     lines = render(table).splitlines()
     twin = lines[-1].replace("lite", "twin", 1)
     assert "twin" in parse("\n".join([*lines, twin])).lines
 
 
-def test_text_of_no_known_place_that_is_no_table_is_refused_in_one_line():
+def test_text_of_no_known_place_that_is_no_table_is_refused_in_one_line() -> None:
     with pytest.raises(UsageError) as caught:
         parse("nothing")
     assert str(caught.value) == "not a benchmark table: accept it anew with --snapshot-update"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_new_row_is_not_loosened() -> None:
     assert loosened({"new": ROW}, {"row": ROW}) == []
 
 
-def test_lock_is_read_as_it_was_written(tmp_path, monkeypatch) -> None:
+def test_lock_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tolerance_lock, "fixtures_folder", lambda: tmp_path)
     write_lock({"row": ROW, "open": replace(ROW, upper=None)})
     assert read_lock() == {"row": ROW, "open": replace(ROW, upper=None)}

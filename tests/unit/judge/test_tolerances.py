@@ -1,7 +1,11 @@
 """Every judged number finds exactly one tolerance, of two sides where that means something, or the run stops."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +14,13 @@ from vitgate.judge.tolerances import read_tolerances, Tolerance, Tolerances
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Finding
 
+from ..conftest import Refuses
+
 CELL = CellId("digits", "qnnpack", "lite")
 FINDING = Finding("sqnr", 23.8, "dB", against="original")
 
 
-def tolerance(id: str = "floor", **fields) -> Tolerance:
+def tolerance(id: str = "floor", **fields: Any) -> Tolerance:
     row = {
         "claim": "logits_original",
         "statistic": "sqnr",
@@ -28,24 +34,30 @@ def tolerance(id: str = "floor", **fields) -> Tolerance:
     return Tolerance(id=id, **{**row, **fields})
 
 
-def bounded(*rows: Tolerance, finding: Finding = FINDING, claim="logits_original", cell=CELL, machine="x86_64"):
+def bounded(
+    *rows: Tolerance,
+    finding: Finding = FINDING,
+    claim: str = "logits_original",
+    cell: Any = CELL,
+    machine: Any = "x86_64",
+) -> Any:
     return Tolerances(list(rows), "tolerances.toml").bounded(claim, finding, cell, "standin", machine)
 
 
-def row_text(**fields) -> str:
+def row_text(**fields: Any) -> str:
     values = {"id": '"a"', "claim": '"label"', "statistic": '"right_labels"', "unit": '"1"', "lower": "1.0"}
     values |= {"reason": '"why"', "measured": '"where"', **fields}
     return "[[tolerance]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items() if value)
 
 
-def test_the_one_row_gives_the_bounds_and_its_name():
+def test_the_one_row_gives_the_bounds_and_its_name() -> None:
     found = bounded(tolerance())
 
     assert (found.value, found.lower, found.upper, found.tolerance) == (23.8, 20.0, 30.0, "floor")
 
 
 @pytest.mark.parametrize(("value", "ok"), [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
-def test_bounds_have_two_sides_and_hold_at_their_ends(value, ok):
+def test_bounds_have_two_sides_and_hold_at_their_ends(value: float, ok: bool) -> None:
     found = bounded(tolerance(), finding=Finding("sqnr", value, "dB", against="original"))
 
     assert found.ok is ok
@@ -66,21 +78,21 @@ def test_bounds_have_two_sides_and_hold_at_their_ends(value, ok):
     ],
     ids=lambda fields: next(iter(fields)),
 )
-def test_a_number_without_a_tolerance_stops_the_run(fields, refuses):
+def test_a_number_without_a_tolerance_stops_the_run(fields: dict[str, Any], refuses: Refuses) -> None:
     refuses(lambda: bounded(tolerance(**fields)), "tolerances.toml", "sqnr", "digits-qnnpack-lite", "found: none")
 
 
-def test_a_number_with_two_tolerances_stops_the_run_and_names_both(refuses):
+def test_a_number_with_two_tolerances_stops_the_run_and_names_both(refuses: Refuses) -> None:
     refuses(lambda: bounded(tolerance("wide"), tolerance("narrow", engines=["qnnpack"])), "found: wide, narrow")
 
 
-def test_selectors_tell_two_rows_apart():
+def test_selectors_tell_two_rows_apart() -> None:
     rows = (tolerance("others", engines=["fbgemm", "x86", "onednn"]), tolerance("here", engines=["qnnpack"]))
 
     assert bounded(*rows).tolerance == "here"
 
 
-def test_a_number_about_no_cell_finds_only_rows_without_selectors(refuses):
+def test_a_number_about_no_cell_finds_only_rows_without_selectors(refuses: Refuses) -> None:
     assert bounded(tolerance("all"), tolerance("some", engines=["qnnpack"]), cell=None).tolerance == "all"
     refuses(lambda: bounded(tolerance(cases=["digits"]), cell=None), "found: none")
 
@@ -90,7 +102,7 @@ def test_a_number_about_no_cell_finds_only_rows_without_selectors(refuses):
     [Finding("latency", 60.0, "ms", judged=False), Finding("holds", 1.0, "1", lower=1.0, tolerance="exact")],
     ids=["only-shown", "bounded-already"],
 )
-def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding):
+def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding: Finding) -> None:
     assert bounded(finding=finding) is finding
 
 
@@ -104,11 +116,11 @@ def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding
     ],
     ids=["no-reason", "not-measured", "no-bound", "crossed"],
 )
-def test_a_row_that_says_too_little_is_refused(fields, words, refuses):
+def test_a_row_that_says_too_little_is_refused(fields: dict[str, Any], words: str, refuses: Refuses) -> None:
     refuses(lambda: Tolerances([tolerance(**fields)], "tolerances.toml"), "tolerances.toml", "floor", words)
 
 
-def test_two_rows_of_one_name_are_refused(refuses):
+def test_two_rows_of_one_name_are_refused(refuses: Refuses) -> None:
     refuses(lambda: Tolerances([tolerance(), tolerance()], "tolerances.toml"), "tolerances.toml", "'floor'")
 
 
@@ -139,13 +151,15 @@ def test_two_rows_of_one_name_are_refused(refuses):
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+    text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path: Path = data_file("tolerances.toml", text)
 
     refuses(lambda: read_tolerances(path), path, words)
 
 
-def test_the_committed_file_can_be_read():
+def test_the_committed_file_can_be_read() -> None:
     assert read_tolerances().rows()
 
 
@@ -157,7 +171,7 @@ def test_the_committed_file_can_be_read():
         ({"lower": 31.0}, "tolerance floor has lower above upper (t.toml): swap them"),
     ],
 )
-def test_a_refusal_says_what_where_and_what_to_do(fields, text):
+def test_a_refusal_says_what_where_and_what_to_do(fields: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Tolerances([tolerance(**fields)], "t.toml")
 
@@ -165,7 +179,7 @@ def test_a_refusal_says_what_where_and_what_to_do(fields, text):
 
 
 @pytest.mark.parametrize(("against", "word"), [("original", "original"), ("", "nothing")])
-def test_a_number_that_finds_no_row_is_named_in_full(against, word):
+def test_a_number_that_finds_no_row_is_named_in_full(against: str, word: str) -> None:
     with pytest.raises(UsageError) as caught:
         bounded(finding=Finding("sqnr", 1.0, "dB", against=against), claim="label")
 
@@ -185,5 +199,5 @@ def test_a_number_that_finds_no_row_is_named_in_full(against, word):
     ],
     ids=str,
 )
-def test_a_row_with_a_selector_that_names_the_cell_is_found(fields):
+def test_a_row_with_a_selector_that_names_the_cell_is_found(fields: dict[str, Any]) -> None:
     assert bounded(tolerance(**fields)).tolerance == "floor"

@@ -5,6 +5,8 @@ import pytest
 from vitgate.files.schemas import validate
 from vitgate.judge.torch_warnings import DeclaredWarning, read_warnings, stale, unexpected, WarningFile
 
+from ..conftest import Refuses
+
 DECLARED = (
     DeclaredWarning(call="script", category="DeprecationWarning", text="script is deprecated", torch=">=2.10,<2.15"),
     DeclaredWarning(call="load", category="UserWarning", text="slow", torch=">=2.10", optional=True),
@@ -12,12 +14,12 @@ DECLARED = (
 SHOWN = {"script": [("DeprecationWarning", "torch.jit.script is deprecated.")], "load": []}
 
 
-def test_declared_warnings_are_no_news():
+def test_declared_warnings_are_no_news() -> None:
     assert unexpected(SHOWN, DECLARED, "2.12.1+cpu") == []
     assert stale(SHOWN, DECLARED, "2.12.1+cpu") == []
 
 
-def test_a_new_warning_is_news():
+def test_a_new_warning_is_news() -> None:
     lines = unexpected({"script": [("UserWarning", "something else")]}, DECLARED, "2.12.1")
     assert lines == ["script: new UserWarning: something else"]
 
@@ -25,27 +27,27 @@ def test_a_new_warning_is_news():
 @pytest.mark.parametrize(
     ("category", "word"), [("FutureWarning", "escalated"), ("PendingDeprecationWarning", "changed")]
 )
-def test_another_severity_is_news(category: str, word: str):
+def test_another_severity_is_news(category: str, word: str) -> None:
     lines = unexpected({"script": [(category, "torch.jit.script is deprecated.")]}, DECLARED, "2.12.1")
     assert lines == [f"script: {word} from DeprecationWarning to {category}: torch.jit.script is deprecated."]
 
 
-def test_a_declaration_ends_with_its_versions():
+def test_a_declaration_ends_with_its_versions() -> None:
     assert unexpected(SHOWN, DECLARED, "2.15.0") == ["script: new DeprecationWarning: torch.jit.script is deprecated."]
     assert stale({"script": []}, DECLARED, "2.15.0") == []
 
 
-def test_a_declared_warning_that_does_not_show_is_stale():
+def test_a_declared_warning_that_does_not_show_is_stale() -> None:
     assert stale({"script": []}, DECLARED, "2.12.1") == [
         "script: declared DeprecationWarning did not show: script is deprecated"
     ]
 
 
-def test_only_calls_that_were_made_can_be_stale():
+def test_only_calls_that_were_made_can_be_stale() -> None:
     assert stale({}, DECLARED, "2.12.1") == []
 
 
-def test_a_development_release_counts_as_its_release():
+def test_a_development_release_counts_as_its_release() -> None:
     assert DECLARED[0].holds("2.14.0.dev20260101+cpu")
 
 
@@ -60,7 +62,7 @@ def test_a_development_release_counts_as_its_release():
         ("==2.13.0rc1", "'==2.13.0rc1' matches no release"),  # it counts as 2.13.0
     ],
 )
-def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, problem: str, refuses):
+def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, problem: str, refuses: Refuses) -> None:
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
 
     refuses(lambda: validate(WarningFile, {"warning": [row]}, where="warnings.toml"), "warning.0.torch", problem)
@@ -78,13 +80,13 @@ def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, prob
         ">=2,<3.1,!=2.*",
     ],
 )
-def test_a_version_range_with_a_release_in_it_is_read(torch: str):
+def test_a_version_range_with_a_release_in_it_is_read(torch: str) -> None:
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
 
     assert validate(WarningFile, {"warning": [row]}, where="warnings.toml").warning[0].torch == torch
 
 
-def test_the_data_file_reads():
+def test_the_data_file_reads() -> None:
     assert {row.call for row in read_warnings()} >= {"script", "quantize_dynamic", "load"}
 
 
@@ -98,12 +100,12 @@ def test_the_data_file_reads():
         (("OwnWarning",), "OtherWarning", "changed from OwnWarning to OtherWarning"),
     ],
 )
-def test_a_change_of_severity_names_what_is_known(known, category, change):
+def test_a_change_of_severity_names_what_is_known(known: tuple[str, ...], category: str, change: str) -> None:
     declared = [DeclaredWarning(call="load", category=name, text="slow", torch=">=0") for name in known]
 
     assert unexpected({"load": [(category, "slow")] * 2}, declared, "2.15.0") == [f"load: {change}: slow"]
 
 
-def test_the_same_text_in_another_category_leaves_a_declared_warning_stale():
+def test_the_same_text_in_another_category_leaves_a_declared_warning_stale() -> None:
     assert len(stale({"script": [("UserWarning", "script is deprecated")]}, DECLARED, "2.12.1")) == 1
     assert len(stale({"script": [("DeprecationWarning", "else")]}, DECLARED, "2.12.1")) == 1

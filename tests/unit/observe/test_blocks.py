@@ -67,7 +67,7 @@ def save(model: nn.Module, form: str, folder: Path) -> Path:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_saved_file_gives_its_own_logits_and_the_blocks_of_its_parent(
     form: str, model: nn.Module, x: torch.Tensor, tmp_path: Path
-):
+) -> None:
     path = save(model, form, tmp_path)
     found = block_outputs(path, x, frozen=form != "scripted_quantized", blocks=BLOCKS)
     assert np.array_equal(found[-1], torch.jit.load(str(path))(x).numpy())
@@ -77,18 +77,18 @@ def test_a_saved_file_gives_its_own_logits_and_the_blocks_of_its_parent(
     assert min(part_ways(parent, found).sqnr) > 25
 
 
-def test_the_scripted_model_gives_exactly_the_eager_blocks(model: nn.Module, x: torch.Tensor):
+def test_the_scripted_model_gives_exactly_the_eager_blocks(model: nn.Module, x: torch.Tensor) -> None:
     eager = block_outputs(model, x, frozen=False, blocks=BLOCKS)
     scripted = block_outputs(torch.jit.script(model), x, frozen=False, blocks=BLOCKS)
     assert min(part_ways(eager, scripted).sqnr) > 110
 
 
-def test_no_hook_stays_behind(model: nn.Module, x: torch.Tensor):
+def test_no_hook_stays_behind(model: nn.Module, x: torch.Tensor) -> None:
     block_outputs(model, x, frozen=False, blocks=BLOCKS)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_a_graph_of_other_depth_is_refused(model: nn.Module, x: torch.Tensor):
+def test_a_graph_of_other_depth_is_refused(model: nn.Module, x: torch.Tensor) -> None:
     with pytest.raises(LookupError, match="8 residual additions"):
         block_outputs(torch.jit.script(model), x, frozen=False, blocks=5)
 
@@ -110,7 +110,7 @@ FAULTS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("kind", ["fp32", "int8 against fp32", "int8 against int8"])
 @pytest.mark.parametrize("index", range(BLOCKS))
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found_in_its_block(fault: str, index: int, kind: str, model: Any, x: torch.Tensor):
+def test_a_fault_is_found_in_its_block(fault: str, index: int, kind: str, model: Any, x: torch.Tensor) -> None:
     spoiled = copy.deepcopy(model)
     FAULTS[fault](spoiled.blocks[index])
     sound = quantize(model) if kind == "int8 against int8" else model
@@ -124,7 +124,9 @@ def test_a_fault_is_found_in_its_block(fault: str, index: int, kind: str, model:
     [("patch_embed.proj.weight", "patch_embed"), ("pos_embed", "patch_embed"), ("head.weight", "head")],
 )
 @pytest.mark.parametrize("quantized", [False, True])
-def test_a_fault_before_or_after_the_blocks(name: str, place: str, quantized: bool, model: Any, x: torch.Tensor):
+def test_a_fault_before_or_after_the_blocks(
+    name: str, place: str, quantized: bool, model: Any, x: torch.Tensor
+) -> None:
     spoiled = copy.deepcopy(model)
     spoiled.state_dict()[name].mul_(1.5)
     reference = block_outputs(model, x, frozen=False, blocks=BLOCKS)
@@ -133,7 +135,7 @@ def test_a_fault_before_or_after_the_blocks(name: str, place: str, quantized: bo
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_fault_is_found_in_a_saved_file(form: str, model: nn.Module, x: torch.Tensor, tmp_path: Path):
+def test_a_fault_is_found_in_a_saved_file(form: str, model: nn.Module, x: torch.Tensor, tmp_path: Path) -> None:
     spoiled: Any = copy.deepcopy(model)
     silence(spoiled.blocks[2].attn.proj)
     path = save(spoiled, form, tmp_path)
@@ -141,10 +143,10 @@ def test_a_fault_is_found_in_a_saved_file(form: str, model: nn.Module, x: torch.
     assert part_ways(block_outputs(model, x, frozen=False, blocks=BLOCKS), seen).first == "blocks.2"
 
 
-def test_the_blocks_are_the_longest_list_of_modules_of_one_kind(model: nn.Module):
+def test_the_blocks_are_the_longest_list_of_modules_of_one_kind(model: nn.Module) -> None:
     assert [*blocks_of(model)] == [*model.blocks]
 
 
-def test_a_model_without_blocks_has_none_to_compare():
+def test_a_model_without_blocks_has_none_to_compare() -> None:
     with pytest.raises(LookupError, match="no list of blocks"):
         blocks_of(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))

@@ -1,8 +1,12 @@
 """What a record says of the machine and the build, where the system or the packages say little."""
 
+from __future__ import annotations
+
 import importlib.metadata
 import platform
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +16,15 @@ from vitgate.spec import machine as spec_machine
 
 
 @pytest.fixture
-def nothing_looked_up():
+def nothing_looked_up() -> Iterator[None]:
     """Forget the packages, before and after."""
     spec_machine.packages.cache_clear()
     yield
     spec_machine.packages.cache_clear()
 
 
-def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looked_up):
-    def version(name):
+def test_packages_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch, nothing_looked_up: None) -> None:
+    def version(name: str) -> str:
         if name == "timm":
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.0"
@@ -34,7 +38,9 @@ def test_packages_that_are_not_installed_are_left_out(monkeypatch, nothing_looke
     ("text", "name"),
     [("model name\t: Some Xeon: 2\nmodel name: B\n", "Some Xeon: 2"), ("processor: 0\n", "p"), (None, "p")],
 )
-def test_a_processor_is_named_by_linux_or_by_the_platform(monkeypatch, tmp_path, text, name):
+def test_a_processor_is_named_by_linux_or_by_the_platform(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, name: str
+) -> None:
     path = tmp_path / "cpuinfo"
     if text is not None:
         path.write_text(text)
@@ -44,13 +50,13 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(monkeypatch, tmp_path,
 
 
 @pytest.mark.parametrize(("word", "name"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")])
-def test_machines_have_one_name_each(monkeypatch, word, name):
+def test_machines_have_one_name_each(monkeypatch: pytest.MonkeyPatch, word: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: word)
 
     assert spec_machine.machine() == name
 
 
-def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch):
+def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.setattr(environment, "packages", lambda: {"torch": "2.13.0", "torchvision": "0.28.0", "numpy": "2.0"})
 

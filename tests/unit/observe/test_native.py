@@ -1,8 +1,13 @@
 """The C++ program from Python's side: its tools, where it is kept, and what is made of how it ended."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +22,7 @@ VERSIONER = "torch.utils._cpp_extension_versioner"  # stands for what an early r
 
 
 @pytest.fixture
-def tools(tmp_path, monkeypatch):
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a helper that makes programs of these names the only ones to be found, each a line of shell."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -36,11 +41,11 @@ def tools(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def compiles(monkeypatch):
+def compiles(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the compiler write a script; return the list of the places where it did."""
     made = []
 
-    def compile_to(target, path):
+    def compile_to(target: Path, path: Path) -> None:
         made.append(target)
         target.write_text("#!/bin/sh\n")
 
@@ -48,7 +53,7 @@ def compiles(monkeypatch):
     return made
 
 
-def failed(call, *arguments):
+def failed(call: Any, *arguments: object) -> Any:
     with pytest.raises(ClaimFailed) as caught:
         call(*arguments)
     return caught.value.outcome
@@ -62,7 +67,9 @@ def failed(call, *arguments):
         ({"cxx": ":"}, ["pip install ninja"]),
     ],
 )
-def test_missing_tools_are_named_with_what_to_do(tools, compiles, tmp_path, given, words):
+def test_missing_tools_are_named_with_what_to_do(
+    tools: Callable[..., None], compiles: Any, tmp_path: Path, given: dict[str, str], words: list[str]
+) -> None:
     tools(**given)
 
     outcome = failed(native.compiled, ArtifactCache(tmp_path / "other"))
@@ -75,7 +82,9 @@ def test_missing_tools_are_named_with_what_to_do(tools, compiles, tmp_path, give
 
 
 @pytest.mark.parametrize(("module", "which"), [("setuptools", "setuptools"), (VERSIONER, "'setuptools<70'")])
-def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, monkeypatch, tmp_path, module, which):
+def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(
+    tools: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, which: str
+) -> None:
     tools(ninja=":")
     monkeypatch.setenv("CXX", "my-c++ -m64")
     monkeypatch.delitem(sys.modules, "torch.utils.cpp_extension", raising=False)
@@ -89,7 +98,9 @@ def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(tools, mo
     assert "ninja" not in message
 
 
-def test_the_program_is_compiled_once_for_each_compiler(tools, compiles, tmp_path):
+def test_the_program_is_compiled_once_for_each_compiler(
+    tools: Callable[..., None], compiles: Any, tmp_path: Path
+) -> None:
     other = ArtifactCache(tmp_path / "other")
     tools(ninja=":", cxx="echo 1.0")
     entries = [native.compiled(other) for _ in range(2)]
@@ -101,7 +112,9 @@ def test_the_program_is_compiled_once_for_each_compiler(tools, compiles, tmp_pat
     assert entries[0].path.startswith(str(tmp_path / "cache" / "vitgate" / "native"))
 
 
-def test_where_the_users_cache_takes_nothing_the_runs_own_does(tools, compiles, tmp_path):
+def test_where_the_users_cache_takes_nothing_the_runs_own_does(
+    tools: Callable[..., None], compiles: Any, tmp_path: Path
+) -> None:
     (tmp_path / "cache").touch()
     tools(ninja=":", cxx="echo 1.0")
 
@@ -110,7 +123,7 @@ def test_where_the_users_cache_takes_nothing_the_runs_own_does(tools, compiles, 
     assert entry.path.startswith(str(tmp_path / "other"))
 
 
-def test_what_the_compiler_says_is_the_outcome_and_the_path_stays(tools, tmp_path):
+def test_what_the_compiler_says_is_the_outcome_and_the_path_stays(tools: Callable[..., None], tmp_path: Path) -> None:
     tools(ninja='[ "$1" = --version ] && echo 1.11 || { echo "a.h:3: fatal error: no b.h"; exit 1; }', cxx="echo 1.0")
     before = os.environ["PATH"]
 
@@ -121,7 +134,7 @@ def test_what_the_compiler_says_is_the_outcome_and_the_path_stays(tools, tmp_pat
     assert os.environ["PATH"] == before
 
 
-def ended(returncode, stdout, stderr=""):
+def ended(returncode: Any, stdout: Any, stderr: Any = "") -> Any:
     return subprocess.CompletedProcess(["native"], returncode, stdout, stderr)
 
 
@@ -136,14 +149,16 @@ def ended(returncode, stdout, stderr=""):
         (ended(-6, "set_engine\nload\n"), "failed at load", "ProcessDied", "ended by SIGABRT"),
     ],
 )
-def test_a_program_that_does_not_end_well_failed_at_the_stage_that_it_said_last(done, outcome, error, message):
+def test_a_program_that_does_not_end_well_failed_at_the_stage_that_it_said_last(
+    done: subprocess.CompletedProcess[str], outcome: str, error: str, message: str
+) -> None:
     found = failed(native._lines, done, "set_engine")
 
     assert (str(found), found.error) == (outcome, error)
     assert found.message.startswith(message)
 
 
-def test_what_the_program_is_given_and_gives_are_plain_numbers(tmp_path, monkeypatch):
+def test_what_the_program_is_given_and_gives_are_plain_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\necho "$@" >"$0.words"; env >"$0.env"; cp "$4" "$5"; echo run; echo "2 3"\n')
     program.chmod(0o755)

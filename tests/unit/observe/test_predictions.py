@@ -27,7 +27,7 @@ def logits_of(x: torch.Tensor) -> torch.Tensor:
     return torch.tensor([[value, 1.0, 2.0 - value]])
 
 
-def test_each_picture_goes_through_alone_and_in_order():
+def test_each_picture_goes_through_alone_and_in_order() -> None:
     shapes, done = [], []
 
     def run(x: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,7 @@ def test_each_picture_goes_through_alone_and_in_order():
     assert own.label.tolist() == pytest.approx([float(logs[n, label]) for n, label in enumerate(LABELS)], abs=1e-6)
 
 
-def test_large_logits_do_not_overflow():
+def test_large_logits_do_not_overflow() -> None:
     run = lambda x: torch.tensor([[1e30, -1e30, 0.0]])  # noqa: E731  # as short as the others
 
     own = predictions_from(of_variant(predicted({"lite": run}, PICTURES, np.zeros(3, int), quiet), "lite"))
@@ -53,7 +53,7 @@ def test_large_logits_do_not_overflow():
     assert own.label.tolist() == [0.0] * 3
 
 
-def test_a_variant_that_fails_stops_alone():
+def test_a_variant_that_fails_stops_alone() -> None:
     seen: list[float] = []
 
     def breaks(x: torch.Tensor) -> torch.Tensor:
@@ -69,7 +69,7 @@ def test_a_variant_that_fails_stops_alone():
     assert predictions_from(of_variant(found, "optimized")).problem(LABELS) == ""
 
 
-def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other():
+def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other() -> None:
     def writes(x: torch.Tensor) -> torch.Tensor:
         x += 100.0
         return logits_of(x)
@@ -84,13 +84,13 @@ def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other():
     [torch.tensor([[0.0, float("nan"), 1.0]]), torch.zeros(3), torch.zeros(2, 3), torch.zeros(1, 2)],
     ids=["nan", "flat", "two", "fewer_classes"],
 )
-def test_what_is_no_prediction_is_none(output: torch.Tensor):
+def test_what_is_no_prediction_is_none(output: torch.Tensor) -> None:
     found = of_variant(predicted({"lite": lambda x: output}, PICTURES, np.full(3, 2), quiet), "lite")
 
     assert "for 3 pictures" in predictions_from(found).problem(np.full(3, 2))
 
 
-def test_memory_does_not_grow_with_the_pictures():
+def test_memory_does_not_grow_with_the_pictures() -> None:
     """A thousand pictures of 1.2 MB, and a thousand classes: never more than a few of them at once."""
     count = 1000
 

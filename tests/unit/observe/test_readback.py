@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ LAYER = "blocks.1.mlp.fc1"
 
 
 @pytest.fixture(params=["fbgemm", "qnnpack"])
-def engine(request: pytest.FixtureRequest):
+def engine(request: pytest.FixtureRequest) -> Iterator[Any]:
     if request.param not in torch.backends.quantized.supported_engines:
         pytest.skip(f"this PyTorch lacks {request.param}")
     before = torch.backends.quantized.engine
@@ -94,7 +94,7 @@ def repack(quantized: nn.Module, change: Callable[[torch.Tensor, float, int], tu
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Callable[..., Readback]):
+def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form)
     assert (found.unmatched, found.out_of_order, found.strays, found.unreadable) == ((),) * 4
     assert (len(found.layers), found.surplus_layers, found.count) == (13, 0, 44)
@@ -106,7 +106,7 @@ def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Ca
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[..., Readback]):
+def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, 1.05 * scale, zero)))
     assert layer(found).scale_ratio == pytest.approx(1.05, abs=1e-5)
     assert layer(found).max_error_steps > 5
@@ -114,13 +114,13 @@ def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_zero_point_off_by_one(form: str, engine: str, readback: Callable[..., Readback]):
+def test_a_zero_point_off_by_one(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, scale, zero + 1)))
     assert 1.4 < layer(found).max_error_steps <= 1.5 + 1e-4
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Readback]):
+def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def coarse(values: torch.Tensor, scale: float, zero: int) -> tuple[torch.Tensor, float, int]:
         return (values.float() / 16).round().clamp(-8, 7).mul(16).to(torch.int8), scale, zero
 
@@ -130,7 +130,7 @@ def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Re
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., Readback], model: nn.Module):
+def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., Readback], model: nn.Module) -> None:
     found = readback(
         form, lambda q: setattr(q.get_submodule("blocks.1.mlp"), "fc1", copy.deepcopy(model.blocks[1].mlp.fc1))
     )
@@ -140,7 +140,7 @@ def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., R
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Readback]):
+def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def swap(quantized: Any) -> None:
         quantized.blocks[0], quantized.blocks[1] = quantized.blocks[1], quantized.blocks[0]
 
@@ -151,7 +151,7 @@ def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Read
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readback]):
+def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def change(quantized: nn.Module) -> None:
         module: Any = quantized.get_submodule(LAYER)
         bias = module.bias().clone()
@@ -167,7 +167,7 @@ def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readba
     "name", ["patch_embed.proj.weight", "patch_embed.proj.bias", "blocks.1.norm2.weight", "pos_embed"]
 )
 @pytest.mark.parametrize("form", FORMS)
-def test_one_float_parameter_changed(form: str, name: str, engine: str, readback: Callable[..., Readback]):
+def test_one_float_parameter_changed(form: str, name: str, engine: str, readback: Callable[..., Readback]) -> None:
     def change(quantized: nn.Module) -> None:
         quantized.state_dict()[name].reshape(-1)[0] += 1e-3
 
@@ -176,7 +176,7 @@ def test_one_float_parameter_changed(form: str, name: str, engine: str, readback
     assert found.strays or form == "optimized"
 
 
-def test_every_copy_of_the_weights_is_compared(tmp_path: Path):
+def test_every_copy_of_the_weights_is_compared(tmp_path: Path) -> None:
     weights = np.arange(12, dtype=np.int8)
     spoiled = weights.copy()
     spoiled[-1] += 1
@@ -187,7 +187,7 @@ def test_every_copy_of_the_weights_is_compared(tmp_path: Path):
     assert stray_records(tmp_path / "m.ptl", [torch.from_numpy(weights)]) == ("constants/2.storage (12 bytes)",)
 
 
-def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path):
+def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.script(model).save(str(tmp_path / "m.pt"))

@@ -1,25 +1,30 @@
 """The session's folder ends with its session, and those of killed sessions are cleared away, and no others."""
 
+from __future__ import annotations
+
 import os
 import signal
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.observe.session_directory import apply_settings, counting, counts, SessionDirectory, SETTINGS
 
+from ..conftest import Processes
+
 
 @pytest.fixture(autouse=True)
-def temporary_folder(tmp_path, monkeypatch) -> Path:
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let sessions of these tests see no folders but their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
-def killed_session(processes, tmp_path) -> Path:
+def killed_session(processes: Processes, tmp_path: Path) -> Path:
     """Return the folder of a session whose process was killed."""
     ready = processes.context.Event()
     receive, send = processes.context.Pipe(duplex=False)
@@ -38,7 +43,7 @@ def killed_session(processes, tmp_path) -> Path:
     return Path(receive.recv())
 
 
-def test_a_session_removes_its_folder(tmp_path):
+def test_a_session_removes_its_folder(tmp_path: Path) -> None:
     session = SessionDirectory()
     (session.path / "evidence").mkdir()
 
@@ -47,7 +52,7 @@ def test_a_session_removes_its_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session):
+def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session: Path) -> None:
     assert (killed_session / "evidence").is_dir()
 
     own = SessionDirectory()
@@ -57,7 +62,7 @@ def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session):
     own.remove()
 
 
-def test_the_folder_of_a_session_that_still_runs_is_kept(processes, tmp_path):
+def test_the_folder_of_a_session_that_still_runs_is_kept(processes: Processes, tmp_path: Path) -> None:
     running, done = processes.context.Event(), processes.context.Event()
 
     def run() -> None:
@@ -77,7 +82,7 @@ def test_the_folder_of_a_session_that_still_runs_is_kept(processes, tmp_path):
     assert processes.statuses() == [0]
 
 
-def test_two_sessions_of_one_process_keep_each_other():
+def test_two_sessions_of_one_process_keep_each_other() -> None:
     first = SessionDirectory()
     second = SessionDirectory()
 
@@ -89,7 +94,7 @@ def test_two_sessions_of_one_process_keep_each_other():
 
 
 @pytest.mark.parametrize("name", ["vitgate-session-new", "someone-elses"])
-def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name, tmp_path):
+def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
     (folder / "owner.new").touch()
@@ -99,7 +104,7 @@ def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name, tmp_path):
     assert (folder / "owner.new").exists()
 
 
-def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_session, tmp_path):
+def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_session: Path, tmp_path: Path) -> None:
     target = tmp_path / "precious"
     killed_session.rename(target)
     killed_session.symlink_to(target)
@@ -109,8 +114,8 @@ def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_se
     assert (target / "evidence").is_dir()
 
 
-def test_without_room_for_a_folder_it_is_one_line(monkeypatch):
-    def full(**options):
+def test_without_room_for_a_folder_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**options: Any) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr(tempfile, "mkdtemp", full)
@@ -119,7 +124,7 @@ def test_without_room_for_a_folder_it_is_one_line(monkeypatch):
         SessionDirectory()
 
 
-def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch):
+def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     surroundings = {"OMP_NUM_THREADS": "7"}
     monkeypatch.setattr(os, "environ", surroundings)
 
@@ -128,7 +133,7 @@ def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch):
     assert surroundings == {**SETTINGS, "OMP_NUM_THREADS": "7"}
 
 
-def test_what_counts_is_seen_while_it_lasts(tmp_path, monkeypatch):
+def test_what_counts_is_seen_while_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", -1.0)
     with counting(tmp_path, "deit_tiny float", 60) as each, counting(tmp_path, "reading", 7):
         assert counts(tmp_path) == {"deit_tiny float": (0, 60), "reading": (0, 7)}
@@ -137,7 +142,7 @@ def test_what_counts_is_seen_while_it_lasts(tmp_path, monkeypatch):
     assert counts(tmp_path) == {}
 
 
-def test_notes_are_few(tmp_path, monkeypatch):
+def test_notes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", 3600.0)
     with counting(tmp_path, "a", 10_000) as each:
         for done in range(10_000):
@@ -145,7 +150,7 @@ def test_notes_are_few(tmp_path, monkeypatch):
         assert counts(tmp_path) == {"a": (0, 10_000)}
 
 
-def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path):
+def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "counts").mkdir()
     (tmp_path / "counts" / "gone").symlink_to(tmp_path / "nowhere")
 

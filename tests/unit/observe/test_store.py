@@ -1,5 +1,7 @@
 """Evidence is made once, by whoever comes first, and is whole or absent."""
 
+from __future__ import annotations
+
 import os
 import signal
 import time
@@ -13,11 +15,13 @@ from vitgate.observe.store import Store
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import ClaimFailed, Outcome
 
+from ..conftest import Processes
+
 STOPPED = Outcome("failed at", "script", "RuntimeError", "no")
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
+def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "evidence")
 
 
@@ -29,7 +33,7 @@ def files(store: Store) -> list[str]:
     return sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*") if path.is_file())
 
 
-def test_evidence_comes_back_with_its_values_and_arrays(store):
+def test_evidence_comes_back_with_its_values_and_arrays(store: Store) -> None:
     logits = np.array([[1.5, -2.0]], dtype=np.float32)
 
     made = store.get("outputs", "a", lambda: Evidence({"seconds": 0.5, "names": ["x"]}, {"logits": logits}))
@@ -40,7 +44,7 @@ def test_evidence_comes_back_with_its_values_and_arrays(store):
     assert made.demand() is made
 
 
-def test_evidence_is_made_once_and_then_read_by_every_store_of_the_folder(store):
+def test_evidence_is_made_once_and_then_read_by_every_store_of_the_folder(store: Store) -> None:
     store.get("build", "a", lambda: Evidence({"bytes": 3}))
 
     again = Store(store.folder).get("build", "a", never)
@@ -48,7 +52,7 @@ def test_evidence_is_made_once_and_then_read_by_every_store_of_the_folder(store)
     assert again.values == {"bytes": 3}
 
 
-def test_names_and_kinds_that_look_alike_are_kept_apart(store):
+def test_names_and_kinds_that_look_alike_are_kept_apart(store: Store) -> None:
     names = [("outputs", "a"), ("outputs", "a.b"), ("outputs", "a.c"), ("build", "a")]
 
     for kind, name in names:
@@ -57,11 +61,11 @@ def test_names_and_kinds_that_look_alike_are_kept_apart(store):
     assert [store.get(kind, name, never).values["is"] for kind, name in names] == [f"{k}/{n}" for k, n in names]
 
 
-def test_what_nobody_made_is_not_found(store):
+def test_what_nobody_made_is_not_found(store: Store) -> None:
     assert store.find("build", "a") is None
 
 
-def test_what_somebody_made_is_found(store):
+def test_what_somebody_made_is_found(store: Store) -> None:
     store.get("build", "a", lambda: Evidence({"bytes": 3}))
 
     found = store.find("build", "a")
@@ -70,7 +74,7 @@ def test_what_somebody_made_is_found(store):
     assert found.values == {"bytes": 3}
 
 
-def test_an_observation_that_could_not_be_made_is_evidence_and_not_tried_again(store):
+def test_an_observation_that_could_not_be_made_is_evidence_and_not_tried_again(store: Store) -> None:
     store.get("build", "a", lambda: Evidence(outcome=STOPPED))
 
     again = store.get("build", "a", never)
@@ -81,7 +85,7 @@ def test_an_observation_that_could_not_be_made_is_evidence_and_not_tried_again(s
     assert caught.value.outcome == STOPPED
 
 
-def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(store):
+def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         store.get("build", "a", lambda: Evidence({"x": 1 / 0}))
 
@@ -89,7 +93,7 @@ def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(store):
     assert store.get("build", "a", lambda: Evidence({"x": 1})).values == {"x": 1}
 
 
-def test_values_that_cannot_be_written_leave_nothing(store):
+def test_values_that_cannot_be_written_leave_nothing(store: Store) -> None:
     with pytest.raises(TypeError):
         store.get("build", "a", lambda: Evidence({"path": Path("x")}))
 
@@ -97,7 +101,7 @@ def test_values_that_cannot_be_written_leave_nothing(store):
     assert not [name for name in files(store) if name.endswith(".tmp")]
 
 
-def test_what_a_killed_writer_left_is_neither_read_nor_mixed_in(store):
+def test_what_a_killed_writer_left_is_neither_read_nor_mixed_in(store: Store) -> None:
     folder = store.folder / "outputs"
     folder.mkdir()
     np.savez(folder / "a.npz", logits=np.zeros(3))  # arrays are written before the values that make them count
@@ -109,7 +113,7 @@ def test_what_a_killed_writer_left_is_neither_read_nor_mixed_in(store):
     assert (made.outcome, made.arrays) == (STOPPED, {})
 
 
-def test_processes_that_come_at_once_make_evidence_once(store, processes, tmp_path):
+def test_processes_that_come_at_once_make_evidence_once(store: Store, processes: Processes, tmp_path: Path) -> None:
     log = tmp_path / "made"
     barrier = processes.context.Barrier(4)
 
@@ -132,7 +136,7 @@ def test_processes_that_come_at_once_make_evidence_once(store, processes, tmp_pa
     assert len(log.read_text().splitlines()) == 1
 
 
-def test_a_process_that_is_killed_while_making_holds_nobody_up(store, processes):
+def test_a_process_that_is_killed_while_making_holds_nobody_up(store: Store, processes: Processes) -> None:
     making = processes.context.Event()
 
     def hang() -> Evidence:
@@ -151,7 +155,7 @@ def test_a_process_that_is_killed_while_making_holds_nobody_up(store, processes)
     assert processes.statuses() == [-signal.SIGKILL, 0]
 
 
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("before")
 

@@ -25,41 +25,41 @@ def probes() -> dict[str, tutorial_calls.ApiProbe]:
     return {name: probe(name) for name in read_calls()}
 
 
-def test_every_call_works_where_this_torch_has_it(probes: dict[str, tutorial_calls.ApiProbe]):
+def test_every_call_works_where_this_torch_has_it(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert {name for name, found in probes.items() if not found.works} == WITHOUT
 
 
-def test_a_removed_argument_is_a_type_error(probes: dict[str, tutorial_calls.ApiProbe]):
+def test_a_removed_argument_is_a_type_error(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert probes["profile"].error == ("TypeError" if "profile" in WITHOUT else "")
 
 
-def test_the_declared_warnings_are_those_that_show(probes: dict[str, tutorial_calls.ApiProbe]):
+def test_the_declared_warnings_are_those_that_show(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     observed = {name: [(one.category, one.text) for one in found.warnings] for name, found in probes.items()}
     assert unexpected(observed, read_warnings(), torch.__version__) == []
     assert stale(observed, read_warnings(), torch.__version__) == []
 
 
 @pytest.mark.parametrize("name", ["script", "quantize_dynamic", "load", "save_for_lite_interpreter"])
-def test_a_second_probe_hears_the_same(name: str, probes: dict[str, tutorial_calls.ApiProbe]):
+def test_a_second_probe_hears_the_same(name: str, probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert probe(name) == probes[name]
 
 
-def test_every_declared_warning_is_about_a_call():
+def test_every_declared_warning_is_about_a_call() -> None:
     assert {row.call for row in read_warnings()} <= set(read_calls())
 
 
-def test_the_engine_and_the_warning_rule_are_left_as_found():
+def test_the_engine_and_the_warning_rule_are_left_as_found() -> None:
     before = (torch.backends.quantized.engine, torch.is_warn_always_enabled())
     probe("engine")
     assert (torch.backends.quantized.engine, torch.is_warn_always_enabled()) == before
 
 
-def test_an_unknown_call_is_a_usage_error():
+def test_an_unknown_call_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="unknown call"):
         probe("no_such_call")
 
 
-def test_warnings_and_errors_of_a_call_are_kept(monkeypatch: pytest.MonkeyPatch):
+def test_warnings_and_errors_of_a_call_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def removed(_: object) -> None:
         warnings.warn("going at /a/b/c.py:12", FutureWarning, stacklevel=1)
         raise RuntimeError("gone\nfor good")
@@ -70,12 +70,12 @@ def test_warnings_and_errors_of_a_call_are_kept(monkeypatch: pytest.MonkeyPatch)
     assert found.warnings == (ApiWarning("FutureWarning", "going at <path>/c.py"),)
 
 
-def test_a_missing_function_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_function_is_an_error_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch, "argmax")
     assert probe("argmax").error == "AttributeError"
 
 
-def test_texts_are_the_same_on_every_machine():
+def test_texts_are_the_same_on_every_machine() -> None:
     text = "Bad  thing 0x7f3a in /usr/lib/x.py:33\n(Triggered internally at ../aten/src/A.cpp:88.)"
     assert normalised(text) == "Bad thing <address> in <path>/x.py"
     assert (

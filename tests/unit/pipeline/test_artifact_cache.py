@@ -1,17 +1,23 @@
 """Artifacts are built once, whole or absent, and never trusted when their bytes are not those that were built."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of, key_of
 from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
+
+from ..conftest import Processes
 
 KEY = key_of({"case": "digits"})
 
@@ -28,7 +34,7 @@ class Maker:
 
 
 @pytest.fixture
-def cache(tmp_path) -> ArtifactCache:
+def cache(tmp_path: Path) -> ArtifactCache:
     return ArtifactCache(tmp_path / "artifacts")
 
 
@@ -38,7 +44,7 @@ def maker() -> Maker:
 
 
 @pytest.fixture
-def entry(cache, maker) -> Entry:
+def entry(cache: ArtifactCache, maker: Maker) -> Entry:
     """Return an entry that has been built once."""
     return cache.get(KEY, "m.pt", maker)
 
@@ -49,21 +55,21 @@ def everything(cache: ArtifactCache) -> set[str]:
     return {str(path) for path in paths if path.parts[0] != "locks"}
 
 
-def test_an_entry_says_where_how_large_and_what(entry, maker, cache):
+def test_an_entry_says_where_how_large_and_what(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     assert Path(entry.path) == cache.folder / KEY / "m.pt"
     assert Path(entry.path).read_bytes() == maker.content
     assert (entry.bytes, entry.digest) == (500, digest_of(Path(entry.path)))
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
-def test_an_entry_is_built_once_also_between_sessions(entry, maker, cache):
+def test_an_entry_is_built_once_also_between_sessions(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     again = ArtifactCache(cache.folder).get(KEY, "m.pt", maker)
 
     assert again == entry
     assert maker.calls == 1
 
 
-def test_another_key_is_another_entry(entry, cache):
+def test_another_key_is_another_entry(entry: Entry, cache: ArtifactCache) -> None:
     other = Maker(b"other")
 
     cache.get(key_of({"case": "deit_base"}), "m.pt", other)
@@ -72,7 +78,7 @@ def test_another_key_is_another_entry(entry, cache):
     assert Path(entry.path).read_bytes() != b"other"
 
 
-def test_a_file_that_was_only_touched_is_kept(entry, maker, cache):
+def test_a_file_that_was_only_touched_is_kept(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     os.utime(entry.path, (0, 0))
 
     again = cache.get(KEY, "m.pt", maker)
@@ -81,7 +87,9 @@ def test_a_file_that_was_only_touched_is_kept(entry, maker, cache):
     assert again.digest == entry.digest
 
 
-def test_a_cache_that_was_copied_elsewhere_is_kept_and_points_to_the_copy(entry, maker, cache, tmp_path):
+def test_a_cache_that_was_copied_elsewhere_is_kept_and_points_to_the_copy(
+    entry: Entry, maker: Maker, cache: ArtifactCache, tmp_path: Path
+) -> None:
     shutil.copytree(cache.folder, tmp_path / "copy")
 
     again = ArtifactCache(tmp_path / "copy").get(KEY, "m.pt", maker)
@@ -126,7 +134,9 @@ def rewrite(folder: Path, text: str) -> None:
         "digest-altered",
     ],
 )
-def test_an_entry_that_is_not_what_was_built_is_built_again(spoil, entry, maker, cache):
+def test_an_entry_that_is_not_what_was_built_is_built_again(
+    spoil: Callable[..., Any], entry: Entry, maker: Maker, cache: ArtifactCache
+) -> None:
     spoil(cache.folder / KEY)
 
     again = cache.get(KEY, "m.pt", maker)
@@ -136,7 +146,9 @@ def test_an_entry_that_is_not_what_was_built_is_built_again(spoil, entry, maker,
     assert again.digest == entry.digest
 
 
-def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(cache, maker):
+def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(
+    cache: ArtifactCache, maker: Maker
+) -> None:
     (cache.folder / KEY).mkdir()
     (cache.folder / KEY / "m.pt").write_bytes(b"half")
     (cache.folder / f".{KEY}.1.tmp").mkdir()
@@ -148,7 +160,9 @@ def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(ca
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
-def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(cache, processes):
+def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(
+    cache: ArtifactCache, processes: Processes
+) -> None:
     making, done = processes.context.Event(), processes.context.Event()
 
     def slow(path: Path) -> None:
@@ -168,7 +182,7 @@ def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(cach
     assert processes.statuses() == [0]
 
 
-def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache, maker):
+def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache: ArtifactCache, maker: Maker) -> None:
     def fail(path: Path) -> None:
         path.write_bytes(b"half")
         raise ZeroDivisionError
@@ -180,7 +194,7 @@ def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache, make
     assert cache.get(KEY, "m.pt", maker).bytes == 500
 
 
-def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache):
+def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache: ArtifactCache) -> None:
     with pytest.raises(FileNotFoundError):
         cache.get(KEY, "m.pt", lambda path: None)
 
@@ -188,7 +202,7 @@ def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache):
 
 
 @pytest.mark.parametrize("below", [False, True], ids=["a-file", "below-a-file"])
-def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below, tmp_path):
+def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below: bool, tmp_path: Path) -> None:
     place = tmp_path / "taken"
     place.write_text("")
 
@@ -199,14 +213,14 @@ def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below, tmp_pa
     assert "--artifact-cache" in str(caught.value)
 
 
-def test_a_folder_without_permission_is_the_machines_fault(tmp_path, monkeypatch):
+def test_a_folder_without_permission_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root, every folder would be writable
 
     with pytest.raises(MachineError, match="not writable"):
         ArtifactCache(tmp_path / "artifacts")
 
 
-def test_processes_that_come_at_once_build_once(cache, processes, tmp_path):
+def test_processes_that_come_at_once_build_once(cache: ArtifactCache, processes: Processes, tmp_path: Path) -> None:
     log = tmp_path / "made"
     barrier = processes.context.Barrier(4)
 
@@ -227,7 +241,9 @@ def test_processes_that_come_at_once_build_once(cache, processes, tmp_path):
     assert log.read_text() == "made\n"
 
 
-def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(cache, processes, maker):
+def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(
+    cache: ArtifactCache, processes: Processes, maker: Maker
+) -> None:
     making = processes.context.Event()
 
     def hang(path: Path) -> None:
@@ -245,7 +261,7 @@ def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(cache, proces
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
-def test_a_key_changes_with_each_part_and_not_with_their_order():
+def test_a_key_changes_with_each_part_and_not_with_their_order() -> None:
     parts = {"case": "digits", "engine": None, "lineage": ["original", "scripted"]}
     others = [
         {**parts, "engine": "x86"},
@@ -261,7 +277,7 @@ def test_a_key_changes_with_each_part_and_not_with_their_order():
     assert len(key_of(parts)) == 32
 
 
-def test_a_digest_is_blake2b_of_the_whole_file(tmp_path):
+def test_a_digest_is_blake2b_of_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(b"\0" * (1 << 22) + b"end")  # more than one piece
     other = tmp_path / "other"

@@ -57,13 +57,15 @@ def seen(screen: Screen, words: str) -> bool:
     return words in screen.text
 
 
-def test_what_is_built_is_named_with_the_seconds_since(tmp_path, screen, progress):
+def test_what_is_built_is_named_with_the_seconds_since(
+    tmp_path: Path, screen: Screen, progress: Callable[..., Progress]
+) -> None:
     with counting(tmp_path, "building: digits-scripted"), counting(tmp_path, "building: digits-fbgemm-lite"):
         progress()
         assert seen(screen, "building: digits-fbgemm-lite, digits-scripted (0 s)")
 
 
-def test_what_is_counted_is_one_bar(tmp_path, screen, progress):
+def test_what_is_counted_is_one_bar(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     with counting(tmp_path, "pictures: a float", 40) as first, counting(tmp_path, "pictures: a x86", 60) as second:
         progress()
         assert seen(screen, "pictures: a float, a x86:   0%")
@@ -72,7 +74,7 @@ def test_what_is_counted_is_one_bar(tmp_path, screen, progress):
         assert seen(screen, "50/100")
 
 
-def test_what_is_not_counted_stands_beside_the_bar():
+def test_what_is_not_counted_stands_beside_the_bar() -> None:
     found = {"building: a-lite": (0, 0), "rounds of latency: b-x86": (15, 60)}
 
     shown = line(found, 3.0, 79)
@@ -83,7 +85,7 @@ def test_what_is_not_counted_stands_beside_the_bar():
     assert len(line({f"building: {'x' * 200}": (0, 0)}, 3.0, 79)) == 79
 
 
-def test_what_has_ended_leaves_the_line(tmp_path, screen, progress):
+def test_what_has_ended_leaves_the_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     progress()
     with counting(tmp_path, "pictures: a", 10) as each:
         each(5)
@@ -93,7 +95,7 @@ def test_what_has_ended_leaves_the_line(tmp_path, screen, progress):
     assert "a, b" not in screen.text
 
 
-def test_the_end_clears_the_line(tmp_path, screen, progress):
+def test_the_end_clears_the_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     with counting(tmp_path, "building: a"):
         bar = progress()
         assert seen(screen, "building: a")
@@ -104,7 +106,9 @@ def test_the_end_clears_the_line(tmp_path, screen, progress):
 
 
 @pytest.mark.parametrize(("column", "back"), [(0, "\x1b[A\r"), (17, "\x1b[A\r\x1b[17C")])
-def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(tmp_path, screen, progress, column, back):
+def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(
+    tmp_path: Path, screen: Screen, progress: Callable[..., Progress], column: int, back: str
+) -> None:
     bar = progress(column=column)
     bar._ended.set()
     bar._thread.join()
@@ -115,7 +119,9 @@ def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(tmp_
     assert screen.text == f"\n\x1b[Kbuilding: a (0 s){back}"
 
 
-def test_a_mark_of_pytest_is_written_while_nothing_is_drawn(tmp_path, screen, progress):
+def test_a_mark_of_pytest_is_written_while_nothing_is_drawn(
+    tmp_path: Path, screen: Screen, progress: Callable[..., Progress]
+) -> None:
     bar = progress()
     bar._ended.set()
     bar._thread.join()
@@ -147,7 +153,13 @@ class ATerminal(io.StringIO):
     ("out", "err", "term"),
     [(ATerminal, NoTerminal, "xterm"), (NoTerminal, ATerminal, "xterm"), (ATerminal, ATerminal, "dumb")],
 )
-def test_nothing_is_drawn_where_nobody_looks(tmp_path, monkeypatch, out, err, term):
+def test_nothing_is_drawn_where_nobody_looks(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    out: type[ATerminal] | type[NoTerminal],
+    err: type[ATerminal] | type[NoTerminal],
+    term: str,
+) -> None:
     monkeypatch.setattr(sys, "stdout", out())
     monkeypatch.setattr(sys, "stderr", err())
     monkeypatch.setenv("TERM", term)

@@ -1,5 +1,7 @@
 """Which tests belong together on one worker, and in which order they run."""
 
+from __future__ import annotations
+
 import random
 from types import SimpleNamespace
 
@@ -59,11 +61,11 @@ def group(case: str, engine: str) -> Item:
         ("tests/unit/test_a.py::TestC::test_b[1]", "tests/unit/test_a.py"),
     ],
 )
-def test_a_scope_is_a_case_under_an_engine_or_else_a_file(nodeid, scope):
+def test_a_scope_is_a_case_under_an_engine_or_else_a_file(nodeid: str, scope: str) -> None:
     assert scope_of(nodeid) == scope
 
 
-def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_another():
+def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_another() -> None:
     cells = [CellId("digits", engine, variant) for engine in ENGINES for variant in VARIANTS]
 
     scopes = {scope_of(about(cell).nodeid) for cell in cells}
@@ -71,7 +73,7 @@ def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_a
     assert scopes == {"digits-float", *(f"digits-{engine}" for engine in ENGINES)}
 
 
-def test_xdist_splits_by_these_scopes():
+def test_xdist_splits_by_these_scopes() -> None:
     scheduling = CellScheduling.__new__(CellScheduling)  # its constructor wants a whole xdist session
 
     assert scheduling._split_scope("tests/conformance/test_label.py::test_label[digits-x86-lite]") == "digits-x86"
@@ -87,11 +89,11 @@ def test_xdist_splits_by_these_scopes():
     ],
     ids=["a-cell", "no-parameters", "other-parameters", "another-thing-called-cell"],
 )
-def test_the_cell_of_a_test_is_its_parameter_of_that_type(item, cell):
+def test_the_cell_of_a_test_is_its_parameter_of_that_type(item: Item, cell: CellId | None) -> None:
     assert cell_of(item) == cell
 
 
-def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
+def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last() -> None:
     groups = [(case, engine) for case in ("digits", "deit_base") for engine in ENGINES]
     cells = [CellId(case, engine, variant) for case, engine in groups for variant in VARIANTS]
     items = [about(cell, claim, alone=claim == "latency") for claim in ("latency", "label") for cell in cells]
@@ -110,7 +112,7 @@ def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last():
     assert {item.nodeid for item in order} == {item.nodeid for item in items}
 
 
-def test_the_program_is_compiled_first_and_run_late_in_each_scope():
+def test_the_program_is_compiled_first_and_run_late_in_each_scope() -> None:
     cell = CellId("digits", "x86", "lite")
     tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
     program = Item("tests/conformance/test_native.py::test_native_program")
@@ -121,7 +123,7 @@ def test_the_program_is_compiled_first_and_run_late_in_each_scope():
     assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_call"]
 
 
-def test_all_other_tests_come_after_in_their_own_order():
+def test_all_other_tests_come_after_in_their_own_order() -> None:
     others = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
     odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=CellId("digits", "x86", "lite"))
 

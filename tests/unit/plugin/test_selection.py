@@ -1,6 +1,11 @@
 """Which files a run checks: those of its cases and engines, a user's always, and no test at all where there is none."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,12 +14,13 @@ from vitgate.inputs.field_files import committed, FieldItem
 from vitgate.inputs.row_names import expected_claims
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
+from vitgate.spec.run_config import RunConfig
 
 CLAIMS = {name: read_claims()[name] for name in ("field", "artifacts")}
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path: Path) -> str:
     """Return a user's folder: one file of no known engine, one for x86."""
     for name in ("any.ptl", "server.pt"):
         (tmp_path / name).write_bytes(b"x")
@@ -23,10 +29,10 @@ def own(tmp_path):
 
 
 @pytest.fixture
-def chosen(plan):
+def chosen(plan: Callable[..., RunConfig]) -> Callable[..., Any]:
     """Return a helper that gives the ids of the files that a plan checks for a claim, as pytest is handed them."""
 
-    def call(claim, **fields):
+    def call(claim: str, **fields: Any) -> Any:
         handed = []
         metafunc = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=(claim,))),
@@ -41,7 +47,7 @@ def chosen(plan):
     return call
 
 
-def test_committed_files_are_narrowed_to_cases_and_engines(chosen):
+def test_committed_files_are_narrowed_to_cases_and_engines(chosen: Callable[..., Any]) -> None:
     every = [item.row for item in committed()]
 
     found = chosen("field", engines=("qnnpack", "x86"))
@@ -50,14 +56,14 @@ def test_committed_files_are_narrowed_to_cases_and_engines(chosen):
     assert chosen("field", cases=("deit_base",)) == []
 
 
-def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen, own):
+def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen: Callable[..., Any], own: str) -> None:
     assert chosen("artifacts", field=(own,)) == ["own-any.ptl"]
     assert chosen("artifacts", field=(own,), engines=("x86",)) == ["own-any.ptl", "own-server.pt"]
     assert chosen("artifacts", field=(own,), cases=("deit_base",)) == ["own-any.ptl"]
 
 
-def test_pictures_are_collected_where_a_folder_was_named(plan):
-    def subjects(**fields):
+def test_pictures_are_collected_where_a_folder_was_named(plan: Callable[..., RunConfig]) -> None:
+    def subjects(**fields: Any) -> Any:
         handed = []
         metafunc = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=("images",))),
@@ -72,23 +78,23 @@ def test_pictures_are_collected_where_a_folder_was_named(plan):
     assert {name.partition("-")[0] for name in subjects(images="/pictures")} == {"deit_tiny"}
 
 
-def test_without_a_folder_there_is_no_file_of_the_users(chosen):
+def test_without_a_folder_there_is_no_file_of_the_users(chosen: Callable[..., Any]) -> None:
     assert chosen("artifacts") == []
 
 
 @pytest.mark.parametrize("claim", ["field", "artifacts"])
-def test_what_is_chosen_is_what_a_record_must_hold(chosen, own, claim):
+def test_what_is_chosen_is_what_a_record_must_hold(chosen: Callable[..., Any], own: str, claim: str) -> None:
     names = [f"{claim}[{name}]" for name in chosen(claim, field=(own,))]
 
     expected = expected_claims(("digits",), ("qnnpack",), (own,))
     assert [name for name in expected if name.startswith(f"{claim}[")] == names
 
 
-def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan):
-    def item(claimed=True, **callspec):
+def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan: Callable[..., RunConfig]) -> None:
+    def item(claimed: Any = True, **callspec: Any) -> SimpleNamespace:
         return SimpleNamespace(get_closest_marker=lambda name: claimed or None, **callspec)
 
-    def about(**params):
+    def about(**params: Any) -> Any:
         return {"callspec": SimpleNamespace(params=params)}
 
     assert plugin._is_about_nothing(item(**about(item=object())))

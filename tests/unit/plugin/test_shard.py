@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,8 @@ from vitgate.spec.engines import ENGINES
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
 
+from ..conftest import Refuses
+
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given  # noqa: E402  # after the check that it is there
 from hypothesis import strategies as st  # noqa: E402  # likewise
@@ -38,12 +41,12 @@ counts = st.integers(1, 40)
 
 
 @given(counts, st.sampled_from([*ROWS, "artifacts[own-a.pt]", "artifacts[own-b_c.ptl]"]))
-def test_every_row_is_in_exactly_one_part(count, name):
+def test_every_row_is_in_exactly_one_part(count: Any, name: Any) -> None:
     assert sum(Shard(number, count).has(name) for number in range(1, count + 1)) == 1
 
 
 @given(counts, st.sampled_from(sorted(read_cases())), st.sampled_from(ENGINES))
-def test_all_rows_of_a_case_and_engine_are_in_one_part(count, case, engine):
+def test_all_rows_of_a_case_and_engine_are_in_one_part(count: Any, case: Any, engine: Any) -> None:
     own = [name for name in ROWS if f"{case}-{engine}" in name]
 
     assert len(own) > 20
@@ -51,7 +54,7 @@ def test_all_rows_of_a_case_and_engine_are_in_one_part(count, case, engine):
 
 
 @given(counts)
-def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count):
+def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count: Any) -> None:
     costs = groups()
     loads = [
         sum(cost for group, cost in costs.items() if Shard(n, count).has_group(group)) for n in range(1, count + 1)
@@ -62,19 +65,19 @@ def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count):
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_the_models_of_full_size_are_spread_evenly(count):
+def test_the_models_of_full_size_are_spread_evenly(count: int) -> None:
     full = [shard_of(f"deit_base-{engine}", count) for engine in ENGINES]
 
     assert {full.count(number) for number in range(1, count + 1)} == {len(ENGINES) // count}
 
 
-def test_a_default_run_is_split_evenly_whatever_other_cases_there_are(planned):
+def test_a_default_run_is_split_evenly_whatever_other_cases_there_are(planned: Callable[..., RunConfig]) -> None:
     plans = [planned(shard=f"{number}/4") for number in range(1, 5)]
 
     assert [sum(plan.has_group(f"deit_base-{engine}") for engine in ENGINES) for plan in plans] == [1, 1, 1, 1]
 
 
-def test_with_as_many_parts_as_groups_each_has_its_own():
+def test_with_as_many_parts_as_groups_each_has_its_own() -> None:
     assert len({shard_of(group, len(groups())) for group in groups()}) == len(groups())
 
 
@@ -92,16 +95,16 @@ def test_with_as_many_parts_as_groups_each_has_its_own():
         ("build", OTHERS),
     ],
 )
-def test_the_group_is_in_the_id(name, group):
+def test_the_group_is_in_the_id(name: str, group: str) -> None:
     assert group_of(name) == group
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "x", "", "1/0", "1", "1/2/3", "-1/2", "1/2 ", "١/٢", "1/10000"])
-def test_what_is_no_shard_is_refused(text, refuses):
+def test_what_is_no_shard_is_refused(text: str, refuses: Refuses) -> None:
     refuses(lambda: parse_shard(text), "--shard", "K/N")
 
 
-def test_a_shard_is_written_as_it_is_given():
+def test_a_shard_is_written_as_it_is_given() -> None:
     assert str(parse_shard("2/5")) == "2/5"
     assert str(parse_shard("02/5")) == "2/5"
 
@@ -119,7 +122,7 @@ def planned(tmp_path: Path) -> Callable[..., RunConfig]:
 
 
 @given(st.sampled_from(ROWS), st.integers(1, 9))
-def test_narrowing_changes_no_rows_part(name, count):
+def test_narrowing_changes_no_rows_part(name: Any, count: Any) -> None:
     def part(**options: object) -> list[int]:
         found = []
         for number in range(1, count + 1):
@@ -133,7 +136,7 @@ def test_narrowing_changes_no_rows_part(name, count):
     assert part(engines=[]) == part(engines=["qnnpack"]) != []
 
 
-def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned):
+def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned: Callable[..., RunConfig]) -> None:
     plan = planned(claims=["build[digits-qnnpack-lite]", "table[digits-x86]"])
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("qnnpack", "x86"), False)
@@ -142,28 +145,28 @@ def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned):
 
 
 @pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
-def test_a_claim_about_more_narrows_to_no_case(planned, names):
+def test_a_claim_about_more_narrows_to_no_case(planned: Callable[..., RunConfig], names: list[str]) -> None:
     assert planned(claims=names).cases == default_cases()
 
 
 @pytest.mark.parametrize(
     "name", ["bild", "build[digits-qnnpack]", "build[x", "[", "calls[nothing]", "preprocessing[x]"]
 )
-def test_an_unknown_claim_is_refused_with_the_known_ones(name, refuses):
+def test_an_unknown_claim_is_refused_with_the_known_ones(name: str, refuses: Refuses) -> None:
     refuses(lambda: claims_named([name]), "--claim", repr(name), "logits_original")
 
 
-def test_a_row_that_the_options_leave_out_is_refused(planned, refuses):
+def test_a_row_that_the_options_leave_out_is_refused(planned: Callable[..., RunConfig], refuses: Refuses) -> None:
     refuses(lambda: planned(claims=["build[digits-qnnpack-lite]"], engines=["x86"]), "build[digits-qnnpack-lite]")
 
 
-def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned):
+def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned: Callable[..., RunConfig]) -> None:
     plan = planned(claims=["build"], shard="1/3")
 
     assert RunConfig.from_json(plan.to_json()) == plan
 
 
-def test_only_the_inputs_of_the_own_part_are_needed(planned):
+def test_only_the_inputs_of_the_own_part_are_needed(planned: Callable[..., RunConfig]) -> None:
     every = range(1, len(groups()) + 1)
     own = [planned(cases=["all"], shard=f"{number}/{len(groups())}").own_cases() for number in every]
 
@@ -236,7 +239,7 @@ def _made_up(claim: Claim) -> str:
     return f"import pytest\n\n{mark}{every}{body}"
 
 
-def test_the_parts_in_any_order_make_the_run_in_one_piece(suite):
+def test_the_parts_in_any_order_make_the_run_in_one_piece(suite: Callable[..., Done]) -> None:
     parts = [suite("--shard", f"{k}/2", name=f"part{k}") for k in (2, 1)]
     whole = suite().record
     records = [done.record for done in parts]
@@ -252,14 +255,14 @@ def test_the_parts_in_any_order_make_the_run_in_one_piece(suite):
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_a_part_with_nothing_to_do_is_a_valid_record(suite, workers):
+def test_a_part_with_nothing_to_do_is_a_valid_record(suite: Callable[..., Done], workers: str) -> None:
     done = suite("--engine", "x86", "--shard", "30/40", workers=workers)
 
     assert (done.status, done.record.claims, done.record.shard) == (0, (), "30/40"), done.text
     assert done.record.environment.torch.startswith("2.15.0")
 
 
-def test_a_lost_test_is_missing_from_its_own_part_alone(planned, tmp_path):
+def test_a_lost_test_is_missing_from_its_own_part_alone(planned: Callable[..., RunConfig], tmp_path: Path) -> None:
     for number in range(1, 10):
         plan = planned(cases=["digits"], shard=f"{number}/9")
         record = assemble(plan, Store(tmp_path / "evidence"), [], narrowed=False)
@@ -270,7 +273,7 @@ def test_a_lost_test_is_missing_from_its_own_part_alone(planned, tmp_path):
         assert (record.shard, record.complete) == (f"{number}/9", False)
 
 
-def test_a_bad_shard_ends_in_one_line(suite):
+def test_a_bad_shard_ends_in_one_line(suite: Callable[..., Done]) -> None:
     done = suite("--shard", "3/2")
 
     assert done.status == 4
@@ -287,7 +290,7 @@ def test_a_bad_shard_ends_in_one_line(suite):
     ],
     ids=["row", "ids"],
 )
-def test_only_the_tests_of_a_claim_are_run(suite, claims, rows):
+def test_only_the_tests_of_a_claim_are_run(suite: Callable[..., Done], claims: list[str], rows: set[str]) -> None:
     done = suite(*(f"--claim={name}" for name in claims))
     names = {name for row in done.record.claims for name in (row.name, row.claim) if name in rows}
 
@@ -296,7 +299,7 @@ def test_only_the_tests_of_a_claim_are_run(suite, claims, rows):
     assert (done.record.complete, done.record.missing) == (False, ())
 
 
-def test_an_unknown_claim_ends_in_one_line_that_names_the_known(suite):
+def test_an_unknown_claim_ends_in_one_line_that_names_the_known(suite: Callable[..., Done]) -> None:
     done = suite("--claim", "bild")
 
     assert done.status == 4

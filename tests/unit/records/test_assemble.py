@@ -1,13 +1,18 @@
 """From evidence and rows to the record: nothing that was not checked counts, and broken evidence breaks no record."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, cell_row, expected_claims
+from vitgate.records.record import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.evidence import Evidence
@@ -27,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def put(store):
+def put(store: Store) -> Callable[..., None]:
     """Return a helper that puts evidence into the store."""
 
     def put(kind: str, name: str, evidence: Evidence) -> None:
@@ -36,15 +41,15 @@ def put(store):
     return put
 
 
-def outputs(logits) -> Evidence:
+def outputs(logits: Any) -> Evidence:
     return Evidence(arrays={"logits": np.asarray(logits, dtype=np.float32)})
 
 
 @pytest.fixture
-def rows_of(claim_row):
+def rows_of(claim_row: Callable[..., ClaimRow]) -> Callable[..., Any]:
     """Return a helper: a passed row for every claim that a whole run of a plan checks."""
 
-    def make(plan: RunConfig, leave_out: str = ""):
+    def make(plan: RunConfig, leave_out: str = "") -> Any:
         names = [name[:-1].split("[") for name in expected_claims(plan) if name != leave_out]
         rows = [claim_row(claim, "", subject=subject) for claim, subject in names]
         others = [claim for claim in read_claims().values() if claim.per not in ("cell", "engine")]
@@ -54,7 +59,7 @@ def rows_of(claim_row):
     return make
 
 
-def test_a_whole_run_is_expected_to_check_every_claim_about_the_plans_cells(plan):
+def test_a_whole_run_is_expected_to_check_every_claim_about_the_plans_cells(plan: Callable[..., RunConfig]) -> None:
     names = expected_claims(plan())
 
     by_cell = [claim for claim in read_claims().values() if claim.per == "cell"]
@@ -64,17 +69,19 @@ def test_a_whole_run_is_expected_to_check_every_claim_about_the_plans_cells(plan
 
 
 @pytest.mark.parametrize("other", ["deit_base", "x86"])
-def test_nothing_is_expected_about_cells_outside_the_plan(other, plan):
+def test_nothing_is_expected_about_cells_outside_the_plan(other: str, plan: Callable[..., RunConfig]) -> None:
     assert [name for name in expected_claims(plan()) if other in name] == []
 
 
-def test_more_engines_and_cases_are_expected_in_full(plan):
+def test_more_engines_and_cases_are_expected_in_full(plan: Callable[..., RunConfig]) -> None:
     one, two = plan(), plan(engines=("qnnpack", "x86"))
 
     assert len(expected_claims(two)) == 2 * len(expected_claims(one))
 
 
-def test_a_run_that_checked_everything_is_complete(plan, store, rows_of):
+def test_a_run_that_checked_everything_is_complete(
+    plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
+) -> None:
     record = assemble(plan(), store, rows_of(plan()), narrowed=False)
 
     assert record.missing == ()
@@ -82,14 +89,18 @@ def test_a_run_that_checked_everything_is_complete(plan, store, rows_of):
 
 
 @pytest.mark.parametrize("name", ["build[digits-qnnpack-lite]", "table[digits-qnnpack]", "calls"])
-def test_a_claim_that_nobody_checked_is_missing(name, plan, store, rows_of):
+def test_a_claim_that_nobody_checked_is_missing(
+    name: str, plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
+) -> None:
     record = assemble(plan(), store, rows_of(plan(), leave_out=name), narrowed=False)
 
     assert record.missing == (name,)
     assert not record.complete
 
 
-def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(plan, store, claim_row):
+def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(
+    plan: Callable[..., RunConfig], store: Store, claim_row: Callable[..., ClaimRow]
+) -> None:
     record = assemble(plan(), store, [claim_row()], narrowed=True)
 
     assert record.missing == ()
@@ -97,8 +108,8 @@ def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(plan, s
 
 
 def test_a_record_has_a_line_for_each_variant_of_what_was_checked_and_none_for_an_engine_that_is_lacking(
-    plan, store, claim_row
-):
+    plan: Callable[..., RunConfig], store: Store, claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = [claim_row(), claim_row(engine="x86", status="unsupported", outcome="unsupported")]
 
     record = assemble(plan(engines=("qnnpack", "x86")), store, rows, narrowed=True)
@@ -107,7 +118,9 @@ def test_a_record_has_a_line_for_each_variant_of_what_was_checked_and_none_for_a
     assert len(record.cells) == len({row.variant for row in record.cells}) > 1
 
 
-def test_the_inputs_of_each_case_are_named(plan, store, put, claim_row):
+def test_the_inputs_of_each_case_are_named(
+    plan: Callable[..., RunConfig], store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
+) -> None:
     put("weights", "digits", Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
     put("pictures", "digits", Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
 
@@ -116,7 +129,9 @@ def test_the_inputs_of_each_case_are_named(plan, store, put, claim_row):
     assert (row.case, row.weights, row.weights_digest, row.pictures_sha256) == ("digits", "trained", "ab", "cd")
 
 
-def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(plan, store, put, claim_row):
+def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(
+    plan: Callable[..., RunConfig], store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
+) -> None:
     for case in ("digits", "deit_tiny"):
         put("weights", case, Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
         put("pictures", case, Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
@@ -129,7 +144,9 @@ def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(plan
     assert (tiny.images_note, tiny.images_digest) == ("8 pictures", "ef")
 
 
-def test_a_run_with_pictures_lacks_what_it_did_not_check_of_them(plan, rows_of, store):
+def test_a_run_with_pictures_lacks_what_it_did_not_check_of_them(
+    plan: Callable[..., RunConfig], rows_of: Callable[..., Any], store: Store
+) -> None:
     asked = plan(cases=("deit_tiny",), images="/pictures")
 
     assert assemble(asked, store, rows_of(asked), narrowed=False).missing == ()
@@ -137,7 +154,9 @@ def test_a_run_with_pictures_lacks_what_it_did_not_check_of_them(plan, rows_of, 
     assert assemble(asked, store, rows_of(asked, lost), narrowed=False).missing == (lost,)
 
 
-def test_news_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
+def test_news_of_warnings_and_operators_are_listed_once(
+    plan: Callable[..., RunConfig], store: Store, claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = [claim_row("warnings", subject=subject, status="failed", message="new Warning") for subject in ("a", "b")]
     rows += [claim_row("warnings", subject="c")]
     rows += [claim_row("lite_operators", status="failed", message="new::op")]
@@ -147,7 +166,7 @@ def test_news_of_warnings_and_operators_are_listed_once(plan, store, claim_row):
     assert (record.warnings, record.new_operators) == (("new Warning",), ("new::op",))
 
 
-def test_a_line_holds_the_numbers_of_its_evidence(store, put):
+def test_a_line_holds_the_numbers_of_its_evidence(store: Store, put: Callable[..., None]) -> None:
     put("artifact", str(LITE), Evidence({"path": "x", "bytes": 90, "digest": "ab", "seconds": 0.5}))
     put("outputs", str(LITE), outputs(LOGITS))
     put("outputs", "digits-original", outputs(LOGITS))
@@ -161,7 +180,7 @@ def test_a_line_holds_the_numbers_of_its_evidence(store, put):
     assert row.latency_ratio_low < 0.5 < row.latency_ratio_high
 
 
-def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store, put):
+def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store: Store, put: Callable[..., None]) -> None:
     own = {**FASTER, "thread": [0.5, 0.1, 0.4, 0.2, 0.3]}
     put("latency", "digits-qnnpack", Evidence({"lite": own, "original": ORIGINAL}))
 
@@ -179,7 +198,9 @@ def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store, put
     ],
     ids=["stopped", "original-stopped", "empty", "one-dimension", "nan"],
 )
-def test_outputs_that_say_nothing_leave_label_and_numbers_empty(own, original, store, put):
+def test_outputs_that_say_nothing_leave_label_and_numbers_empty(
+    own: Evidence, original: Evidence, store: Store, put: Callable[..., None]
+) -> None:
     put("outputs", str(LITE), own)
     put("outputs", "digits-original", original)
 
@@ -188,7 +209,7 @@ def test_outputs_that_say_nothing_leave_label_and_numbers_empty(own, original, s
     assert (row.label, row.margin, row.sqnr_db) == (None, None, None)
 
 
-def test_outputs_of_another_shape_than_the_originals_have_no_sqnr(store, put):
+def test_outputs_of_another_shape_than_the_originals_have_no_sqnr(store: Store, put: Callable[..., None]) -> None:
     put("outputs", str(LITE), outputs(LOGITS[:, :2]))
     put("outputs", "digits-original", outputs(LOGITS))
 
@@ -208,7 +229,9 @@ def test_outputs_of_another_shape_than_the_originals_have_no_sqnr(store, put):
     ],
     ids=["stopped", "none", "none-of-the-original", "none-of-the-variant", "no-round"],
 )
-def test_samples_that_say_nothing_leave_the_latency_empty(samples, store, put):
+def test_samples_that_say_nothing_leave_the_latency_empty(
+    samples: Evidence, store: Store, put: Callable[..., None]
+) -> None:
     put("latency", "digits-qnnpack", samples)
 
     row = cell_row(LITE, store, [])
@@ -229,7 +252,13 @@ def test_samples_that_say_nothing_leave_the_latency_empty(samples, store, put):
     ],
     ids=["nothing", "passed", "one-failed", "two-failed", "failed-and-declared", "declared-stage", "declared-number"],
 )
-def test_a_line_sums_up_the_worst_of_its_claims(states, outcome, deviation, store, claim_row):
+def test_a_line_sums_up_the_worst_of_its_claims(
+    states: list[tuple[str, str, str, str]],
+    outcome: str,
+    deviation: str,
+    store: Store,
+    claim_row: Callable[..., ClaimRow],
+) -> None:
     rows = [claim_row(claim, status=status, outcome=words, deviation=why) for claim, status, words, why in states]
     another = claim_row(variant="optimized", status="failed", outcome="failed")
 

@@ -1,24 +1,30 @@
 """A record is compared only if it agrees with itself: every kind of edit is named with its row."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import check_consistent, read_consistent
-from vitgate.records.record import CellRow, FindingRow
+from vitgate.records.record import CellRow, ClaimRow, FindingRow, Record
 from vitgate.spec.outcome import NO_TOOLS
+
+from ..conftest import Refuses
 
 RELEASES = sorted((fixtures_folder() / "records").glob("*.json"))
 
 
 @pytest.fixture
-def edited(data_file):
+def edited(data_file: Callable[[str, str], Path]) -> Callable[..., Path]:
     """Return a helper that edits a real record as JSON and writes it; `change` gets the data."""
 
-    def write(change, release="2.15.0"):
+    def write(change: Callable[..., Any], release: str = "2.15.0") -> Path:
         data = json.loads((fixtures_folder() / "records" / f"{release}.json").read_text(encoding="utf-8"))
         change(data)
         return data_file("record.json", json.dumps(data))
@@ -26,16 +32,16 @@ def edited(data_file):
     return write
 
 
-def _row(data, claim, subject):
+def _row(data: dict[str, Any], claim: str, subject: str) -> dict[str, Any]:
     return next(row for row in data["claims"] if (row["claim"], row["subject"]) == (claim, subject))
 
 
-def _cell(data, name):
+def _cell(data: dict[str, Any], name: str) -> dict[str, Any]:
     return next(row for row in data["cells"] if f"{row['case']}-{row['engine']}-{row['variant']}" == name)
 
 
 @pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.stem)
-def test_the_records_of_releases_agree_with_themselves(path):
+def test_the_records_of_releases_agree_with_themselves(path: Path) -> None:
     assert read_consistent(path).claims
 
 
@@ -56,20 +62,26 @@ def test_the_records_of_releases_agree_with_themselves(path):
     ],
     ids=str,
 )
-def test_an_edited_row_is_refused(edited, refuses, subject, fields):
+def test_an_edited_row_is_refused(
+    edited: Callable[..., Path], refuses: Refuses, subject: str, fields: dict[str, str]
+) -> None:
     path = edited(lambda data: _row(data, "label", subject).update(fields))
 
     refuses(lambda: read_consistent(path), path, f"label[{subject}]", "edited by hand")
 
 
 @pytest.mark.parametrize("value", [0.5, None], ids=str)
-def test_a_number_out_of_its_bounds_in_a_passed_row_is_refused(edited, refuses, value):
+def test_a_number_out_of_its_bounds_in_a_passed_row_is_refused(
+    edited: Callable[..., Path], refuses: Refuses, value: float | None
+) -> None:
     path = edited(lambda data: _row(data, "label", "digits-x86-scripted")["findings"][0].update(value=value))
 
     refuses(lambda: read_consistent(path), "label[digits-x86-scripted]", "right_labels is out of its bounds")
 
 
-def test_a_number_moved_into_its_bounds_in_a_declared_row_is_refused(edited, refuses):
+def test_a_number_moved_into_its_bounds_in_a_declared_row_is_refused(
+    edited: Callable[..., Path], refuses: Refuses
+) -> None:
     path = edited(lambda data: _row(data, "size", "digits-x86-lite_frozen")["findings"][0].update(value=0.95))
 
     refuses(lambda: read_consistent(path), "size[digits-x86-lite_frozen]", "every number is within")
@@ -88,17 +100,19 @@ def test_a_number_moved_into_its_bounds_in_a_declared_row_is_refused(edited, ref
     ],
     ids=str,
 )
-def test_an_edited_line_of_the_table_is_refused(edited, refuses, name, fields):
+def test_an_edited_line_of_the_table_is_refused(
+    edited: Callable[..., Path], refuses: Refuses, name: str, fields: dict[str, Any]
+) -> None:
     path = edited(lambda data: _cell(data, name).update(fields))
 
     refuses(lambda: read_consistent(path), path, name, "edited by hand")
 
 
-def test_a_record_that_is_complete_and_misses_claims_is_refused(edited, refuses):
+def test_a_record_that_is_complete_and_misses_claims_is_refused(edited: Callable[..., Path], refuses: Refuses) -> None:
     refuses(lambda: read_consistent(edited(lambda data: data.update(missing=["label[x]"]))), "complete")
 
 
-def test_a_row_that_is_there_and_named_as_missing_is_refused(edited, refuses):
+def test_a_row_that_is_there_and_named_as_missing_is_refused(edited: Callable[..., Path], refuses: Refuses) -> None:
     path = edited(lambda data: data.update(missing=["label[digits-x86-lite]"], complete=False))
 
     refuses(lambda: read_consistent(path), "label[digits-x86-lite]", "named as missing")
@@ -117,13 +131,15 @@ def test_a_row_that_is_there_and_named_as_missing_is_refused(edited, refuses):
     ],
     ids=["key twice", "surrogate", "schema 0", "newer schema", "infinite", "deep", "nul"],
 )
-def test_what_is_no_record_is_refused_in_one_line(data_file, refuses, text):
+def test_what_is_no_record_is_refused_in_one_line(
+    data_file: Callable[[str, str], Path], refuses: Refuses, text: str
+) -> None:
     path = data_file("record.json", text)
 
     refuses(lambda: read_consistent(path), path)
 
 
-def test_a_folder_is_refused(tmp_path: Path, refuses):
+def test_a_folder_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_consistent(tmp_path), tmp_path)
 
 
@@ -133,7 +149,7 @@ FAILED = {"status": "failed", "outcome": "failed"}
 GONE = {"status": "declared", "outcome": "failed at run", "deviation": "d", "error": "RuntimeError"}
 
 
-def number(value=1.0, **fields):
+def number(value: Any = 1.0, **fields: Any) -> FindingRow:
     return FindingRow(**{"statistic": "size", "value": value, "unit": "1", "upper": 2.0, "tolerance": "t", **fields})
 
 
@@ -165,7 +181,9 @@ def number(value=1.0, **fields):
         ({"engine": "x86"}, "the engine x86, which the run was not about"),
     ],
 )
-def test_a_row_that_contradicts_itself_is_refused(record, claim_row, fields, problem):
+def test_a_row_that_contradicts_itself_is_refused(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], fields: dict[str, Any], problem: str
+) -> None:
     row = claim_row(**fields)
 
     with pytest.raises(UsageError) as caught:
@@ -198,7 +216,9 @@ def test_a_row_that_contradicts_itself_is_refused(record, claim_row, fields, pro
     ],
     ids=str,
 )
-def test_a_row_that_a_run_writes_is_consistent(record, claim_row, fields):
+def test_a_row_that_a_run_writes_is_consistent(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], fields: dict[str, Any]
+) -> None:
     check_consistent(record(claims=(claim_row(**fields),)), where="here")
 
 
@@ -235,7 +255,13 @@ SIZE = {"status": "passed", "outcome": "passed", "findings": (number(10.0, upper
         ),
     ],
 )
-def test_a_line_that_contradicts_its_claims_is_refused(record, claim_row, rows, cell, problem):
+def test_a_line_that_contradicts_its_claims_is_refused(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    rows: dict[str, dict[str, Any]],
+    cell: dict[str, Any],
+    problem: str,
+) -> None:
     claims = tuple(claim_row(name, **fields) for name, fields in rows.items())
     line = CellRow(case="digits", engine="qnnpack", variant="lite", **{"outcome": "passed", **cell})
 
@@ -259,7 +285,12 @@ def test_a_line_that_contradicts_its_claims_is_refused(record, claim_row, rows, 
     ],
     ids=str,
 )
-def test_a_line_that_agrees_with_its_claims_is_consistent(record, claim_row, rows, cell):
+def test_a_line_that_agrees_with_its_claims_is_consistent(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    rows: dict[str, dict[str, Any]],
+    cell: dict[str, Any],
+) -> None:
     claims = tuple(claim_row(name, **fields) for name, fields in rows.items())
     line = CellRow(case="digits", engine="qnnpack", variant="lite", **{"outcome": "passed", **cell})
 
@@ -276,7 +307,9 @@ def test_a_line_that_agrees_with_its_claims_is_consistent(record, claim_row, row
         ),
     ],
 )
-def test_what_is_missing_is_neither_there_nor_in_a_complete_record(record, fields, problem):
+def test_what_is_missing_is_neither_there_nor_in_a_complete_record(
+    record: Callable[..., Record], fields: dict[str, Any], problem: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         check_consistent(record(**fields), where="here")
 
@@ -286,7 +319,7 @@ def test_what_is_missing_is_neither_there_nor_in_a_complete_record(record, field
     check_consistent(record(missing=("size[b]",), complete=False), where="here")
 
 
-def test_an_edit_that_contradicts_nothing_breaks_the_seal(record, tmp_path):
+def test_an_edit_that_contradicts_nothing_breaks_the_seal(record: Callable[..., Record], tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     record().write(path)
     assert read_consistent(path) == record()

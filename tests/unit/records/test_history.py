@@ -1,15 +1,28 @@
 """What the committed records say of one claim, release by release."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from vitgate.records.history import history
+from vitgate.records.record import ClaimRow, Environment, Record
 
 
 @pytest.fixture
-def releases(record, claim_row, environment, tmp_path, monkeypatch):
+def releases(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    environment: Environment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., None]:
     """Return a helper that writes the records of these releases, each with the outcome of one claim."""
 
-    def write(**outcomes):
+    def write(**outcomes: Any) -> None:
         for version, outcome in outcomes.items():
             torch = f"{version.removeprefix('v').replace('_', '.')}+cpu"
             rows = (claim_row(status="failed", outcome=outcome),) if outcome else ()
@@ -20,7 +33,7 @@ def releases(record, claim_row, environment, tmp_path, monkeypatch):
     return write
 
 
-def test_releases_of_one_outcome_stand_together_oldest_first(releases):
+def test_releases_of_one_outcome_stand_together_oldest_first(releases: Callable[..., None]) -> None:
     releases(v2_10_0="failed", v2_9_1="passed", v2_2_0="passed", v2_12_1="failed", v2_15_0="passed", v2_13_0="")
 
     said = history("label[digits-qnnpack-lite]")
@@ -28,7 +41,7 @@ def test_releases_of_one_outcome_stand_together_oldest_first(releases):
     assert said == "passed on 2.2.0, 2.9.1; failed on 2.10.0, 2.12.1; passed on 2.15.0"
 
 
-def test_a_claim_that_no_release_has_says_so(releases):
+def test_a_claim_that_no_release_has_says_so(releases: Callable[..., None]) -> None:
     releases(v2_9_1="passed")
 
     assert history("label[digits-qnnpack-optimized]") == "in none of the recorded releases"

@@ -1,6 +1,11 @@
 """Shards: whatever the order and the grouping, the record is the one that a whole run would have written."""
 
+from __future__ import annotations
+
 import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,8 +13,10 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
-from vitgate.records.record import read_record, Record
+from vitgate.records.record import CellRow, ClaimRow, Environment, read_record, Record
 from vitgate.spec.claims import read_claims
+
+from ..conftest import Refuses
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -44,7 +51,7 @@ def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_the_shards_of_a_run_make_the_run(version, count, monkeypatch):
+def test_the_shards_of_a_run_make_the_run(version: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = release(version)
     without_later_claims(whole, monkeypatch)
     shards = [part(whole, index, count) for index in range(count)]
@@ -57,7 +64,7 @@ def test_the_shards_of_a_run_make_the_run(version, count, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", [0, 2])
-def test_without_one_of_its_shards_a_run_is_not_complete(lost):
+def test_without_one_of_its_shards_a_run_is_not_complete(lost: int) -> None:
     shards = [part(release("2.12.1"), index, 3) for index in range(3) if index != lost]
 
     merged = merge(shards)
@@ -66,14 +73,14 @@ def test_without_one_of_its_shards_a_run_is_not_complete(lost):
     assert merged.shard == "+".join(str(n) for n in (1, 2, 3) if n != lost + 1) + "/3"
 
 
-def test_a_run_whose_shards_left_a_claim_out_is_not_complete():
+def test_a_run_whose_shards_left_a_claim_out_is_not_complete() -> None:
     shards = [part(release("2.12.1"), index, 2) for index in range(2)]
     shards[0] = shards[0].model_copy(update={"claims": shards[0].claims[1:]})
 
     assert not merge(shards).complete
 
 
-def test_a_whole_record_is_left_as_it_is():
+def test_a_whole_record_is_left_as_it_is() -> None:
     whole = release("2.15.0")
 
     assert merge([whole]) == merge([whole, whole]) == whole
@@ -81,7 +88,9 @@ def test_a_whole_record_is_left_as_it_is():
 
 @factories
 @given(data=st.data())
-def test_order_grouping_and_repetition_do_not_matter(record, claim_row, cell_row, data):
+def test_order_grouping_and_repetition_do_not_matter(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow], data: Any
+) -> None:
     rows = [claim_row(name, variant) for name in ("label", "size", "unknown") for variant in ("lite", "optimized")]
     lines = [cell_row(variant, case="digits", build_seconds=None) for variant in ("lite", "optimized")]
 
@@ -111,20 +120,24 @@ def test_order_grouping_and_repetition_do_not_matter(record, claim_row, cell_row
     assert not {row.name for row in whole.claims} & set(whole.missing)
 
 
-def test_what_one_shard_misses_and_another_has_is_not_missing(record, claim_row):
+def test_what_one_shard_misses_and_another_has_is_not_missing(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     one = record(missing=("size[digits-qnnpack-lite]", "calls", "weights[x]"), complete=False)
     two = record(claims=(claim_row("size"), claim_row("calls", "", subject="load")))
 
     assert merge([one, two]).missing == ("weights[x]",)
 
 
-def test_the_earliest_start_counts(record):
+def test_the_earliest_start_counts(record: Callable[..., Record]) -> None:
     made = [record(created=f"2026-01-0{day}T00:00:00+00:00") for day in (3, 1, 2)]
 
     assert merge(made).created == made[1].created
 
 
-def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(record, claim_row, cell_row):
+def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
+) -> None:
     fields = {"case": "digits", "outcome": "passed", "latency_ratio": None}
     one = record(claims=(claim_row(),), cells=(cell_row(build_seconds=3.0, **fields),))
     gone = {"status": "declared", "outcome": "failed at run", "deviation": "d"}
@@ -138,13 +151,17 @@ def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(record, claim_row
     assert (cell.build_seconds, cell.latency_ratio) == (2.0, 0.4)
 
 
-def test_a_row_of_which_two_records_say_different_things_is_refused(record, claim_row, refuses):
+def test_a_row_of_which_two_records_say_different_things_is_refused(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], refuses: Refuses
+) -> None:
     other = record(claims=(claim_row(message="else"),))
 
     refuses(lambda: merge([record(), other]), "label[digits-qnnpack-lite]", "different things")
 
 
-def test_a_cell_of_two_sizes_is_refused(record, cell_row, refuses):
+def test_a_cell_of_two_sizes_is_refused(
+    record: Callable[..., Record], cell_row: Callable[..., CellRow], refuses: Refuses
+) -> None:
     one, two = (record(cells=(cell_row(case="digits", size_bytes=size),)) for size in (1, 2))
 
     text = (
@@ -156,14 +173,16 @@ def test_a_cell_of_two_sizes_is_refused(record, cell_row, refuses):
 @pytest.mark.parametrize(
     "field", ["torch", "commit", "configuration_digest", "packages", "python", "machine", "cpu_capability", "xnnpack"]
 )
-def test_records_of_different_environments_are_refused(record, environment, refuses, field):
+def test_records_of_different_environments_are_refused(
+    record: Callable[..., Record], environment: Environment, refuses: Refuses, field: str
+) -> None:
     value = {"packages": {"torch": "0"}, "xnnpack": True}.get(field, "other")
     other = record(environment=environment.model_copy(update={field: value}))
 
     refuses(lambda: merge([record(), other]), "different", field)
 
 
-def test_machines_of_one_kind_may_have_different_names(record, environment):
+def test_machines_of_one_kind_may_have_different_names(record: Callable[..., Record], environment: Environment) -> None:
     other = record(environment=environment.model_copy(update={"cpu": "Another", "cores": 4}))
 
     merged = merge([record(), other])
@@ -171,7 +190,9 @@ def test_machines_of_one_kind_may_have_different_names(record, environment):
     assert (merged.environment.cpu, merged.environment.cores) == ("Another | Some Xeon", 2)
 
 
-def test_records_of_different_inputs_suites_or_splits_are_refused(record, refuses):
+def test_records_of_different_inputs_suites_or_splits_are_refused(
+    record: Callable[..., Record], refuses: Refuses
+) -> None:
     inputs = (record().inputs[0].model_copy(update={"weights_digest": "ff"}),)
 
     refuses(lambda: merge([record(), record(inputs=inputs)]), "inputs of digits")
@@ -182,26 +203,32 @@ def test_records_of_different_inputs_suites_or_splits_are_refused(record, refuse
 
 
 @pytest.mark.parametrize("shard", ["0/2", "1", "a/b", "1/2/3", "1+/2", "-1/2"])
-def test_a_shard_that_is_none_is_refused(record, shard, data_file, refuses):
+def test_a_shard_that_is_none_is_refused(
+    record: Callable[..., Record], shard: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path = data_file("record.json", record().model_dump_json().replace('"shard":""', f'"shard":"{shard}"'))
 
     refuses(lambda: read_record(path), "shard")
 
 
-def test_a_record_from_before_shards_is_read(record, data_file):
+def test_a_record_from_before_shards_is_read(
+    record: Callable[..., Record], data_file: Callable[[str, str], Path]
+) -> None:
     path = data_file("record.json", record().model_dump_json().replace(',"shard":""', ""))
 
     assert read_record(path) == record()
 
 
-def test_refusals_do_not_depend_on_the_order(record, claim_row):
+def test_refusals_do_not_depend_on_the_order(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     records = [record(), record(claims=(claim_row(message="else"),)), record(claims=(claim_row("size"),))]
     for shift in range(3):
         with pytest.raises(UsageError):
             merge(records[shift:] + records[:shift])
 
 
-def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_at_the_end_of_theirs(record, cell_row):
+def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_at_the_end_of_theirs(
+    record: Callable[..., Record], cell_row: Callable[..., CellRow]
+) -> None:
     names = [("zoo", "x86", "scripted"), ("alps", "x86", "scripted"), ("digits", "own", "scripted")]
     names += [("digits", "x86", name) for name in ("own_b", "lite", "own_a", "original")]
     names += [("digits", "fbgemm", "lite"), ("deit_base", "x86", "lite")]
@@ -225,7 +252,9 @@ def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_a
     ]
 
 
-def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(record, claim_row):
+def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = [
         claim_row("own"),
         claim_row("size"),
@@ -260,7 +289,9 @@ def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(record, cl
         ({"missing": ("weights[x]",)}, False),
     ],
 )
-def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(record, claim_row, fields, complete):
+def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], fields: dict[str, tuple[str]], complete: bool
+) -> None:
     part_ = record(claims=(claim_row("size"),), **{"complete": False, **fields})
 
     assert merge([record(), part_]).complete is complete
@@ -268,12 +299,12 @@ def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(r
     assert not merge([record(complete=False), part_]).complete
 
 
-def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record):
+def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record: Callable[..., Record]) -> None:
     assert not merge([record(shard="1/2")]).complete
     assert merge([record(shard="1/2"), record(shard="2/2", complete=False)]).complete is False
 
 
-def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks(monkeypatch):
+def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = release("2.12.1")
     without_later_claims(whole, monkeypatch)
     parts = [part(whole, index, 2).model_copy(update={"shard": ""}) for index in range(2)]
@@ -282,7 +313,9 @@ def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks(monke
     assert not merge(parts[:1]).complete
 
 
-def test_numbers_of_a_cell_come_from_the_part_that_has_them(record, cell_row):
+def test_numbers_of_a_cell_come_from_the_part_that_has_them(
+    record: Callable[..., Record], cell_row: Callable[..., CellRow]
+) -> None:
     fields = {"case": "digits", "outcome": "not checked"}
     one = record(claims=(), cells=(cell_row(digest_blake2b="", label=None, **fields),))
     two = record(claims=(), cells=(cell_row(digest_blake2b="ab", label=3, build_seconds=2.0, **fields),))
@@ -319,7 +352,14 @@ def test_numbers_of_a_cell_come_from_the_part_that_has_them(record, cell_row):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_refusals_say_what_where_and_what_to_do(record, claim_row, cell_row, environment, fields, text):
+def test_refusals_say_what_where_and_what_to_do(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    cell_row: Callable[..., CellRow],
+    environment: Any,
+    fields: dict[str, str],
+    text: str,
+) -> None:
     cell = cell_row(case="digits", label=1)
     other = {
         "claims": (claim_row(message="else"),),
@@ -338,7 +378,7 @@ def test_refusals_say_what_where_and_what_to_do(record, claim_row, cell_row, env
     assert str(caught.value) == "there is nothing to merge: name at least one record"
 
 
-def test_lists_of_all_parts_are_put_together_in_order(record):
+def test_lists_of_all_parts_are_put_together_in_order(record: Callable[..., Record]) -> None:
     one = record(warnings=("b", "a"), new_operators=("y",), complete=False, missing=("n[2]", "n[1]"))
     two = record(warnings=("c", "a"), new_operators=("x", "y"))
 
@@ -348,8 +388,10 @@ def test_lists_of_all_parts_are_put_together_in_order(record):
     assert (merged.missing, merged.complete) == (("n[1]", "n[2]"), False)
 
 
-def test_processors_of_parts_that_were_merged_before_are_named_once(record, environment):
-    def on(cpu, system="Linux", cores=2):
+def test_processors_of_parts_that_were_merged_before_are_named_once(
+    record: Callable[..., Record], environment: Environment
+) -> None:
+    def on(cpu: Any, system: Any = "Linux", cores: Any = 2) -> Record:
         values = {"cpu": cpu, "platform": system, "cores": cores}
         return record(environment=environment.model_copy(update=values))
 
@@ -358,7 +400,7 @@ def test_processors_of_parts_that_were_merged_before_are_named_once(record, envi
     assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
 
 
-def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch):
+def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = release("2.12.1")
     without_later_claims(whole, monkeypatch)
     narrowed = whole.model_copy(update={"complete": False, "claims": whole.claims[:5], "cells": ()})
@@ -370,7 +412,7 @@ def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch):
     assert not merge([narrowed, whole.model_copy(update={"complete": False, "claims": whole.claims[5:]})]).shard
 
 
-def test_cases_stand_in_the_order_of_their_file(record, monkeypatch):
+def test_cases_stand_in_the_order_of_their_file(record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = record().inputs[0]
     monkeypatch.setattr("vitgate.records.merge.read_cases", lambda: {"b": None, "a": None})
     parts = [

@@ -1,8 +1,12 @@
 """The record: what is written comes back the same, and what is not a whole record of a known schema is refused."""
 
+from __future__ import annotations
+
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +14,7 @@ from vitgate.files.errors import MachineError, UsageError
 from vitgate.records.record import (
     cell_deviation,
     cell_outcome,
+    CellRow,
     check_target,
     ClaimRow,
     finding_row,
@@ -23,25 +28,27 @@ from vitgate.records.record import (
 from vitgate.records.record import claim_row as row_of
 from vitgate.spec.outcome import Finding, Outcome
 
+from ..conftest import Refuses
+
 
 @pytest.fixture
-def full(record, claim_row, cell_row):
+def full(record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]) -> Record:
     finding = finding_row(Finding("sqnr", 23.8, "dB", lower=20.0, against="original", tolerance="floor"))
     rows = (claim_row(findings=(finding,)), claim_row(variant="optimized", status="declared", deviation="gone"))
     return record(claims=rows, cells=(cell_row("optimized"), cell_row("lite")), warnings=("soon gone",))
 
 
 @pytest.fixture
-def altered(full, data_file):
+def altered(full: Record, data_file: Callable[[str, str], Path]) -> Callable[..., Path]:
     """Return a helper that writes the full record with some keys changed."""
 
-    def write(**fields):
+    def write(**fields: Any) -> Path:
         return data_file("record.json", json.dumps({**json.loads(full.model_dump_json()), **fields}))
 
     return write
 
 
-def test_a_record_comes_back_the_same(full, tmp_path):
+def test_a_record_comes_back_the_same(full: Record, tmp_path: Path) -> None:
     path = tmp_path / "new" / "record.json"
 
     full.write(path)
@@ -50,7 +57,9 @@ def test_a_record_comes_back_the_same(full, tmp_path):
     assert [child.name for child in path.parent.iterdir()] == ["record.json"]
 
 
-def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(full, tmp_path, monkeypatch):
+def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(
+    full: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "record.json"
     full.write(path)
     before = path.read_bytes()
@@ -64,7 +73,7 @@ def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(full, tmp_path, 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_a_truncated_record_is_refused(share, full, tmp_path, refuses):
+def test_a_truncated_record_is_refused(share: float, full: Record, tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "record.json"
     full.write(path)
     text = path.read_text()
@@ -73,30 +82,34 @@ def test_a_truncated_record_is_refused(share, full, tmp_path, refuses):
     refuses(lambda: read_record(path), path, "not a readable record")
 
 
-def test_a_missing_record_is_refused(tmp_path, refuses):
+def test_a_missing_record_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_record(tmp_path / "no.json"), tmp_path / "no.json", "not a readable record")
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "3", '{"schema_version": "1"}', '{"schema_version": null}'])
-def test_what_has_no_schema_version_is_no_record(text, data_file, refuses):
+def test_what_has_no_schema_version_is_no_record(
+    text: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path = data_file("record.json", text)
 
     refuses(lambda: read_record(path), path, "schema_version")
 
 
-def test_a_newer_schema_is_refused_before_its_content_is_looked_at(altered, refuses):
+def test_a_newer_schema_is_refused_before_its_content_is_looked_at(
+    altered: Callable[..., Path], refuses: Refuses
+) -> None:
     path = altered(schema_version=SCHEMA + 1, something_new=1)
 
     refuses(lambda: read_record(path), path, f"schema {SCHEMA + 1} is newer than {SCHEMA}", "upgrade vitgate")
 
 
-def test_an_unknown_key_is_refused(altered, refuses):
+def test_an_unknown_key_is_refused(altered: Callable[..., Path], refuses: Refuses) -> None:
     path = altered(notes="x")
 
     refuses(lambda: read_record(path), path, "notes")
 
 
-def test_a_status_that_does_not_exist_is_refused(full, altered, refuses):
+def test_a_status_that_does_not_exist_is_refused(full: Record, altered: Callable[..., Path], refuses: Refuses) -> None:
     row = {**json.loads(full.claims[0].model_dump_json()), "status": "skipped"}
 
     path = altered(claims=[row])
@@ -105,7 +118,9 @@ def test_a_status_that_does_not_exist_is_refused(full, altered, refuses):
 
 
 @pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
-def test_two_rows_of_one_name_are_refused(part, full, altered, refuses):
+def test_two_rows_of_one_name_are_refused(
+    part: str, full: Record, altered: Callable[..., Path], refuses: Refuses
+) -> None:
     row = json.loads(full.model_dump_json())[part][0]
 
     path = altered(**{part: [row, row]})
@@ -114,7 +129,9 @@ def test_two_rows_of_one_name_are_refused(part, full, altered, refuses):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(number, full, altered, refuses):
+def test_numbers_that_are_none_are_refused(
+    number: str, full: Record, altered: Callable[..., Path], refuses: Refuses
+) -> None:
     path = altered()
     path.write_text(path.read_text().replace("23.8", number, 1))
 
@@ -122,7 +139,9 @@ def test_numbers_that_are_none_are_refused(number, full, altered, refuses):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_finding_that_is_no_number_is_written_as_null_and_comes_back(value, record, claim_row, tmp_path):
+def test_a_finding_that_is_no_number_is_written_as_null_and_comes_back(
+    value: float, record: Callable[..., Record], claim_row: Callable[..., ClaimRow], tmp_path: Path
+) -> None:
     row = finding_row(Finding("sqnr", value, "dB", lower=20.0, tolerance="floor", note="shapes differ"))
     written = record(claims=(claim_row(status="failed", outcome="failed", findings=(row,)),))
 
@@ -132,7 +151,7 @@ def test_a_finding_that_is_no_number_is_written_as_null_and_comes_back(value, re
     assert (found.value, found.lower, found.note) == (None, 20.0, "shapes differ")
 
 
-def test_a_row_keeps_outcome_error_findings_and_place():
+def test_a_row_keeps_outcome_error_findings_and_place() -> None:
     finding = Finding("size_ratio", 1.96, "1", upper=1.1, tolerance="t")
     outcome = Outcome("failed at", "script", "RuntimeError", "no", (finding,))
 
@@ -155,14 +174,14 @@ def test_a_row_keeps_outcome_error_findings_and_place():
     assert row.findings == (finding_row(finding),)
 
 
-def test_the_json_schema_forbids_unknown_keys():
+def test_the_json_schema_forbids_unknown_keys() -> None:
     schema = json_schema()
 
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == set(Record.model_fields)
 
 
-def test_the_exported_schema_is_that_of_the_code():
+def test_the_exported_schema_is_that_of_the_code() -> None:
     exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
 
     assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
@@ -193,19 +212,21 @@ def test_the_exported_schema_is_that_of_the_code():
         ),
     ],
 )
-def test_a_cell_comes_to_the_worst_of_its_claims(claim_row, rows, outcome, deviation):
+def test_a_cell_comes_to_the_worst_of_its_claims(
+    claim_row: Callable[..., ClaimRow], rows: list[dict[str, str]], outcome: str, deviation: str
+) -> None:
     claims = [claim_row(**row) for row in rows]
 
     assert (cell_outcome(claims), cell_deviation(claims)) == (outcome, deviation)
 
 
-def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row):
+def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row: Callable[..., ClaimRow]) -> None:
     claims = [claim_row(name, status="failed", outcome="failed") for name in ("size", "label", "size")]
 
     assert cell_outcome(claims) == "FAILED: label, size"
 
 
-def test_a_row_of_a_claim_about_no_cell_has_no_place():
+def test_a_row_of_a_claim_about_no_cell_has_no_place() -> None:
     row = row_of(
         claim="calls", subject="load", test="t", outcome=Outcome("passed"), status="passed", deviation="", message=""
     )
@@ -214,7 +235,7 @@ def test_a_row_of_a_claim_about_no_cell_has_no_place():
 
 
 @pytest.mark.parametrize("name", sorted(Record.model_fields.keys() - {"seal", "schema_version"}))
-def test_the_seal_is_over_every_field(full, name):
+def test_the_seal_is_over_every_field(full: Record, name: str) -> None:
     data = json.loads(full.model_dump_json())
 
     seal = seal_of(data)
@@ -225,7 +246,7 @@ def test_the_seal_is_over_every_field(full, name):
     assert seal_of({**data, "seal": "any"}) == seal_of(dict(reversed(data.items()))) == seal
 
 
-def test_a_file_is_sealed_until_it_is_edited(full, tmp_path):
+def test_a_file_is_sealed_until_it_is_edited(full: Record, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     full.write(path)
     written = path.read_text(encoding="utf-8")
@@ -241,8 +262,10 @@ def test_a_file_is_sealed_until_it_is_edited(full, tmp_path):
     assert read_with_seal(path) == (full, False)
 
 
-def test_refusals_say_what_where_and_what_to_do(altered, data_file, tmp_path, full):
-    def said(call):
+def test_refusals_say_what_where_and_what_to_do(
+    altered: Callable[..., Path], data_file: Callable[[str, str], Path], tmp_path: Path, full: Record
+) -> None:
+    def said(call: Any) -> str:
         with pytest.raises((UsageError, MachineError)) as caught:
             call()
         return str(caught.value)
@@ -266,7 +289,9 @@ def test_refusals_say_what_where_and_what_to_do(altered, data_file, tmp_path, fu
 
 
 @pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
-def test_a_duplicate_is_named_with_the_file(part, full, altered, refuses):
+def test_a_duplicate_is_named_with_the_file(
+    part: str, full: Record, altered: Callable[..., Path], refuses: Refuses
+) -> None:
     row = json.loads(full.model_dump_json())[part][0]
     name = {"claims": "label[digits-qnnpack-lite]", "cells": "deit_base-qnnpack-optimized", "inputs": "digits"}[part]
     path = altered(**{part: [row, row]})
@@ -274,7 +299,7 @@ def test_a_duplicate_is_named_with_the_file(part, full, altered, refuses):
     refuses(lambda: read_record(path), f"duplicate name '{name}' ({path})")
 
 
-def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_path):
+def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record: Callable[..., Record], tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "record.json"
 
     record(warnings=("é → ✓",)).write(path)
@@ -283,7 +308,7 @@ def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record, tmp_pat
     assert read_record(path).warnings == ("é → ✓",)
 
 
-def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path):
+def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path: Path) -> None:
     for option in ({}, {"option": "--old-record"}):
         name = option.get("option", "--record")
         with pytest.raises(MachineError) as caught:

@@ -1,8 +1,13 @@
 """The sentence at the end says no more than what was checked."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import pytest
 
 from vitgate.judge.deviations import read_deviations
+from vitgate.records.record import ClaimRow, Record
 from vitgate.report.answer import answer
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
@@ -11,11 +16,13 @@ GONE = "xnnpack-gone"
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": GONE, "message": "no XNNPACK"}
 
 
-def test_when_every_claim_holds_the_pipeline_can_be_carried(record):
+def test_when_every_claim_holds_the_pipeline_can_be_carried(record: Callable[..., Record]) -> None:
     assert answer(record()) == "PyTorch 2.13.0+cpu can carry the whole pipeline: every claim holds."
 
 
-def test_a_number_that_is_declared_out_breaks_nothing_but_is_named(record, claim_row):
+def test_a_number_that_is_declared_out_breaks_nothing_but_is_named(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (claim_row(), claim_row("size", status="declared", outcome="failed", deviation="stored-twice"))
 
     text = answer(record(claims=rows))
@@ -23,7 +30,9 @@ def test_a_number_that_is_declared_out_breaks_nothing_but_is_named(record, claim
     assert text.endswith("every claim holds, apart from what is declared (stored-twice).")
 
 
-def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what_to_do_once(record, claim_row):
+def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what_to_do_once(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     blocked = {**STOPPED, "outcome": "blocked by optimized"}
     rows = (claim_row(), claim_row("build", "optimized", **STOPPED), claim_row("build", "lite", **blocked))
     declared = next(row for row in read_deviations().rows if row.id == GONE)
@@ -34,7 +43,9 @@ def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what
     assert [text.count(part) for part in (declared.reason, declared.advice, declared.link)] == [1, 1, 1]
 
 
-def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its_record(record, claim_row):
+def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its_record(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (claim_row(), claim_row("build", "optimized", **{**STOPPED, "deviation": "forgotten"}))
 
     text = answer(record(claims=rows))
@@ -43,7 +54,9 @@ def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its
 
 
 @pytest.mark.parametrize("status", ["failed", "environment error"])
-def test_one_failed_claim_outweighs_everything_else_and_is_named(status, record, claim_row):
+def test_one_failed_claim_outweighs_everything_else_and_is_named(
+    status: str, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (claim_row("build", "optimized", **STOPPED), claim_row(status=status, outcome="failed"))
 
     text = answer(record(claims=rows, missing=("size[x]",), complete=False))
@@ -52,7 +65,9 @@ def test_one_failed_claim_outweighs_everything_else_and_is_named(status, record,
     assert "label[digits-qnnpack-lite]" in text
 
 
-def test_of_many_failed_claims_the_first_five_are_named(record, claim_row):
+def test_of_many_failed_claims_the_first_five_are_named(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     names = ["build", "label", "size", "weights", "latency", "table"]
     rows = tuple(claim_row(name, status="failed", outcome="failed") for name in names)
 
@@ -71,14 +86,18 @@ def test_of_many_failed_claims_the_first_five_are_named(record, claim_row):
     ],
     ids=["one", "two"],
 )
-def test_claims_that_nobody_checked_leave_no_answer(missing, words, record):
+def test_claims_that_nobody_checked_leave_no_answer(
+    missing: tuple[str, ...], words: str, record: Callable[..., Record]
+) -> None:
     text = answer(record(missing=missing, complete=False))
 
     assert text.startswith("No answer for PyTorch 2.13.0+cpu: ")
     assert words in text
 
 
-def test_a_narrowed_run_speaks_for_what_it_checked_only(record, claim_row):
+def test_a_narrowed_run_speaks_for_what_it_checked_only(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     whole, broken = (claim_row(),), (claim_row(), claim_row("build", "optimized", **STOPPED))
 
     texts = [answer(record(claims=rows, complete=False)) for rows in (whole, broken)]
@@ -87,7 +106,9 @@ def test_a_narrowed_run_speaks_for_what_it_checked_only(record, claim_row):
     assert "cannot carry the whole pipeline (of the claims that this narrowed run checked)" in texts[1]
 
 
-def test_a_record_without_any_checked_claim_is_no_answer(record, claim_row):
+def test_a_record_without_any_checked_claim_is_no_answer(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     lacking = claim_row(status="unsupported", outcome="unsupported")
 
     texts = [answer(record(claims=rows)) for rows in ((), (lacking,))]
@@ -96,13 +117,17 @@ def test_a_record_without_any_checked_claim_is_no_answer(record, claim_row):
     assert texts[1] == f"{texts[0]} Not checked, as this build lacks the engine: qnnpack."
 
 
-def test_engines_that_the_build_lacks_are_named(record, claim_row):
+def test_engines_that_the_build_lacks_are_named(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (claim_row(), claim_row(engine="x86", status="unsupported", outcome="unsupported"))
 
     assert answer(record(claims=rows)).endswith("every claim holds. Not checked, as this build lacks the engine: x86.")
 
 
-def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(record, claim_row):
+def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     lacking = {"status": "unsupported", "outcome": "unsupported"}
     rows = [claim_row(name, error=NO_TOOLS, **lacking) for name in ("native_program", "native")]
     tools = read_claims()["native"].tools

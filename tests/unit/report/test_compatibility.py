@@ -1,11 +1,15 @@
 """The compatibility page where there is little to show."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 from vitgate.files.schemas import fixtures_folder
-from vitgate.records.record import read_record
+from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
 
 
-def test_a_page_of_nothing_but_errors_has_no_tables():
+def test_a_page_of_nothing_but_errors_has_no_tables() -> None:
     text = page({}, maker="`vitgate sweep`", errors={"9.9.9": "no such version"})
 
     assert text.startswith("# What the suite says of each release\n\n## The answer\n")
@@ -15,7 +19,7 @@ def test_a_page_of_nothing_but_errors_has_no_tables():
     assert "`vitgate sweep`" not in text
 
 
-def test_records_without_files_cells_and_deviations_have_no_tables_of_these(record):
+def test_records_without_files_cells_and_deviations_have_no_tables_of_these(record: Callable[..., Record]) -> None:
     text = page({"2.13.0": record()}, maker="a test")
 
     assert "## Claims" in text
@@ -25,7 +29,7 @@ def test_records_without_files_cells_and_deviations_have_no_tables_of_these(reco
     assert "### size, MB" not in text
 
 
-def test_a_case_that_a_record_measured_has_its_three_tables():
+def test_a_case_that_a_record_measured_has_its_three_tables() -> None:
     text = page({"2.15.0": read_record(fixtures_folder() / "records" / "2.15.0.json")}, maker="a test")
 
     for title in ("size, MB", "latency, × original", "SQNR against the original, dB"):

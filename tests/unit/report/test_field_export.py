@@ -1,11 +1,15 @@
 """Exported folders: what another PyTorch reads in them is what this one built and saw, whole or not at all."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re
 import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +22,9 @@ from vitgate.report.field_export import check_target, export
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
+from vitgate.spec.run_config import RunConfig
+
+from ..conftest import Processes, Refuses
 
 X = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
 LOGITS = np.array([[1.0, 2.0], [4.0, 3.0]], dtype=np.float32)
@@ -26,7 +33,7 @@ BUILT = ("scripted", "scripted_quantized", "lite_frozen")
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path: Path) -> Store:
     """Return the evidence of a run that built three files and failed at the optimizer."""
     made = Store(tmp_path / "evidence")
     (tmp_path / "artifacts").mkdir()
@@ -44,11 +51,11 @@ def store(tmp_path):
     return made
 
 
-def put(store, kind, name, evidence):
+def put(store: Any, kind: str, name: str, evidence: Any) -> None:
     store.get(kind, name, lambda: evidence)
 
 
-def own_folder(tmp_path, told=""):
+def own_folder(tmp_path: Path, told: Any = "") -> Path:
     """Return a user's folder of one file."""
     folder = tmp_path / "own"
     folder.mkdir()
@@ -60,7 +67,9 @@ def own_folder(tmp_path, told=""):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_is_exported_is_read_seen_and_located(plan, store, tmp_path, packed):
+def test_what_is_exported_is_read_seen_and_located(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path, packed: bool
+) -> None:
     export(plan(), store, tmp_path / "out", packed=packed)
 
     items = read_field(tmp_path / "out")
@@ -78,7 +87,9 @@ def test_what_is_exported_is_read_seen_and_located(plan, store, tmp_path, packed
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(plan, store, tmp_path):
+def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     made = tmp_path / "artifacts" / "scripted.pt"
     cell = CellId("digits", "x86", "scripted_quantized")
     put(store, "artifact", cell.evidence_name, Evidence({"path": str(made)}))
@@ -94,7 +105,7 @@ def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(plan,
     }
 
 
-def test_an_archive_is_the_same_each_time(plan, store, tmp_path):
+def test_an_archive_is_the_same_each_time(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     contents = []
     for name in ("one", "two"):
         export(plan(), store, tmp_path / name, packed=True)
@@ -106,7 +117,9 @@ def test_an_archive_is_the_same_each_time(plan, store, tmp_path):
         assert {(member.mtime, member.uid, member.uname) for member in archive} == {(0, 0, "")}
 
 
-def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(plan, store, tmp_path):
+def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
 
     text = (tmp_path / "out" / MANIFEST).read_text(encoding="utf-8")
@@ -115,13 +128,13 @@ def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(plan, store, tmp_p
     assert os.uname().nodename not in text
 
 
-def test_a_run_that_built_nothing_exports_an_empty_folder(plan, tmp_path):
+def test_a_run_that_built_nothing_exports_an_empty_folder(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
     export(plan(), Store(tmp_path / "nothing"), tmp_path / "out", packed=False)
 
     assert read_field(tmp_path / "out") == []
 
 
-def test_a_file_that_does_not_run_is_not_exported(plan, store, tmp_path):
+def test_a_file_that_does_not_run_is_not_exported(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     for name in ("artifact", "outputs"):
         put(store, name, "digits-qnnpack-lite", FAILED if name == "outputs" else Evidence({"path": "/nowhere"}))
 
@@ -133,7 +146,9 @@ def test_a_file_that_does_not_run_is_not_exported(plan, store, tmp_path):
 # ---- the user's own files go along
 
 
-def test_a_users_file_goes_along_with_what_this_version_saw(plan, store, tmp_path):
+def test_a_users_file_goes_along_with_what_this_version_saw(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     folder = own_folder(tmp_path)
     put(store, "field", "artifacts-own-phone.ptl", Evidence(arrays={"logits": LOGITS * 3}))
 
@@ -150,7 +165,7 @@ def test_a_users_file_goes_along_with_what_this_version_saw(plan, store, tmp_pat
     assert (folder / "phone.ptl").read_bytes() == b"phone"  # no link to what is the user's
 
 
-def test_what_the_user_recorded_stays_the_measure(plan, store, tmp_path):
+def test_what_the_user_recorded_stays_the_measure(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     told = '[[file]]\nfile = "phone.ptl"\nlogits = "logits.npy"\nleast_sqnr_db = 41.0\ninput = [2, 1, 2, 2]\n'
     put(store, "field", "artifacts-own-phone.ptl", Evidence(arrays={"logits": LOGITS * 3}))
 
@@ -161,7 +176,9 @@ def test_what_the_user_recorded_stays_the_measure(plan, store, tmp_path):
     assert found.least_sqnr_db == 41.0
 
 
-def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(plan, store, tmp_path):
+def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     put(store, "field", "artifacts-own-phone.ptl", FAILED)
 
     export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
@@ -171,7 +188,9 @@ def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(pla
     assert seen(item).logits is None
 
 
-def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(plan, store, tmp_path):
+def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     folder = own_folder(tmp_path)
     export(plan(), store, tmp_path / "first", packed=False)
     put(store, "field", "artifacts-2.15.0-digits-qnnpack-scripted", Evidence(arrays={"logits": LOGITS}))
@@ -187,20 +206,20 @@ def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(pla
 @pytest.mark.parametrize(
     "fill", [lambda path: path.mkdir(), lambda path: None, lambda path: (path.mkdir(), (path / MANIFEST).touch())]
 )
-def test_a_target_that_may_be_written(tmp_path, fill):
+def test_a_target_that_may_be_written(tmp_path: Path, fill: Callable[..., Any]) -> None:
     fill(tmp_path / "out")
 
     check_target(tmp_path / "out")
 
 
-def test_a_target_with_something_else_in_it(tmp_path, refuses):
+def test_a_target_with_something_else_in_it(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "file").touch()
 
     refuses(lambda: check_target(tmp_path), "not an empty folder", tmp_path, "--export")
     refuses(lambda: check_target(tmp_path / "file"), "not an empty folder")
 
 
-def test_an_export_replaces_an_export(plan, store, tmp_path):
+def test_an_export_replaces_an_export(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     export(plan(), store, tmp_path / "out", packed=True)
     export(plan(), store, tmp_path / "out", packed=False)
 
@@ -209,7 +228,9 @@ def test_an_export_replaces_an_export(plan, store, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "evidence", "out"]
 
 
-def test_a_place_that_cannot_be_written_is_the_machines_error(plan, store, tmp_path):
+def test_a_place_that_cannot_be_written_is_the_machines_error(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match="cannot export: .*--export") as caught:
@@ -218,11 +239,13 @@ def test_a_place_that_cannot_be_written_is_the_machines_error(plan, store, tmp_p
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_leaves_what_was_there(plan, store, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_what_was_there(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     export(plan(), store, tmp_path / "out", packed=False)
     before = (tmp_path / "out" / MANIFEST).read_bytes()
 
-    def full(*arguments, **arrays):
+    def full(*arguments: object, **arrays: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.np, "savez_compressed", full)
@@ -233,10 +256,10 @@ def test_a_full_disk_leaves_what_was_there(plan, store, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def _export_and_stop(own_plan, store, folder, at):
+def _export_and_stop(own_plan: Any, store: Any, folder: Path, at: Any) -> None:
     """Export, and end as a SIGKILL does when the function of that name is called."""
 
-    def stop(*arguments, **keywords):
+    def stop(*arguments: object, **keywords: Any) -> None:
         os._exit(9)
 
     if at == "rename":
@@ -248,7 +271,9 @@ def _export_and_stop(own_plan, store, folder, at):
 
 @pytest.mark.parametrize("at", ["_gather", "_pack", "FieldManifest", "_replace", "rename"])
 @pytest.mark.parametrize("earlier", [False, True])
-def test_a_kill_leaves_nothing_half(plan, store, tmp_path, processes, at, earlier):
+def test_a_kill_leaves_nothing_half(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path, processes: Processes, at: str, earlier: bool
+) -> None:
     if earlier:
         export(plan(), store, tmp_path / "out", packed=False)
     processes.start(_export_and_stop, plan(), store, tmp_path / "out", at)
@@ -262,8 +287,10 @@ def test_a_kill_leaves_nothing_half(plan, store, tmp_path, processes, at, earlie
     assert len(read_field(tmp_path / "out")) == 3
 
 
-def test_files_on_another_disk_are_copied(plan, store, tmp_path, monkeypatch):
-    def link(source, target):
+def test_files_on_another_disk_are_copied(
+    plan: Callable[..., RunConfig], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: Path, target: Path) -> None:
         raise OSError(errno.EXDEV, "another device")
 
     monkeypatch.setattr(os, "link", link)

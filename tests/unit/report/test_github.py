@@ -1,13 +1,18 @@
 """The lines by which GitHub shows what is red: exact, since a character that is not escaped ends them early."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vitgate.compare.acceptance import Acceptance, Acceptances
 from vitgate.compare.verdict import compare
 from vitgate.files.schemas import fixtures_folder
-from vitgate.records.record import read_record
+from vitgate.records.record import ClaimRow, read_record, Record
 from vitgate.report import github
 
 CLAIMS = """\
@@ -29,7 +34,7 @@ number = { statistic = "x" }
 
 
 @pytest.fixture
-def fixtures(tmp_path, monkeypatch):
+def fixtures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder of data files within the workspace."""
     folder = tmp_path / "data, of: mine"
     folder.mkdir()
@@ -40,11 +45,13 @@ def fixtures(tmp_path, monkeypatch):
     return folder
 
 
-def red(claim_row, claim="size", **fields):
+def red(claim_row: Callable[..., ClaimRow], claim: str = "size", **fields: Any) -> ClaimRow:
     return claim_row(claim, **{"status": "failed", "outcome": "failed", **fields})
 
 
-def test_a_red_claim_points_at_the_line_of_the_claim(fixtures, record, claim_row):
+def test_a_red_claim_points_at_the_line_of_the_claim(
+    fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (red(claim_row, "build", message="100% wrong: a, b\nand c"), claim_row("size"))
 
     assert github.of_record(record(claims=rows)) == [
@@ -53,7 +60,9 @@ def test_a_red_claim_points_at_the_line_of_the_claim(fixtures, record, claim_row
     ]
 
 
-def test_a_red_deviation_points_at_its_own_line(fixtures, record, claim_row):
+def test_a_red_deviation_points_at_its_own_line(
+    fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (red(claim_row, deviation="gone", message="it is stale"),)
 
     assert github.of_record(record(claims=rows)) == [
@@ -61,7 +70,7 @@ def test_a_red_deviation_points_at_its_own_line(fixtures, record, claim_row):
     ]
 
 
-def test_claims_that_went_missing_are_one_line_a_claim(fixtures, record):
+def test_claims_that_went_missing_are_one_line_a_claim(fixtures: Path, record: Callable[..., Record]) -> None:
     names = tuple(f"size[digits-fbgemm-{number}]" for number in range(7))
 
     assert github.of_record(record(missing=names)) == [
@@ -70,7 +79,9 @@ def test_claims_that_went_missing_are_one_line_a_claim(fixtures, record):
     ]
 
 
-def test_a_file_outside_of_the_workspace_is_left_out(fixtures, record, claim_row, monkeypatch):
+def test_a_file_outside_of_the_workspace_is_left_out(
+    fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures.parent / "elsewhere"))
 
     assert github.of_record(record(claims=(red(claim_row, message="x"),))) == [
@@ -78,7 +89,9 @@ def test_a_file_outside_of_the_workspace_is_left_out(fixtures, record, claim_row
     ]
 
 
-def test_nothing_in_a_record_can_begin_a_command(fixtures, record, claim_row):
+def test_nothing_in_a_record_can_begin_a_command(
+    fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     hostile = "a\r\n::error::b\x1b[31m %0A::warning::c"
 
     (line,) = github.of_record(record(claims=(red(claim_row, message=hostile, subject=hostile),)))
@@ -91,7 +104,9 @@ def test_nothing_in_a_record_can_begin_a_command(fixtures, record, claim_row):
     assert line.startswith("::error ")
 
 
-def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(tmp_path, monkeypatch):
+def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures_folder().parent))
     old, new = (read_record(fixtures_folder() / "records" / f"{name}.json") for name in ("2.12.1", "2.15.0"))
     accepted = Acceptances((Acceptance("profiler-use-cuda", "--accept"), Acceptance("no", "accepted.toml:7")))
@@ -109,7 +124,7 @@ def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(tmp_path,
     )
 
 
-def test_only_a_workflow_wants_them(monkeypatch):
+def test_only_a_workflow_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert github.wanted()
     monkeypatch.delenv("GITHUB_ACTIONS")

@@ -1,13 +1,18 @@
 """What a claim says of itself in pytest's XML."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import pytest
 
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import FindingRow
+from vitgate.records.record import ClaimRow, FindingRow
 from vitgate.report.junit import describe_suite, properties
+from vitgate.spec.run_config import RunConfig
 
 
-def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row):
+def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row: Callable[..., ClaimRow]) -> None:
     findings = (
         FindingRow(statistic="sqnr", value=23.8125, unit="dB", lower=20.0, against="original"),
         FindingRow(statistic="size_ratio", value=None, unit="1", upper=1.5),
@@ -26,7 +31,7 @@ def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row):
     ]
 
 
-def test_a_deviation_brings_its_advice(claim_row):
+def test_a_deviation_brings_its_advice(claim_row: Callable[..., ClaimRow]) -> None:
     known = next(row for row in read_deviations().rows if row.id == "xnnpack-gone")
 
     found = dict(properties(claim_row("build", status="declared", outcome="failed at x", deviation="xnnpack-gone")))
@@ -55,7 +60,7 @@ class Config:
         return set(self._plugins)
 
 
-def test_the_suite_says_what_was_tested(plan):
+def test_the_suite_says_what_was_tested(plan: Callable[..., RunConfig]) -> None:
     writer = Writer()
 
     describe_suite(Config(object(), writer), plan())
@@ -65,5 +70,5 @@ def test_the_suite_says_what_was_tested(plan):
 
 
 @pytest.mark.parametrize("plugins", [(), (object(),)], ids=["no plugin", "another"])
-def test_without_xml_nothing_is_said(plan, plugins):
+def test_without_xml_nothing_is_said(plan: Callable[..., RunConfig], plugins: tuple[object, ...]) -> None:
     describe_suite(Config(*plugins), plan())

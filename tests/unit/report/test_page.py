@@ -1,16 +1,22 @@
 """The page of a run: what stands in it, of real records, of failing ones, and of records that are anybody's."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
+from vitgate.records.record import Environment, Record
 from vitgate.report.page import html
 from vitgate.report.page.views import View
 
+from ..conftest import Refuses
 from .made_up import changed, HOSTILE, hostile, red, release, without_blocks
 
 html5lib = pytest.importorskip("html5lib", reason="html5lib comes with the extra `test`")
@@ -20,80 +26,80 @@ RELEASES = ("1.13.1", "2.2.2", "2.6.0", "2.9.1", "2.12.1", "2.15.0")
 class Page:
     """A page as a browser's parser sees it."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
         parser = html5lib.HTMLParser(namespaceHTMLElements=False)
         self.root = parser.parse(text)
         self.errors = parser.errors
 
-    def all(self, name):
+    def all(self, name: str) -> Any:
         return [element for element in self.root.iter() if _name(element) == name]
 
-    def words(self, element=None):
+    def words(self, element: Any = None) -> str:
         return " ".join(" ".join((self.root if element is None else element).itertext()).split())
 
-    def named(self, ident):
+    def named(self, ident: str) -> Any:
         (found,) = [element for element in self.root.iter() if element.get("id") == ident]
         return found
 
-    def table(self, caption):
+    def table(self, caption: str) -> Any:
         """Return the table whose caption begins so."""
         captions = {table: table.find("caption") for table in self.all("table")}
         (found,) = [each for each, own in captions.items() if own is not None and self.words(own).startswith(caption)]
         return found
 
-    def rows(self, caption):
+    def rows(self, caption: str) -> Any:
         """Return the texts of that table, line by line."""
         return [[self.words(cell) for cell in row] for row in self.table(caption).find("tbody").findall("tr")]
 
-    def entry(self, name):
+    def entry(self, name: str) -> Any:
         """Return the element that opens to say all of one claim."""
         (found,) = [each for each in self.all("details") if self.words(each.find("summary")).startswith(name)]
         return self.words(found)
 
 
-def _name(element):
+def _name(element: Any) -> Any:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
 @pytest.fixture(scope="module")
-def newest():
+def newest() -> Page:
     return Page(html.render([release(version) for version in RELEASES]))
 
 
 @pytest.fixture(scope="module")
-def failing():
+def failing() -> Page:
     return Page(html.render([red()]))
 
 
 @pytest.fixture(scope="module")
-def strange():
+def strange() -> Page:
     return Page(html.render([hostile(release("2.15.0"))]))
 
 
 @pytest.fixture(scope="module")
-def older():
+def older() -> Page:
     return Page(html.render([without_blocks(release("2.15.0"))]))
 
 
-def cell_of(*place):
+def cell_of(*place: object) -> Any:
     (found,) = [cell for cell in release("2.15.0").cells if (cell.case, cell.engine, cell.variant) == place]
     return found
 
 
 @pytest.fixture(params=["newest", "failing", "strange"])
-def page(request):
+def page(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
 # ---- whatever the record
 
 
-def test_it_is_well_formed(page):
+def test_it_is_well_formed(page: Any) -> None:
     assert page.errors == []
 
 
-def test_it_asks_for_nothing_from_anywhere(page):
+def test_it_asks_for_nothing_from_anywhere(page: Any) -> None:
     wanted = ("img", "link", "iframe", "object", "embed", "base", "image", "audio", "form")
     attributes = [(_name(each), key, each.get(key)) for each in page.root.iter() for key in each.keys()]  # noqa: SIM118  # iterating over an element gives its children
     addresses = {(tag, value) for tag, key, value in attributes if key.rpartition("}")[2] in ("src", "href", "srcset")}
@@ -105,7 +111,7 @@ def test_it_asks_for_nothing_from_anywhere(page):
     assert not re.search(r"@import|url\((?!#)", page.text)
 
 
-def test_its_one_script_is_the_one_that_its_policy_names(page):
+def test_its_one_script_is_the_one_that_its_policy_names(page: Any) -> None:
     (script,) = page.all("script")
     (policy,) = [each.get("content") for each in page.all("meta") if each.get("http-equiv")]
     digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
@@ -116,7 +122,7 @@ def test_its_one_script_is_the_one_that_its_policy_names(page):
     assert [key for each in page.root.iter() for key in each.keys() if key.startswith("on")] == []  # noqa: SIM118
 
 
-def test_its_ids_are_unique_and_each_reference_finds_its_own(page):
+def test_its_ids_are_unique_and_each_reference_finds_its_own(page: Any) -> None:
     ids = [each.get("id") for each in page.root.iter() if each.get("id")]
     inside = [each.get("href")[1:] for each in page.root.iter() if (each.get("href") or "").startswith("#")]
     labels = [name for each in page.root.iter() for name in (each.get("aria-labelledby") or "").split()]
@@ -125,7 +131,7 @@ def test_its_ids_are_unique_and_each_reference_finds_its_own(page):
     assert set(inside) | set(labels) | set(re.findall(r"url\(#([^)]*)\)", page.text)) <= set(ids)
 
 
-def test_each_plot_has_a_name_a_description_and_its_numbers(page):
+def test_each_plot_has_a_name_a_description_and_its_numbers(page: Any) -> None:
     plots = [each for each in page.all("svg")]
 
     assert plots
@@ -137,20 +143,20 @@ def test_each_plot_has_a_name_a_description_and_its_numbers(page):
         assert figure.find("details/div/table/tbody/tr") is not None
 
 
-def test_plots_have_the_colours_of_the_page_and_no_font_of_their_own(page):
+def test_plots_have_the_colours_of_the_page_and_no_font_of_their_own(page: Any) -> None:
     plots = re.findall(r"<svg.*?</svg>", page.text, re.DOTALL)
 
     assert all("var(--" in plot for plot in plots)
     assert re.findall(r"#[0-9a-f]{6}\b|DejaVu|font-family|http", "".join(plots)) == [] or HOSTILE[:8] in page.words()
 
 
-def test_it_is_the_same_bytes_each_time():
+def test_it_is_the_same_bytes_each_time() -> None:
     record = red()
 
     assert html.render([record]) == html.render([record])
 
 
-def test_what_scrolls_sideways_can_be_reached_by_keyboard(page):
+def test_what_scrolls_sideways_can_be_reached_by_keyboard(page: Any) -> None:
     boxes = [each for each in page.all("div") if each.get("class") == "scroll"]
     tables = page.all("table")
 
@@ -161,7 +167,7 @@ def test_what_scrolls_sideways_can_be_reached_by_keyboard(page):
 # ---- what a real run says
 
 
-def test_the_verdict_in_words_stands_on_top(newest):
+def test_the_verdict_in_words_stands_on_top(newest: Page) -> None:
     (title,) = newest.all("h1")
 
     assert newest.words(title) == "PyTorch 2.15.0: The pipeline does not work as a whole"
@@ -176,17 +182,17 @@ def test_the_verdict_in_words_stands_on_top(newest):
 @pytest.mark.parametrize(
     ("version", "words"), [("2.12.1", "The pipeline works"), ("2.15.0", "The pipeline does not work as a whole")]
 )
-def test_the_headline_follows_the_answer(version, words):
+def test_the_headline_follows_the_answer(version: str, words: str) -> None:
     assert View(release(version)).headline == words
 
 
-def test_a_record_that_says_nothing_is_no_answer(record):
+def test_a_record_that_says_nothing_is_no_answer(record: Callable[..., Record]) -> None:
     page = Page(html.render([record(claims=(), complete=False)]))
 
     assert page.words(page.all("h1")[0]) == "PyTorch 2.13.0: No answer"
 
 
-def test_the_variants_stand_in_a_table_with_their_numbers(newest):
+def test_the_variants_stand_in_a_table_with_their_numbers(newest: Page) -> None:
     lines = {(line[0], line[1]): line[2:] for line in newest.rows("Variants of deit_base")}
 
     assert len(lines) == 24
@@ -199,14 +205,14 @@ def test_the_variants_stand_in_a_table_with_their_numbers(newest):
     assert lines["optimized", "qnnpack"][7].startswith("failed at optimize_for_mobile (xnnpack-gone)")
 
 
-def test_sizes_are_sorted_as_numbers_and_what_is_missing_has_no_key(newest):
+def test_sizes_are_sorted_as_numbers_and_what_is_missing_has_no_key(newest: Page) -> None:
     keys = [row.findall("td")[1].get("data-key") for row in newest.table("Variants of digits").find("tbody")]
 
     assert {key == "" for key in keys} == {True, False}
     assert all(float(key) < 1 for key in keys if key)
 
 
-def test_the_versions_stand_beside_one_another(newest):
+def test_the_versions_stand_beside_one_another(newest: Page) -> None:
     sqnr = newest.named("case-1-sweep-sqnr-title")
     table = next(each for each in newest.all("figure") if sqnr in list(each.iter())).find("details/div/table")
     lines = [[newest.words(cell) for cell in row] for row in table.find("tbody")]
@@ -215,7 +221,7 @@ def test_the_versions_stand_beside_one_another(newest):
     assert lines[-1][1:] == ["27.64", "27.64", "27.81", "32.11"]
 
 
-def numbers_of(page, name):
+def numbers_of(page: Any, name: str) -> Any:
     """Return the table of a plot's numbers: its headings, and its lines by their first place."""
     title = page.named(f"{name}-title")
     table = next(each for each in page.all("figure") if title in list(each.iter())).find("details/div/table")
@@ -223,7 +229,7 @@ def numbers_of(page, name):
     return [page.words(cell) for cell in table.find("thead/tr")], {line[0]: line[1:] for line in lines}
 
 
-def test_the_matrix_counts_the_files_of_each_maker_on_each_runner(newest):
+def test_the_matrix_counts_the_files_of_each_maker_on_each_runner(newest: Page) -> None:
     headings, lines = numbers_of(newest, "files-makers")
 
     assert headings == ["Made by", *RELEASES]
@@ -233,14 +239,14 @@ def test_the_matrix_counts_the_files_of_each_maker_on_each_runner(newest):
     assert dict(zip(headings[1:], lines["2.12.1"], strict=True))["optimized"] == "0 of 4"
 
 
-def test_a_single_record_has_a_matrix_of_one_column_and_no_sweep(failing):
+def test_a_single_record_has_a_matrix_of_one_column_and_no_sweep(failing: Page) -> None:
     headings, _ = numbers_of(failing, "files-makers")
 
     assert headings == ["Made by", "2.12.1"]
     assert "from version to version" not in failing.words()
 
 
-def test_outcomes_by_version_say_what_stops_and_what_fails():
+def test_outcomes_by_version_say_what_stops_and_what_fails() -> None:
     older, newer = release("2.12.1"), release("2.15.0")
     broken = changed(newer, "label[digits-x86-scripted]", status="failed", outcome="failed", message="lost")
 
@@ -252,7 +258,7 @@ def test_outcomes_by_version_say_what_stops_and_what_fails():
     assert lines["lite_frozen"] == ["2 differ", "2 differ"]
 
 
-def test_the_published_results_stand_beside_the_run(newest):
+def test_the_published_results_stand_beside_the_run(newest: Page) -> None:
     _, lines = numbers_of(newest, "case-1-published")
 
     assert lines["Google Colab, as three editions quote it"] == [
@@ -264,11 +270,11 @@ def test_the_published_results_stand_beside_the_run(newest):
     assert "346 MB" in newest.rows("What the editions print")[0]
 
 
-def test_a_case_that_the_tutorial_does_not_have_has_nothing_published(newest):
+def test_a_case_that_the_tutorial_does_not_have_has_nothing_published(newest: Page) -> None:
     assert [each for each in newest.root.iter() if (each.get("id") or "").startswith("case-2-published")] == []
 
 
-def test_a_declared_deviation_opens_to_reason_advice_link_and_rows(newest):
+def test_a_declared_deviation_opens_to_reason_advice_link_and_rows(newest: Page) -> None:
     said = newest.entry("xnnpack-gone 184 rows")
 
     assert "The wheels have been built without XNNPACK since 2.13" in said
@@ -278,7 +284,7 @@ def test_a_declared_deviation_opens_to_reason_advice_link_and_rows(newest):
     assert "size_ratio 1.96056, expected [0.99, 1.01], would need upper = 1.96" in newest.entry("lite-stored-twice 2")
 
 
-def test_each_claim_opens_to_all_its_rows(newest):
+def test_each_claim_opens_to_all_its_rows(newest: Page) -> None:
     said = newest.entry("logits_original 40 rows")
 
     assert "deit_base-fbgemm-lite_frozen passed sqnr against original: 27.6388 dB, expected [25.5, 31]" in said
@@ -287,7 +293,7 @@ def test_each_claim_opens_to_all_its_rows(newest):
 # ---- what fails
 
 
-def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(failing):
+def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(failing: Page) -> None:
     said = failing.entry("logits_original[deit_base-fbgemm-scripted_quantized]")
 
     assert failing.words(failing.all("h1")[0]) == "PyTorch 2.12.1: Claims failed"
@@ -300,7 +306,7 @@ def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(f
     assert "Not judged: sqnr at patch_embed 45 dB, sqnr at blocks.0 44 dB" in said
 
 
-def test_the_red_cell_leads_to_its_claim(failing):
+def test_the_red_cell_leads_to_its_claim(failing: Page) -> None:
     lines = failing.table("Variants of deit_base").find("tbody")
     (cell,) = [row[-1] for row in lines if "FAILED" in failing.words(row)]
     (link,) = cell.iter("a")
@@ -309,13 +315,13 @@ def test_the_red_cell_leads_to_its_claim(failing):
     assert "12.5 dB" in failing.words(failing.named(link.get("href")[1:]))
 
 
-def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing):
+def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing: Page) -> None:
     assert "no space left on device" in failing.entry("preprocessing[test_preprocessing] environment error")
     after = failing.words().partition("Not checked")[2]
     assert "build[digits-qnnpack-lite_frozen]" in after
 
 
-def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice():
+def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice() -> None:
     name = "build[digits-x86-optimized]"
     message = "deviation xnnpack-gone (deviations.toml:5): it expects another failure"
     fields = {"status": "failed", "outcome": "failed at script", "error": "RuntimeError", "message": message}
@@ -328,7 +334,7 @@ def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice()
     assert "pull/185297" in said
 
 
-def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest, older):
+def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest: Page, older: Page) -> None:
     headings, lines = numbers_of(newest, "case-1-blocks")
     name = "logits_original[deit_base-qnnpack-scripted_quantized]"
     (row,) = [row for row in release("2.15.0").claims if row.name == name]
@@ -340,7 +346,7 @@ def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest, older):
     assert "SQNR per block" not in older.words()
 
 
-def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest, older):
+def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest: Page, older: Page) -> None:
     spread = cell_of("deit_base", "qnnpack", "original").latency_spread_ms  # a later line of a variant hides an earlier
     lines, before = (numbers_of(each, "case-1-latency")[1]["original"] for each in (newest, older))
 
@@ -354,7 +360,7 @@ def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest, older)
 # ---- records that are anybody's
 
 
-def test_hostile_text_stays_text(strange):
+def test_hostile_text_stays_text(strange: Page) -> None:
     (script,) = strange.all("script")
 
     assert script.text.startswith('"use strict"')
@@ -365,11 +371,11 @@ def test_hostile_text_stays_text(strange):
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", strange.text)
 
 
-def test_hostile_links_are_no_links(strange):
+def test_hostile_links_are_no_links(strange: Page) -> None:
     assert not any((each.get("href") or "").lower().startswith("javascript") for each in strange.root.iter())
 
 
-def test_a_parser_of_another_make_sees_the_same_tags(strange):
+def test_a_parser_of_another_make_sees_the_same_tags(strange: Page) -> None:
     tags = []
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
@@ -382,23 +388,25 @@ def test_a_parser_of_another_make_sees_the_same_tags(strange):
 # ---- which records
 
 
-def test_the_newest_is_reported_whatever_the_order(newest):
+def test_the_newest_is_reported_whatever_the_order(newest: Page) -> None:
     shuffled = html.render([release(version) for version in (RELEASES[-1], *RELEASES[:-1])])
 
     assert shuffled == newest.text
 
 
-def test_two_records_of_one_version_are_refused(refuses):
+def test_two_records_of_one_version_are_refused(refuses: Refuses) -> None:
     record = release("2.15.0")
 
     refuses(lambda: html.render([record, record]), "two records of PyTorch 2.15.0", "RECORD")
 
 
-def test_records_without_a_common_case_are_refused(refuses, record, environment):
+def test_records_without_a_common_case_are_refused(
+    refuses: Refuses, record: Callable[..., Record], environment: Environment
+) -> None:
     other = record(cases=("deit_base",), environment=environment.model_copy(update={"torch": "2.14.0"}))
 
     refuses(lambda: html.render([record(), other]), "no case in common", "RECORD")
 
 
-def test_no_record_is_refused(refuses):
+def test_no_record_is_refused(refuses: Refuses) -> None:
     refuses(lambda: html.render([]), "no record", "RECORD")

@@ -6,7 +6,9 @@ import csv
 import errno
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from rich.console import Console
 from vitgate.files.errors import MachineError
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.observe.store import Store
-from vitgate.records.record import FindingRow
+from vitgate.records.record import ClaimRow, FindingRow, Record
 from vitgate.report.picture_accuracy import check_list, COLUMNS, list_beside, tables, write_list
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
+from vitgate.spec.run_config import RunConfig
 
 NAMES = ["7/a.png", "7/b,\n.png", "9/c.png"]
 
@@ -51,12 +54,12 @@ def rows(path: Path) -> list[list[str]]:
 
 
 @pytest.fixture
-def asked(plan):
+def asked(plan: Callable[..., RunConfig]) -> Any:
     """Return a plan about the case of the store."""
     return plan(cases=("deit_tiny",), images="/pictures")
 
 
-def test_each_changed_label_is_a_line(store, asked, tmp_path):
+def test_each_changed_label_is_a_line(store: Store, asked: Any, tmp_path: Path) -> None:
     path = write_list(asked, store, tmp_path / "run.json")
 
     assert path == tmp_path / "run-images.csv"
@@ -67,11 +70,13 @@ def test_each_changed_label_is_a_line(store, asked, tmp_path):
     ]
 
 
-def test_a_run_that_saw_no_picture_leaves_a_list_of_nothing(asked, tmp_path):
+def test_a_run_that_saw_no_picture_leaves_a_list_of_nothing(asked: Any, tmp_path: Path) -> None:
     assert rows(write_list(asked, Store(tmp_path / "none"), tmp_path / "run.json")) == [list(COLUMNS)]
 
 
-def test_a_name_that_is_no_text_is_written_as_its_bytes(store, asked, tmp_path, monkeypatch):
+def test_a_name_that_is_no_text_is_written_as_its_bytes(
+    store: Store, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Evidence({"names": [os.fsdecode(b"7/\xff.png"), "b", "c"]}, {"labels": np.array([7, 7, 9])})
     real = store.find
     monkeypatch.setattr(store, "find", lambda kind, name: folder if kind == "labelled" else real(kind, name))
@@ -79,7 +84,9 @@ def test_a_name_that_is_no_text_is_written_as_its_bytes(store, asked, tmp_path, 
     assert b"7/\xff.png" in write_list(asked, store, tmp_path / "run.json").read_bytes()
 
 
-def test_a_list_that_cannot_be_written_leaves_the_earlier_one(store, asked, tmp_path, monkeypatch):
+def test_a_list_that_cannot_be_written_leaves_the_earlier_one(
+    store: Store, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_list(asked, store, tmp_path / "run.json")
     before = path.read_bytes()
 
@@ -93,7 +100,7 @@ def test_a_list_that_cannot_be_written_leaves_the_earlier_one(store, asked, tmp_
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-def test_a_place_that_takes_no_list_is_known_before_the_run(tmp_path):
+def test_a_place_that_takes_no_list_is_known_before_the_run(tmp_path: Path) -> None:
     list_beside(tmp_path / "run.json").mkdir()
 
     with pytest.raises(MachineError, match="--record"):
@@ -101,7 +108,9 @@ def test_a_place_that_takes_no_list_is_known_before_the_run(tmp_path):
     check_list(tmp_path / "other.json")
 
 
-def test_the_table_has_a_line_for_each_variant(record, claim_row):
+def test_the_table_has_a_line_for_each_variant(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     def finding(statistic: str, value: float | None) -> FindingRow:
         return FindingRow(statistic=statistic, value=value, unit="1")
 
@@ -127,5 +136,5 @@ def test_the_table_has_a_line_for_each_variant(record, claim_row):
     ]
 
 
-def test_a_run_without_pictures_has_no_table(record):
+def test_a_run_without_pictures_has_no_table(record: Callable[..., Record]) -> None:
     assert list(tables(record())) == []

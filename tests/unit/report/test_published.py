@@ -1,9 +1,16 @@
 """The results that the tutorial's editions print: read whole, or refused with a line that says where."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.report.published import read_published, TUTORIAL
+
+from ..conftest import Refuses
 
 ENTRY = """
 [[edition]]
@@ -13,7 +20,7 @@ latency_ms = { original = 100.0, scripted = 90.0, scripted_quantized = 50.0, opt
 """
 
 
-def test_the_committed_editions_have_five_latencies_each_and_the_sizes_of_the_tutorial():
+def test_the_committed_editions_have_five_latencies_each_and_the_sizes_of_the_tutorial() -> None:
     editions = read_published()
 
     assert len(editions) == len({edition.latency_ms["original"] for edition in editions}) == 5
@@ -22,7 +29,7 @@ def test_the_committed_editions_have_five_latencies_each_and_the_sizes_of_the_tu
         assert edition.size_mb == {"scripted": 346.0, "scripted_quantized": 89.0}
 
 
-def test_a_ratio_is_to_the_same_editions_original(data_file):
+def test_a_ratio_is_to_the_same_editions_original(data_file: Callable[[str, str], Path]) -> None:
     (edition,) = read_published(data_file("published.toml", ENTRY))
 
     assert edition.ratio("lite") == 0.4
@@ -41,13 +48,15 @@ def test_a_ratio_is_to_the_same_editions_original(data_file):
     ],
     ids=["variant missing", "no time at all", "no web address", "address with a quote", "unknown variant", "twice"],
 )
-def test_a_table_that_cannot_be_is_refused(data_file, refuses, before, after, words):
+def test_a_table_that_cannot_be_is_refused(
+    data_file: Callable[[str, str], Path], refuses: Refuses, before: str, after: str, words: str
+) -> None:
     path = data_file("published.toml", ENTRY.replace(before, after))
 
     refuses(lambda: read_published(path), words, path)
 
 
-def test_no_edition_says_more_than_figures_and_names():
+def test_no_edition_says_more_than_figures_and_names() -> None:
     text = (fixtures_folder() / "published.toml").read_text(encoding="utf-8")
 
     assert all(len(line) < 130 for line in text.splitlines())

@@ -1,34 +1,41 @@
 """Which way out passed is said with the numbers of this very run."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from vitgate.records.record import CellRow, FindingRow
+from vitgate.records.record import CellRow, ClaimRow, FindingRow, Record
 from vitgate.report.answer import answer
 from vitgate.report.successors import TRY_THEM, ways_out
 
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": "gone", "message": "gone"}
 
 
-def cell(variant, outcome="passed", **numbers):
+def cell(variant: str, outcome: Any = "passed", **numbers: Any) -> CellRow:
     return CellRow(case="digits", engine="none", variant=variant, outcome=outcome, **numbers)
 
 
 @pytest.fixture
-def tried(record, claim_row):
+def tried(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> Callable[..., Record]:
     """Return a function: a record of a run in which the tutorial's way failed, and these successors were tried."""
 
-    def make(*cells, claims=()):
+    def make(*cells: object, claims: Any = ()) -> Record:
         rows = (claim_row(), claim_row("build", "optimized", **STOPPED), *claims)
         return record(cases=("digits",), engines=("qnnpack", "none"), cells=cells, claims=rows)
 
     return make
 
 
-def plain(text):
+def plain(text: str) -> Any:
     return text
 
 
-def test_what_passed_is_named_with_its_numbers_int8_and_the_fastest_first(tried, claim_row):
+def test_what_passed_is_named_with_its_numbers_int8_and_the_fastest_first(
+    tried: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     shown = [
         FindingRow(statistic="ratio", value=0.5, unit="1", against="scripted_quantized", judged=False),
         FindingRow(statistic="ratio", value=0.25, unit="1", against="original"),
@@ -48,28 +55,34 @@ def test_what_passed_is_named_with_its_numbers_int8_and_the_fastest_first(tried,
     assert ways_out(rows, plain) in answer(rows)
 
 
-def test_where_none_passed_that_is_said(tried):
+def test_where_none_passed_that_is_said(tried: Callable[..., Record]) -> None:
     assert ways_out(tried(cell("onnx", "FAILED: size")), plain) == "No successor of TorchScript passed for digits."
 
 
-def test_who_has_not_tried_them_reads_how(record, claim_row):
+def test_who_has_not_tried_them_reads_how(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     rows = record(claims=(claim_row("build", "optimized", **STOPPED),))
 
     assert answer(rows).endswith(TRY_THEM)
     assert "--successors" in TRY_THEM
 
 
-def test_a_run_that_carries_the_pipeline_needs_no_way_out(record, claim_row):
+def test_a_run_that_carries_the_pipeline_needs_no_way_out(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     assert "successor" not in answer(record(claims=(claim_row(),)))
 
 
-def test_a_run_of_successors_alone_speaks_of_them_alone(record, claim_row):
+def test_a_run_of_successors_alone_speaks_of_them_alone(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = record(engines=("none",), claims=(claim_row(variant="onnx", engine="none"),))
 
     assert answer(rows) == "PyTorch 2.13.0+cpu can carry the successors of the pipeline: every claim holds."
 
 
-def test_successors_whose_needs_are_not_met_are_named(record, claim_row):
+def test_successors_whose_needs_are_not_met_are_named(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     lacking = claim_row(variant="onnx", engine="none", status="unsupported", outcome="unsupported")
 
     text = answer(record(claims=(claim_row(), lacking)))

@@ -1,12 +1,16 @@
 """What the terminal shows at the end of a run."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.metrics import SQNR_CEILING
-from vitgate.records.record import FindingRow
+from vitgate.records.record import CellRow, ClaimRow, FindingRow, Record
 from vitgate.report.terminal import render
 
 
@@ -32,10 +36,10 @@ class Reporter:
 
 
 @pytest.fixture
-def shown(record):
+def shown(record: Callable[..., Record]) -> Callable[..., Reporter]:
     """Return a helper that renders a record of these fields."""
 
-    def show(*, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0, **fields) -> Reporter:
+    def show(*, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0, **fields: Any) -> Reporter:
         reporter = Reporter(hasmarkup=hasmarkup, isatty=isatty, verbosity=verbosity)
         render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
         return reporter
@@ -43,7 +47,9 @@ def shown(record):
     return show
 
 
-def test_each_variant_is_a_line_with_its_numbers(shown, cell_row):
+def test_each_variant_is_a_line_with_its_numbers(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     cells = (cell_row("scripted", size_bytes=346_000_000, latency_ratio=1.0, sqnr_db=None), cell_row(profiler_ms=61.5))
 
     reporter = shown(cells=cells)
@@ -55,7 +61,7 @@ def test_each_variant_is_a_line_with_its_numbers(shown, cell_row):
     assert reporter.row("scripted")[1:3] == ["346.0 MB", "0%"]
 
 
-def test_what_was_not_measured_is_a_dash(shown, cell_row):
+def test_what_was_not_measured_is_a_dash(shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]) -> None:
     empty = dict.fromkeys(("size_bytes", "latency_ms", "latency_ratio", "label", "sqnr_db"))
 
     reporter = shown(cells=(cell_row(**empty, outcome="blocked by optimized"),))
@@ -63,13 +69,17 @@ def test_what_was_not_measured_is_a_dash(shown, cell_row):
     assert reporter.row("lite") == ["lite", *["-"] * 7, "blocked by optimized"]
 
 
-def test_a_slower_variant_shows_a_negative_reduction(shown, cell_row):
+def test_a_slower_variant_shows_a_negative_reduction(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     reporter = shown(cells=(cell_row(latency_ratio=3.76),))
 
     assert reporter.row("lite")[4] == "-276%"
 
 
-def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(shown, cell_row):
+def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     declared = read_deviations().rows[0]
     cells = tuple(cell_row(name, outcome="failed at script", deviation=declared.id) for name in ("optimized", "lite"))
 
@@ -79,13 +89,17 @@ def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(shown
     assert reporter.text.count(declared.reason) == 1
 
 
-def test_brackets_in_an_outcome_are_shown_and_never_taken_for_markup(shown, cell_row):
+def test_brackets_in_an_outcome_are_shown_and_never_taken_for_markup(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     reporter = shown(cells=(cell_row(outcome="FAILED: [red]"),))
 
     assert reporter.row("lite")[-1] == "FAILED: [red]"
 
 
-def test_each_case_and_engine_has_a_table_of_its_own(shown, cell_row):
+def test_each_case_and_engine_has_a_table_of_its_own(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     cells = (cell_row(), cell_row(engine="x86"), cell_row(case="digits"))
 
     reporter = shown(cells=cells)
@@ -94,7 +108,7 @@ def test_each_case_and_engine_has_a_table_of_its_own(shown, cell_row):
     assert [reporter.text.count(title) for title in titles] == [1, 1, 1]
 
 
-def test_inputs_notes_and_the_place_of_the_record_are_named(shown):
+def test_inputs_notes_and_the_place_of_the_record_are_named(shown: Callable[..., Reporter]) -> None:
     reporter = shown(warnings=("soon gone",), new_operators=("new::op",))
 
     for line in (
@@ -116,14 +130,18 @@ def test_inputs_notes_and_the_place_of_the_record_are_named(shown):
     ],
     ids=["holds", "breaks", "fails", "no-answer"],
 )
-def test_the_answer_has_the_colour_of_what_it_says(fields, colour, shown, claim_row):
+def test_the_answer_has_the_colour_of_what_it_says(
+    fields: dict[str, str], colour: set[str], shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow]
+) -> None:
     reporter = shown(claims=(claim_row(**fields),))
 
     assert reporter.markup[reporter.text.splitlines()[-1]] == {"bold"} | colour
 
 
 @pytest.mark.parametrize("hasmarkup", [True, False])
-def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, shown, cell_row):
+def test_escape_sequences_are_written_only_where_pytest_writes_them(
+    hasmarkup: bool, shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     reporter = shown(hasmarkup=hasmarkup, cells=(cell_row(),))
 
     assert ("\x1b[" in reporter.text) is hasmarkup
@@ -139,13 +157,17 @@ def test_escape_sequences_are_written_only_where_pytest_writes_them(hasmarkup, s
     ],
     ids=["passed", "passed-as-declared", "stopped-as-declared", "failed"],
 )
-def test_an_outcome_has_the_colour_of_the_answer_that_it_leads_to(fields, colour, shown, cell_row):
+def test_an_outcome_has_the_colour_of_the_answer_that_it_leads_to(
+    fields: dict[str, str], colour: str, shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
+) -> None:
     reporter = shown(hasmarkup=True, cells=(cell_row(**fields),))
 
     assert re.findall(r"\x1b\[(\d+)m(?:passed|blocked|FAILED)", reporter.text) == [colour]
 
 
-def test_a_table_is_no_wider_than_the_terminal(shown, cell_row, monkeypatch):
+def test_a_table_is_no_wider_than_the_terminal(
+    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "90")
     cells = (cell_row(outcome="FAILED: accuracy, arithmetic, label, latency, logits_original"),)
 
@@ -158,7 +180,9 @@ def _table(reporter: Reporter) -> list[str]:
     return lines[1 : next(at for at, line in enumerate(lines) if line.startswith("latency is"))]
 
 
-def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(shown, claim_row, cell_row):
+def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(
+    shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
+) -> None:
     red = claim_row("label", status="failed", outcome="failed", message="it says 7")
 
     reporter = shown(verbosity=-1, cells=(cell_row(),), claims=(red, claim_row("size")))
@@ -170,13 +194,15 @@ def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(shown, 
     assert "1 claim failed" in answer
 
 
-def _by_block(claim_row, engine: str, **values: float | None):
+def _by_block(claim_row: Callable[..., ClaimRow], engine: str, **values: float | None) -> ClaimRow:
     shown = {"unit": "dB", "judged": False}
     findings = tuple(FindingRow(statistic=f"sqnr at {at}", value=value, **shown) for at, value in values.items())
     return claim_row("logits_original", "scripted_quantized", engine, findings=findings)
 
 
-def test_verbose_it_has_the_sqnr_after_each_block(shown, claim_row):
+def test_verbose_it_has_the_sqnr_after_each_block(
+    shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = (_by_block(claim_row, "x86", embed=SQNR_CEILING, head=31.25), _by_block(claim_row, "qnnpack", embed=40.0))
 
     reporter = shown(verbosity=1, claims=rows)
@@ -187,5 +213,7 @@ def test_verbose_it_has_the_sqnr_after_each_block(shown, claim_row):
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
-def test_without_such_numbers_there_is_no_such_table(shown, claim_row, verbosity):
+def test_without_such_numbers_there_is_no_such_table(
+    shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], verbosity: int
+) -> None:
     assert "SQNR of" not in shown(verbosity=verbosity, claims=(claim_row(),)).text

@@ -1,9 +1,14 @@
 """The reports of a verdict: they say the same, end with the answer, and whatever a record says stays text."""
 
+from __future__ import annotations
+
 import io
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -14,7 +19,7 @@ from vitgate.files.errors import MachineError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.files.text import clean, link, markdown_link
 from vitgate.files.text import markdown as escaped
-from vitgate.records.record import read_record
+from vitgate.records.record import CellRow, ClaimRow, Environment, read_record, Record
 from vitgate.report.verdict import html, junit, markdown, terminal, views
 from vitgate.report.verdict.emit import emit, ReportOptions
 
@@ -25,7 +30,7 @@ HOSTILE = (
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def release(version):
+def release(version: str) -> Any:
     return read_record(fixtures_folder() / "records" / f"{version}.json")
 
 
@@ -44,7 +49,12 @@ def real() -> Verdict:
 
 
 @pytest.fixture
-def hostile(record, claim_row, cell_row, environment) -> Verdict:
+def hostile(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    cell_row: Callable[..., CellRow],
+    environment: Environment,
+) -> Verdict:
     """Return a verdict of records in which every free text is hostile."""
     texts = {"message": HOSTILE, "error": HOSTILE}
     bad = [
@@ -72,11 +82,11 @@ def hostile(record, claim_row, cell_row, environment) -> Verdict:
     return compare(old, new, matrix=[crossing], accepted=Acceptances(entries))
 
 
-def parsed(text):
+def parsed(text: str) -> Any:
     return ElementTree.fromstring(text)  # noqa: S314  # of our own writing
 
 
-def on_terminal(verdict, color="auto"):
+def on_terminal(verdict: Any, color: Any = "auto") -> Any:
     file = io.StringIO()
     terminal.write(verdict, file, color)
     return file.getvalue()
@@ -87,25 +97,25 @@ class Page(HTMLParser):
 
     VOID = ("meta", "br", "link", "img", "input")
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.tags, self.attributes, self.open, self.texts = [], [], [], []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append(tag)
         self.attributes += [(tag, *pair) for pair in attrs]
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: Any) -> None:
         self.texts.append((self.open[-1] if self.open else "", data))
 
 
-def test_the_terminal_ends_with_the_answer_in_one_line(real):
+def test_the_terminal_ends_with_the_answer_in_one_line(real: Verdict) -> None:
     lines = on_terminal(real).splitlines()
 
     assert lines[-1] == real.answer
@@ -117,7 +127,7 @@ def test_the_terminal_ends_with_the_answer_in_one_line(real):
     assert any("failed at load" in line for line in lines)
 
 
-def test_the_terminal_is_plain_unless_colours_are_asked_for(real, monkeypatch):
+def test_the_terminal_is_plain_unless_colours_are_asked_for(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert "\x1b" not in on_terminal(real) + on_terminal(real, "never")
@@ -125,7 +135,9 @@ def test_the_terminal_is_plain_unless_colours_are_asked_for(real, monkeypatch):
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_a_terminal_gets_colours_unless_no_color_is_set(real, monkeypatch, no_color, coloured):
+def test_a_terminal_gets_colours_unless_no_color_is_set(
+    real: Verdict, monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool
+) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setenv("TERM", "xterm")
     file = io.StringIO()
@@ -136,14 +148,14 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(real, monkeypatch, no_co
     assert ("\x1b[" in file.getvalue()) is coloured
 
 
-def test_hostile_text_reaches_the_terminal_without_control_characters(hostile):
+def test_hostile_text_reaches_the_terminal_without_control_characters(hostile: Verdict) -> None:
     text = on_terminal(hostile)
 
     assert "alert(1)" in text
     assert not CONTROL.search(text.replace("\n", ""))
 
 
-def test_junit_has_a_case_for_each_row_and_failures_where_it_is_red(real):
+def test_junit_has_a_case_for_each_row_and_failures_where_it_is_red(real: Verdict) -> None:
     root = parsed(junit.render(real))
 
     suite = root.find("testsuite")
@@ -163,7 +175,9 @@ def test_junit_has_a_case_for_each_row_and_failures_where_it_is_red(real):
     assert profile.find("skipped") is not None
 
 
-def test_junit_counts_an_environment_error_as_an_error(record, claim_row):
+def test_junit_counts_an_environment_error_as_an_error(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     offline = record(claims=(claim_row(status="environment error", outcome="environment error"),))
 
     suite = parsed(junit.render(compare(record(), offline))).find("testsuite")
@@ -171,7 +185,7 @@ def test_junit_counts_an_environment_error_as_an_error(record, claim_row):
     assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
 
 
-def test_junit_of_hostile_text_is_well_formed(hostile):
+def test_junit_of_hostile_text_is_well_formed(hostile: Verdict) -> None:
     text = junit.render(hostile)
 
     root = parsed(text)
@@ -181,7 +195,7 @@ def test_junit_of_hostile_text_is_well_formed(hostile):
     }
 
 
-def test_markdown_begins_with_the_verdict_and_ends_with_the_answer(real):
+def test_markdown_begins_with_the_verdict_and_ends_with_the_answer(real: Verdict) -> None:
     text = markdown.render(real)
 
     lines = text.splitlines()
@@ -196,7 +210,7 @@ def test_markdown_begins_with_the_verdict_and_ends_with_the_answer(real):
     assert len(text) < 65_536
 
 
-def test_markdown_tables_have_as_many_cells_as_headings(real, hostile):
+def test_markdown_tables_have_as_many_cells_as_headings(real: Verdict, hostile: Verdict) -> None:
     for text in (markdown.render(real), markdown.render(hostile)):
         tables = re.findall(r"(?:^\|.*\n)+", text, re.M)
         assert tables
@@ -204,7 +218,7 @@ def test_markdown_tables_have_as_many_cells_as_headings(real, hostile):
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
-def test_hostile_text_stays_text_in_markdown(hostile):
+def test_hostile_text_stays_text_in_markdown(hostile: Verdict) -> None:
     text = markdown.render(hostile)
 
     assert set(re.findall(r"</?(\w+)", text)) == {"details", "summary", "code", "br"}
@@ -218,7 +232,9 @@ def test_hostile_text_stays_text_in_markdown(hostile):
     assert not CONTROL.search(text.replace("\n", ""))
 
 
-def test_markdown_stays_within_a_comment_whatever_a_record_holds(record, claim_row):
+def test_markdown_stays_within_a_comment_whatever_a_record_holds(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     names = [f"{number}{'@<#|' * 500}" for number in range(300)]
     good = [claim_row(name, "", subject=name) for name in names]
     bad = [row.model_copy(update={"status": "failed", "outcome": "failed", "message": "<@#" * 5000}) for row in good]
@@ -230,7 +246,7 @@ def test_markdown_stays_within_a_comment_whatever_a_record_holds(record, claim_r
     assert "300 things break" in text
 
 
-def test_the_page_answers_first_and_is_whole(real):
+def test_the_page_answers_first_and_is_whole(real: Verdict) -> None:
     text = html.render(real)
 
     page = Page(text)
@@ -253,7 +269,7 @@ def test_the_page_answers_first_and_is_whole(real):
     assert f"{', '.join(words)}." in texts
 
 
-def test_the_page_needs_nothing_from_elsewhere(real):
+def test_the_page_needs_nothing_from_elsewhere(real: Verdict) -> None:
     page = Page(html.render(real))
 
     assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
@@ -265,7 +281,7 @@ def test_the_page_needs_nothing_from_elsewhere(real):
     assert not re.search(r"url\((?!#matrix-)|@import", html.render(real))
 
 
-def test_the_page_shows_the_matrix_as_a_heat_map(real):
+def test_the_page_shows_the_matrix_as_a_heat_map(real: Verdict) -> None:
     page = Page(html.render(real))
 
     assert page.tags.count("svg") == 1
@@ -273,13 +289,13 @@ def test_the_page_shows_the_matrix_as_a_heat_map(real):
     assert drawn == ["2.12.1", "2.15.0"] * 2 + ["1 of 1", "0 of 1", "–", "1 of 1"]
 
 
-def test_a_page_without_a_matrix_has_no_heat_map(real):
+def test_a_page_without_a_matrix_has_no_heat_map(real: Verdict) -> None:
     page = Page(html.render(real.model_copy(update={"matrix": ()})))
 
     assert "svg" not in page.tags
 
 
-def test_hostile_text_stays_text_in_the_page(hostile):
+def test_hostile_text_stays_text_in_the_page(hostile: Verdict) -> None:
     text = html.render(hostile)
 
     page = Page(text)
@@ -303,12 +319,12 @@ def test_hostile_text_stays_text_in_the_page(hostile):
         "",
     ],
 )
-def test_only_plain_http_addresses_are_links(url):
+def test_only_plain_http_addresses_are_links(url: str) -> None:
     assert link(url) == ""
     assert "](" not in markdown_link("t", url)
 
 
-def test_a_plain_address_is_a_link():
+def test_a_plain_address_is_a_link() -> None:
     url = "https://github.com/pytorch/pytorch/issues/1?a=b&c=(d)#e"
 
     assert link(url) == url
@@ -316,11 +332,11 @@ def test_a_plain_address_is_a_link():
 
 
 @pytest.mark.parametrize("text", ["plain", "2.12.1 → 2.15.0", "é × 中"])
-def test_cleaning_leaves_plain_text_alone(text):
+def test_cleaning_leaves_plain_text_alone(text: str) -> None:
     assert clean(text) == text
 
 
-def test_all_files_are_written_whole(real, tmp_path, capsys):
+def test_all_files_are_written_whole(real: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {name: str(tmp_path / "new" / f"verdict.{name}") for name in ("json", "junit", "markdown", "html")}
 
     emit(real, ReportOptions(**names))
@@ -330,7 +346,7 @@ def test_all_files_are_written_whole(real, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == real.answer
 
 
-def test_json_on_standard_output_is_alone_there(real, capsys):
+def test_json_on_standard_output_is_alone_there(real: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
     emit(real, ReportOptions(json="-"))
 
     out, err = capsys.readouterr()
@@ -339,14 +355,14 @@ def test_json_on_standard_output_is_alone_there(real, capsys):
 
 
 @pytest.mark.parametrize("name", ["json", "junit", "markdown", "html"])
-def test_a_report_that_cannot_be_written_is_one_line(real, tmp_path, name):
+def test_a_report_that_cannot_be_written_is_one_line(real: Verdict, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(MachineError, match=f"cannot write the report.*--{name}"):
         emit(real, ReportOptions(**{name: str(tmp_path / "file" / "report")}))
 
 
-def _looked_at(verdict, monkeypatch, columns):
+def _looked_at(verdict: Any, monkeypatch: pytest.MonkeyPatch, columns: Any) -> Any:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -357,7 +373,9 @@ def _looked_at(verdict, monkeypatch, columns):
 
 
 @pytest.mark.parametrize("columns", [80, 60, 160])
-def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(real, monkeypatch, columns):
+def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(
+    real: Verdict, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     *lines, answer = _looked_at(real, monkeypatch, columns).splitlines()
 
     assert answer == real.answer
@@ -367,7 +385,7 @@ def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(real
     assert all("".join(cause.advice.split()) in shown for cause in real.causes)
 
 
-def test_no_column_of_the_matrix_is_lost_at_80_columns(real, monkeypatch):
+def test_no_column_of_the_matrix_is_lost_at_80_columns(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     text = _looked_at(real, monkeypatch, 80)
 
     assert len(real.matrix) == 3  # two diagonals and a crossing
@@ -375,7 +393,7 @@ def test_no_column_of_the_matrix_is_lost_at_80_columns(real, monkeypatch):
     assert [heading.split().count(version) for version in ("2.12.1", "2.15.0")] == [2, 2]
 
 
-def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real):
+def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real: Verdict) -> None:
     lines = on_terminal(real).splitlines()
 
     start = next(number for number, line in enumerate(lines) if line.startswith("Files, made by"))
@@ -385,7 +403,9 @@ def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real):
     assert any(set(line) == {"-"} for line in tables)
 
 
-def test_what_only_one_record_has_is_shown_as_such(record, claim_row):
+def test_what_only_one_record_has_is_shown_as_such(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     both, one = record(claims=(claim_row(), claim_row("size"))), record()
 
     come, gone = compare(one, both), compare(both, one)

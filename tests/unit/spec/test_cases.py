@@ -1,13 +1,20 @@
 """Cases and cells: exact names, who is built from whom, and evidence that engines share."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.spec import cases
-from vitgate.spec.cases import case_named, default_cases, missing_library, read_cases
+from vitgate.spec.cases import Case, case_named, default_cases, missing_library, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named, ENGINES, EVERY_ENGINE
 from vitgate.spec.variants import VARIANTS
+
+from ..conftest import Refuses
 
 LITE = CellId("deit_base", "qnnpack", "lite")
 
@@ -30,7 +37,7 @@ def case_text(**fields: str) -> str:
 HF = {"library": '"transformers"', "model": '"ViTForImageClassification"'}
 
 
-def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting():
+def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting() -> None:
     stages = {name: CellId("vit_base_hf", "qnnpack", name).stages for name in VARIANTS}
 
     assert stages["scripted"] == ("trace", "save")
@@ -40,24 +47,24 @@ def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting():
     assert CellId("nobodys", "qnnpack", "scripted").stages == ("script", "save")
 
 
-def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch):
+def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     case = read_cases()["vit_base_hf"]
     monkeypatch.setattr(cases, "find_spec", lambda name: None)
 
     assert (missing_library(case), missing_library(case_named("digits"))) == ("transformers", "")
 
 
-def test_a_cell_is_called_by_case_engine_and_variant():
+def test_a_cell_is_called_by_case_engine_and_variant() -> None:
     assert str(LITE) == "deit_base-qnnpack-lite"
 
 
-def test_the_lineage_starts_at_the_original_and_ends_at_the_cell():
+def test_the_lineage_starts_at_the_original_and_ends_at_the_cell() -> None:
     assert [cell.variant for cell in LITE.lineage()] == ["original", "scripted_quantized", "optimized", "lite"]
     assert LITE.parent == LITE.at("optimized")
     assert LITE.at("original").parent is None
 
 
-def test_engines_share_the_evidence_of_float_variants_only():
+def test_engines_share_the_evidence_of_float_variants_only() -> None:
     cells = [CellId(case, engine, variant) for case in ("a", "b") for engine in ENGINES for variant in VARIANTS]
 
     names = {cell.evidence_name for cell in cells}
@@ -67,21 +74,21 @@ def test_engines_share_the_evidence_of_float_variants_only():
     assert LITE.at("scripted").evidence_name == CellId("deit_base", "x86", "scripted").evidence_name
 
 
-def test_a_case_is_found_by_its_exact_name():
+def test_a_case_is_found_by_its_exact_name() -> None:
     assert case_named("digits").id == "digits"
 
 
 @pytest.mark.parametrize("name", ["digit", "Digits", "digits ", "", "*"])
-def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name: str, refuses: Refuses) -> None:
     refuses(lambda: case_named(name), repr(name), "--case", ", ".join(read_cases()))
 
 
 @pytest.mark.parametrize("name", ["qnn", "QNNPACK", "None", ""])
-def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name, refuses):
+def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name: str, refuses: Refuses) -> None:
     refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(EVERY_ENGINE))
 
 
-def test_cases_are_read_in_the_order_of_the_file(data_file):
+def test_cases_are_read_in_the_order_of_the_file(data_file: Callable[[str, str], Path]) -> None:
     path = data_file("cases.toml", case_text(id='"z"') + case_text(id='"b"'))
 
     assert list(read_cases(path)) == ["z", "b"]
@@ -116,17 +123,19 @@ def test_cases_are_read_in_the_order_of_the_file(data_file):
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+    text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path = data_file("cases.toml", text)
 
     refuses(lambda: read_cases(path), path, words)
 
 
 @pytest.mark.parametrize("case", read_cases(fixtures_folder() / "cases.toml").values(), ids=lambda case: case.id)
-def test_a_committed_case_says_all_that_claims_need_but_pictures_of_its_own(case):
+def test_a_committed_case_says_all_that_claims_need_but_pictures_of_its_own(case: Case) -> None:
     assert [name for name in ("anchor", "arithmetic", "parameters", "tables") if getattr(case, name) is None] == []
     assert all(path.is_file() for path in (case.folder / case.anchor, case.folder / (case.standin or case.trained)))
 
 
-def test_the_default_cases_are_the_tutorials_model_and_the_small_one():
+def test_the_default_cases_are_the_tutorials_model_and_the_small_one() -> None:
     assert default_cases() == ("deit_base", "digits")

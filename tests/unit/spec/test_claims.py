@@ -1,6 +1,11 @@
 """The claims and the cells that they are made about."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +20,8 @@ from vitgate.spec.engines import ENGINES
 from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
+from ..conftest import Refuses
+
 SENTENCE = '[[sentence]]\nid = "s"\nsection = "All"\nsays = "It works."\n'
 
 
@@ -23,26 +30,26 @@ def claim_text(**fields: str) -> str:
     return "[[claim]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
 
 
-def test_a_claim_without_selectors_is_about_every_cell_in_the_tables_order():
+def test_a_claim_without_selectors_is_about_every_cell_in_the_tables_order() -> None:
     cells = Claim(id="a", says="b").cells()
 
     assert len(cells) == len(set(cells)) == len(read_cases()) * len(ENGINES) * len(VARIANTS)
     assert cells[0] == CellId(next(iter(read_cases())), ENGINES[0], "original")
 
 
-def test_selectors_narrow_a_claim():
+def test_selectors_narrow_a_claim() -> None:
     claim = Claim(id="a", says="b", cases=("digits",), engines=("onednn",), variants=("lite", "optimized"))
 
     assert [str(cell) for cell in claim.cells()] == ["digits-onednn-lite", "digits-onednn-optimized"]
 
 
-def test_groups_are_the_pairs_of_case_and_engine():
+def test_groups_are_the_pairs_of_case_and_engine() -> None:
     claim = Claim(id="a", says="b", cases=("digits",), engines=("onednn", "x86"))
 
     assert claim.groups() == [GroupId("digits", "onednn"), GroupId("digits", "x86")]
 
 
-def test_claims_and_sentences_are_read_by_id(data_file):
+def test_claims_and_sentences_are_read_by_id(data_file: Callable[[str, str], Path]) -> None:
     path = data_file("claims.toml", SENTENCE + claim_text(sentences='["s"]'))
 
     assert list(read_claims(path)) == ["a"]
@@ -72,19 +79,21 @@ def test_claims_and_sentences_are_read_by_id(data_file):
         "no-sentences",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(text, words, data_file, refuses):
+def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+    text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     path = data_file("claims.toml", text)
 
     refuses(lambda: read_claims(path), path, words)
 
 
-def test_the_committed_claims_can_be_read():
+def test_the_committed_claims_can_be_read() -> None:
     assert {"build", "label", "table"} <= read_claims().keys()
     assert {name for claim in read_claims().values() for name in claim.sentences} <= read_sentences().keys() != set()
 
 
 @pytest.fixture
-def own_files(tmp_path):
+def own_files(tmp_path: Path) -> Any:
     """Return a user's folder with a file of no known engine in it."""
     folder = tmp_path / "own"
     folder.mkdir()
@@ -109,11 +118,13 @@ _SUCCESSORS = [f"none-{name}" for name in SUCCESSORS]
         ("preprocessing", ["preprocessing[test_preprocessing]"]),
     ],
 )
-def test_the_rows_of_a_claim_are_one_for_each_thing_that_it_is_about(claim, rows, own_files):
+def test_the_rows_of_a_claim_are_one_for_each_thing_that_it_is_about(
+    claim: str, rows: list[str], own_files: Any
+) -> None:
     assert rows_of(read_claims()[claim], own_files) == rows != []
 
 
-def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_files(own_files):
+def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_files(own_files: Any) -> None:
     expected = expected_claims(["digits"], ["qnnpack"], own_files)
 
     assert len(expected) == len(set(expected))
@@ -126,12 +137,12 @@ def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_file
     assert [name for name in expected if name not in of_files and "own-own.pt" not in name] == mine
 
 
-def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path):
+def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path: Path) -> None:
     for name in ("a.pt", "b.pt"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "a.pt"\nengine = "x86"\n', encoding="utf-8")
 
-    def own(case, engine):
+    def own(case: Any, engine: Any) -> Any:
         names = expected_claims([case], [engine], (str(tmp_path),))
         return [name[-5:-1] for name in names if name.startswith("artifacts[")]
 
@@ -141,7 +152,7 @@ def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path):
     assert committed_files <= set(expected_claims(["digits"], ["x86"], (str(tmp_path),))) != set()
 
 
-def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_files():
+def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_files() -> None:
     without = expected_claims(["deit_base", "digits"], ["x86"])
     found = [name for name in expected_claims(["deit_base", "digits"], ["x86"], images=True) if name not in without]
 
@@ -150,18 +161,18 @@ def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_f
 
 
 @pytest.mark.parametrize("lacking", [(["deit_base"], ["cuda"]), (["none"], ["x86"]), ([], [])])
-def test_a_run_of_nothing_expects_nothing(lacking):
+def test_a_run_of_nothing_expects_nothing(lacking: tuple[list[str], list[str]]) -> None:
     assert expected_claims(*lacking) == []
 
 
-def test_ids_and_rows_can_be_named_each_once(own_files):
+def test_ids_and_rows_can_be_named_each_once(own_files: Any) -> None:
     names = ("label", "table[digits-x86]", "label", "artifacts[own-own.pt]")
 
     assert claims_named(names, own_files) == ("label", "table[digits-x86]", "artifacts[own-own.pt]")
     assert claims_named(()) == ()
 
 
-def test_an_unknown_file_is_refused_with_the_next_one(own_files, refuses):
+def test_an_unknown_file_is_refused_with_the_next_one(own_files: Any, refuses: Refuses) -> None:
     refuses(lambda: claims_named(["artifacts[own-on.pt]"], own_files), "or a row such as artifacts[own-own.pt]")
 
 
@@ -176,14 +187,14 @@ def test_an_unknown_file_is_refused_with_the_next_one(own_files, refuses):
         ("label[digits-x86-lite][digits-x86-lite]", ", or a row such as label[digits-x86-lite]"),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_known_ones(name, near):
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str, near: str) -> None:
     with pytest.raises(UsageError) as caught:
         claims_named(["build", name])
 
     assert str(caught.value) == f"unknown claim {name!r} (--claim): choose from {', '.join(read_claims())}{near}"
 
 
-def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer_rows(tmp_path):
+def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer_rows(tmp_path: Path) -> None:
     (tmp_path / "own.pt").write_bytes(b"")
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "own.pt"\nengine = "qnnpack"\n')
     folders = (str(tmp_path),)
@@ -197,14 +208,14 @@ def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer
     }
 
 
-def test_a_file_of_another_case_is_not_expected():
+def test_a_file_of_another_case_is_not_expected() -> None:
     folders = (str(fixtures_folder() / "field" / "2.12.1"),)
 
     assert [name for name in expected_claims(["deit_base"], ENGINES, folders) if name.startswith("artifacts[")] == []
     assert [name for name in expected_claims(["digits"], ENGINES, folders) if name.startswith("artifacts[")] != []
 
 
-def test_claims_that_were_not_checked_are_grouped_by_the_tools_that_they_take(monkeypatch):
+def test_claims_that_were_not_checked_are_grouped_by_the_tools_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     claims = [Claim(id=name, says="s", tools=tools) for name, tools in (("a", "x"), ("b", "y"), ("c", "x"))]
     monkeypatch.setattr("vitgate.spec.claims.read_claims", lambda: {claim.id: claim for claim in claims})
 

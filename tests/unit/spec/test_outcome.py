@@ -1,14 +1,17 @@
 """Findings and outcomes as values: what is within bounds, and what a reader is told."""
 
+from __future__ import annotations
+
 import json
 import math
+from typing import Any
 
 import pytest
 
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
 
 
-def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0, **fields) -> Finding:
+def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0, **fields: Any) -> Finding:
     return Finding("sqnr", value, "dB", lower, upper, tolerance="floor", **fields)
 
 
@@ -29,12 +32,14 @@ def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0
         (-math.inf, None, 30.0, False),
     ],
 )
-def test_a_number_is_fine_only_if_it_is_one_and_within_its_bounds(value, lower, upper, ok):
+def test_a_number_is_fine_only_if_it_is_one_and_within_its_bounds(
+    value: float, lower: float | None, upper: float | None, ok: bool
+) -> None:
     assert finding(value, lower, upper).ok is ok
 
 
 @pytest.mark.parametrize("value", [25.0, math.nan, math.inf])
-def test_a_number_that_is_only_shown_is_always_fine(value):
+def test_a_number_that_is_only_shown_is_always_fine(value: float) -> None:
     assert finding(value, None, None, judged=False).ok
 
 
@@ -54,12 +59,12 @@ def test_a_number_that_is_only_shown_is_always_fine(value):
         (finding(25.0, judged=False), "sqnr: 25 dB"),
     ],
 )
-def test_a_line_says_what_was_got_expected_and_needed(row, text):
+def test_a_line_says_what_was_got_expected_and_needed(row: Finding, text: str) -> None:
     assert row.line() == text
 
 
 @pytest.mark.parametrize("value", [346_334_255.0, 1 / 3, 174_812_345.0, -2 / 3])
-def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value):
+def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value: float) -> None:
     below, above = Finding("size", value, "bytes", lower=value + 1), Finding("size", value, "bytes", upper=value - 1)
 
     lower, upper = (float(row.line().split(" = ")[1].rstrip("]")) for row in (below, above))
@@ -77,16 +82,16 @@ def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value):
         (Outcome("blocked by", "optimized"), "blocked by optimized"),
     ],
 )
-def test_the_words_of_an_outcome_are_those_that_a_deviation_states(outcome, words):
+def test_the_words_of_an_outcome_are_those_that_a_deviation_states(outcome: Outcome, words: str) -> None:
     assert str(outcome) == words
 
 
-def test_an_outcome_survives_json():
+def test_an_outcome_survives_json() -> None:
     outcome = Outcome("failed", "", "", "too low", (finding(19.5, note="n"), finding(1.0, None, None, judged=False)))
 
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
-def test_a_failed_claim_shows_its_message_or_else_its_words():
+def test_a_failed_claim_shows_its_message_or_else_its_words() -> None:
     assert str(ClaimFailed(Outcome("failed at", "load", message="no such file"))) == "no such file"
     assert str(ClaimFailed(Outcome("failed at", "load"))) == "failed at load"

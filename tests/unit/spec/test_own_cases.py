@@ -17,6 +17,8 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import Finding
 
+from ..conftest import Refuses
+
 Write = Callable[..., Path]
 CASE = {
     "id": '"mine"',
@@ -98,11 +100,11 @@ def test_no_claim_is_made_of_what_the_case_does_not_say(own: Write) -> None:
         ({"id": '"digits"'}, "'digits'"),
     ],
 )
-def test_a_mistake_in_the_file_is_one_line(own: Write, refuses, fields: dict[str, str], words: str) -> None:
+def test_a_mistake_in_the_file_is_one_line(own: Write, refuses: Refuses, fields: dict[str, str], words: str) -> None:
     refuses(lambda: own(**fields), words)
 
 
-def test_a_file_that_is_missing_is_one_line(refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_missing_is_one_line(refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OWN, "")
     refuses(lambda: name_own(["/nowhere/cases.toml"]), "/nowhere/cases.toml")
 
@@ -137,7 +139,9 @@ def test_where_the_user_says_nothing_the_suites_own_row_for_such_cases_decides(o
         (('id = "mine.ratio"', 'id = "size.own.ratio"'), "duplicate name"),
     ],
 )
-def test_a_mistake_in_a_tolerance_is_one_line(own: Write, refuses, change: tuple[str, str], words: str) -> None:
+def test_a_mistake_in_a_tolerance_is_one_line(
+    own: Write, refuses: Refuses, change: tuple[str, str], words: str
+) -> None:
     own(RATIO.replace(*change))
     refuses(read_tolerances, words)
 
@@ -164,7 +168,7 @@ def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_a_function_that_does_not_build_a_model_is_one_line(
-    own: Write, refuses, monkeypatch: pytest.MonkeyPatch, text: str, words: str
+    own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, text: str, words: str
 ) -> None:
     pytest.importorskip("torch")
     from vitgate.inputs.user_model import own_model
@@ -187,7 +191,7 @@ def test_a_transform_of_the_users_own_makes_the_tensor(own: Write, monkeypatch: 
 
 @pytest.mark.parametrize("array", ["numpy.zeros((3, 8, 9), 'f4')", "numpy.zeros((3, 8, 8))", "None"])
 def test_a_transform_that_gives_something_else_is_one_line(
-    own: Write, refuses, monkeypatch: pytest.MonkeyPatch, array: str
+    own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, array: str
 ) -> None:
     from vitgate.inputs.user_model import own_pictures
 
@@ -207,12 +211,12 @@ def test_a_tensor_that_needs_gradients_is_taken_as_it_is(own: Write, monkeypatch
     assert own_pictures(mine()).shape == (1, 3, 8, 8)
 
 
-def test_weights_that_are_missing_are_one_line(own: Write, refuses) -> None:
+def test_weights_that_are_missing_are_one_line(own: Write, refuses: Refuses) -> None:
     own(weights='"none.pth"')
     refuses(lambda: weights_source(mine(), "own"), "the weights of mine are no file", "none.pth")
 
 
-def test_a_picture_that_is_missing_is_one_line(own: Write, refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_is_missing_is_one_line(own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitgate.inputs.user_model import own_pictures
 
     path = own(transform='"mine:tensor"')

@@ -1,6 +1,11 @@
 """What a successor needs is data, and what is not there is said in one line."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -13,28 +18,30 @@ from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.successors import read_successors
 from vitgate.spec.variants import SUCCESSORS
 
+from ..conftest import Refuses
+
 ROOT = fixtures_folder().parent
 ROW = '[[successor]]\nvariant = "exported"\ntorch = ">=2.6"\npage = "a.md"\n'
 
 
 @pytest.fixture
-def installed(monkeypatch):
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that says which packages there are, by name and version."""
 
-    def make(**versions):
+    def make(**versions: Any) -> None:
         monkeypatch.setattr(successors, "packages", lambda: versions)
 
     return make
 
 
-def test_every_successor_has_a_row_and_a_page():
+def test_every_successor_has_a_row_and_a_page() -> None:
     rows = read_successors()
 
     assert list(rows) == list(SUCCESSORS)
     assert [row.page for row in rows.values() if not (ROOT / "docs" / row.page).is_file()] == []
 
 
-def test_the_extras_bring_what_the_successors_need():
+def test_the_extras_bring_what_the_successors_need() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for row in read_successors().values():
         extra = re.search(rf"^{row.extra} = \[(.*?)\]$", project, re.M | re.S) if row.extra else None
@@ -53,7 +60,9 @@ def test_the_extras_bring_what_the_successors_need():
     ],
     ids=["all there", "local version", "old torch", "old package", "no package"],
 )
-def test_what_is_lacking_is_said_with_what_to_do(torch, versions, says, installed):
+def test_what_is_lacking_is_said_with_what_to_do(
+    torch: str, versions: dict[str, str], says: str, installed: Callable[..., None]
+) -> None:
     installed(**versions)
 
     lacking = read_successors()["executorch_int8"].lacking(torch)
@@ -62,13 +71,13 @@ def test_what_is_lacking_is_said_with_what_to_do(torch, versions, says, installe
     assert lacking is None or (lacking.kind == "unsupported" and says in lacking.message)
 
 
-def test_only_a_torch_that_is_too_old_says_something_of_torch(installed):
+def test_only_a_torch_that_is_too_old_says_something_of_torch(installed: Callable[..., None]) -> None:
     installed()
 
     assert [read_successors()["onnx"].lacking(torch).error for torch in ("2.5.1", "2.15.0")] == ["", NO_TOOLS]
 
 
-def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch):
+def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
 
     assert "needs a C++ compiler" in read_successors()["inductor"].lacking("2.15.0").message
@@ -86,7 +95,7 @@ def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch):
     ],
     ids=["missing", "twice", "no successor", "no requirement", "no version"],
 )
-def test_a_mistake_in_the_file_is_named(text, part, tmp_path, refuses):
+def test_a_mistake_in_the_file_is_named(text: str, part: str, tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "successors.toml"
     path.write_text(text, encoding="utf-8")
 
@@ -103,7 +112,9 @@ def test_a_mistake_in_the_file_is_named(text, part, tmp_path, refuses):
         (["none"], False, ("none",)),
     ],
 )
-def test_successors_are_checked_where_they_are_asked_for(engines, asked, expected, tmp_path):
+def test_successors_are_checked_where_they_are_asked_for(
+    engines: list[str], asked: bool, expected: tuple[str, ...], tmp_path: Path
+) -> None:
     plan = make_run_config(
         cases=["digits"], engines=engines, weights="auto", assets=None, session=tmp_path, artifact_cache=None,
         successors=asked,
@@ -112,14 +123,14 @@ def test_successors_are_checked_where_they_are_asked_for(engines, asked, expecte
     assert plan.engines == expected
 
 
-def test_a_record_names_the_version_of_every_package_that_is_needed():
+def test_a_record_names_the_version_of_every_package_that_is_needed() -> None:
     needed = {Requirement(text).name for row in read_successors().values() for text in row.packages}
 
     assert needed
     assert needed <= set(PACKAGES)
 
 
-def test_the_packages_that_are_installed_are_known_by_version(installed):
+def test_the_packages_that_are_installed_are_known_by_version(installed: Callable[..., None]) -> None:
     installed(torchao="0.18.0", onnx="1.23.2")
 
     assert successors.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.version import Version
@@ -12,7 +15,7 @@ from vitgate.upgrade.bisect import bisect, Bisection, first_change, narrowed
 from vitgate.upgrade.releases import parse_releases, releases_between
 from vitgate.upgrade.runs import Request
 
-from .world import RELEASES, UNINSTALLABLE
+from .world import RELEASES, UNINSTALLABLE, World
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given  # noqa: E402  # after the check that it is there
@@ -22,7 +25,7 @@ ROW = "build[digits-qnnpack-optimized]"
 
 
 @given(st.integers(0, 60), st.data())
-def test_any_change_is_found_in_as_many_runs_as_halving_takes(count, data):
+def test_any_change_is_found_in_as_many_runs_as_halving_takes(count: Any, data: Any) -> None:
     change = data.draw(st.integers(1, count + 1))
     asked: list[int] = []
     left: list[int] = []
@@ -40,7 +43,7 @@ def test_any_change_is_found_in_as_many_runs_as_halving_takes(count, data):
 
 
 @given(st.integers(0, 40), st.sets(st.integers(1, 40)), st.data())
-def test_what_tells_nothing_is_passed_over_and_named_where_it_matters(count, silent, data):
+def test_what_tells_nothing_is_passed_over_and_named_where_it_matters(count: Any, silent: Any, data: Any) -> None:
     change = data.draw(st.integers(1, count + 1))
     asked: list[int] = []
 
@@ -58,7 +61,7 @@ def test_what_tells_nothing_is_passed_over_and_named_where_it_matters(count, sil
 
 
 @given(st.lists(st.booleans(), max_size=30))
-def test_of_several_changes_one_is_found(states):
+def test_of_several_changes_one_is_found(states: Any) -> None:
     order = [False, *states, True]
 
     found = first_change(0, len(order) - 1, range(1, len(order) - 1), lambda item, more: order[item])
@@ -68,7 +71,7 @@ def test_of_several_changes_one_is_found(states):
 
 
 @pytest.fixture
-def asked(world):
+def asked(world: World) -> Callable[..., Bisection]:
     def make(good: str = "2.9.1", bad: str = "2.15.0", claim: str = ROW, **options: object) -> Bisection:
         request = narrowed(Request(weights="standin", workers="0"), claim)
         return Bisection(good, bad, claim, request, world.means, world.folder / "records", **options)
@@ -76,14 +79,14 @@ def asked(world):
     return make
 
 
-def test_the_index_says_which_releases_are_between(world):
+def test_the_index_says_which_releases_are_between(world: World) -> None:
     found = releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=world.means.uv_args)
 
     assert [str(each) for each in found] == list(RELEASES[1:-1])
     assert releases_between(Version("2.9.1"), Version("2.10.0"), uv_args=world.means.uv_args) == []
 
 
-def test_prereleases_are_left_out_even_where_uv_is_told_to_take_them(world):
+def test_prereleases_are_left_out_even_where_uv_is_told_to_take_them(world: World) -> None:
     options = (*world.means.uv_args, "--prerelease=allow")
 
     found = releases_between(Version("2.11.0"), Version("2.13.0"), uv_args=options)
@@ -91,12 +94,12 @@ def test_prereleases_are_left_out_even_where_uv_is_told_to_take_them(world):
     assert [str(each) for each in found] == ["2.12.1"]
 
 
-def test_an_index_that_does_not_answer_is_no_empty_list(world, tmp_path):
+def test_an_index_that_does_not_answer_is_no_empty_list(world: World, tmp_path: Path) -> None:
     with pytest.raises((MachineError, UsageError)):
         releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=("--no-index", f"--find-links={tmp_path / 'no'}"))
 
 
-def test_the_release_is_named_after_few_runs(world, asked):
+def test_the_release_is_named_after_few_runs(world: World, asked: Callable[..., Bisection]) -> None:
     lines: list[str] = []
 
     text = str(bisect(asked(), lines.append))
@@ -112,7 +115,7 @@ def test_the_release_is_named_after_few_runs(world, asked):
     assert len(world.runs) <= 5  # the second time from the records
 
 
-def test_a_bare_claim_names_the_rows_that_changed(world, asked):
+def test_a_bare_claim_names_the_rows_that_changed(world: World, asked: Callable[..., Bisection]) -> None:
     text = str(bisect(asked(claim="build"), lambda line: None))
 
     assert text.startswith("2.13.0 is the first release on which build[digits-")
@@ -121,7 +124,7 @@ def test_a_bare_claim_names_the_rows_that_changed(world, asked):
     assert all("--case=digits" in line for line in world.runs)
 
 
-def test_a_release_that_cannot_be_installed_is_passed_over(asked):
+def test_a_release_that_cannot_be_installed_is_passed_over(asked: Callable[..., Bisection]) -> None:
     releases = tuple(parse_releases(f"2.12.1,{UNINSTALLABLE},9.0.0,2.10.0"))
     lines: list[str] = []
 
@@ -140,17 +143,19 @@ def test_a_release_that_cannot_be_installed_is_passed_over(asked):
         ("torch==2.9.1", "2.15.0", "no version"),
     ],
 )
-def test_ends_between_which_nothing_can_be_found_are_refused(asked, good, bad, words):
+def test_ends_between_which_nothing_can_be_found_are_refused(
+    asked: Callable[..., Bisection], good: str, bad: str, words: str
+) -> None:
     with pytest.raises(UsageError, match=words):
         bisect(asked(good, bad), lambda line: None)
 
 
-def test_an_end_that_cannot_be_installed_is_the_machines_error(asked):
+def test_an_end_that_cannot_be_installed_is_the_machines_error(asked: Callable[..., Bisection]) -> None:
     with pytest.raises(MachineError, match=r"9\.0\.0"):
         bisect(asked(bad="9.0.0"), lambda line: None)
 
 
-def test_a_list_of_releases_is_ordered_and_has_each_once():
+def test_a_list_of_releases_is_ordered_and_has_each_once() -> None:
     assert [str(each) for each in parse_releases("2.10.0, 2.9.1,2.10.0")] == ["2.9.1", "2.10.0"]
     with pytest.raises(UsageError, match="no version"):
         parse_releases("2.9.1,new")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,9 @@ def _table(record: object) -> dict[str, object]:
     return {**claims, **cells, "whole": (record.complete, record.shard, record.missing, record.cases, record.engines)}
 
 
-def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_table(world, cluster):
+def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_table(
+    world: World, cluster: Callable[..., Cluster]
+) -> None:
     alone = sweep(replace(world.order("2.12.1", "2.15.0"), records=world.folder / "alone"), quiet)
     made = cluster(SLOW="0.7")
     lines: list[str] = []
@@ -111,7 +114,9 @@ def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_table(world, clust
     assert len(runs[0]) + len(runs[1]) >= 18
 
 
-def test_the_records_of_a_cluster_and_those_without_stand_for_one_another(world, cluster):
+def test_the_records_of_a_cluster_and_those_without_stand_for_one_another(
+    world: World, cluster: Callable[..., Cluster]
+) -> None:
     made = cluster()
     order = world.order("2.12.1", **DIGITS)
     first = sweep_on(made.address, order, quiet)
@@ -123,7 +128,7 @@ def test_the_records_of_a_cluster_and_those_without_stand_for_one_another(world,
     assert world.runs == []  # the workers have files of their own
 
 
-def test_a_version_that_cannot_be_made_and_pruning(world, cluster):
+def test_a_version_that_cannot_be_made_and_pruning(world: World, cluster: Callable[..., Cluster]) -> None:
     made = cluster()
 
     found = sweep_on(made.address, world.order("9.9.9", "2.12.1", prune=True, **DIGITS), quiet)
@@ -134,14 +139,14 @@ def test_a_version_that_cannot_be_made_and_pruning(world, cluster):
     assert [listing(folder / "cache" / "vitgate") for folder in made.folders] == [[], []]
 
 
-def test_where_no_scheduler_is_it_is_the_machines_error(world, monkeypatch):
+def test_where_no_scheduler_is_it_is_the_machines_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.upgrade.dask_sweep._SECONDS", 1)
 
     with pytest.raises(MachineError, match="no dask scheduler answers"):
         sweep_on("tcp://127.0.0.1:9", world.order("2.12.1"), quiet)
 
 
-def test_without_dask_installed_the_line_says_how_to_install_it(world, monkeypatch):
+def test_without_dask_installed_the_line_says_how_to_install_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
 
     with pytest.raises(UsageError, match=r"vitgate\[dask\]"):
@@ -152,19 +157,19 @@ def test_without_dask_installed_the_line_says_how_to_install_it(world, monkeypat
     ("options", "count"),
     [({}, 9), (DIGITS, 3), ({"cases": ("digits",), "shard": "1/1"}, 5), ({"engines": ("x86",)}, 3)],
 )
-def test_a_task_holds_one_case_and_engine_and_one_the_rest(options, count):
+def test_a_task_holds_one_case_and_engine_and_one_the_rest(options: dict[str, Any], count: int) -> None:
     found = shards_of(Request(**options))
 
     assert len({(shard.number, shard.of) for shard in found}) == count
 
 
-def test_the_parts_of_a_users_shard_are_those_of_its_groups():
+def test_the_parts_of_a_users_shard_are_those_of_its_groups() -> None:
     parts = [shards_of(Request(shard=f"{number}/3")) for number in (1, 2, 3)]
 
     assert sorted(shard.number for part in parts for shard in part) == list(range(1, 10))
 
 
-def test_a_task_takes_inputs_along_and_records_name_the_users_paths(world):
+def test_a_task_takes_inputs_along_and_records_name_the_users_paths(world: World) -> None:
     suite = suite_folder(world.means.cache)
     weights = str(world.folder / "gone.pth")
     payload = Payload(
@@ -185,7 +190,7 @@ def test_a_task_takes_inputs_along_and_records_name_the_users_paths(world):
     assert listing(world.means.cache) == []
 
 
-def test_parts_of_two_releases_do_not_go_together(world):
+def test_parts_of_two_releases_do_not_go_together(world: World) -> None:
     records = [found.record for found in sweep(world.order("2.12.1", "2.15.0"), quiet)]
 
     with pytest.raises(UsageError, match="different environments"):

@@ -1,7 +1,12 @@
 """Removing environments that do not let themselves be removed, and looking at folders that go away meanwhile."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +19,7 @@ from vitgate.upgrade.progress import Steps
 
 
 @pytest.fixture
-def half_made(tmp_path):
+def half_made(tmp_path: Path) -> Path:
     """Return the folder of a half-made environment in a cache."""
     folder = environments_folder(tmp_path) / "half"
     folder.mkdir(parents=True)
@@ -22,14 +27,14 @@ def half_made(tmp_path):
 
 
 @pytest.fixture
-def unremovable(monkeypatch):
-    def remove(folder):
+def unremovable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def remove(folder: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(environment_cache, "remove", remove)
 
 
-def test_an_environment_that_cannot_be_removed_is_named(half_made, unremovable, tmp_path):
+def test_an_environment_that_cannot_be_removed_is_named(half_made: Path, unremovable: None, tmp_path: Path) -> None:
     for call in (lambda: environment_cache.discard(half_made), lambda: environment_cache.prune(tmp_path)):
         with pytest.raises(MachineError) as caught:
             call()
@@ -39,22 +44,26 @@ def test_an_environment_that_cannot_be_removed_is_named(half_made, unremovable, 
         assert said.endswith("remove it by hand")
 
 
-def test_one_that_is_free_is_discarded(half_made):
+def test_one_that_is_free_is_discarded(half_made: Path) -> None:
     assert environment_cache.discard(half_made)
     assert not half_made.exists()
 
 
-def test_one_that_went_away_meanwhile_is_no_row(half_made, tmp_path, monkeypatch):
+def test_one_that_went_away_meanwhile_is_no_row(
+    half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(environment_cache, "usage", lambda folder: folder.rmdir() or Usage({}))
 
     assert environment_cache.listing(tmp_path) == []
 
 
-def test_one_that_somebody_used_meanwhile_stays(half_made, tmp_path, monkeypatch):
+def test_one_that_somebody_used_meanwhile_stays(
+    half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = environment_cache.locks.if_free
 
     @contextmanager
-    def used(lock):
+    def used(lock: Any) -> Iterator[Any]:
         os.utime(half_made, (1, 1))
         with free(lock) as found:
             yield found
@@ -67,7 +76,7 @@ def test_one_that_somebody_used_meanwhile_stays(half_made, tmp_path, monkeypatch
     assert half_made.exists()
 
 
-def test_files_and_folders_that_vanish_are_left_out(tmp_path, monkeypatch):
+def test_files_and_folders_that_vanish_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stays").write_bytes(b"x" * 9000)
     (tmp_path / "goes").mkdir()
     (tmp_path / "a link").symlink_to(tmp_path / "stays")
@@ -83,12 +92,14 @@ def test_files_and_folders_that_vanish_are_left_out(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 kB"), (1_400, "1 kB"), (999_999, "1000 kB"), (10**6, "1.0 MB"), (25 * 10**8, "2.5 GB")]
 )
-def test_sizes_are_said_in_the_unit_that_suits_them(count, text):
+def test_sizes_are_said_in_the_unit_that_suits_them(count: int, text: str) -> None:
     assert size_text(count) == text
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_step_is_a_line_or_a_spinner_with_its_detail(terminal, monkeypatch, capsys):
+def test_a_step_is_a_line_or_a_spinner_with_its_detail(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = []
     monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

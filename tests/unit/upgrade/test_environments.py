@@ -42,6 +42,7 @@ from vitgate.upgrade.requirements import (
 )
 from vitgate.upgrade.suite import suite_folder, suite_variables
 
+from ..conftest import Refuses
 from ..disk import SmallDisk
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
@@ -151,12 +152,14 @@ def test_side(text: str, expected: tuple[str, ...]) -> None:
         "missing.txt", "torch, timm", "torch==2.12.1 -e .", "[torch]", "torch==2.12.1 && true", "ħ" * 300,
     ],
 )  # fmt: skip
-def test_nonsense_is_a_usage_error(text: str, refuses, tmp_path, monkeypatch) -> None:
+def test_nonsense_is_a_usage_error(
+    text: str, refuses: Refuses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     refuses(lambda: parse_side(text, where="OLD"), "OLD")
 
 
-def test_an_option_is_told_how_to_reach_uv(refuses) -> None:
+def test_an_option_is_told_how_to_reach_uv(refuses: Refuses) -> None:
     refuses(lambda: parse_side("torch --pre", where="NEW"), "NEW", "--uv-arg=--pre")
 
 
@@ -178,7 +181,7 @@ def test_any_release_means_itself(version: tuple[int, int, int]) -> None:
     assert is_pinned(parse_side(text, where="OLD"))
 
 
-def test_requirements_file(data_file) -> None:
+def test_requirements_file(data_file: Callable[[str, str], Path]) -> None:
     digest = "--hash=sha256:" + "0" * 64
     text = f"# mine\ntorch==2.12.1 \\\n    {digest}\n\ntimm  # any\ntomli; python_version < '3.11'\n"
     side = parse_side(str(data_file("my requirements.txt", text)), where="OLD")
@@ -187,17 +190,19 @@ def test_requirements_file(data_file) -> None:
 
 
 @pytest.mark.parametrize("line", ["--index-url https://evil.invalid", "-r other.txt", "torch>=", "torch --hash=x"])
-def test_a_bad_line_of_a_file_is_named(line: str, data_file, refuses) -> None:
+def test_a_bad_line_of_a_file_is_named(line: str, data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
     path = data_file("wanted.txt", f"torch==2.12.1\n{line}\n")
     refuses(lambda: parse_side(str(path), where="OLD"), path, "line 2")
 
 
 @pytest.mark.parametrize("text", ["", "timm\n"])
-def test_a_file_must_name_torch(text: str, data_file, refuses) -> None:
+def test_a_file_must_name_torch(text: str, data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
     refuses(lambda: parse_side(str(data_file("wanted.txt", text)), where="OLD"), "wanted.txt", "torch")
 
 
-def test_a_version_is_no_file_of_that_name(data_file, tmp_path, monkeypatch) -> None:
+def test_a_version_is_no_file_of_that_name(
+    data_file: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data_file("2.12.1", "torch==1.13.1")
     monkeypatch.chdir(tmp_path)
     assert parse_side("2.12.1", where="OLD").requirements == ("torch==2.12.1",)
@@ -210,7 +215,7 @@ def test_interpreter_and_folder_of_one() -> None:
         assert found == Path(sys.prefix) / "bin" / "python"
 
 
-def test_interpreter_that_cannot_be_used(tmp_path, refuses) -> None:
+def test_interpreter_that_cannot_be_used(tmp_path: Path, refuses: Refuses) -> None:
     def script(name: str, text: str, mode: int = 0o755) -> str:
         (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / name).chmod(mode)
@@ -227,7 +232,7 @@ def test_interpreter_that_cannot_be_used(tmp_path, refuses) -> None:
 
 
 @pytest.mark.parametrize("request_", ["3.9", "2.7", "three", "3", "-3.10", "--version", "/nowhere/python"])
-def test_python_that_cannot_be_used(request_: str, refuses) -> None:
+def test_python_that_cannot_be_used(request_: str, refuses: Refuses) -> None:
     refuses(lambda: check_python(request_), "--python", request_)
 
 
@@ -237,7 +242,7 @@ def test_python_that_can_be_used() -> None:
 
 
 @pytest.mark.parametrize("text", ["--python=3.8", "-p", "-p3.8", "--target=/", "--system", "--prefix", "-t/x", "a\nb"])
-def test_uv_must_not_be_sent_elsewhere(text: str, refuses) -> None:
+def test_uv_must_not_be_sent_elsewhere(text: str, refuses: Refuses) -> None:
     refuses(lambda: check_uv_args(["--offline", text]), "--uv-arg")
 
 
@@ -276,7 +281,9 @@ def test_own_needs_are_the_declared_dependencies() -> None:
         ("torch==2.12.1 transformers==4.57.6", ("vit_base_hf",), ("torch==2.12.1", "transformers==4.57.6")),
     ],
 )
-def test_a_side_gets_the_library_that_builds_a_case(text, cases, expected) -> None:
+def test_a_side_gets_the_library_that_builds_a_case(
+    text: str, cases: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
     assert for_cases(parse_side(text, where="OLD"), cases).requirements == expected
 
 
@@ -285,14 +292,14 @@ def test_nothing_is_installed_into_an_interpreter_for_a_case() -> None:
     assert for_cases(side, ("vit_base_hf",)) == side
 
 
-def test_own_needs_of_an_installed_wheel(monkeypatch) -> None:
+def test_own_needs_of_an_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ["torch>=1.13.1", "uv>=0.7.0", "mypy>=1.11; extra == 'test'", "tomli>=2.0; python_version < '3.11'"]
     monkeypatch.setattr(requirements, "_checkout_project", dict)
     monkeypatch.setattr(requirements.importlib.metadata, "requires", lambda _: declared)
     assert own_needs().requirements == ("torch>=1.13.1", "tomli>=2.0; python_version < '3.11'")
 
 
-def test_own_needs_unknown_is_one_line(monkeypatch, refuses) -> None:
+def test_own_needs_unknown_is_one_line(monkeypatch: pytest.MonkeyPatch, refuses: Refuses) -> None:
     def absent(name: str) -> list[str]:
         raise requirements.importlib.metadata.PackageNotFoundError(name)
 
@@ -315,12 +322,12 @@ def test_an_environment_is_made_and_used_again(world: World) -> None:
     assert (second, len(steps)) == (replace(first, reused=True), 3)
 
 
-def test_it_keeps_bytecode_where_the_user_forbids_it_elsewhere(world: World, monkeypatch) -> None:
+def test_it_keeps_bytecode_where_the_user_forbids_it_elsewhere(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert list(world.make().folder.glob("lib/python3*/site-packages/torch/__pycache__/*.pyc"))
 
 
-def test_it_holds_nothing_of_this_one(world: World, monkeypatch) -> None:
+def test_it_holds_nothing_of_this_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     code = "import importlib.util; print(importlib.util.find_spec('vitgate'), importlib.util.find_spec('pytest'))"
     command = [str(world.make().python), "-c", code]
@@ -331,7 +338,7 @@ def test_the_same_set_in_other_words_is_the_same_environment(world: World) -> No
     assert world.make("torch == 2.12.1").folder == world.make("2.12.1").folder
 
 
-def test_the_key_changes_with_every_part(world: World, monkeypatch) -> None:
+def test_the_key_changes_with_every_part(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [world.make().folder.name]
     keys.append(world.make("2.11.0").folder.name)
     keys.append(world.make("torch==2.12.1 timm==1.0.20").folder.name)
@@ -348,7 +355,7 @@ def test_the_key_changes_with_every_part(world: World, monkeypatch) -> None:
     assert world.make().folder.name not in keys
 
 
-def test_the_newest_is_asked_for_anew_each_day(world: World, monkeypatch) -> None:
+def test_the_newest_is_asked_for_anew_each_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Tomorrow(datetime.date):
         @classmethod
         def today(cls) -> datetime.date:
@@ -422,7 +429,7 @@ def test_killed_at_any_moment_it_finishes_the_next_time(moment: str, wait: float
 
 
 @pytest.fixture
-def slow_uv(tmp_path: Path, monkeypatch) -> Iterator[Path]:
+def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Put a uv in place that waits a second before it installs, and notes each beginning and end."""
     log = tmp_path / "log"
     log.touch()
@@ -486,7 +493,7 @@ def test_uv_fails_and_nothing_is_left(text: str, error: type[VitgateError], word
     assert listing(world.cache) == []
 
 
-def test_uv_starts_not_at_all(world: World, monkeypatch) -> None:
+def test_uv_starts_not_at_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installer, "find_uv_bin", lambda: "/nowhere/uv")
     with pytest.raises(MachineError, match="pip install uv"):
         world.make()
@@ -517,7 +524,9 @@ def test_a_write_protected_disk_is_one_line(world: World, small_disk: SmallDisk)
         replace(world, cache=small_disk.folder / "cache").make()
 
 
-def test_settings_of_the_folder_that_one_is_in_decide_nothing(world: World, tmp_path, monkeypatch) -> None:
+def test_settings_of_the_folder_that_one_is_in_decide_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "uv.toml").write_text("mend = 'me'", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UV_SYSTEM_PYTHON", "1")
@@ -575,7 +584,7 @@ def test_listing_says_what_is_used_how_and_what_is_shared(world: World) -> None:
     assert json.loads(json.dumps([row.to_json() for row in rows.values()]))[0]["state"] in (READY, HALF_MADE)
 
 
-def test_disk_use_of_links(tmp_path) -> None:
+def test_disk_use_of_links(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     (tmp_path / "one" / "shared").write_bytes(b"x" * 9000)
@@ -655,7 +664,9 @@ def test_one_that_is_being_made_stays(world: World) -> None:
         assert process.communicate(timeout=PATIENCE)[0].strip() == "made"
 
 
-def test_a_removal_that_was_killed_leaves_rubbish_and_no_broken_environment(world: World, monkeypatch) -> None:
+def test_a_removal_that_was_killed_leaves_rubbish_and_no_broken_environment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environment = world.make()
     monkeypatch.setattr("vitgate.upgrade.environments.shutil.rmtree", lambda path: None)
     prune(world.cache, max_bytes=0)
@@ -669,7 +680,7 @@ def test_a_removal_that_was_killed_leaves_rubbish_and_no_broken_environment(worl
 
 
 @pytest.fixture
-def run(world: World, monkeypatch) -> Callable[..., str]:
+def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setattr(environments, "default_cache", lambda: world.cache)
 
     def call(*arguments: str, status: int = 0) -> str:
@@ -788,7 +799,9 @@ def test_the_copy_of_a_copy_is_the_same(world: World) -> None:
     assert subprocess.check_output(command, text=True, env=suite_variables(suite)).strip() == str(suite)
 
 
-def test_the_copy_holds_the_data_files_of_this_run(world: World, tmp_path, monkeypatch) -> None:
+def test_the_copy_holds_the_data_files_of_this_run(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = suite_folder(world.cache)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "cases.toml").write_text("# mine", encoding="utf-8")
@@ -807,7 +820,7 @@ def test_a_copy_that_was_killed_is_made_whole(world: World) -> None:
     assert not (suite / "rubbish").exists()
 
 
-def test_old_copies_go(world: World, tmp_path, monkeypatch) -> None:
+def test_old_copies_go(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = suite_folder(world.cache)
     os.utime(old, (1, 1))
     (tmp_path / "mine").mkdir()

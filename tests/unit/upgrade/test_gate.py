@@ -1,5 +1,7 @@
 """The gate: its steps are done once, whoever was killed meanwhile; what they leave becomes one verdict."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from vitgate.upgrade import gate as module
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import disk_line
 
+from ..conftest import Refuses
 from ..processes import waited
 from .fake_gate import Fake, order, run
 
@@ -25,7 +29,7 @@ TESTS = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """Return what stands in the place of environments, runs and latencies; nothing hangs or fails yet."""
     made = Fake(tmp_path / "cache")
     made.install(monkeypatch)
@@ -33,7 +37,7 @@ def fake(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path: Path) -> Path:
     """Return a user's folder of one lite file."""
     folder = tmp_path / "own"
     folder.mkdir()
@@ -41,7 +45,7 @@ def own(tmp_path):
     return folder
 
 
-def left(cache):
+def left(cache: Any) -> Any:
     """Return the names of the gates' folders."""
     return sorted(path.name for path in (cache / "gates").iterdir() if path.name != "locks")
 
@@ -49,7 +53,7 @@ def left(cache):
 # ---- the verdict
 
 
-def test_four_steps_make_one_verdict(fake):
+def test_four_steps_make_one_verdict(fake: Fake) -> None:
     said = []
 
     verdict = run(order(fake.cache), said)
@@ -74,12 +78,12 @@ def test_four_steps_make_one_verdict(fake):
     ]
 
 
-def test_latency_can_be_left_out(fake):
+def test_latency_can_be_left_out(fake: Fake) -> None:
     assert run(order(fake.cache, latency=False)).latency == ()
     assert fake.steps() == STEPS[:3]
 
 
-def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake):
+def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake: Fake) -> None:
     fake.nothing = "2.15.0"
 
     verdict = run(order(fake.cache))
@@ -89,7 +93,7 @@ def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake):
     assert {(item.row.maker, item.row.runner) for item in verdict.matrix if item.row.sqnr_db} == {("2.12.1", "2.15.0")}
 
 
-def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_same(fake):
+def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_same(fake: Fake) -> None:
     fake.nothing = "2.12.1"
 
     verdict = run(order(fake.cache))
@@ -99,7 +103,7 @@ def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_
 
 
 @pytest.mark.parametrize("new", ["2.12.1", "2.12.1+cpu"])
-def test_a_version_against_itself_may_be_upgraded(fake, new):
+def test_a_version_against_itself_may_be_upgraded(fake: Fake, new: str) -> None:
     verdict = run(order(fake.cache, new=new))
 
     assert verdict.exit_status == 0, verdict.answer
@@ -107,7 +111,7 @@ def test_a_version_against_itself_may_be_upgraded(fake, new):
     assert {item.word for item in verdict.matrix} == {"same"}
 
 
-def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own):
+def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake: Fake, own: Path) -> None:
     verdict = run(order(fake.cache, field=(own,)))
 
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
@@ -119,17 +123,19 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake, own
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path) -> Path:
     """Return a folder of one labelled picture."""
     (tmp_path / "pictures" / "3").mkdir(parents=True)
     (tmp_path / "pictures" / "3" / "a.png").touch()
     return tmp_path / "pictures"
 
 
-def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not(fake, pictures, monkeypatch):
+def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not(
+    fake: Fake, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told, real = {}, module.run_suite
 
-    def run_suite(environment, suite, request, asked, progress):
+    def run_suite(environment: Any, suite: Any, request: Any, asked: Any, progress: Any) -> Any:
         told[asked.record.stem] = asked.arguments
         return real(environment, suite, request, asked, progress)
 
@@ -140,7 +146,7 @@ def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not
     assert told == {"old": own, "new": own, "crossing": ("-k", "test_artifacts")}
 
 
-def test_another_picture_is_another_question(fake, pictures):
+def test_another_picture_is_another_question(fake: Fake, pictures: Path) -> None:
     fake.fail = "new"
     for _ in range(2):
         with pytest.raises(MachineError):
@@ -156,7 +162,7 @@ def test_another_picture_is_another_question(fake, pictures):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake, step):
+def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake: Fake, step: str) -> None:
     fake.fail = step
     with pytest.raises(MachineError, match="no network"):
         run(order(fake.cache))
@@ -171,7 +177,7 @@ def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake, step)
     assert left(fake.cache) == []
 
 
-def start(cache, *arguments):
+def start(cache: Any, *arguments: object) -> Any:
     """Start a gate in a process of its own."""
     paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])
     command = [sys.executable, "-m", "unit.upgrade.fake_gate", str(cache), *arguments]
@@ -179,7 +185,9 @@ def start(cache, *arguments):
 
 
 @pytest.mark.parametrize("step", [*STEPS, "old-written", "new-written", "crossing-written"])
-def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(fake, step, tmp_path, monkeypatch):
+def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(
+    fake: Fake, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killed = start(fake.cache, f"hang={step}")
     assert waited(lambda: list(fake.cache.glob("hangs-*")))
     killed.send_signal(signal.SIGKILL)
@@ -196,7 +204,7 @@ def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(fak
     assert verdict == run(order(undisturbed.cache))
 
 
-def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake, refuses):
+def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake: Fake, refuses: Refuses) -> None:
     fake.fail = "latency"
     with pytest.raises(MachineError):
         run(order(fake.cache))
@@ -211,8 +219,8 @@ def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake, refuses):
     assert verdict.exit_status == 1
 
 
-def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
-    def interrupted(*arguments, **keywords):
+def test_ctrl_c_leaves_what_was_done(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **keywords: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module.paired_latency, "compare_latency", interrupted)
@@ -224,7 +232,7 @@ def test_ctrl_c_leaves_what_was_done(fake, monkeypatch):
     assert fake.steps() == STEPS
 
 
-def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake):
+def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake: Fake) -> None:
     gates = [start(fake.cache, "hang=old") for _ in range(2)]
     assert waited(lambda: len(list(fake.cache.glob("hangs-*"))) == 2)
     assert len(left(fake.cache)) == 2
@@ -239,7 +247,7 @@ def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake):
     assert left(fake.cache) == []
 
 
-def test_too_many_gates_at_once_are_told_so(fake, monkeypatch):
+def test_too_many_gates_at_once_are_told_so(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SLOTS", 1)
     gate = start(fake.cache, "hang=old")
     assert waited(lambda: list(fake.cache.glob("hangs-*")))
@@ -259,7 +267,7 @@ def test_too_many_gates_at_once_are_told_so(fake, monkeypatch):
         {"field": "own"},
     ],
 )
-def test_another_question_is_another_folder(fake, own, other):
+def test_another_question_is_another_folder(fake: Fake, own: Any, other: dict[str, str]) -> None:
     fake.fail = "new"
     fields = {name: (own,) if name == "field" else value for name, value in other.items()}
     for asked in (order(fake.cache), order(fake.cache, **fields)):
@@ -269,7 +277,7 @@ def test_another_question_is_another_folder(fake, own, other):
     assert len(left(fake.cache)) == 2
 
 
-def test_a_changed_file_of_the_users_is_another_question(fake, own):
+def test_a_changed_file_of_the_users_is_another_question(fake: Fake, own: Path) -> None:
     fake.fail = "new"
     (own / "dangling.pt").symlink_to(own / "nowhere")
     for content in (b"one", b"another"):
@@ -283,12 +291,12 @@ def test_a_changed_file_of_the_users_is_another_question(fake, own):
 # ---- what is left behind
 
 
-def _age(folder, days):
+def _age(folder: Path, days: Any) -> None:
     then = time.time() - days * 24 * 3600
     os.utime(folder, (then, then))
 
 
-def test_results_of_yesterday_are_not_used_again(fake):
+def test_results_of_yesterday_are_not_used_again(fake: Fake) -> None:
     fake.fail = "new"
     with pytest.raises(MachineError):
         run(order(fake.cache))
@@ -300,7 +308,7 @@ def test_results_of_yesterday_are_not_used_again(fake):
     assert fake.steps() == ["old", "new", *STEPS]
 
 
-def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake):
+def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake: Fake) -> None:
     home = fake.cache / "gates"
     for name in ("stale-0", "fresh-0", "used-0"):
         (home / name).mkdir(parents=True)
@@ -313,13 +321,13 @@ def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake):
     assert left(fake.cache) == ["fresh-0", "used-0"]
 
 
-def test_a_folder_that_goes_meanwhile_is_none_of_our_business(fake, monkeypatch):
+def test_a_folder_that_goes_meanwhile_is_none_of_our_business(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake.cache / "gates"
     (home / "theirs-0").mkdir(parents=True)
     _age(home / "theirs-0", 2)
     real = Path.stat
 
-    def gone(path, **options):
+    def gone(path: Path, **options: Any) -> Any:
         if path.name == "theirs-0":
             shutil.rmtree(path, ignore_errors=True)
         return real(path, **options)
@@ -329,7 +337,7 @@ def test_a_folder_that_goes_meanwhile_is_none_of_our_business(fake, monkeypatch)
     assert run(order(fake.cache)).exit_status == 1
 
 
-def test_records_and_logs_are_kept_where_the_user_says(fake, tmp_path):
+def test_records_and_logs_are_kept_where_the_user_says(fake: Fake, tmp_path: Path) -> None:
     run(order(fake.cache, keep=tmp_path / "a" / "kept"))
 
     assert sorted(path.name for path in (tmp_path / "a" / "kept").iterdir()) == [
@@ -337,7 +345,7 @@ def test_records_and_logs_are_kept_where_the_user_says(fake, tmp_path):
     ]
 
 
-def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake, tmp_path):
+def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match="cannot keep the records: .*--keep"):
@@ -346,8 +354,8 @@ def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake, tmp_pa
     assert fake.steps() == []
 
 
-def test_a_full_disk_is_one_line(fake, monkeypatch):
-    def full(*arguments, **keywords):
+def test_a_full_disk_is_one_line(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **keywords: Any) -> None:
         raise OSError(28, "No space left on device", str(fake.cache / "x"))
 
     monkeypatch.setattr(module.np, "save", full)
@@ -358,7 +366,7 @@ def test_a_full_disk_is_one_line(fake, monkeypatch):
     assert "free disk space" in str(caught.value)
 
 
-def test_the_disk_line_is_about_our_own_environments_only(tmp_path):
+def test_the_disk_line_is_about_our_own_environments_only(tmp_path: Path) -> None:
     theirs = Environment("a", Path("python"), "2.12.1", {}, tmp_path, True, 0, None)
     ours = Environment("b", Path("python"), "2.12.1", {}, tmp_path, True, 0, tmp_path / "lock")
 
@@ -385,7 +393,9 @@ main(["upgrade", "2.12.1", "2.15.0", "--case", "digits", "--json", sys.argv[1] +
     [(signal.SIGINT, 130, "ERROR: interrupted"), (signal.SIGTERM, 143, "ERROR: terminated")],
     ids=["ctrl-c", "sigterm"],
 )
-def test_an_interrupted_command_says_so_and_leaves_no_verdict(fake, number, status, says, tmp_path):
+def test_an_interrupted_command_says_so_and_leaves_no_verdict(
+    fake: Fake, number: Any, status: int, says: str, tmp_path: Path
+) -> None:
     paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])
     environment = {**os.environ, "PYTHONPATH": paths, "XDG_CACHE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", COMMAND, str(fake.cache)]

@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def real(folder: Path):
+def real(folder: Path) -> Any:
     """A factory of sides that run this interpreter and its torch on both runtimes."""
     models = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
     files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
@@ -98,7 +99,7 @@ def real(folder: Path):
 
 
 @pytest.fixture
-def side(tmp_path: Path):
+def side(tmp_path: Path) -> Callable[..., Side]:
     """A factory of sides with a stand-in for torch; of one model unless told otherwise, which need not be there."""
     (tmp_path / "torch.py").write_text(_STANDIN)
 
@@ -110,10 +111,10 @@ def side(tmp_path: Path):
 
 
 @pytest.fixture
-def compare(folder: Path, tmp_path: Path):
+def compare(folder: Path, tmp_path: Path) -> Callable[..., Any]:
     """The comparison of two sides on the module's input; `told` hears its progress."""
 
-    def run(old: Side, new: Side, told=lambda text, left: None, pace: Pace = QUICK):
+    def run(old: Side, new: Side, told: Any = lambda text, left: None, pace: Pace = QUICK) -> Any:
         return compare_latency(old, new, folder / "x.npy", ENGINE, pace=pace, echo=told, locks=tmp_path)
 
     return run
@@ -134,7 +135,7 @@ def worker(*arguments: str) -> Iterator[subprocess.Popen]:
             pipe.close()
 
 
-def ask(process: subprocess.Popen, **request):
+def ask(process: subprocess.Popen, **request: Any) -> Any:
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
@@ -159,7 +160,7 @@ def children() -> list[int]:
 # The worker alone
 
 
-def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path):
+def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path) -> None:
     with worker() as process:
         loaded = ask(process, **load(folder, a=("scripted.pt", "torchscript"), b=("lite.ptl", "lite_interpreter")))
         core = quietest_core()
@@ -180,7 +181,7 @@ def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path
     assert status == 0
 
 
-def test_what_goes_wrong_is_answered_with_its_stage(folder: Path):
+def test_what_goes_wrong_is_answered_with_its_stage(folder: Path) -> None:
     models = {"broken": ("broken.pt", "torchscript"), "fails": ("fails.pt", "torchscript"), "odd": ("x.npy", "eager")}
     with worker() as process:
         failed = ask(process, **load(folder, **models))["failed"]
@@ -194,7 +195,7 @@ def test_what_goes_wrong_is_answered_with_its_stage(folder: Path):
     assert [unknown["stage"], senseless["stage"], missing["stage"]] == ["request", "request", "set up"]
 
 
-def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
+def test_what_libraries_print_does_not_disturb_the_answers(folder: Path) -> None:
     noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import latency_worker as w; "
     noisy += "own = w._own_stdout; w._own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
     done = subprocess.run(
@@ -213,7 +214,7 @@ def test_what_libraries_print_does_not_disturb_the_answers(folder: Path):
     assert "within" in done.stderr
 
 
-def test_it_imports_nothing_heavier_than_torch(folder: Path):
+def test_it_imports_nothing_heavier_than_torch(folder: Path) -> None:
     code = (
         "import sys, json; from vitgate.observe.latency_worker import Worker\n"
         "early = 'torch' in sys.modules\n"
@@ -228,7 +229,7 @@ def test_it_imports_nothing_heavier_than_torch(folder: Path):
 
 
 @pytest.mark.parametrize("kind", ["cpu", "sleep", "thread"])
-def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: str):
+def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: str) -> None:
     with worker() as plain, worker("--inject", f"{kind}:2.0") as slowed:
         timed = []
         for process in (plain, slowed):
@@ -243,7 +244,7 @@ def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: st
     assert (found.wall > WALL_GROWTH) is (kind != "cpu")
 
 
-def test_a_request_beyond_its_limit_ends_the_worker(folder: Path):
+def test_a_request_beyond_its_limit_ends_the_worker(folder: Path) -> None:
     with worker("--inject", "sleep:100000") as process:
         ask(process, **load(folder, a=("scripted.pt", "torchscript")))
         process.stdin.write(json.dumps({"time": "a", "calls": 100, "limit": 1}) + "\n")
@@ -255,7 +256,7 @@ def test_a_request_beyond_its_limit_ends_the_worker(folder: Path):
 # The controller
 
 
-def test_equal_sides_are_the_same(real, compare):
+def test_equal_sides_are_the_same(real: Any, compare: Callable[..., Any]) -> None:
     told: list[tuple[str, float]] = []
 
     found = compare(real(), real(), lambda text, left: told.append((text, left)))
@@ -269,33 +270,35 @@ def test_equal_sides_are_the_same(real, compare):
     assert all(math.isfinite(left) for _, left in told)
 
 
-def test_a_slower_side_is_found(real, compare):
+def test_a_slower_side_is_found(real: Any, compare: Callable[..., Any]) -> None:
     found = compare(real(), real("--inject", "cpu:0.3"))
 
     assert {each.word for each in found.values()} == {"regressed"}
     assert all(1.2 < each.ratio < 1.4 for each in found.values())
 
 
-def test_a_faster_side_is_found(side, compare):
+def test_a_faster_side_is_found(side: Callable[..., Side], compare: Callable[..., Any]) -> None:
     found = compare(side("--inject", "cpu:0.3"), side())["one"]
 
     assert (found.word, found.note) == ("fixed", "faster")
 
 
 @pytest.mark.parametrize(("injection", "word"), [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
-def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(side, compare, injection, word):
+def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(
+    side: Callable[..., Side], compare: Callable[..., Any], injection: str, word: str
+) -> None:
     found = compare(side(), side("--inject", injection))["one"]
 
     assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
 
 
-def test_what_is_slow_in_the_first_calls_alone_is_found(side, compare):
+def test_what_is_slow_in_the_first_calls_alone_is_found(side: Callable[..., Side], compare: Callable[..., Any]) -> None:
     found = compare(side(), side("--inject", "first:20.0"))["one"]
 
     assert found.word == "regressed" and "CPU time of the first calls grew" in found.note, found
 
 
-def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path):
+def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path) -> None:
     with worker("--inject", "load:50.0") as process:
         answer = ask(process, **load(folder, a=("scripted.pt", "torchscript")))
         times = ask(process, time="a", calls=4)
@@ -305,7 +308,9 @@ def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path):
     assert loading > 10.0 * min(times["process"])
 
 
-def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(side, compare):
+def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
+    side: Callable[..., Side], compare: Callable[..., Any]
+) -> None:
     told: list[str] = []
     old = side(one="fine.pt", other="fine.pt", gone="fine.pt")
     new = side(one="fine.pt", other="fails.pt")
@@ -318,7 +323,9 @@ def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
 
 
 @needs_proc
-def test_a_pair_whose_worker_was_killed_is_measured_again(side, compare):
+def test_a_pair_whose_worker_was_killed_is_measured_again(
+    side: Callable[..., Side], compare: Callable[..., Any]
+) -> None:
     told: list[str] = []
 
     def kill_once(text: str, left: float) -> None:
@@ -336,7 +343,9 @@ def test_a_pair_whose_worker_was_killed_is_measured_again(side, compare):
 
 
 @needs_proc
-def test_what_is_undecided_when_workers_hang_is_an_environment_error(side, compare):
+def test_what_is_undecided_when_workers_hang_is_an_environment_error(
+    side: Callable[..., Side], compare: Callable[..., Any]
+) -> None:
     def stop(text: str, left: float) -> None:
         if text.endswith("round 2"):
             os.kill(children()[-1], signal.SIGSTOP)
@@ -349,7 +358,9 @@ def test_what_is_undecided_when_workers_hang_is_an_environment_error(side, compa
 
 
 @needs_proc
-def test_no_process_is_left_when_the_comparison_is_broken_off(side, compare):
+def test_no_process_is_left_when_the_comparison_is_broken_off(
+    side: Callable[..., Side], compare: Callable[..., Any]
+) -> None:
     def interrupt(text: str, left: float) -> None:
         if "round" in text:
             raise KeyboardInterrupt
@@ -381,7 +392,7 @@ pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
 """
 
 
-def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path):
+def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _KILLED_CONTROLLER, folder / "lite.ptl", folder / "x.npy", ENGINE, tmp_path]
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
@@ -403,12 +414,16 @@ def alive(pid: int) -> bool:
     return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def test_an_interpreter_that_is_not_there_is_the_machines_fault(side, compare):
+def test_an_interpreter_that_is_not_there_is_the_machines_fault(
+    side: Callable[..., Side], compare: Callable[..., Any]
+) -> None:
     with pytest.raises(MachineError, match="cannot start Python.*/no/such/python"):
         compare(side(), replace(side(), python="/no/such/python"))
 
 
-def test_an_interpreter_that_cannot_run_the_worker_says_why(side, compare, tmp_path):
+def test_an_interpreter_that_cannot_run_the_worker_says_why(
+    side: Callable[..., Side], compare: Callable[..., Any], tmp_path: Path
+) -> None:
     package = tmp_path / "other" / "vitgate"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('of another time')\n")
@@ -422,7 +437,7 @@ def test_an_interpreter_that_cannot_run_the_worker_says_why(side, compare, tmp_p
 # Turns
 
 
-def test_two_comparisons_take_turns(tmp_path: Path):
+def test_two_comparisons_take_turns(tmp_path: Path) -> None:
     order: list[str] = []
 
     def measure(name: str) -> None:
@@ -443,7 +458,7 @@ def test_two_comparisons_take_turns(tmp_path: Path):
     assert "".join(order[2:-2:2]) in ("ababab", "bababa")
 
 
-def test_a_turn_that_does_not_come_is_the_machines_fault(tmp_path: Path):
+def test_a_turn_that_does_not_come_is_the_machines_fault(tmp_path: Path) -> None:
     with Turns(tmp_path).turn(1.0), pytest.raises(MachineError, match="does not give way"):
         with Turns(tmp_path).turn(0.1):
             pass

@@ -1,9 +1,13 @@
 """Runs of the suite in another environment: the command, what decides it, and one line for each way to end."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +17,7 @@ from vitgate.records.record import Record
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.runs import Request, Run, run_suite
 
+from ..conftest import Refuses
 from ..processes import alive, waited
 
 RECORD = fixtures_folder() / "records" / "2.12.1.json"
@@ -37,7 +42,7 @@ sys.exit(told["status"])
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a helper that runs a suite which says, leaves and ends what it is told; returns its record."""
     suite = tmp_path / "suite"
     suite.mkdir()
@@ -47,7 +52,15 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("SAW", str(tmp_path / "saw.json"))
     environment = Environment("torch==2.12.1", Path(sys.executable), "2.12.1+cpu", {}, tmp_path, True, 0, None)
 
-    def call(request=None, progress=None, status=0, says="", record="good", sleep=0, **options):
+    def call(
+        request: Any = None,
+        progress: Any = None,
+        status: Any = 0,
+        says: str = "",
+        record: Any = "good",
+        sleep: Any = 0,
+        **options: Any,
+    ) -> Any:
         told = {"status": status, "says": says, "record": record, "source": str(RECORD), "sleep": sleep}
         monkeypatch.setenv("TOLD", json.dumps(told))
         wanted = Run(tmp_path / "gate" / "old.json", tmp_path / "gate" / "old.log", **options)
@@ -57,12 +70,12 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def saw(tmp_path):
+def saw(tmp_path: Path) -> Any:
     """Return a helper that gives what the suite saw of its surroundings."""
     return lambda: json.loads((tmp_path / "saw.json").read_text(encoding="utf-8"))
 
 
-def test_the_command_line(tmp_path, monkeypatch):
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     request = Request(("digits",), ("qnnpack", "x86"), "mine.pth", "pictures", "2")
     wanted = Run(Path("/g/new.json"), Path("/g/new.log"), Path("/g/new"), (Path("/g/old"), Path("/f")))
@@ -78,7 +91,7 @@ def test_the_command_line(tmp_path, monkeypatch):
     ]
 
 
-def test_a_run_of_one_file_exports_nothing():
+def test_a_run_of_one_file_exports_nothing() -> None:
     wanted = Run(Path("r"), Path("l"), only="test_field.py", arguments=("-k", "test_artifacts"))
 
     command = wanted.command(Path("python"), Path("/suite"), Request())
@@ -90,14 +103,16 @@ def test_a_run_of_one_file_exports_nothing():
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_passed_or_failed_the_record_says_all(run, status):
+def test_passed_or_failed_the_record_says_all(run: Callable[..., Any], status: int) -> None:
     found = run(status=status)
 
     assert isinstance(found, Record)
     assert found.environment.torch == "2.12.1+cu130"
 
 
-def test_what_would_change_the_run_is_left_out(run, saw, monkeypatch, tmp_path):
+def test_what_would_change_the_run_is_left_out(
+    run: Callable[..., Any], saw: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hidden = {"PYTEST_ADDOPTS", "PYTEST_PLUGINS", "COV_CORE_SOURCE", "VITGATE_FIXTURES"}
     for name in hidden:
         monkeypatch.setenv(name, "-k nothing")
@@ -111,7 +126,7 @@ def test_what_would_change_the_run_is_left_out(run, saw, monkeypatch, tmp_path):
     assert found["folder"] == str(tmp_path / "suite")
 
 
-def test_progress_is_told(run):
+def test_progress_is_told(run: Callable[..., Any]) -> None:
     parts = []
 
     run(progress=parts.append, says="....... [  7%]\nno percent here\n.... [100%]\n50% of all")
@@ -119,7 +134,7 @@ def test_progress_is_told(run):
     assert parts == [0.07, 1.0]
 
 
-def test_the_log_holds_all_that_was_said(run, tmp_path):
+def test_the_log_holds_all_that_was_said(run: Callable[..., Any], tmp_path: Path) -> None:
     run(says="one\ntwo \x1b[31m\n")
 
     assert (tmp_path / "gate" / "old.log").read_text(encoding="utf-8").startswith("one\ntwo")
@@ -163,7 +178,14 @@ ERROR tests/conformance/test_label.py
         (2, "x" * 5000, MachineError, ("x" * 300,)),
     ],
 )
-def test_an_end_without_a_record_is_one_line(run, tmp_path, status, says, kind, words):
+def test_an_end_without_a_record_is_one_line(
+    run: Callable[..., Any],
+    tmp_path: Path,
+    status: int,
+    says: str,
+    kind: type[MachineError] | type[UsageError],
+    words: tuple[str, ...],
+) -> None:
     with pytest.raises(kind) as caught:
         run(status=status, says=says, record="")
 
@@ -176,24 +198,26 @@ def test_an_end_without_a_record_is_one_line(run, tmp_path, status, says, kind, 
 
 
 @pytest.mark.parametrize("status", [2, 3, 4, 5, 6, 77, -9])
-def test_a_record_does_not_excuse_another_end(run, status):
+def test_a_record_does_not_excuse_another_end(run: Callable[..., Any], status: int) -> None:
     with pytest.raises((MachineError, UsageError), match=r"torch==2\.12\.1"):
         run(status=status)
 
 
 @pytest.mark.parametrize("record", ["{", '{"schema_version": 9}'])
-def test_a_record_that_cannot_be_read_is_one_line(run, refuses, tmp_path, record):
+def test_a_record_that_cannot_be_read_is_one_line(
+    run: Callable[..., Any], refuses: Refuses, tmp_path: Path, record: str
+) -> None:
     refuses(lambda: run(record=record), tmp_path / "gate" / "old.json")
 
 
-def test_the_record_of_an_earlier_run_is_never_taken_for_this_ones(run):
+def test_the_record_of_an_earlier_run_is_never_taken_for_this_ones(run: Callable[..., Any]) -> None:
     run()
 
     with pytest.raises(MachineError, match="left no record"):
         run(record="")
 
 
-def test_an_interpreter_that_is_gone_is_one_line(run, tmp_path):
+def test_an_interpreter_that_is_gone_is_one_line(run: Callable[..., Any], tmp_path: Path) -> None:
     environment = Environment("mine", tmp_path / "none", "2.12.1", {}, tmp_path, True, 0, None)
 
     with pytest.raises(MachineError, match="mine") as caught:
@@ -203,8 +227,10 @@ def test_an_interpreter_that_is_gone_is_one_line(run, tmp_path):
     assert "No such file" in str(caught.value)
 
 
-def test_nothing_is_left_running_where_the_gate_itself_stops(run, saw, monkeypatch):
-    def stop(part):
+def test_nothing_is_left_running_where_the_gate_itself_stops(
+    run: Callable[..., Any], saw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(part: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -22,6 +22,8 @@ from vitgate.upgrade.environments import environments_folder
 from vitgate.upgrade.record_cache import file_name
 from vitgate.upgrade.sweep import exit_status, show, state, sweep, Swept, table
 
+from .world import World
+
 VERSIONS = ("2.12.1", "2.15.0")
 
 
@@ -36,7 +38,7 @@ def text_of(found: list[Swept]) -> str:
     return captured.get()
 
 
-def test_each_version_leaves_its_record(world):
+def test_each_version_leaves_its_record(world: World) -> None:
     found = sweep(world.order(*VERSIONS), quiet)
 
     assert [(each.name, each.error, state(each.record)) for each in found] == [(name, "", "whole") for name in VERSIONS]
@@ -48,7 +50,7 @@ def test_each_version_leaves_its_record(world):
     assert rows["build"] == ["40", "24", "(16)"]
 
 
-def test_what_is_there_is_not_made_again(world):
+def test_what_is_there_is_not_made_again(world: World) -> None:
     first = sweep(world.order(*VERSIONS), quiet)
     lines: list[str] = []
     again = sweep(world.order(*VERSIONS), lines.append)
@@ -58,7 +60,9 @@ def test_what_is_there_is_not_made_again(world):
     assert all("kept from before" in line for line in lines)
 
 
-def test_other_options_another_suite_or_an_edited_record_are_made_again(world, monkeypatch):
+def test_other_options_another_suite_or_an_edited_record_are_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sweep(world.order("2.12.1"), quiet)
     sweep(world.order("2.12.1", cases=("digits",)), quiet)
     assert len(world.runs) == 2
@@ -71,7 +75,7 @@ def test_other_options_another_suite_or_an_edited_record_are_made_again(world, m
     assert len(world.runs) == 4
 
 
-def test_a_version_that_cannot_be_made_is_a_line_and_the_sweep_goes_on(world):
+def test_a_version_that_cannot_be_made_is_a_line_and_the_sweep_goes_on(world: World) -> None:
     lines: list[str] = []
     found = sweep(world.order("9.9.9", "2.14.0", "2.12.1"), lines.append)
 
@@ -81,7 +85,7 @@ def test_a_version_that_cannot_be_made_is_a_line_and_the_sweep_goes_on(world):
     assert text_of(found).count("environment error") == 2
 
 
-def test_a_run_that_ends_without_a_record_is_a_line_too(world, monkeypatch):
+def test_a_run_that_ends_without_a_record_is_a_line_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAD_RUN", "2.12.1")
 
     found = sweep(world.order(*VERSIONS), quiet)
@@ -92,7 +96,7 @@ def test_a_run_that_ends_without_a_record_is_a_line_too(world, monkeypatch):
     assert not (world.folder / "records" / "2.12.1.json").exists()
 
 
-def test_a_failure_that_is_not_declared_is_status_1(world):
+def test_a_failure_that_is_not_declared_is_status_1(world: World) -> None:
     (found,) = sweep(world.order("2.12.1"), quiet)
     rows = [row.model_copy(update={"status": "failed"}) for row in found.record.claims[:1]]
     red = replace(found, record=found.record.model_copy(update={"claims": tuple(rows)}))
@@ -101,7 +105,7 @@ def test_a_failure_that_is_not_declared_is_status_1(world):
     assert exit_status([red, Swept("x", error="no")]) == 6
 
 
-def test_pruning_leaves_no_environment_and_no_need_of_one(world):
+def test_pruning_leaves_no_environment_and_no_need_of_one(world: World) -> None:
     sweep(world.order(*VERSIONS, prune=True), quiet)
 
     assert listing(world.means.cache) == []
@@ -111,7 +115,7 @@ def test_pruning_leaves_no_environment_and_no_need_of_one(world):
     assert environments_folder(world.means.cache).is_dir()
 
 
-def test_shards_are_handed_on(world):
+def test_shards_are_handed_on(world: World) -> None:
     parts = []
     for number in (1, 2):
         (found,) = sweep(world.order("2.12.1", shard=f"{number}/2"), quiet)
@@ -121,7 +125,7 @@ def test_shards_are_handed_on(world):
     assert merge(parts).complete
 
 
-def test_the_page_and_the_table_as_json(world, capsys):
+def test_the_page_and_the_table_as_json(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     found = sweep(world.order(*VERSIONS, "9.9.9"), quiet)
     show(found, markdown=str(world.folder / "page.md"), json_file=str(world.folder / "table.json"))
 
@@ -136,7 +140,7 @@ def test_the_page_and_the_table_as_json(world, capsys):
     assert "environment error" in capsys.readouterr().out
 
 
-def test_a_killed_sweep_goes_on_where_it_stopped(world):
+def test_a_killed_sweep_goes_on_where_it_stopped(world: World) -> None:
     code = (
         "import pathlib, sys\n"
         "from tests.unit.upgrade.world import World\nfrom vitgate.upgrade.sweep import sweep\n"
@@ -159,7 +163,7 @@ def test_a_killed_sweep_goes_on_where_it_stopped(world):
     assert exit_status(found) == 0
 
 
-def test_no_version_or_one_twice_is_refused(world):
+def test_no_version_or_one_twice_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="no version"):
         sweep(world.order(), quiet)
     with pytest.raises(UsageError, match="duplicate"):
@@ -177,5 +181,5 @@ def test_no_version_or_one_twice_is_refused(world):
         ("x" * 300, "x" * 100),
     ],
 )
-def test_a_side_gives_its_files_a_name(text, name):
+def test_a_side_gives_its_files_a_name(text: str, name: str) -> None:
     assert file_name(text) == name

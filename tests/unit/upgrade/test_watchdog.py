@@ -1,10 +1,15 @@
 """The leash: nothing outlives whoever started it, however that ended, and the exit status is handed through."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,18 +38,18 @@ process.wait()
 """
 
 
-def start(*command, **options):
+def start(*command: object, **options: Any) -> Any:
     """Start the leash itself on a command, as a gate does."""
     leash = [sys.executable, "-m", "vitgate.upgrade.watchdog", *command]
     return subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True, **options)
 
 
 @pytest.fixture
-def parent(tmp_path):
+def parent(tmp_path: Path) -> Iterator[Any]:
     """Return a helper that starts parent, leash, command and grandchild; gives the parent and the others' numbers."""
     started = []
 
-    def make(hearing="hears"):
+    def make(hearing: Any = "hears") -> Any:
         process = subprocess.Popen(
             [sys.executable, "-c", PARENT, sys.executable, "-c", COMMAND, str(tmp_path), hearing],
             stdout=subprocess.PIPE,
@@ -63,7 +68,7 @@ def parent(tmp_path):
 
 
 @pytest.mark.parametrize("hearing", ["hears", "deaf"])
-def test_all_end_when_the_parent_is_killed(parent, hearing):
+def test_all_end_when_the_parent_is_killed(parent: Any, hearing: str) -> None:
     process, others = parent(hearing)
     assert all(map(alive, others))
 
@@ -73,7 +78,7 @@ def test_all_end_when_the_parent_is_killed(parent, hearing):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_all_end_when_the_parents_whole_group_is_ended(parent, number):
+def test_all_end_when_the_parents_whole_group_is_ended(parent: Any, number: Any) -> None:
     process, others = parent()
 
     os.killpg(process.pid, number)
@@ -81,7 +86,7 @@ def test_all_end_when_the_parents_whole_group_is_ended(parent, number):
     assert waited(lambda: not any(map(alive, others))), [pid for pid in others if alive(pid)]
 
 
-def test_all_end_when_the_pipe_is_closed():
+def test_all_end_when_the_pipe_is_closed() -> None:
     process = start("sleep", "120")
     assert process.poll() is None
 
@@ -100,18 +105,18 @@ def test_all_end_when_the_pipe_is_closed():
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),  # the leash's handler is not inherited
     ],
 )
-def test_the_exit_status_is_handed_through(code, status):
+def test_the_exit_status_is_handed_through(code: str, status: int) -> None:
     with start(sys.executable, "-c", code, stderr=subprocess.DEVNULL) as process:
         assert process.wait(PATIENCE) == status
 
 
-def test_what_the_command_writes_is_handed_through_and_it_has_no_input():
+def test_what_the_command_writes_is_handed_through_and_it_has_no_input() -> None:
     code = "import sys; print(repr(sys.stdin.read())); print('error', file=sys.stderr)"
     with start(sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert (process.stdout.read(), process.stderr.read()) == (b"''\n", b"error\n")
 
 
-def test_what_the_command_leaves_behind_does_not_hold_its_output_open():
+def test_what_the_command_leaves_behind_does_not_hold_its_output_open() -> None:
     code = "import subprocess; print('left'); subprocess.Popen(['sleep', '120'])"
     before = time.monotonic()
     with start(sys.executable, "-c", code, stdout=subprocess.PIPE) as process:
