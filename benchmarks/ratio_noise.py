@@ -45,7 +45,7 @@ def main() -> None:
             found = []
             for seed in range(arguments.repeats):
                 samples = sample(runs, x, {}, {}, seed)
-                found.append(ratio(samples["scripted"].thread, samples["original"].thread).value)
+                found.append(ratio(samples["scripted"]["thread"], samples["original"]["thread"]).value)
     far = max(abs(value - 1) for value in found)
     print(
         f"{len(found)} ratios: mean {statistics.mean(found):.4f}, SD {statistics.stdev(found):.4f}, farthest {far:.4f}"

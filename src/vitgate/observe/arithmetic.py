@@ -1,6 +1,6 @@
-"""What a saved graph computes beside its weights: a layer norm's epsilon, GELU's form, attention's precision.
+"""Counts what a saved graph computes beside its weights: a layer norm's epsilon, GELU's form, attention's precision.
 
-Weights read back say nothing of these, and int8 logits hide them: exact GELU and its tanh form are 75 dB apart in
+The weights do not show these, and int8 logits hide them: exact GELU and its tanh form are 75 dB apart in
 DeiT-Base, int8 and float 28.
 """
 

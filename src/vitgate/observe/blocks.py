@@ -1,7 +1,7 @@
-"""What a Vision Transformer has computed after each of its blocks, whatever form it is in, to say where two forms part.
+"""The output of each block of a Vision Transformer, whatever form it is in, to show where two forms diverge.
 
-A frozen file is one graph without modules. What marks a block there are its two residual additions, so they are found
-in the graph and made outputs of it; a file with modules is frozen in memory first, without changes to its numerics.
+A frozen file is one graph without modules. A block's two residual additions mark it there: they are located in the
+graph and made its outputs. A file with modules is frozen in memory first, without changes to its numerics.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _position(graph: Any, value: Any) -> int:
 
 
 def _is_branch(late: Any, early: Any) -> bool:
-    """Whether `late` was computed from `early`, which the positional embedding's sum with a constant is not."""
+    """Whether `late` was computed from `early`; the sum of the positional embedding with a constant was not."""
     front, seen = [late], set()
     while front:
         value = front.pop()

@@ -13,31 +13,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from vitgate.judge.latency_ratios import Bound, enough
+from vitgate.observe.latency_worker import no_times, take, Times, WARM_UP_CALLS
 from vitgate.observe.runtimes import Runnable
-
-WARM_UP_CALLS = 4
-
-
-@dataclass
-class Samples:
-    """Seconds of each timed call, in the order taken: CPU of this thread, CPU of the whole process, wall."""
-
-    thread: list[float] = field(default_factory=list)
-    process: list[float] = field(default_factory=list)
-    wall: list[float] = field(default_factory=list)
-
-    def take(self, run: Runnable, x: torch.Tensor) -> None:
-        """Time one call."""
-        wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
-        run(x)
-        self.thread.append(time.thread_time() - thread)
-        self.process.append(time.process_time() - process)
-        self.wall.append(time.perf_counter() - wall)
 
 
 def sample(
@@ -47,7 +29,7 @@ def sample(
     warm: Mapping[str, int],
     seed: int = 0,
     each_round: Callable[[int], None] = lambda rounds: None,
-) -> dict[str, Samples]:
+) -> dict[str, Times]:
     """Time the variants against each other until every bound on a ratio to `original` is cleared.
 
     Args:
@@ -59,18 +41,18 @@ def sample(
         each_round: called with the number of rounds after each one, outside of what is timed.
     """
     order, rng = list(runs), random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
-    samples = {name: Samples() for name in order}
+    samples = {name: no_times() for name in order}
     with _quiet():
         for name in order:
             for _ in range(max(0, WARM_UP_CALLS - warm.get(name, 0))):
                 runs[name](x)
         start, rounds = time.perf_counter(), 0
         while not enough(
-            rounds, time.perf_counter() - start, {name: row.thread for name, row in samples.items()}, bounds
+            rounds, time.perf_counter() - start, {name: row["thread"] for name, row in samples.items()}, bounds
         ):
             rng.shuffle(order)
             for name in order:
-                samples[name].take(runs[name], x)
+                take(partial(runs[name], x), samples[name])
             rounds += 1
             each_round(rounds)
     return samples

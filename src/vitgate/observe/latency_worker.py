@@ -27,6 +27,7 @@ _LIMIT = 600  # seconds, where a request names none
 _TORCHSCRIPT = "The following operation failed in"  # how TorchScript begins; it ends with what the operation said
 
 Times = dict[str, list[float]]
+"""Seconds of each timed call, in the order taken, by clock: `thread`, `process`, `wall`."""
 _MOMENTS = ("load", "first")  # before the timed calls
 
 
@@ -133,7 +134,7 @@ class Worker:
     def _start(self, name: str, path: str, runtime: str, x: Any) -> tuple[Times, Times]:
         """Load a model, and make the calls in which a scripted module is profiled and specialized."""
         loaded: list[Callable[[Any], object]] = []
-        load, first = _no_times(), _no_times()
+        load, first = no_times(), no_times()
         with _stage("load"):
             self._take(lambda: loaded.append(_loaded(path, runtime)), load, "load")
         self._runs[name] = _bound(loaded[0], x)
@@ -151,7 +152,7 @@ class Worker:
         return {"pinned": True}
 
     def _time(self, request: dict[str, Any]) -> Times:
-        run, times = self._runs[request["time"]], _no_times()
+        run, times = self._runs[request["time"]], no_times()
         with _stage("run"):
             for _ in range(request["calls"]):
                 run()  # untimed: brings code and weights back into the caches that the other side has used
@@ -159,13 +160,19 @@ class Worker:
         return times
 
     def _take(self, run: Callable[[], object], times: Times, moment: str) -> None:
-        wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
-        run()
-        if self._injection:
-            self._injection.delay(thread, moment)
-        times["thread"].append(time.thread_time() - thread)
-        times["process"].append(time.process_time() - process)
-        times["wall"].append(time.perf_counter() - wall)
+        delay = self._injection.delay if self._injection else None
+        take(run, times, delay and (lambda thread: delay(thread, moment)))
+
+
+def take(run: Callable[[], object], times: Times, delay: Callable[[float], None] | None = None) -> None:
+    """Time one call; `delay` is told when it began, by this thread's CPU clock, and counts as part of it."""
+    wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
+    run()
+    if delay:
+        delay(thread)
+    times["thread"].append(time.thread_time() - thread)
+    times["process"].append(time.process_time() - process)
+    times["wall"].append(time.perf_counter() - wall)
 
 
 def _loaded(path: str, runtime: str) -> Callable[[Any], object]:
@@ -186,7 +193,8 @@ def _bound(module: Callable[[Any], object], x: Any) -> Callable[[], object]:
     return lambda: module(x)
 
 
-def _no_times() -> Times:
+def no_times() -> Times:
+    """Return room for the seconds of calls: CPU of this thread, CPU of the whole process, wall."""
     return Times(thread=[], process=[], wall=[])
 
 

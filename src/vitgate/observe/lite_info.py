@@ -1,4 +1,4 @@
-"""What a lite file demands of the runtime that loads it: the version of its bytecode and the operators it calls.
+"""What a lite file requires of the runtime that loads it: the version of its bytecode and the operators it calls.
 
 A phone's runtime is often built with the operators of one model alone, so that one more operator means a new build.
 """
@@ -25,7 +25,7 @@ class LiteInfo:
 def lite_info(path: Path) -> LiteInfo:
     """Read both from a `.ptl` file under the engine that is set; nothing of the model runs.
 
-    ValueError, or BadZipFile, for a file that is damaged: PyTorch's own reader takes the memory that a pickle says.
+    ValueError or BadZipFile for a damaged file: PyTorch's own reader would allocate whatever size a pickle names.
     RuntimeError where the lite loader of this PyTorch cannot read the file, as 2.13 and later with XNNPACK's objects or
     any with an Enum attribute of the model.
     """

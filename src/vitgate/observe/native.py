@@ -1,6 +1,6 @@
 """The files without Python: a C++ program, compiled against the libtorch inside the installed wheel, runs them.
 
-Its source is `native.cpp` beside this module. It is compiled once for each torch, compiler and source, and kept.
+Its source is `native.cpp` beside this module. It is compiled once for each torch, compiler and source, and cached.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.spec.variants import Runtime, Stage
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-_STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program says them
+_STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program prints them
 _FLAGS = ("-O1", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}")  # torch before 2.6 has the old ABI
 _LINK = ("-Wl,--as-needed",) if sys.platform == "linux" else ()  # not libtorch.so, which brings CUDA's libraries along
-_STEERING = ("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
-_PATIENCE = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
+_VARIABLES = ("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
+_TIMEOUT = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
 
 
 def compiled(fallback: ArtifactCache) -> Entry:
-    """Return the program, compiled unless it is kept: in the user's cache, or in the other where that cannot be.
+    """Return the program, compiled unless it is cached: in the user's cache, or in `fallback` if that is not writable.
 
     ClaimFailed: `unsupported` where a tool is missing, `failed at compile` where the tools are there and fail.
     """
@@ -64,7 +64,7 @@ def _demand_tools(compiler: Sequence[str], path: str) -> None:
 
 
 def _lacking_setuptools() -> str:
-    """Say which setuptools to install; empty where this torch can import what it needs of them.
+    """Return which setuptools to install; "" if this torch can import what it needs of them.
 
     Early releases of torch, 1.13 among them, need `pkg_resources.packaging`, which setuptools lost in version 70.
     """
@@ -148,8 +148,8 @@ def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictu
 
 
 def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run the program with nothing of this process's environment but what steers arithmetic and finds libraries."""
-    variables = {name: value for name, value in os.environ.items() if name.startswith(_STEERING)}
+    """Run the program with only the environment variables that affect arithmetic and the search for libraries."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     return subprocess.run(  # noqa: S603  # our own program; no shell
         command,
         env=variables,
@@ -158,12 +158,12 @@ def execute(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         errors="replace",
         check=False,
         stdin=subprocess.DEVNULL,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
     )
 
 
 def _lines(done: subprocess.CompletedProcess[str], first: Stage) -> list[str]:
-    """Return what the program said; ClaimFailed with the stage that it said last where it did not end well."""
+    """Return the lines that the program printed; ClaimFailed with the stage that it printed last if it failed."""
     lines = done.stdout.splitlines()
     if done.returncode == 0:
         return lines

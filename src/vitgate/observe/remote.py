@@ -1,4 +1,4 @@
-"""A test worker's side of the server: it asks, waits, and reads the evidence from disk. torch stays out of the worker.
+"""A test worker's client of the server: it asks, waits, and reads the evidence from disk. Workers never import torch.
 
 A runtime that crashes takes its own process with it, not the worker: the claim then fails at stage `run`.
 """
@@ -32,9 +32,9 @@ _START_SECONDS = 60.0  # the socket is there before the imports, so that this on
 
 
 def start_server(folder: Path) -> None:
-    """Start the server of this session folder unless somebody has; it imports while the caller goes on.
+    """Start the server of this session directory unless it runs; it imports torch while the caller goes on.
 
-    MachineError where the folder's path is too long for a socket's.
+    MachineError if the path is too long for a socket.
     """
     if len(os.fsencode(folder / f"{SOCKET}.new")) > _LONGEST_SOCKET:
         raise MachineError("this path is too long for a socket", where=folder, do="name a shorter folder with TMPDIR")
@@ -95,7 +95,7 @@ class RemoteObserver(Observer):
         self._connection = None
 
     def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
-        """Return the evidence, made by the server unless the store has it; what died over it is an outcome too."""
+        """Return the evidence, made by the server unless the store has it; a process that dies is an outcome."""
         assert not named, "requests carry positional arguments"
         found = what.find(self.store, *arguments, **named)
         if found is None:
@@ -107,7 +107,7 @@ class RemoteObserver(Observer):
         return found
 
     def _attend(self, arguments: tuple[object, ...]) -> None:
-        """Ask another process when the case or engine changes: one process holds the modules of one of them."""
+        """Connect to another process when the case or engine changes: a process holds the modules of one of them."""
         cell = arguments[0] if arguments and isinstance(arguments[0], CellId) else None
         scope = str(cell.group) if cell is not None and _is_of_its_engine(cell) else self._scope
         if scope != self._scope:
@@ -136,7 +136,7 @@ class RemoteObserver(Observer):
             raise _ERRORS[answer["error"]].from_line(answer["message"])
 
     def _crashed(self, what: Observation[...], name: str) -> Evidence:
-        """Return what a dead process proves; on a full disk nothing: torch ends the process that cannot write."""
+        """Return the outcome of a process that died; MachineError if the disk is full, when torch ends the process."""
         message = f"the process died while observing {what.kind} of {name}"
         for folder in (self.plan.artifacts, self.plan.session):
             if is_full(Path(folder)):

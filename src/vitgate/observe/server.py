@@ -1,4 +1,4 @@
-"""The process that imports torch once, and forks one process for each case and engine that a test worker asks about.
+"""The process that imports torch once and forks one process for each case and engine that a test worker asks about.
 
     python -m vitgate.observe.server SESSION_FOLDER
 
@@ -91,7 +91,7 @@ def serve(folder: Path) -> None:
 
 
 def _end_after(alive: int) -> None:
-    """End this process with the server, whatever it is computing: nobody waits for the answer any more."""
+    """End this process with the server, whatever it is computing."""
     os.read(alive, 1)
     os._exit(1)
 
@@ -116,9 +116,9 @@ def _write_standins(folder: Path) -> None:
 
 
 def _warm_up() -> None:
-    """Import what every child needs; a machine on which that fails says so at the first request.
+    """Import what every child needs; if that fails, the first request reports it.
 
-    The garbage collector would only look again and again at what the imports make, and copy it into each child.
+    Garbage collection is off meanwhile: it would scan the modules again and again, and copy their pages into children.
     """
     gc.disable()
     try:

@@ -34,10 +34,10 @@ SETTINGS = {
 
 
 class SessionDirectory:
-    """A temporary folder that ends with its session; folders of sessions that were killed are cleared away."""
+    """A temporary directory for one session; directories of sessions that were killed are removed."""
 
     def __init__(self) -> None:
-        """Make the folder and hold its lock for as long as this process lives; MachineError without room for it."""
+        """Create the directory and hold its lock while this process lives; MachineError if there is no room."""
         try:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         except OSError as error:
@@ -72,17 +72,17 @@ def is_abandoned(folder: Path) -> bool:
 
 
 def apply_settings() -> None:
-    """Set what is not set already; the user's own choice wins."""
+    """Set the variables of SETTINGS that are not set already."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int], None]]:
-    """Give a function that notes in the session's folder how much of a long observation is done, for `counts`.
+    """Yield a function that notes in the session directory how much of a long observation is done, for `counts`.
 
-    `name` is its kind and what it is about, such as `building: digits-lite`; `total` is 0 of what is not counted. A
-    note that finds no room is left out: it is only shown.
+    `name` is its kind and subject, such as `building: digits-lite`; `total` is 0 if it is not counted. Notes are only
+    shown, so one that cannot be written is left out.
     """
     path, last = folder / _COUNTS / name, -math.inf  # the first note is always written
 
@@ -103,7 +103,7 @@ def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int]
 
 
 def counts(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return of each observation under way that counts how much is done, and of how much."""
+    """Return (done, total) of each observation under way, by name."""
     found: dict[str, tuple[int, int]] = {}
     for path in sorted((folder / _COUNTS).glob("[!.]*")):
         with suppress(FileNotFoundError):  # it has just ended

@@ -1,6 +1,6 @@
-"""What was observed, on disk: each observation is made once per session, by whichever worker needs it first.
+"""Evidence on disk: each observation is made once per session, by whichever worker needs it first.
 
-The half that imports torch writes evidence; the half that judges, and the controller of a parallel run, read it. An
+The processes that import torch write evidence; those that judge, and the controller of a parallel run, read it. An
 observation that could not be made is evidence too: its outcome says at which stage it stopped, and no other worker
 tries again.
 """
@@ -26,7 +26,7 @@ class Store:
     """A folder of evidence that all workers of a session share."""
 
     def __init__(self, folder: Path) -> None:
-        """Use (and make) this folder."""
+        """Use this folder, created if need be."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -40,7 +40,7 @@ class Store:
         return self._read(path)
 
     def find(self, kind: str, name: str) -> Evidence | None:
-        """Return the evidence if somebody made it."""
+        """Return the evidence if it was made."""
         path = self._path(kind, name)
         return self._read(path) if path.exists() else None
 
@@ -83,5 +83,5 @@ def unpack(path: Path) -> Evidence:
 
 
 def _damaged(path: Path, error: Exception) -> MachineError:
-    what = f"what a process of the run wrote is damaged ({type(error).__name__}: {error})"
+    what = f"evidence of this run is damaged ({type(error).__name__}: {error})"
     return MachineError(what, where=path, do="start again; if it stays, delete that file")

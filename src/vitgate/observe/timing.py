@@ -37,7 +37,8 @@ def warmed(observer: LocalObserver, cell: CellId) -> Evidence:
     """Load and warm every variant of the cell's case and engine that runs; return the profiler's ms of each."""
     import torch
 
-    from vitgate.observe.latency import profiled_ms, WARM_UP_CALLS
+    from vitgate.observe.latency import profiled_ms
+    from vitgate.observe.latency_worker import WARM_UP_CALLS
     from vitgate.pipeline.stages import engine_set
 
     x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
@@ -69,7 +70,7 @@ def latency(observer: LocalObserver, cell: CellId, edges: Edges | None = None) -
         label = f"rounds of latency: {cell.group}"
         with counting(Path(observer.plan.session), label, ROUNDS_AT_MOST) as each:
             samples = sample(named, x, bounds, warm, each_round=each)
-    return Evidence({name: {**vars(rows), "profiled_ms": profiled.get(name)} for name, rows in samples.items()})
+    return Evidence({name: {**rows, "profiled_ms": profiled.get(name)} for name, rows in samples.items()})
 
 
 def latency_of(observer: Observer, cell: CellId, bounds: Mapping[str, Bound]) -> Evidence:

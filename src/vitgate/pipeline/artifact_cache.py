@@ -1,4 +1,4 @@
-"""Artifacts on disk, keyed by everything that decides their content, so that nothing is built twice or trusted blindly.
+"""Artifacts on disk, keyed by everything that decides their content: nothing is built twice, nothing altered is used.
 
 An entry is a folder `KEY/` with the file and `entry.json` (its blake2b digest, its size, how it was made). It appears
 by a rename, so it is whole or absent; a file that was altered later no longer matches its digest and is built again.
@@ -28,7 +28,7 @@ class Entry:
     """One cached file.
 
     `stamp` is (size, mtime in ns, inode): while it is unchanged the digest is not taken anew, which would read hundreds
-    of megabytes at each use. Who alters a file in place and puts size and time back is not found out.
+    of megabytes at each use. A file that is altered in place with size and time restored is not detected.
     """
 
     path: str
@@ -42,10 +42,10 @@ _ENTRY = TypeAdapter(Entry)
 
 
 class ArtifactCache:
-    """A folder of entries, shared by all workers, and between sessions where the user keeps it."""
+    """A folder of entries, shared by all workers, and between sessions if the user names it."""
 
     def __init__(self, folder: Path) -> None:
-        """Use (and make) this folder; MachineError where that is not possible."""
+        """Use this folder, created if need be; MachineError if that fails."""
         self.folder = folder
         try:
             check_folder(folder)
@@ -53,7 +53,7 @@ class ArtifactCache:
             what = f"cannot keep artifacts: {error}"
             raise MachineError(what, where=folder, do="choose another --artifact-cache") from None
 
-    def get(self, key: str, file: str, make: Callable[[Path], None]) -> Entry:
+    def get(self, key: str, file: str, make: Callable[[Path], object]) -> Entry:
         """Return the entry of that key, made by `make(path)` if it is missing or was altered."""
         folder = self.folder / key
         with locked(self.folder / "locks" / key):
@@ -64,18 +64,18 @@ class ArtifactCache:
         return entry
 
     def drop(self, key: str) -> None:
-        """Forget that entry, whose content has been found to hold no longer."""
+        """Delete that entry."""
         with locked(self.folder / "locks" / key):
             shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def clear_leftovers(self) -> None:
-        """Remove what makers left that were killed; whoever is making still holds its key's lock."""
+        """Remove temporary folders of processes that were killed; a process that still builds holds its key's lock."""
         for left in self.folder.glob(".*.tmp"):
             key = left.name.split(".")[1]
             with suppress(Timeout), FileLock(self.folder / "locks" / f"{key}.lock", timeout=0):
                 shutil.rmtree(left, ignore_errors=True)
 
-    def _make(self, folder: Path, file: str, make: Callable[[Path], None]) -> Entry:
+    def _make(self, folder: Path, file: str, make: Callable[[Path], object]) -> Entry:
         for left in self.folder.glob(f".{folder.name}.*.tmp"):  # by makers that were killed: the key's lock is ours
             shutil.rmtree(left, ignore_errors=True)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")

@@ -33,7 +33,7 @@ class Logits(nn.Module):
 
 
 def classifier(case: Case) -> Logits:
-    """Build the case's model with weights of no meaning; MachineError where transformers does not work here."""
+    """Build the case's model with random weights; MachineError if transformers does not work here."""
     try:
         from transformers import logging, ViTConfig, ViTForImageClassification
 

@@ -27,7 +27,7 @@ from vitgate.spec.variants import Stage
 
 @contextmanager
 def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
-    """Turn what the stage raises into the outcome `failed at NAME`; a full disk or memory is the machine's fault."""
+    """Turn an exception of the stage into the outcome `failed at NAME`; a full disk or memory is a MachineError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -37,12 +37,12 @@ def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
     except MemoryError:
         raise MachineError("out of memory", where=name, do="free memory or use fewer workers (-n 1)") from None
     except Exception as error:  # the stage boundary: any failure becomes a named outcome
-        _blame_disk(error, name, folder)
+        _check_disk(error, name, folder)
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ClaimFailed(Outcome("failed at", name, type(error).__name__, first)) from error
 
 
-def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
+def _check_disk(error: Exception, name: str, folder: Path | None) -> None:
     full = isinstance(error, OSError) and error.errno in NO_ROOM
     if full or (folder is not None and is_full(folder)):
         raise MachineError(f"cannot write at stage {name}", where=folder or "", do="free disk space") from error
@@ -52,7 +52,7 @@ def _blame_disk(error: Exception, name: str, folder: Path | None) -> None:
 def engine_set(engine: Engine) -> Iterator[None]:
     """Make `engine` the quantized backend within the block, on one thread; `none` leaves what PyTorch has.
 
-    ClaimFailed (`failed at set_engine`) where PyTorch has another one then, or when the block is left.
+    ClaimFailed (`failed at set_engine`) if PyTorch has another one at the start or the end of the block.
     qnnpack and XNNPACK have a thread pool of their own, which only `set_num_threads` holds to one thread.
     """
     torch.set_num_threads(1)
@@ -101,7 +101,7 @@ def stored_names(case: Case, model: nn.Module) -> dict[str, str]:
 
 
 def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
-    """Return the eager model in evaluation mode with these weights; they are adopted, not copied, where torch can.
+    """Return the eager model in evaluation mode with these weights; torch adopts them without a copy from 2.1 on.
 
     `state` has the names under which weights are kept.
     """
@@ -116,7 +116,7 @@ def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
 
 
 def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the state under the model's own names; what it does not know keeps its name, and is found so."""
+    """Return the state under the model's own names; an unknown name stays, and load_state_dict reports it."""
     own = {stored: name for name, stored in stored_names(case, model).items()}
     return {own.get(name, name): tensor for name, tensor in state.items()}
 

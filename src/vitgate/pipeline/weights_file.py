@@ -1,4 +1,4 @@
-"""From a choice of weights to one safetensors file that every worker maps into memory.
+"""Writes the chosen weights as one safetensors file that every worker maps into memory.
 
 The stand-in needs no torch, so that it can be written while torch is still being imported.
 """
@@ -44,7 +44,7 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
 
 
 def _as_built(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
-    """Keep the weights with which the user's function builds the model; it is called anew in each run."""
+    """Store the weights with which the user's function builds the model; it is called again in each run."""
     from safetensors.torch import save
 
     from vitgate.pipeline.stages import architecture
@@ -54,12 +54,10 @@ def _as_built(case: Case, source: WeightsSource, cache: ArtifactCache) -> Eviden
     checked = check_state(state, shapes, where=source.note, model=case.id)
     data = save({name: tensor.contiguous().clone() for name, tensor in checked.items()})
     key = digest(data)
-    entry = cache.get(key_of({"weights": key, "case": case.id}), "weights.safetensors", lambda path: _write(data, path))
+    entry = cache.get(
+        key_of({"weights": key, "case": case.id}), "weights.safetensors", lambda path: path.write_bytes(data)
+    )
     return Evidence({"path": entry.path, "digest": key, "kind": source.kind, "note": source.note})
-
-
-def _write(data: bytes, path: Path) -> None:
-    path.write_bytes(data)
 
 
 def _convert(case: Case, source: WeightsSource, path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.observe.latency import Samples
+from vitgate.observe.latency_worker import no_times, take
 from vitgate.observe.timing import latency
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
@@ -68,15 +68,15 @@ def waiting(scene: Scene) -> None:
 @fault(latency=("scripted_quantized",), says="wall_per_cpu")
 def sleeping_in_every_call(scene: Scene) -> None:
     """A variant really sleeps in every call that is timed; the more so on a busy machine."""
-    taken = Samples()
+    x, taken = torch.ones(1), no_times()
 
-    def run(x: torch.Tensor) -> torch.Tensor:
+    def run() -> torch.Tensor:
         time.sleep(0.02)
         return x.sum()
 
     for _ in range(8):
-        taken.take(run, torch.ones(1))
-    least = min(wall / thread for wall, thread in zip(taken.wall, taken.thread, strict=True))
+        take(run, taken)
+    least = min(wall / thread for wall, thread in zip(taken["wall"], taken["thread"], strict=True))
     scene.latency("scripted_quantized", samples(1.0, wall=least))
 
 
