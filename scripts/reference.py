@@ -19,9 +19,10 @@ import click
 from vitgate.cli import cli
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.tolerances import read_tolerances, Tolerance
-from vitgate.plugin.options import add_options
+from vitgate.plugin.options import PYTEST_HELP
 from vitgate.records.record import json_schema
 from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
+from vitgate.spec.options import RUN_OPTIONS, RunOption
 
 FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "*Made by `python scripts/reference.py` from {source}.*"
@@ -81,40 +82,18 @@ def _head(title: str, source: str, *text: str) -> Iterator[str]:
 # ---- options
 
 
-class _Recorder:
-    """Stands in for pytest's parser, and keeps what is declared to it."""
-
-    def __init__(self) -> None:
-        self.description = ""
-        self.options: list[tuple[tuple[str, ...], dict[str, Any]]] = []
-
-    def getgroup(self, _: str, description: str = "") -> _Recorder:
-        """Note what the group's heading says."""
-        self.description = description
-        return self
-
-    def addoption(self, *flags: str, **settings: Any) -> None:
-        """Note one option."""
-        self.options.append((flags, settings))
-
-
-def _declared() -> _Recorder:
-    recorder = _Recorder()
-    add_options(recorder)  # type: ignore[arg-type]  # it has the two methods that are called
-    return recorder
-
-
 def pytest_page() -> Iterator[str]:
     """Yield the page of pytest's options, those that vitgate adds."""
     text = "Options of `pytest tests/conformance`, beside pytest's own. `pytest --help` prints the same."
-    yield from _head("Options of pytest", "`src/vitgate/plugin/options.py`", text)
-    rows = [
-        (_flags(flags, settings.get("metavar", "")), settings.get("help", ""))
-        for flags, settings in _declared().options
-    ]
+    yield from _head("Options of pytest", "`src/vitgate/spec/run_config.py`", text)
+    rows = [(_flags([option.flag], option.metavar), _meaning(option)) for option in RUN_OPTIONS]
     yield _table(["option", "meaning"], rows)
     variables = "`VITGATE_ASSETS` stands for `--assets`, `VITGATE_CASES` for `--case-file`; `VITGATE_FIXTURES` names a"
     yield f"{variables} folder to take in the place of `fixtures/`, to try other bounds or deviations."
+
+
+def _meaning(option: RunOption) -> str:
+    return option.help + (f" (default: {option.default_words})" if option.default_words else "")
 
 
 def _flags(names: Iterable[str], metavar: str) -> str:
@@ -194,7 +173,7 @@ def exit_page() -> Iterator[str]:
     """Yield the page of exit statuses."""
     yield from _head("Exit statuses", "the help texts of `src/vitgate/`")
     yield "## pytest"
-    yield " ".join(_declared().description.partition("Exit status: ")[2].split())
+    yield " ".join(PYTEST_HELP.partition("Exit status: ")[2].split())
     for path, command in commands(cli, ("vitgate",)):
         rows = _statuses(command)
         if rows:

@@ -1,4 +1,4 @@
-"""The command line: one module a command, imported once the command is asked for."""
+"""The command line: one file a command. Nothing heavy is imported before a command needs it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,8 @@ from typing import Any
 import click
 
 from vitgate import __version__
+from vitgate.cli.exit_statuses import EXIT_STATUSES
 from vitgate.files.errors import UsageError, VitgateError
-
-EXIT_STATUSES = """\b
-Exit status:
-  0  may upgrade: every claim holds as before, or what breaks is accepted
-  1  do not upgrade: something regressed, or an acceptance expired or covers nothing
-  4  usage: an option, a record or an accept file is wrong
-  6  the environment stood in the way: in a run that was recorded, or of writing a file
-  130, 143  interrupted by Ctrl-C, ended by SIGTERM
-"""
 
 _HELP = """May I upgrade PyTorch without breaking the Vision Transformer that I deploy?
 
@@ -34,28 +26,45 @@ Examples:
   vitgate bisect 2.9.1 2.15.0 --claim build    # the first release that changed a claim
 """
 
-_COMMANDS = ("bisect", "check", "compare", "completion", "environments", "merge", "report", "sweep", "upgrade")
+COMMANDS = {
+    "bisect": "Find the first release of PyTorch on which a claim comes out otherwise.",
+    "check": "Check every claim on the PyTorch of this environment.",
+    "compare": "Compare the records of two PyTorch versions, claim by claim.",
+    "completion": "Print a script that makes a shell complete vitgate's commands.",
+    "environments": "Show or remove the environments that are kept, one for each PyTorch version.",
+    "merge": "Merge the records of the shards of one run into one.",
+    "report": "Make one HTML page of a run's record, or of several.",
+    "sweep": "Run the suite on each PyTorch version, and show them side by side.",
+    "upgrade": "Say whether upgrading PyTorch breaks the deployment, on this machine.",
+}
+"""The commands, each in the module of its name, and what `vitgate --help` says of them without importing them."""
 
 
-class _LazyGroup(click.Group):
+class _Commands(click.Group):
     """A group whose commands are imported once they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         del ctx
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return the command of that name, or None if there is none."""
+        """Return the command of that name."""
         del ctx
-        if name not in _COMMANDS:
+        if name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"vitgate.cli.{name}"), name)
-        return command
+        found: click.Command = getattr(importlib.import_module(f"vitgate.cli.{name}"), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does; importing all of them would take half a second."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(
-    cls=_LazyGroup,
+    cls=_Commands,
     help=_HELP,
     epilog=EXIT_STATUSES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -1,4 +1,4 @@
-"""`vitgate bisect`: the first release that changed a claim."""
+"""`vitgate bisect`: the first release on which a claim comes out otherwise."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from pathlib import Path
 import click
 
 from vitgate.cli.completion import COMPLETERS
-from vitgate.cli.options import (
-    environment_options,
-    EnvironmentOptions,
-    json_option,
-    records_options,
-    RecordsOptions,
-    suite_options,
-    SuiteOptions,
-    to_stderr,
-)
+from vitgate.cli.options import json_option, records_options, RecordsOptions, suite_options, SuiteOptions, to_stderr
 
 _HELP = """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD.
 
@@ -47,31 +38,28 @@ Exit status:
 )  # fmt: skip
 @click.option("--releases", metavar="LIST", help="Look at these only: versions with commas between.")
 @suite_options
-@environment_options
 @records_options
 @json_option("Write the release, and the outcomes of all that were run,")
 def bisect(
-    *,
     good: str,
     bad: str,
     claim: str,
     releases: str | None,
     suite: SuiteOptions,
-    environment: EnvironmentOptions,
-    recording: RecordsOptions,
+    kept: RecordsOptions,
     json_file: str | None,
 ) -> int:
     """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
     from vitgate.files.outputs import check_target, for_people, write_json
-    from vitgate.upgrade.bisect import bisect as run_bisection
+    from vitgate.upgrade.bisect import bisect as found
     from vitgate.upgrade.bisect import Bisection, narrowed
     from vitgate.upgrade.releases import parse_releases
 
     check_target(json_file, "--json")
     request = narrowed(suite.request(claims=(claim,)), claim)
-    versions = tuple(parse_releases(releases)) if releases is not None else None
-    means, records = recording.means(environment), Path(recording.records)
-    answer = run_bisection(Bisection(good, bad, claim, request, means, records, versions), to_stderr)
+    only = tuple(parse_releases(releases)) if releases is not None else None
+    asked = Bisection(good, bad, claim, request, kept.means(suite), Path(kept.records), only)
+    answer = found(asked, to_stderr)
     write_json(json_file, answer.to_json())
     click.echo(str(answer), file=for_people(json_file))
     return 0

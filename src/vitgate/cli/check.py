@@ -14,18 +14,17 @@ import contextlib
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 import pytest
 
-from vitgate.cli.completion import COMPLETERS
-from vitgate.cli.options import color_option, json_option
+from vitgate.cli.options import color_option, json_option, run_option
 from vitgate.files.errors import UsageError
 from vitgate.files.outputs import check_target, for_people, STDOUT, write_text
 from vitgate.files.schemas import fixtures_folder
-from vitgate.plugin.options import add_options
 from vitgate.records.record import Record
+from vitgate.spec.options import RUN_OPTIONS
 from vitgate.upgrade.suite import conformance_folder, suite_settings
 
 _HELP = """Check every claim on the PyTorch of this environment, and say whether it can carry the pipeline.
@@ -60,35 +59,7 @@ Exit status:
 _COLORS = {"auto": "auto", "always": "yes", "never": "no"}  # the word of all commands, and pytest's own
 
 
-class _Declared:
-    """Stands where `add_options` expects pytest's parser, and keeps what is declared."""
-
-    def __init__(self) -> None:
-        self.options: list[click.Option] = []
-
-    def getgroup(self, name: str, description: str) -> _Declared:
-        """Return itself: there is one group."""
-        del name, description
-        return self
-
-    def addoption(self, name: str, **attributes: Any) -> None:
-        """Keep an option as click's, without its default: what the user left out is pytest's to know."""
-        action = attributes.get("action")
-        more: dict[str, Any] = {"is_flag": True} if action == "store_true" else {"multiple": action == "append"}
-        words = str(attributes["help"])
-        metavar, completer = attributes.get("metavar"), COMPLETERS.get(name)
-        self.options.append(
-            click.Option([name], help=words, metavar=metavar, shell_complete=completer, default=None, **more)
-        )
-
-
-def _suite_options() -> list[click.Option]:
-    declared = _Declared()
-    add_options(cast(pytest.Parser, declared))
-    return declared.options
-
-
-_OPTIONS = tuple(_suite_options())
+_OPTIONS = tuple(run_option(option, default=False) for option in RUN_OPTIONS)  # what is left out is pytest's to know
 
 
 class _Recorded:

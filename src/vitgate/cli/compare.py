@@ -1,4 +1,4 @@
-"""`vitgate compare`: the verdict on two records."""
+"""`vitgate compare`: the records of two PyTorch versions, claim by claim."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vitgate.cli import EXIT_STATUSES
+from vitgate.cli.exit_statuses import EXIT_STATUSES
 from vitgate.cli.options import FILE, verdict_options, VerdictOptions
 
 _HELP = """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade.
@@ -35,13 +35,13 @@ An entry of an accept file has four keys, all of them required:
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
 @verdict_options
-def compare(old: str, new: str, verdict_to: VerdictOptions) -> int:
+def compare(old: str, new: str, options: VerdictOptions) -> int:
     """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade."""
-    from vitgate.compare.verdict import compare as compare_records
+    from vitgate.compare.verdict import compare as compared
     from vitgate.records.consistency import read_consistent
     from vitgate.report.verdict.emit import emit
 
-    accepted = verdict_to.acceptances()
-    verdict = compare_records(read_consistent(Path(old)), read_consistent(Path(new)), accepted=accepted)
-    emit(verdict, verdict_to.reports())
+    accepted = options.acceptances()
+    verdict = compared(read_consistent(Path(old)), read_consistent(Path(new)), accepted=accepted)
+    emit(verdict, options.reports())
     return verdict.exit_status

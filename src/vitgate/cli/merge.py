@@ -1,4 +1,4 @@
-"""`vitgate merge`: one record from the records of a run's shards."""
+"""`vitgate merge`: the records of the shards of one run, put together."""
 
 from __future__ import annotations
 

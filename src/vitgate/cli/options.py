@@ -1,10 +1,10 @@
-"""Options that several commands have, each declared once, and handed to a command as a frozen dataclass."""
+"""Options that several commands have: each is declared once, and a group of them reaches its command as one value."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ import click
 
 from vitgate.cli.completion import COMPLETERS
 from vitgate.files.errors import UsageError
+from vitgate.spec.options import RUN_OPTIONS, RunOption
 
 if TYPE_CHECKING:
     from vitgate.compare.acceptance import Acceptances
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from vitgate.upgrade.record_cache import Means
     from vitgate.upgrade.runs import Request
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 FILE = click.Path(dir_okay=False)
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 _JSON = "{} as JSON into this file; - is standard output, and then what is for people goes to standard error."
 
@@ -52,38 +54,58 @@ def color_option(command: Command) -> Command:
     )(command)
 
 
-def to_stderr(line: str) -> None:
-    """Print a line about the progress of a command."""
-    click.echo(line, err=True)
+_TAKES: dict[str, dict[str, Any]] = {
+    "text": {},
+    "texts": {"multiple": True},
+    "number": {"type": float},
+    "flag": {"is_flag": True},
+}
 
 
-def _gather(name: str, kind: type[Any], *options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Return a decorator that adds `options` to a command.
+def run_option(option: RunOption, *, default: bool = True) -> click.Option:
+    """Return an option of a run as click's; without `default` None says that the user left it out."""
+    words = f"  [default: {option.default_words}]" if option.default_words else ""
+    return click.Option(
+        [option.flag],
+        metavar=option.metavar or None,
+        envvar=(option.envvar or None) if default else None,
+        default=option.default if default and option.kind == "text" else None,
+        help=option.help[0].upper() + option.help[1:] + "." + words,
+        shell_complete=COMPLETERS.get(option.flag),
+        **_TAKES[option.kind],
+    )
 
-    Args:
-        name: The command's parameter that receives the values.
-        kind: A frozen dataclass; its fields are called as the options' parameters.
-        options: The options, in the order of the help.
-    """
 
-    def decorate(command: Command) -> Command:
+def run_options(*flags: str) -> Callable[[Command], Command]:
+    """Add these options of a run."""
+
+    def add(command: Command) -> Command:
+        for option in reversed([option for option in RUN_OPTIONS if option.flag in flags]):
+            command.__dict__.setdefault("__click_params__", []).append(run_option(option))
+        return command
+
+    return add
+
+
+def _grouped(group: type, name: str, *options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Add options whose values reach the command as one value, an instance of the dataclass `group` called `name`."""
+
+    def add(command: Any) -> Any:
         @functools.wraps(command)
-        def call(**values: object) -> object:
-            own = {field.name: values.pop(field.name) for field in fields(kind)}
-            return command(**values, **{name: kind(**own)})
+        def called(*arguments: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
+            return command(*arguments, **values, **{name: group(**own)})
 
-        decorated: Any = call  # has the command's signature once the options are taken out
         for option in reversed(options):
-            decorated = option(decorated)
-        result: Command = decorated
-        return result
+            called = option(called)
+        return called
 
-    return decorate
+    return add
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class VerdictOptions:
-    """What is accepted, and where the verdict is written."""
+    """What is accepted, and which reports of a verdict are written."""
 
     accept: tuple[str, ...]
     accept_file: str | None
@@ -94,7 +116,7 @@ class VerdictOptions:
     color: Color
 
     def acceptances(self) -> Acceptances:
-        """Return the acceptances; UsageError for an incomplete entry."""
+        """Return what is accepted; UsageError for an entry that is not whole."""
         from vitgate.compare.acceptance import read_acceptances
 
         return read_acceptances(self.accept, Path(self.accept_file) if self.accept_file else None)
@@ -103,13 +125,12 @@ class VerdictOptions:
         """Return which reports to write."""
         from vitgate.report.verdict.emit import ReportOptions
 
-        files = {"json": self.json_file, "junit": self.junit, "markdown": self.markdown, "html": self.html}
-        return ReportOptions(**files, color=self.color)
+        return ReportOptions(self.json_file, self.junit, self.markdown, self.html, self.color)
 
 
-verdict_options = _gather(
-    "verdict_to",
+verdict_options = _grouped(
     VerdictOptions,
+    "options",
     click.option("--accept", multiple=True, metavar="ID", help="Accept a deviation, or a row by its exact name."),
     click.option("--accept-file", type=FILE, metavar="FILE", help="Accept what this TOML file lists."),
     json_option("Write the verdict"),
@@ -118,35 +139,48 @@ verdict_options = _gather(
     click.option("--html", type=FILE, metavar="FILE", help="Write one self-contained HTML page."),
     color_option,
 )
+"""Adds the options of all commands that end in a verdict, as `options`."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SuiteOptions:
-    """The options that narrow a run exactly as they do in pytest."""
+    """What narrows the runs of a command that makes environments, and how those are made."""
 
-    cases: tuple[str, ...]
-    case_files: tuple[str, ...]
-    engines: tuple[str, ...]
+    case: tuple[str, ...]
+    case_file: tuple[str, ...]
+    engine: tuple[str, ...]
     weights: str
     assets: str | None
+    python: str | None
+    uv_arg: tuple[str, ...]
+    torch_backend: str | None
 
     def request(
         self, *, claims: tuple[str, ...] = (), images: str | None = None, images_accuracy: float | None = None
     ) -> Request:
-        """Return the options of each run; UsageError as pytest would raise it, before an environment is made."""
+        """Return what each run is asked; UsageError as pytest would raise it, before anything is made.
+
+        Args:
+            claims: Ids of claims and names of rows to which the runs are narrowed.
+            images: A folder of the user's labelled pictures.
+            images_accuracy: The least accuracy over them, 0 to 1.
+
+        Raises:
+            UsageError: An option cannot be, or `--engine none` is asked for.
+        """
         from vitgate.inputs.run_options import make_run_config
         from vitgate.spec.cases import cases_named, name_own
         from vitgate.spec.engines import NO_ENGINE
         from vitgate.upgrade.runs import Request
 
-        name_own(self.case_files)
-        if NO_ENGINE in self.engines:
+        name_own(self.case_file)
+        if NO_ENGINE in self.engine:
             what = "this command makes environments of its own, without successors"
             do = "run pytest tests/conformance --successors under each release, then vitgate compare on the records"
             raise UsageError(what, where="--engine none", do=do)
         make_run_config(
-            cases=list(self.cases),
-            engines=list(self.engines),
+            cases=list(self.case),
+            engines=list(self.engine),
             weights=self.weights,
             assets=self.assets,
             session=Path(),
@@ -155,73 +189,48 @@ class SuiteOptions:
             images=images,
             images_accuracy=images_accuracy,
         )
-        return Request(cases=cases_named(self.cases), engines=self.engines, weights=self.weights, assets=self.assets)
+        return Request(cases=cases_named(self.case), engines=self.engine, weights=self.weights, assets=self.assets)
+
+    def uv_arguments(self) -> tuple[str, ...]:
+        """Return what uv is to be told."""
+        return (*self.uv_arg, *((f"--torch-backend={self.torch_backend}",) if self.torch_backend else ()))
 
 
-suite_options = _gather(
-    "suite",
+suite_options = _grouped(
     SuiteOptions,
-        click.option(
-            "--case", "cases", multiple=True, metavar="ID", shell_complete=COMPLETERS["--case"],
-            help="This case only, or all; repeatable.  [default: deit_base, digits, and those of --case-file]",
-        ),
-        click.option("--case-file", "case_files", multiple=True, metavar="FILE", help="Cases of your own; repeatable."),
-        click.option(
-            "--engine", "engines", multiple=True, metavar="NAME", shell_complete=COMPLETERS["--engine"],
-            help="This engine only: fbgemm, x86, onednn, qnnpack; repeatable.  [default: all that a build supports]",
-        ),
-        click.option(
-            "--weights", default="auto", show_default=True, metavar="auto|pretrained|hub|standin|FILE",
-            help="The published checkpoint, or the generated stand-in; auto: the first where it can be had.",
-        ),
-        click.option(
-            "--assets", envvar="VITGATE_ASSETS", metavar="DIR",
-            help="Folder with the reference picture, image.png.  [default: VITGATE_ASSETS]",
-        ),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class EnvironmentOptions:
-    """How environments are made."""
-
-    python: str | None
-    uv_args: tuple[str, ...]
-    torch_backend: str | None
-
-    def all_uv_args(self) -> tuple[str, ...]:
-        """Return the arguments for uv, `--torch-backend` included."""
-        backend = (f"--torch-backend={self.torch_backend}",) if self.torch_backend else ()
-        return (*self.uv_args, *backend)
-
-
-environment_options = _gather(
-    "environment",
-    EnvironmentOptions,
+    "suite",
+    run_options("--case", "--case-file", "--engine", "--weights", "--assets"),
     click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
-    click.option("--uv-arg", "uv_args", multiple=True, metavar="ARG", help="Pass this argument to uv; repeatable."),
+    click.option("--uv-arg", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
     click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),
 )
+"""Adds the options that narrow a run as they do in pytest, and those by which environments are made, as `suite`."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RecordsOptions:
-    """Where the records of each version are kept."""
+    """Where a command keeps a record of each version, and whether the environments stay."""
 
     records: str
     prune: bool
 
-    def means(self, environment: EnvironmentOptions) -> Means:
-        """Return how environments are made, and whether they are removed after use."""
+    def means(self, suite: SuiteOptions) -> Means:
+        """Return by what means environments are made."""
         from vitgate.files.paths import default_cache
         from vitgate.upgrade.record_cache import Means
 
-        return Means(default_cache(), environment.all_uv_args(), environment.python, prune=self.prune)
+        return Means(default_cache(), suite.uv_arguments(), suite.python, prune=self.prune)
 
 
-records_options = _gather(
-    "recording",
+records_options = _grouped(
     RecordsOptions,
+    "kept",
     click.option("--records", default="vitgate-records", show_default=True, metavar="DIR", help="Keep records here."),
     click.option("--prune", is_flag=True, help="Remove each environment after its run, to save disk space."),
 )
+"""Adds the options of commands that keep a record of each version, as `kept`."""
+
+
+def to_stderr(line: str) -> None:
+    """Print a line of progress."""
+    click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""`vitgate report`: the HTML page of one or more records."""
+"""`vitgate report`: one HTML page of a run, or of several."""
 
 from __future__ import annotations
 

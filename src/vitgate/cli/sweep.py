@@ -1,28 +1,23 @@
-"""`vitgate sweep`: many PyTorch versions, side by side."""
+"""`vitgate sweep`: the suite on many PyTorch versions, side by side."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from vitgate.cli.options import (
     color_option,
-    environment_options,
-    EnvironmentOptions,
     FILE,
     json_option,
     records_options,
     RecordsOptions,
+    run_options,
     suite_options,
     SuiteOptions,
     to_stderr,
 )
-
-if TYPE_CHECKING:
-    from vitgate.report.console import Color
+from vitgate.report.console import Color
 
 _HELP = """Run the suite on each PyTorch VERSION, one after another, and show the versions side by side.
 
@@ -55,32 +50,31 @@ Exit status:
 @click.argument("versions", nargs=-1, metavar="VERSION...")
 @click.option("--interpreter", "interpreters", multiple=True, metavar="PATH", help="One that has its PyTorch already.")
 @suite_options
-@environment_options
-@click.option("--shard", metavar="K/N", help="Check part K of N of the suite on each version.")
+@run_options("--shard")
 @records_options
 @click.option("--dask", metavar="ADDRESS", help="Run on the workers of this dask scheduler, such as tcp://host:8786.")
 @click.option("--markdown", type=FILE, metavar="FILE", help="Write the compatibility page of all versions.")
 @json_option("Write the table")
 @color_option
 def sweep(
-    *,
     versions: tuple[str, ...],
     interpreters: tuple[str, ...],
     suite: SuiteOptions,
-    environment: EnvironmentOptions,
     shard: str | None,
-    recording: RecordsOptions,
+    kept: RecordsOptions,
     dask: str | None,
     markdown: str | None,
     json_file: str | None,
     color: Color,
 ) -> int:
     """Run the suite on each PyTorch VERSION, and show the versions side by side."""
+    from dataclasses import replace
+
     from vitgate.files.outputs import check_target
     from vitgate.spec.shards import parse_shard
     from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
     from vitgate.upgrade.sweep import exit_status, show, Sweep
-    from vitgate.upgrade.sweep import sweep as run_sweep
+    from vitgate.upgrade.sweep import sweep as swept
 
     check_target(json_file, "--json")
     check_target(markdown, "--markdown")
@@ -89,12 +83,12 @@ def sweep(
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
     request = replace(suite.request(), shard=part)
     sides = [for_cases(side, request.cases) for side in sides]
-    order = Sweep(tuple(sides), request, recording.means(environment), Path(recording.records))
+    order = Sweep(tuple(sides), request, kept.means(suite), Path(kept.records))
     if dask:
         from vitgate.upgrade.dask_sweep import sweep_on
 
-        rows = sweep_on(dask, order, to_stderr)
+        found = sweep_on(dask, order, to_stderr)
     else:
-        rows = run_sweep(order, to_stderr)
-    show(rows, markdown=markdown, json_file=json_file, color=color)
-    return exit_status(rows)
+        found = swept(order, to_stderr)
+    show(found, markdown=markdown, json_file=json_file, color=color)
+    return exit_status(found)

@@ -1,4 +1,4 @@
-"""`vitgate upgrade`: the gate between two PyTorch versions."""
+"""`vitgate upgrade`: two PyTorch versions on this machine, and whether to go from one to the other."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from vitgate.cli import EXIT_STATUSES
+from vitgate.cli.exit_statuses import EXIT_STATUSES
 from vitgate.cli.options import (
-    environment_options,
-    EnvironmentOptions,
+    run_options,
     suite_options,
     SuiteOptions,
     to_stderr,
@@ -39,26 +38,21 @@ Examples:
 @click.option("--old-python", metavar="PATH", help="Interpreter, or environment, of the old side, instead of OLD.")
 @click.option("--new-python", metavar="PATH", help="Interpreter, or environment, of the new side, instead of NEW.")
 @suite_options
-@environment_options
-@click.option("--field", multiple=True, metavar="DIR", help="A folder of your own artifacts: both sides run them.")
-@click.option("--images", metavar="DIR", help="Labelled pictures of yours, DIR/<class>/<picture>, for both sides.")
-@click.option("--images-accuracy", type=float, metavar="SHARE", help="The least accuracy over them.")
+@run_options("--field", "--images", "--images-accuracy")
 @click.option("--latency/--no-latency", default=True, help="Compare latencies in pairs of processes.  [default: yes]")
 @click.option("--keep", metavar="DIR", help="Keep the sides' records and logs in this folder.")
 @verdict_options
 def upgrade(
-    *,
     versions: tuple[str, ...],
     old_python: str | None,
     new_python: str | None,
     suite: SuiteOptions,
-    environment: EnvironmentOptions,
     field: tuple[str, ...],
     images: str | None,
     images_accuracy: float | None,
     latency: bool,
     keep: str | None,
-    verdict_to: VerdictOptions,
+    options: VerdictOptions,
 ) -> int:
     """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
     from vitgate.files.paths import default_cache
@@ -67,7 +61,7 @@ def upgrade(
     from vitgate.upgrade.gate import gate, Order
     from vitgate.upgrade.requirements import for_cases, sides_from
 
-    accepted, reports = verdict_to.acceptances(), verdict_to.reports()
+    accepted, reports = options.acceptances(), options.reports()
     folders = tuple(Path(folder).absolute() for folder in dict.fromkeys(field))
     given(tuple(map(str, folders)))
     check_targets(reports)
@@ -79,8 +73,8 @@ def upgrade(
         request=request,
         cache=default_cache(),
         field=folders,
-        uv_args=environment.all_uv_args(),
-        python=environment.python,
+        uv_args=suite.uv_arguments(),
+        python=suite.python,
         latency=latency,
         keep=Path(keep) if keep else None,
         images=Path(images).absolute() if images else None,

@@ -10,8 +10,9 @@ from vitgate.inputs.row_names import claims_named
 from vitgate.spec.cases import cases_named, default_cases
 from vitgate.spec.claims import IMAGES
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
+from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.spec.rows import RowName
-from vitgate.spec.run_config import RunConfig, WEIGHTS_WORDS
+from vitgate.spec.run_config import RunConfig
 from vitgate.spec.shards import case_and_engine, parse_shard
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,11 @@ from vitgate.files.errors import MachineError, UsageError
 from vitgate.inputs.field_files import given
 from vitgate.inputs.run_options import make_run_config
 from vitgate.report.field_export import check_target
-from vitgate.spec.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, OWN, read_cases
-from vitgate.spec.engines import ENGINES
+from vitgate.spec.cases import ALL, LIBRARY_ADVICE, missing_library, name_own, read_cases
+from vitgate.spec.options import RUN_OPTIONS
 from vitgate.spec.run_config import RunConfig
 
-_HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
+PYTEST_HELP = """vitgate: conformance of the Vision Transformer deployment pipeline.
 Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 usage (unknown case, unfit checkpoint, …),
 6 environment (no network, no disk space, torchvision that does not match torch, …); 2 interrupted (Ctrl-C, SIGTERM);
 3 and 5 are pytest's own."""
@@ -23,57 +24,24 @@ Exit status: 0 every claim holds or deviates as declared, 1 a claim failed, 4 us
 INTERRUPTED = "interrupted, and no record was written: start again; what --artifact-cache keeps is not built again"
 
 
+_TAKES: dict[str, dict[str, Any]] = {
+    "text": {},
+    "texts": {"action": "append"},
+    "number": {"type": float},
+    "flag": {"action": "store_true"},
+}
+
+
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the options."""
-    group = parser.getgroup("vitgate", _HELP)
-    add = group.addoption
-    case = "check this case only, or all; repeatable (default: deit_base, digits, and what --case-file adds)"
-    add("--case", action="append", default=[], metavar="ID", help=case)
-    own = f"a TOML file with cases of your own, besides those that {OWN} names; repeatable"
-    add("--case-file", action="append", default=[], metavar="FILE", help=own)
-    add(
-        "--engine",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help=f"check this engine only: {', '.join(ENGINES)}; may be repeated (default: all that the build supports)",
-    )
-    successors = "check the successors of TorchScript too (as the engine none): torch.export, AOTInductor, ExecuTorch, "
-    successors += "ONNX Runtime, as far as their packages are installed"
-    add("--successors", action="store_true", help=successors)
-    claim = "run only the tests of this claim (build) or row (build[digits-qnnpack-optimized]); repeatable"
-    add("--claim", action="append", default=[], metavar="ID", help=claim)
-    shard = "check part K of N of the conformance tests; `vitgate merge` puts the parts' records together"
-    add("--shard", default=None, metavar="K/N", help=shard)
-    add(
-        "--weights",
-        default="auto",
-        metavar="auto|pretrained|hub|standin|FILE",
-        help="auto: the published checkpoint if it is cached or can be downloaded, otherwise the generated stand-in; "
-        "pretrained: the checkpoint or exit status 6; hub: as the authors' own repository loads it, which runs "
-        "its code; FILE: a .pth or .safetensors of your own (default: auto)",
-    )
-    add(
-        "--assets",
-        default=os.environ.get("VITGATE_ASSETS") or None,
-        metavar="DIR",
-        help="folder that holds the reference picture image.png (default: the environment variable VITGATE_ASSETS)",
-    )
-    kept = "keep built artifacts here between runs (default: a temporary folder)"
-    add("--artifact-cache", default=None, metavar="DIR", help=kept)
-    elsewhere = "check the TorchScript and lite files in this folder too; repeatable"
-    add("--field", action="append", default=[], metavar="DIR", help=elsewhere)
-    images = "labelled pictures of yours, DIR/<class>/<picture>: accuracy, agreement and calibration of every variant"
-    add("--images", default=None, metavar="DIR", help=images)
-    floor = "fail where the accuracy over --images is lower than this, from 0 to 1, by more than chance"
-    add("--images-accuracy", type=float, default=None, metavar="SHARE", help=floor)
-    seen = "write what this run built, with inputs and logits, into this folder, for another PyTorch's --field"
-    add("--export", default=None, metavar="DIR", help=seen)
-    add("--export-packed", action="store_true", help="put the exported files into one archive")
-    record = "vitgate-record.json"
-    add("--record", default=record, metavar="FILE", help=f"write the run's record here (default: {record})")
-    page = "write the run's report here, one HTML page that needs nothing else"
-    add("--report", default=None, metavar="FILE", help=page)
+    """Declare the options of `vitgate.spec.run_config` to pytest."""
+    group = parser.getgroup("vitgate", PYTEST_HELP)
+    for option in RUN_OPTIONS:
+        default: list[str] | str | None = (
+            [] if option.kind == "texts" else os.environ.get(option.envvar) or option.default
+        )
+        words = f" (default: {option.default_words})" if option.default_words else ""
+        named = {} if option.kind == "flag" else {"metavar": option.metavar, "default": default}
+        group.addoption(option.flag, help=option.help + words, **_TAKES[option.kind], **named)
 
 
 def place_of(config: pytest.Config, option: str) -> Path:

@@ -13,12 +13,10 @@ from pydantic import Field, model_validator, PrivateAttr
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict, unique
+from vitgate.spec.options import OWN
 
 ALL = "all"
 """What stands for every case on the command line."""
-
-OWN = "VITGATE_CASES"
-"""The environment variable that names the user's own files, apart by `os.pathsep`, for all processes of a run."""
 
 TRANSFORMERS_MODEL = "ViTForImageClassification"
 """The one class of transformers that a case can name."""

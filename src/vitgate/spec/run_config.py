@@ -10,10 +10,9 @@ from vitgate.spec.cases import Case, case_named, OwnCase, read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.spec.rows import RowName
 from vitgate.spec.shards import parse_shard, Shard
-
-WEIGHTS_WORDS = ("auto", "pretrained", "hub", "standin")
 
 
 @dataclass(frozen=True)

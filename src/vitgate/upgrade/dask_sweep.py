@@ -28,7 +28,7 @@ from vitgate.report.compatibility import NOT_MADE
 from vitgate.spec.cases import default_cases
 from vitgate.spec.cells import GroupId
 from vitgate.spec.engines import engine_named, ENGINES
-from vitgate.spec.run_config import WEIGHTS_WORDS
+from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.spec.shards import groups, OTHERS, parse_shard, Shard, shard_of
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import Means, Place, question

@@ -14,7 +14,7 @@ from pathlib import Path
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
-from vitgate.spec.run_config import WEIGHTS_WORDS
+from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.upgrade.environments import Environment, in_use
 from vitgate.upgrade.suite import suite_variables
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from vitgate.cli import cli
+from vitgate.cli import cli, COMMANDS
 
 
 def commands(command: Any = cli, path: Path = ()) -> Iterator[Any]:
@@ -65,3 +65,11 @@ def test_every_option_is_explained(name: str) -> None:
 
 def test_all_commands_are_walked() -> None:
     assert {"vitgate check", "vitgate upgrade", "vitgate environments prune", "vitgate completion"} <= set(ALL)
+
+
+def test_the_list_of_commands_says_what_each_says_itself() -> None:
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+
+    assert list(COMMANDS) == sorted(COMMANDS)
+    assert {name: command.name for name, command in found.items() if command is not None} == {n: n for n in COMMANDS}

@@ -12,9 +12,10 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.sources import weights_source
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.spec import cases
-from vitgate.spec.cases import default_cases, name_own, OWN, OwnCase, read_cases
+from vitgate.spec.cases import default_cases, name_own, OwnCase, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
+from vitgate.spec.options import OWN
 from vitgate.spec.outcome import Finding
 
 from ..conftest import Refuses
