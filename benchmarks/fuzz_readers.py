@@ -75,15 +75,21 @@ Make = Callable[[Path], Reader]
 def small_record() -> dict[str, Any]:
     """Return a committed record, cut down to one case and engine and a few claims."""
     whole: dict[str, Any] = json.loads((fixtures_folder() / "records" / "2.12.1.json").read_text(encoding="utf-8"))
-    rows = [row for row in whole["claims"] if (row["case"], row["engine"]) == ("digits", "qnnpack")]
-    rows = [row for row in rows if row["variant"] in ("scripted", "lite") and row["claim"] != "field"]
+    rows = [row for row in whole["claims"] if (row.get("case"), row.get("engine")) == ("digits", "qnnpack")]
+    rows = [row for row in rows if row.get("variant") in ("scripted", "lite") and row["claim"] != "field"]
     declared = [row for row in whole["claims"] if row["status"] == "declared"][:1]
     cells = [row for row in whole["cells"] if row["case"] == "digits" and row["engine"] == "qnnpack"]
     cells = [row for row in cells if row["variant"] in ("original", "optimized")]
     own = {"claims": [*rows[:6], *declared], "cells": cells}
-    own |= {name: sorted({row[name[:-1]] for row in [*rows[:6], *declared]}) for name in ("cases", "engines")}
+    own |= {
+        name: sorted({row[name[:-1]] for row in [*rows[:6], *declared] if name[:-1] in row})
+        for name in ("cases", "engines")
+    }
     own["complete"] = False
-    own["cells"] = [{**row, "outcome": "not checked", "deviation": ""} for row in own["cells"]]
+    own["cells"] = [
+        {name: value for name, value in {**row, "outcome": "not checked"}.items() if name not in ("at", "deviation")}
+        for row in own["cells"]
+    ]
     return {**whole, **own, "inputs": [row for row in whole["inputs"] if row["case"] == "digits"]}
 
 

@@ -102,8 +102,8 @@ class Run:
         if not self.record.exists():
             return {}
         record = read_record(self.record)
-        claims = {row.name: (row.status, row.outcome, row.deviation) for row in record.claims}
-        cells = {row.name: (row.outcome, row.label) for row in record.cells}
+        claims = {row.name: (row.status, row.outcome_text, row.deviation) for row in record.claims}
+        cells = {row.name: (row.outcome_text, row.label) for row in record.cells}
         return {**claims, **cells, "missing": record.missing, "complete": record.complete, "inputs": record.inputs}
 
 

@@ -66,7 +66,7 @@ def short_table(records: Iterable[Record]) -> str:
 
 
 def _form(record: Record, form: str) -> str:
-    outcomes = {row.outcome for row in record.cells if row.variant == form}
+    outcomes = {row.outcome_text for row in record.cells if row.variant == form}
     return "works" if outcomes == {"passed"} else "**fails**"
 
 

@@ -224,6 +224,8 @@ def _type(row: Mapping[str, Any]) -> str:
         return f"[{name}](#{name.lower()})"
     if "enum" in row:
         return "one of " + ", ".join(f'`"{value}"`' for value in row["enum"])
+    if "prefixItems" in row:
+        return f"[{', '.join(map(_type, row['prefixItems']))}]"
     if row["type"] == "array":
         return f"list of {_type(row['items'])}"
     if isinstance(row.get("additionalProperties"), Mapping):

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.records.record import CellRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import CellRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.successors import read_successors

@@ -7,7 +7,8 @@ from functools import cache
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
 from vitgate.judge.deviations import Deviation
-from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
 from vitgate.spec.variants import VariantName, VARIANTS

@@ -41,7 +41,7 @@ from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.check import Check, FieldCheck
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, IMAGES, read_claims
@@ -444,4 +444,4 @@ def red(rows: Rows) -> set[str]:
 
 def stopped(rows: Rows) -> set[str]:
     """Return the names of the claims that a stage's failure decides, or that lack the tools to check them."""
-    return {name for name, row in rows.items() if row.outcome.startswith(STOPPED)}
+    return {name for name, row in rows.items() if row.outcome in STOPPED}

@@ -39,9 +39,11 @@ def assert_found(fault: Fault, scene: Scene) -> None:
     assert {name: rows[name].findings for name in wanted - red(rows)} == {}, f"{fault.what} Not found."
     others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in fault.may}
     assert others == {}, f"{fault.what} Something else turned red."
-    said = {name: f"{rows[name].outcome} {rows[name].error} {rows[name].message}" for name in wanted}
+    said = {name: f"{rows[name].outcome_text} {rows[name].error} {rows[name].message}" for name in wanted}
     assert not said or any(fault.says in text for text in said.values()), said
-    assert not said or not fault.stage or any(rows[name].outcome == f"failed at {fault.stage}" for name in said), said
+    assert not said or not fault.stage or any(rows[name].outcome_text == f"failed at {fault.stage}" for name in said), (
+        said
+    )
 
 
 def _wanted(fault: Fault, clean: Baseline) -> set[str]:

@@ -48,7 +48,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 
 def _outcomes(record: Record) -> dict[str, object]:
-    return {row.name: (row.status, row.outcome) for row in record.claims}
+    return {row.name: (row.status, row.outcome_text) for row in record.claims}
 
 
 # Killed

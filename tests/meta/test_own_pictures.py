@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.variants import VARIANTS
 
@@ -95,7 +95,11 @@ def test_pictures_under_wrong_labels_are_accuracy_lost_and_nothing_else(drawings
 
     assert done.status == 1
     rows = by_variant(done)
-    assert {row.outcome for row in rows.values()} <= {"failed", "blocked by optimized", "failed at optimize_for_mobile"}
+    assert {row.outcome_text for row in rows.values()} <= {
+        "failed",
+        "blocked by optimized",
+        "failed at optimize_for_mobile",
+    }
     for name in ("original", "lite_frozen"):
         out = [each.statistic for each in rows[name].findings if each.tolerance == "--images-accuracy"]
         assert out == ["accuracy_high"]

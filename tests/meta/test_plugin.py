@@ -300,8 +300,10 @@ def test_number_of_workers_changes_no_outcome(cache: str, tmp_path: Path) -> Non
 
 def _outcomes(record: Record) -> dict[str, object]:
     """Return what no machine, hour or number of workers may change."""
-    claims = {row.name: (row.status, row.outcome, row.deviation, row.test) for row in record.claims}
-    cells = {str((row.case, row.engine, row.variant)): (row.outcome, row.label, row.sqnr_db) for row in record.cells}
+    claims = {row.name: (row.status, row.outcome_text, row.deviation, row.test) for row in record.claims}
+    cells = {
+        str((row.case, row.engine, row.variant)): (row.outcome_text, row.label, row.sqnr_db) for row in record.cells
+    }
     return {**claims, **cells, "inputs": record.inputs, "missing": record.missing, "complete": record.complete}
 
 

@@ -17,7 +17,7 @@ from vitgate.observe.observer import LocalObserver
 from vitgate.pipeline import graph, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.graph import Builder
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.evidence import Evidence
@@ -114,7 +114,7 @@ def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
     monkeypatch.setattr(successor_stages, "export", gone)
     rows = judged("exported")
 
-    assert (rows["build"].outcome, rows["build"].error) == ("failed at export", "RuntimeError")
+    assert (rows["build"].outcome_text, rows["build"].error) == ("failed at export", "RuntimeError")
     assert red(rows) == set(CLAIMS)
 
 
@@ -124,7 +124,7 @@ def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, mo
 
     monkeypatch.setattr(successor_stages, "export_onnx", gone)
 
-    assert judged("onnx_int8")["build"].outcome == "blocked by onnx"
+    assert judged("onnx_int8")["build"].outcome_text == "blocked by onnx"
 
 
 def test_what_a_file_depends_on_is_part_of_its_key(monkeypatch: Patch, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from vitgate.compare.acceptance import Acceptances, read_acceptances
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.records.consistency import read_consistent
-from vitgate.records.record import CellRow, ClaimRow, FindingRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 from vitgate.report.answer import answer
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.outcome import Finding, Outcome

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import pytest
 
 from vitgate.files.errors import UsageError
-from vitgate.records.record import CellRow, ClaimRow, Environment, InputRow, Record
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import CellRow, ClaimRow, InputRow
 from vitgate.spec.run_config import RunConfig
 
 from .disk import small_disk as small_disk  # a fixture
+from .outcomes import in_parts
 
 PATIENCE = 10.0  # seconds after which another process that should have done something counts as hanging
 
@@ -76,7 +78,7 @@ def claim_row() -> Callable[..., ClaimRow]:
         case = fields.pop("case", "digits")
         subject = f"{case}-{engine}-{variant}" if variant else f"{case}-{engine}"
         row = {"subject": subject, "status": "passed", "outcome": "passed", "test": f"test_{claim}.py::test[{subject}]"}
-        return ClaimRow(claim=claim, case=case, engine=engine, variant=variant, **{**row, **fields})
+        return ClaimRow(claim=claim, case=case, engine=engine, variant=variant, **in_parts(**{**row, **fields}))
 
     return make
 
@@ -88,7 +90,7 @@ def cell_row() -> Callable[..., CellRow]:
     def make(variant: str = "lite", **fields: Any) -> CellRow:
         numbers = {"size_bytes": 89_200_000, "latency_ms": 60.0, "latency_ratio": 0.4, "label": 269, "sqnr_db": 23.8}
         row = {"case": "deit_base", "engine": "qnnpack", "outcome": "passed", **numbers}
-        return CellRow(variant=variant, **{**row, **fields})
+        return CellRow(variant=variant, **in_parts(**{**row, **fields}))
 
     return make
 

@@ -29,7 +29,8 @@ from vitgate.inputs.pickles import check_pickle, more_than_tensors
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.pictures import PictureRow
 from vitgate.observe.store import pack, Store, unpack
-from vitgate.records.record import CellRow, ClaimRow, Environment, read_record, Record
+from vitgate.records.record import Environment, read_record, Record
+from vitgate.records.rows import CellRow, ClaimRow
 from vitgate.report.answer import answer
 from vitgate.report.compatibility import page
 from vitgate.spec.cases import Case, CheckpointRow
@@ -239,7 +240,7 @@ def test_whole_characters_written_as_two_halves_are_read(data_file: Callable[[st
 def test_a_record_that_is_wrong_throughout_costs_little(
     data_file: Callable[[str, str], Path], refuses: Refuses, record: Callable[..., Record], piece: str
 ) -> None:
-    whole = json.loads(record().model_dump_json())
+    whole = json.loads(record().text())
     text = json.dumps({**whole, "claims": ["@"]}).replace('"@"', (piece * 100_000).rstrip(","))
     path = data_file("record.json", text)
     tracemalloc.start()
@@ -253,7 +254,7 @@ def test_a_record_that_is_wrong_throughout_costs_little(
 def test_a_record_of_unknown_keys_is_counted_and_not_listed(
     data_file: Callable[[str, str], Path], refuses: Refuses, record: Callable[..., Record]
 ) -> None:
-    whole = json.loads(record().model_dump_json()) | {f"x{n}": 0 for n in range(2000)}
+    whole = json.loads(record().text()) | {f"x{n}": 0 for n in range(2000)}
 
     refuses(lambda: read_record(data_file("record.json", json.dumps(whole))), "it is wrong in 2000 places")
 

@@ -11,7 +11,7 @@ from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
 from vitgate.compare.pairing import Judged, Side, VerdictRow
 from vitgate.files.schemas import Strict
 from vitgate.judge.deviations import Deviation
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import within
@@ -73,7 +73,7 @@ class Causes:
             return "missing", f"no tools for {row.claim}"
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
-        kind, name = self._of_outcome(row.claim, row, row.new.status, row.new.outcome, row.new.deviation)
+        kind, name = self._of_outcome(row.claim, row, row.new)
         alike = self._alike(row) if kind == "undeclared" else None
         return kind, f"{name} like {alike.id}" if alike else name
 
@@ -85,20 +85,20 @@ class Causes:
         new = item.new if isinstance(item, VerdictRow) else None
         if not isinstance(item, VerdictRow) or new is None or new.status != "failed" or new.deviation:
             return None
-        shown = (new.outcome, new.error)
+        shown = (new.outcome_text, new.error)
         rows = [row for row in self._here if item.claim in row.claims and (row.outcome, row.error) == shown]
         return next((row for row in rows if row.message in new.message), None)
 
-    def _of_outcome(self, claim: str, row: VerdictRow, status: str, outcome: str, deviation: str) -> Key:
+    def _of_outcome(self, claim: str, row: VerdictRow, found: ClaimRow | Side) -> Key:
         """Follow a blocked row to the build that stopped; it is the cause, whatever was claimed."""
-        if status == "declared":
-            return "deviation", deviation
-        if outcome.startswith("blocked by "):
-            build = self._builds.get(cell_name(row.case, row.engine, outcome.removeprefix("blocked by ")))
-            if build is not None and build.outcome not in ("passed", outcome):
-                return self._of_outcome("build", row, build.status, build.outcome, build.deviation)
-            return "undeclared", outcome
-        return "undeclared", outcome if outcome.startswith("failed at ") else claim
+        if found.status == "declared":
+            return "deviation", found.deviation
+        if found.outcome == "blocked by":
+            build = self._builds.get(cell_name(row.case, row.engine, found.at))
+            if build is not None and build.outcome != "passed" and build.outcome_text != found.outcome_text:
+                return self._of_outcome("build", row, build)
+            return "undeclared", found.outcome_text
+        return "undeclared", found.outcome_text if found.outcome == "failed at" else claim
 
     def grouped(self, items: Sequence[Judged], keys: Mapping[str, Key]) -> tuple[Cause, ...]:
         """Return the causes of all items that have one, in the order of their first row."""
@@ -161,7 +161,7 @@ def _slowest(rows: list[Judged]) -> str:
 def _message(item: Judged) -> str:
     """Return what the record says of the row, in one line of bounded length."""
     if isinstance(item, JudgedMatrixRow):
-        text = item.row.message or item.row.outcome
+        text = item.row.message or item.row.outcome_text
     elif isinstance(item, VerdictRow):
         sides: list[Side] = [side for side in (item.new, item.old) if side is not None]
         ill = [side for side in sides if item.word != "environment error" or side.status == "environment error"]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vitgate.compare.pairing import VerdictRow
 from vitgate.files.schemas import Strict
-from vitgate.records.record import CellRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow
 
 
 class Change(Strict):
@@ -106,7 +107,7 @@ def _outcomes(rows: list[VerdictRow], claim: str) -> tuple[Change, ...]:
 def _has_both(row: VerdictRow) -> bool:
     """Whether there was something to look at on both sides: a file that was never made has no operators."""
     sides = [side for side in (row.old, row.new) if side is not None]
-    return len(sides) == 2 and not any(side.outcome.startswith(("failed at", "blocked by")) for side in sides)
+    return len(sides) == 2 and not any(side.stopped for side in sides)
 
 
 def _in_words(row: VerdictRow, *, old: bool) -> str:
@@ -114,8 +115,8 @@ def _in_words(row: VerdictRow, *, old: bool) -> str:
     if side is None:
         return ""
     error = f" with {side.error}" if side.error else ""
-    message = side.message.removeprefix(f"{side.outcome}: ")
-    return f"{side.outcome}{error}" + (f": {message}" if message else "")
+    message = side.message.removeprefix(f"{side.outcome_text}: ")
+    return f"{side.outcome_text}{error}" + (f": {message}" if message else "")
 
 
 def _listed(old: tuple[str, ...], new: tuple[str, ...], what: str) -> tuple[Change, ...]:

@@ -10,7 +10,8 @@ from vitgate.compare.latency_statistics import PairWord
 from vitgate.compare.pairing import CROSSING, Judged, rank, word
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict, unique
-from vitgate.records.record import ClaimRow, Record, Status
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow, Status, WithOutcome
 from vitgate.spec.cells import cell_name
 from vitgate.spec.rows import RowName
 from vitgate.spec.versions import public
@@ -21,7 +22,7 @@ OWN = ("build", "label", "logits_original", "logits_parent", "repeatable")
 LATENCY = "paired_latency"
 
 
-class MatrixRow(Strict):
+class MatrixRow(WithOutcome):
     """A file that PyTorch `maker` wrote and PyTorch `runner` loaded and ran.
 
     `sqnr_db` is how near the runner's logits are to those that the maker had of the same file.
@@ -33,7 +34,6 @@ class MatrixRow(Strict):
     engine: str
     variant: str
     status: Status
-    outcome: str
     deviation: str = ""
     message: str = ""
     sqnr_db: float | None = None
@@ -129,7 +129,7 @@ def _judge(row: MatrixRow, own: ClaimRow | None) -> JudgedMatrixRow:
 
 
 def _as_claim(row: MatrixRow) -> ClaimRow:
-    return ClaimRow(claim=CROSSING, subject=row.name, status=row.status, outcome=row.outcome, test="")
+    return ClaimRow(claim=CROSSING, subject=row.name, status=row.status, outcome=row.outcome, at=row.at, test="")
 
 
 def _own(record: Record, row: MatrixRow) -> ClaimRow | None:
@@ -151,7 +151,7 @@ def _diagonals(old: Record, new: Record, cell: tuple[str, str, str]) -> Iterable
         own = _own(record, empty)
         if own is None:
             continue
-        kept = own.model_dump(include={"status", "outcome", "deviation", "message"})
+        kept = own.model_dump(include={"status", "outcome", "at", "deviation", "message"})
         lines = [line for line in record.cells if (line.case, line.engine, line.variant) == cell]
         size = lines[0].size_bytes if lines else None
         row = empty.model_copy(update={**kept, "size_bytes": size})

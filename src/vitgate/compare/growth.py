@@ -14,7 +14,8 @@ from vitgate.compare.pairing import VerdictRow
 from vitgate.files.errors import UsageError
 from vitgate.judge.metrics import ROUNDING_DB
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.outcome import Finding
 
 

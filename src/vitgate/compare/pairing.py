@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vitgate.files.schemas import Strict
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow, WithOutcome
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.rows import RowName
 
@@ -26,11 +27,10 @@ CROSSING = "artifacts"
 """The claim that holds cross-loading results: handed in as a matrix, and compared where both records have it."""
 
 
-class Side(Strict):
+class Side(WithOutcome):
     """What became of a claim in one of the two records."""
 
     status: str
-    outcome: str
     error: str = ""
     deviation: str = ""
     message: str = ""
@@ -69,8 +69,7 @@ def rank(row: ClaimRow) -> int:
         return 0
     if row.status == "unsupported":
         return 3  # no engine, no artifact
-    stopped = row.outcome.startswith(("failed at", "blocked by"))
-    return (3 if stopped else 1) + (row.status != "declared")
+    return (3 if row.stopped else 1) + (row.status != "declared")
 
 
 def word(old: ClaimRow, new: ClaimRow) -> Word:
@@ -135,7 +134,7 @@ def _is_red(found: Word, new: ClaimRow | None) -> bool:
 def _side(row: ClaimRow | None) -> Side | None:
     if row is None:
         return None
-    fields = ("status", "outcome", "error", "deviation", "message")
+    fields = ("status", "outcome", "at", "error", "deviation", "message")
     return Side(**{field: getattr(row, field) for field in fields})
 
 

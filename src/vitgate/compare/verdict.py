@@ -29,7 +29,8 @@ from vitgate.compare.pairing import Judged, paired, VerdictRow
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import InputRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import InputRow
 
 __all__ = [
     "SCHEMA",

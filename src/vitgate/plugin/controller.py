@@ -16,7 +16,8 @@ from vitgate.observe.store import Store
 from vitgate.plugin.expected_failures import ROW
 from vitgate.plugin.options import INTERRUPTED, place_of
 from vitgate.records.assemble import assemble
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.report import github, junit
 from vitgate.report.field_export import export
 from vitgate.report.picture_accuracy import write_list
@@ -173,8 +174,15 @@ def _one_row(kept: ClaimRow, row: ClaimRow) -> ClaimRow:
     """
     if kept.test != row.test:
         message = f"two tests check it: {kept.test} and {row.test}; remove one"
-        fields = {"status": "failed", "outcome": "failed", "error": "DuplicateTest", "deviation": "", "findings": ()}
-        return row.model_copy(update={**fields, "message": message})
+        fields = {
+            "status": "failed",
+            "outcome": "failed",
+            "at": "",
+            "error": "DuplicateTest",
+            "deviation": "",
+            "findings": (),
+        }
+        return row.model_copy(update={**fields, "findings": (), "message": message})
     return max(row, kept, key=rank)
 
 

@@ -11,7 +11,7 @@ from vitgate.judge.deviations import Place, read_deviations, Settled
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.plugin.check import Check
 from vitgate.records.history import history
-from vitgate.records.record import claim_row, ClaimRow, Status
+from vitgate.records.rows import claim_row, ClaimRow, Status
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim, read_claims

@@ -17,7 +17,6 @@ from vitgate.observe.outputs import outputs
 from vitgate.plugin.check import Check
 from vitgate.records.assemble import cell_row
 from vitgate.records.frames import table_of
-from vitgate.records.record import CellRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.machine import packages
@@ -79,7 +78,9 @@ def folder_of(cell: CellId) -> Path:
 def own_table(check: Check) -> Table:
     """Return the table of this run; every line's evidence is there, or its outcome says why not."""
     observer, cell = check.observer, check.cell
-    rows = [_line(check, cell.at(variant)) for variant in VARIANTS]
+    cells = [cell.at(variant) for variant in VARIANTS]
+    outcome_of = {each.variant: _outcome(check, each) for each in cells}
+    rows = [cell_row(each, observer.store, []) for each in cells]
     about_machine = observer.get(environment).values
     about = {
         "case": cell.case,
@@ -90,15 +91,12 @@ def own_table(check: Check) -> Table:
         "machine": about_machine["machine"],
         "cpu": about_machine["cpu"],
     }
-    return table_of(rows, about)
+    return table_of(rows, about, outcome_of)
 
 
-def _line(check: Check, cell: CellId) -> CellRow:
-    own = check.observer.get(outputs, cell)
-    check.observer.get(outputs, cell.at("original"))
-    row = cell_row(cell, check.observer.store, [])
-    outcome = own.outcome or Outcome("passed")
-    return row.model_copy(update={"outcome": str(outcome) + _declaration(check, cell, outcome)})
+def _outcome(check: Check, cell: CellId) -> str:
+    outcome = check.observer.get(outputs, cell).outcome or Outcome("passed")
+    return str(outcome) + _declaration(check, cell, outcome)
 
 
 def _declaration(check: Check, cell: CellId, outcome: Outcome) -> str:

@@ -20,15 +20,8 @@ from vitgate.observe.inputs import labelled, pictures, weights
 from vitgate.observe.outputs import outputs
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency
-from vitgate.records.record import (
-    cell_deviation,
-    cell_outcome,
-    CellRow,
-    ClaimRow,
-    Environment,
-    InputRow,
-    Record,
-)
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, InputRow, rounded
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
@@ -102,14 +95,18 @@ def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
         case=cell.case,
         engine=cell.engine,
         variant=cell.variant,
-        outcome=cell_outcome(own),
+        **cell_outcome(own),
         deviation=cell_deviation(own),
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
-        build_seconds=built.get("seconds"),
-        **_numbers(cell, store),
-        **_latency(cell, store),
+        build_seconds=rounded(built["seconds"]) if "seconds" in built else None,
+        **{name: _short(value) for name, value in {**_numbers(cell, store), **_latency(cell, store)}.items()},
     )
+
+
+def _short(value: Any) -> Any:
+    """Round numbers to the digits that they mean, those of a list too."""
+    return tuple(map(rounded, value)) if isinstance(value, (list, tuple)) else rounded(value)
 
 
 def _numbers(cell: CellId, store: Store) -> dict[str, Any]:

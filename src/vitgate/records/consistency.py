@@ -7,15 +7,14 @@ the seal is not of what it holds, somebody edited the file, and what else was ed
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 from vitgate.files.errors import UsageError
-from vitgate.records.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_with_seal, Record
+from vitgate.records.record import read_with_seal, Record
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow
 from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import Finding, NO_TOOLS
 
-_OUTCOME = re.compile(r"passed|failed|failed at \w+|blocked by \w+|environment error|unsupported")
 _TWICE = (  # numbers that a record holds twice: in a finding of the claim, and in the cell's line
     ("size", "size", "size_bytes"),
     ("logits_original", "sqnr", "sqnr_db"),
@@ -54,11 +53,12 @@ def check_consistent(record: Record, *, where: object) -> None:
 
 def _cell_problem(cell: CellRow, rows: list[ClaimRow]) -> str:
     """Say where a cell's line contradicts the rows of its claims; empty where it does not."""
-    outcome, deviation = cell_outcome(rows), cell_deviation(rows)
-    if (cell.outcome, cell.deviation) != (outcome, deviation):
-        return f"outcome {cell.outcome!r} ({cell.deviation!r}), but its claims came to {outcome!r} ({deviation!r})"
+    told = cell.model_copy(update={"at": "", "failed": (), **cell_outcome(rows), "deviation": cell_deviation(rows)})
+    if told != cell:
+        own, all_told = (f"{row.outcome_text!r} ({row.deviation!r})" for row in (cell, told))
+        return f"outcome {own}, but its claims came to {all_told}"
     if _is_unbuilt(rows) and any(getattr(cell, name) for name in _BUILT):
-        return f"outcome {cell.outcome!r}, but the size, digest or label of a file"
+        return f"outcome {cell.outcome_text!r}, but the size, digest or label of a file"
     for claim, statistic, field in _TWICE:
         judged = [row.findings for row in rows if row.claim == claim]
         values = [finding.value for findings in judged for finding in findings if finding.statistic == statistic]
@@ -90,9 +90,9 @@ def _place_problem(row: ClaimRow, record: Record) -> str:
 
 def _row_problem(row: ClaimRow) -> str:
     """Say what is contradictory in one row; empty where nothing is."""
-    says = f"status {row.status!r} and outcome {row.outcome!r}"
-    if not _OUTCOME.fullmatch(row.outcome):
-        return f"an outcome {row.outcome!r} that does not exist"
+    says = f"status {row.status!r} and outcome {row.outcome_text!r}"
+    if bool(row.at) != row.stopped:
+        return f"an outcome {row.outcome_text!r} that does not exist"
     if not _fits(row):
         return f"{says}, which do not go together"
     if row.status == "declared" and not row.deviation:

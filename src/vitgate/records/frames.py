@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from vitgate.judge.table import COLUMNS, EMPTY, Table
-from vitgate.records.record import CellRow, read_record
+from vitgate.records.record import read_record
+from vitgate.records.rows import CellRow
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,7 +39,7 @@ def to_frame(path: str | Path) -> DataFrame:
     rows = []
     for row in record.claims:
         numbers = next((vars(finding) for finding in row.findings if finding.judged), {})
-        fields = {name: getattr(row, name) for name in _CLAIM}
+        fields = {**{name: getattr(row, name) for name in _CLAIM}, "outcome": row.outcome_text}
         rows.append({**fields, **{name: numbers.get(name) for name in _NUMBER}})
     frame = pd.DataFrame(
         rows, columns=[*_CLAIM, *_NUMBER], index=pd.Index([row.name for row in record.claims], name="row")
@@ -59,21 +60,27 @@ def benchmark_frame(cells: Sequence[CellRow]) -> DataFrame:
     """
     import pandas as pd
 
-    frame = pd.DataFrame([row.model_dump() for row in cells]).set_index("variant")
+    frame = pd.DataFrame([{**row.model_dump(), "outcome": row.outcome_text} for row in cells]).set_index("variant")
     size = frame["size_bytes"].astype(float)
     scripted = size.get("scripted", float("nan"))
     frame = frame.assign(size_mb=size / 1e6, size_reduction=1 - size / scripted)
     return frame[[name for name in COLUMNS if name != "variant"]].astype(dict.fromkeys(_FORMS, float))
 
 
-def table_of(cells: Sequence[CellRow], about: Mapping[str, str]) -> Table:
-    """Return the table of one case and engine as text: what is accepted, and compared with the accepted one."""
+def table_of(cells: Sequence[CellRow], about: Mapping[str, str], outcomes: Mapping[Any, str] | None = None) -> Table:
+    """Return the table of one case and engine as text: what is accepted, and compared with the accepted one.
+
+    Args:
+        cells: Its rows, one a variant.
+        about: Where it was measured, for the head of the table.
+        outcomes: What stands in the last column, by variant, in the place of the rows' outcomes.
+    """
     frame = benchmark_frame(cells)
     lines = {
         str(variant): {
             "variant": str(variant),
             **{name: EMPTY if line[name] != line[name] else form.format(line[name]) for name, form in _FORMS.items()},
-            "outcome": str(line["outcome"]),
+            "outcome": (outcomes or {}).get(str(variant), str(line["outcome"])),
         }
         for variant, line in frame.iterrows()
     }

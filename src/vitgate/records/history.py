@@ -33,5 +33,5 @@ def _records(folder: Path) -> list[tuple[str, dict[str, str]]]:
     for path in folder.glob("*.json"):
         record = read_record(path)
         version = public(record.environment.torch)
-        found.append((version, {row.name: row.outcome for row in record.claims}))
+        found.append((version, {row.name: row.outcome_text for row in record.claims}))
     return sorted(found, key=lambda pair: Version(pair[0]))

@@ -10,15 +10,8 @@ from typing import Any, TypeVar
 
 from vitgate.files.errors import UsageError
 from vitgate.inputs.row_names import expected_claims
-from vitgate.records.record import (
-    cell_deviation,
-    cell_outcome,
-    CellRow,
-    ClaimRow,
-    Environment,
-    InputRow,
-    Record,
-)
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, InputRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import EVERY_ENGINE
@@ -177,7 +170,7 @@ def _cell_place(row: CellRow) -> tuple[object, ...]:
 def _cell(rows: Sequence[CellRow], claims: Sequence[ClaimRow]) -> CellRow:
     numbers: dict[str, Any] = {}
     first = rows[0]
-    for field in CellRow.model_fields.keys() - {"outcome", "deviation"}:
+    for field in CellRow.model_fields.keys() - {"outcome", "at", "failed", "deviation"}:
         values = {value for row in rows if (value := getattr(row, field)) not in (None, "")}
         if field == _TAKEN_AGAIN and values:
             values = {min(values)}
@@ -185,4 +178,4 @@ def _cell(rows: Sequence[CellRow], claims: Sequence[ClaimRow]) -> CellRow:
             text = f"two records have a different {field} of {first.name}"
             raise UsageError(text, where="merge", do="keep each case and engine within one shard")
         numbers[field] = next(iter(values), getattr(first, field))
-    return CellRow(**numbers, outcome=cell_outcome(claims), deviation=cell_deviation(claims))
+    return CellRow(**numbers, **cell_outcome(claims), deviation=cell_deviation(claims))

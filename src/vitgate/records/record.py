@@ -7,111 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import FailFast, Field
 
 from vitgate.files.atomic import check_place, replacing
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import read_json, Strict, unique, validate
-from vitgate.spec.cells import cell_name
-from vitgate.spec.outcome import Finding, Outcome
-from vitgate.spec.rows import RowName
+from vitgate.records.rows import CellRow, ClaimFields, ClaimRow, Count, FindingRow, InputRow, Names, Number
 
-SCHEMA = 1
-
-FAILED = "FAILED"
-"""How the outcome of a cell begins of which a claim failed."""
-
-Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
-
-
-_MOST = 1e100  # of any number: what is larger is no measurement, and what is computed of it may be no number
-Number = Annotated[float, Field(ge=-_MOST, le=_MOST)]
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
-Names = Annotated[tuple[str, ...], FailFast()]  # a long list that is wrong throughout is wrong in one place
-
-
-class FindingRow(Strict):
-    """One judged number. A value of None stands for NaN, which no bound admits."""
-
-    statistic: str
-    value: Number | None
-    unit: str
-    lower: Number | None = None
-    upper: Number | None = None
-    against: str = ""
-    tolerance: str = ""
-    judged: bool = True
-    note: str = ""
-
-
-class ClaimRow(Strict):
-    """What became of one claim about one subject (a cell's id, a case and engine, one of the tutorial's calls)."""
-
-    claim: str
-    subject: str
-    case: str = ""
-    engine: str = ""
-    variant: str = ""
-    status: Status
-    outcome: str
-    error: str = ""
-    deviation: str = ""
-    message: str = ""
-    findings: Annotated[tuple[FindingRow, ...], FailFast()] = ()
-    test: str
-
-    @property
-    def name(self) -> str:
-        """The row's identity within its record."""
-        return str(RowName(self.claim, self.subject))
-
-
-class CellRow(Strict):
-    """One line of the table: what one variant of one case measures under one engine.
-
-    `latency_spread_ms` are five numbers of CPU time of one call: least, lower quartile, median, upper quartile, most.
-    """
-
-    case: str
-    engine: str
-    variant: str
-    outcome: str
-    deviation: str = ""
-    size_bytes: Count | None = None
-    digest_blake2b: str = ""
-    build_seconds: Number | None = None
-    latency_ms: Number | None = None
-    latency_ratio: Number | None = None
-    latency_ratio_low: Number | None = None
-    latency_ratio_high: Number | None = None
-    latency_spread_ms: Annotated[tuple[Number, ...], FailFast()] = Field(default=(), max_length=5)
-    profiler_ms: Number | None = None
-    label: Count | None = None
-    margin: Number | None = None
-    sqnr_db: Number | None = None
-
-    @property
-    def name(self) -> str:
-        """The id of the cell."""
-        return cell_name(self.case, self.engine, self.variant)
-
-
-class InputRow(Strict):
-    """Where a case's weights and pictures came from, and which folder of the user's it went through, if any."""
-
-    case: str
-    weights: str
-    weights_note: str
-    weights_digest: str
-    pictures: str
-    pictures_note: str
-    pictures_sha256: str
-    images_note: str = ""
-    images_digest: str = ""
+SCHEMA = 2
 
 
 class Environment(Strict):
@@ -132,11 +39,10 @@ class Environment(Strict):
     cores: Count
 
 
-class Record(Strict):
+class RunFields(Strict):
     """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
 
     `shard` says which parts of a run that was split up are in it: `2/5`, after merging `2+3/5`; a whole run has none.
-    `seal` stands in files alone: it is over all else, so that an edit of any number shows (see `seal_of`).
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
@@ -149,11 +55,15 @@ class Record(Strict):
     environment: Environment
     inputs: Annotated[tuple[InputRow, ...], FailFast()]
     cells: Annotated[tuple[CellRow, ...], FailFast()]
-    claims: Annotated[tuple[ClaimRow, ...], FailFast()]
     warnings: Names = ()
     new_operators: Names = ()
     shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
-    seal: str = ""
+
+
+class Record(RunFields):
+    """One run, with a row for each claim."""
+
+    claims: Annotated[tuple[ClaimRow, ...], FailFast()]
 
     def write(self, path: Path, *, option: str = "--record") -> None:
         """Write it as JSON, whole or not at all; MachineError, naming the option, where that is not possible."""
@@ -165,9 +75,94 @@ class Record(Strict):
             raise _unwritable(path, error, option) from None
 
     def text(self) -> str:
-        """Return what its file holds: JSON, sealed."""
-        sealed = self.model_copy(update={"seal": seal_of(json.loads(self.model_dump_json()))})
-        return sealed.model_dump_json(indent=1) + "\n"
+        """Return what its file holds: JSON, sealed, a line for each row."""
+        data = json.loads(_to_file(self).model_dump_json(exclude_defaults=True))
+        claims = [{"claim": row["claim"], "subject": row["subject"], **row} for row in data["claims"]]
+        data = {"schema_version": SCHEMA, **data, "claims": claims}
+        return _lines({**data, "seal": seal_of(data)})
+
+
+class StatisticRow(Strict):
+    """What findings of a record's file have in common, so that each file says it once."""
+
+    statistic: str
+    unit: str
+    lower: Number | None = None
+    upper: Number | None = None
+    against: str = ""
+    tolerance: str = ""
+    judged: bool = True
+
+
+FindingLine = tuple[Count, Number | None] | tuple[Count, Number | None, str]
+"""A finding in a file: the place of its statistic in `statistics`, from 0; its value; its note, if it has one."""
+
+
+class ClaimLine(ClaimFields):
+    """A claim's row in a file. `message` is a place in `messages`, from 0; `*` in `test` stands for the subject."""
+
+    message: Count | None = None
+    findings: Annotated[tuple[FindingLine, ...], FailFast()] = ()
+
+
+class RecordFile(RunFields):
+    """A record as its file holds it. `seal` is over all else, so that an edit of any number shows (see `seal_of`)."""
+
+    statistics: Annotated[tuple[StatisticRow, ...], FailFast()]
+    messages: Names = ()
+    claims: Annotated[tuple[ClaimLine, ...], FailFast()]
+    seal: str = ""
+
+
+_SHARED = tuple(StatisticRow.model_fields)
+
+
+def _to_file(record: Record) -> RecordFile:
+    places: dict[StatisticRow, int] = {}
+    messages: dict[str, int] = {}
+
+    def line(row: ClaimRow) -> ClaimLine:
+        findings: list[FindingLine] = []
+        for each in row.findings:
+            shared = StatisticRow(**{name: getattr(each, name) for name in _SHARED})
+            place = places.setdefault(shared, len(places))
+            findings.append((place, each.value, each.note) if each.note else (place, each.value))
+        test = row.test.replace(f"[{row.subject}]", "[*]") if row.subject else row.test
+        message = messages.setdefault(row.message, len(messages)) if row.message else None
+        return ClaimLine(**{**dict(row), "findings": tuple(findings), "message": message, "test": test})
+
+    claims = tuple(line(row) for row in record.claims)
+    return RecordFile(**{**dict(record), "claims": claims, "statistics": tuple(places), "messages": tuple(messages)})
+
+
+def _from_file(file: RecordFile, where: Path) -> Record:
+    told = file.messages or ("",)
+
+    def row(line: ClaimLine) -> ClaimRow:
+        if any(each[0] >= len(file.statistics) for each in line.findings) or (line.message or 0) >= len(told):
+            raise UsageError(f"{line.claim}: no such statistic or message", where=where, do="make the record again")
+        findings = tuple(
+            FindingRow(**dict(file.statistics[place]), value=value, note="".join(note))
+            for place, value, *note in line.findings
+        )
+        test = line.test.replace("[*]", f"[{line.subject}]")
+        message = "" if line.message is None else told[line.message]
+        return ClaimRow(**{**dict(line), "findings": findings, "message": message, "test": test})
+
+    fields = {name: getattr(file, name) for name in RunFields.model_fields}
+    return Record(**fields, claims=tuple(map(row, file.claims)))
+
+
+def _lines(data: Mapping[str, Any]) -> str:
+    """Return JSON with a line for each entry, and for each row of a list of rows."""
+    entries = []
+    for name, value in data.items():
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            rows = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in value)
+            text = f"[\n{rows}\n]"
+        entries.append(f"{json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def check_target(path: Path, *, option: str = "--record") -> None:
@@ -184,7 +179,7 @@ def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
 
 
 def seal_of(data: Mapping[str, Any]) -> str:
-    """Return the blake2b digest of a record's plain values, however they are spaced; it shows edits, not forgers."""
+    """Return the blake2b digest of a file's plain values, however they are spaced; it shows edits, not forgers."""
     rest = {name: value for name, value in data.items() if name != "seal"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -201,65 +196,21 @@ def read_with_seal(path: Path) -> tuple[Record, bool]:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int):
         raise UsageError("not a record: it has no schema_version", where=path, do="name a record of vitgate")
+    if version < SCHEMA:
+        do = "make the record again, or convert it with scripts/convert_records.py of the repository"
+        raise UsageError(f"schema {version} is older than {SCHEMA}, the only one known", where=path, do=do)
     if version > SCHEMA:
-        raise UsageError(f"schema {version} is newer than {SCHEMA}, the newest known", where=path, do="upgrade vitgate")
-    seal, record = data.pop("seal", ""), validate(Record, data, where=path)
+        raise UsageError(
+            f"schema {version} is newer than {SCHEMA}, the only one known", where=path, do="upgrade vitgate"
+        )
+    file = validate(RecordFile, data, where=path)
+    record = _from_file(file, path)
     unique([row.name for row in record.claims], where=path)
     unique([row.name for row in record.cells], where=path)
     unique([row.case for row in record.inputs], where=path)
-    return record, seal == seal_of(data)
-
-
-def cell_outcome(rows: Sequence[ClaimRow]) -> str:
-    """Say in a few words what the claims of one cell came to: the worst of them."""
-    if not rows:
-        return "not checked"
-    failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
-    if failed:
-        return f"{FAILED}: {', '.join(failed)}"
-    stopped = [row.outcome for row in rows if row.status == "declared" and row.outcome != "failed"]
-    return stopped[0] if stopped else "passed"
-
-
-def cell_deviation(rows: Sequence[ClaimRow]) -> str:
-    """Name the deviations by which claims of one cell are declared."""
-    return ", ".join(sorted({row.deviation for row in rows if row.status == "declared"}))
+    return record, file.seal == seal_of(data)
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a record."""
-    return Record.model_json_schema()
-
-
-def finding_row(finding: Finding) -> FindingRow:
-    """Turn a finding into its row; NaN, and what is as good as infinite, have no place in JSON."""
-    fields = {**vars(finding)}
-    if not abs(finding.value) <= _MOST:
-        fields["value"] = None
-    return FindingRow(**fields)
-
-
-def claim_row(
-    *,
-    claim: str,
-    subject: str,
-    test: str,
-    outcome: Outcome,
-    status: Status,
-    deviation: str,
-    message: str,
-    **place: str,
-) -> ClaimRow:
-    """Turn an outcome and its settlement into a row; `place` holds case, engine and variant."""
-    return ClaimRow(
-        claim=claim,
-        subject=subject,
-        status=status,
-        outcome=str(outcome),
-        error=outcome.error,
-        deviation=deviation,
-        message=message,
-        findings=tuple(finding_row(finding) for finding in outcome.findings),
-        test=test,
-        **place,
-    )
+    """Return the JSON schema of a record's file."""
+    return RecordFile.model_json_schema()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.report.successors import ways_out
 from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES, NO_ENGINE

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vitgate.judge.findings import AT_BLOCK
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 
 
 def sqnr_by_block(record: Record, case: str) -> dict[str, dict[str, float | None]]:

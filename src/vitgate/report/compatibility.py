@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from vitgate.files.text import markdown
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import CellRow, Record, Status
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, Status
 from vitgate.report.answer import answer
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import FieldFileId

@@ -13,7 +13,8 @@ from vitgate.compare.causes import Cause
 from vitgate.compare.verdict import Verdict
 from vitgate.files.schemas import fixtures_folder, line_of
 from vitgate.files.text import clean, short
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.rows import RowName
 
 _SHOWN = 5  # names in one message
@@ -43,7 +44,7 @@ def of_verdict(verdict: Verdict) -> list[str]:
 
 def _of_row(row: ClaimRow) -> str:
     place = _deviation(row.deviation) if row.deviation else _claim(row.claim)
-    return _error(*place, row.name, row.message or row.outcome)
+    return _error(*place, row.name, row.message or row.outcome_text)
 
 
 def _of_cause(cause: Cause) -> str:

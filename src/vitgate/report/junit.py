@@ -11,7 +11,7 @@ import pytest
 
 from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import ClaimRow, FindingRow
+from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.spec.machine import machine, packages
 from vitgate.spec.run_config import RunConfig
 
@@ -22,7 +22,7 @@ _PACKAGES = ("vitgate", "torch", "torchvision", "timm")
 def properties(row: ClaimRow) -> list[tuple[str, object]]:
     """Return what a test case says of its claim; what is empty is left out."""
     known = next((each for each in read_deviations().rows if each.id == row.deviation), None)
-    values = {name: getattr(row, name) for name in _OF_ROW}
+    values = {**{name: getattr(row, name) for name in _OF_ROW}, "outcome": row.outcome_text}
     advice = {"advice": known.advice, "link": known.link} if known else {}
     numbers = {_name(finding): _number(finding) for finding in row.findings if finding.judged}
     return [(name, clean(value)) for name, value in {**values, **advice, **numbers}.items() if value]

@@ -15,7 +15,8 @@ from vitgate.judge.picture_accuracy import of_variant, Predictions, predictions_
 from vitgate.observe.inputs import labelled
 from vitgate.observe.predictions import images
 from vitgate.observe.store import Store
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import IMAGES, read_claims
 from vitgate.spec.run_config import RunConfig

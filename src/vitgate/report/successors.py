@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.records.record import CellRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.variants import SUCCESSORS
 

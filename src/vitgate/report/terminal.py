@@ -18,7 +18,8 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.records.frames import benchmark_frame
-from vitgate.records.record import CellRow, FAILED, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow
 from vitgate.report.answer import answer
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.picture_accuracy import tables
@@ -37,7 +38,7 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
     if reporter.verbosity < 0:
         for row in record.claims:
             if row.status in ("failed", "environment error"):
-                reporter.write_line(clean(f"{row.name}: {row.outcome}: {row.message}"), red=True)
+                reporter.write_line(clean(f"{row.name}: {row.outcome_text}: {row.message}"), red=True)
     else:
         _details(record, reporter)
     reporter.write_line(f"record: {path}")
@@ -114,8 +115,8 @@ def _cells(row: CellRow, size_mb: float, size_reduction: float) -> list[str]:
 
 def _outcome(row: CellRow) -> str:
     """Say it in the colour of the answer that it leads to."""
-    text = escape(clean(f"{row.outcome} ({row.deviation})" if row.deviation else row.outcome))
-    colour = "red" if row.outcome.startswith(FAILED) else "yellow" if row.deviation else "green"
+    text = escape(clean(f"{row.outcome_text} ({row.deviation})" if row.deviation else row.outcome_text))
+    colour = "red" if row.outcome == "failed" else "yellow" if row.deviation else "green"
     return f"[{colour}]{text}[/]"
 
 

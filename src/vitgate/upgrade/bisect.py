@@ -162,7 +162,7 @@ def _between(asked: Bisection, good: Version, bad: Version, steps: Steps) -> lis
 
 def outcomes(record: Record, claim: str) -> Outcomes:
     """Return the outcome words of the claim's rows, or of the one row that is named."""
-    return {row.name: row.outcome for row in record.claims if claim in (row.claim, row.name)}
+    return {row.name: row.outcome_text for row in record.claims if claim in (row.claim, row.name)}
 
 
 def words(found: Outcomes) -> str:

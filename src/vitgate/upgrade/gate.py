@@ -33,7 +33,8 @@ from vitgate.inputs.field_files import FieldItem, read_field, seen
 from vitgate.inputs.picture_folder import read_folder
 from vitgate.observe.session_directory import SETTINGS
 from vitgate.records.consistency import read_consistent
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import Environment, in_use, make
@@ -233,6 +234,7 @@ def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
                 variant=cell.variant,
                 status=row.status,
                 outcome=row.outcome,
+                at=row.at,
                 deviation=row.deviation,
                 message=row.message,
                 sqnr_db=_sqnr(row),

@@ -14,7 +14,8 @@ from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.latency_statistics import Paired
 from vitgate.inputs.field_files import committed, FieldItem, seen
 from vitgate.observe.observer import Observation, Observer, P
-from vitgate.records.record import ClaimRow, FindingRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import NO_TOOLS, Outcome

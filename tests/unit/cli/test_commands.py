@@ -119,7 +119,7 @@ def test_a_refused_report_leaves_the_earlier_one(
 
 def test_a_report_of_an_edited_record_is_refused(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     path = tmp_path / "edited.json"
-    path.write_text(Path(NEW).read_text(encoding="utf-8").replace('"label": 269', '"label": 207', 1), encoding="utf-8")
+    path.write_text(Path(NEW).read_text(encoding="utf-8").replace('"label":269', '"label":207', 1), encoding="utf-8")
 
     code, out, err = run("report", path, "-o", tmp_path / "report.html")
 
@@ -182,7 +182,7 @@ def test_an_error_is_one_line_without_control_characters(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
 ) -> None:
     data = json.loads((RECORDS / "2.15.0.json").read_text(encoding="utf-8"))
-    data["claims"][0].update(subject="\x1b[31mx\n\x9b", outcome="nonsense")
+    data["claims"][0].update(subject="\x1b[31mx\n\x9b", outcome="failed")
     path = data_file("record.json", json.dumps(data))
 
     code, out, err = run("compare", OLD, path)

@@ -12,15 +12,17 @@ from vitgate.compare.causes import Cause, Causes
 from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency
 from vitgate.compare.pairing import Judged, Side, VerdictRow
 from vitgate.judge.deviations import Deviation
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.outcome import NO_TOOLS
+
+from ..outcomes import in_parts
 
 FAILED = {"status": "failed", "outcome": "failed"}
 NAME = "label[digits-x86-lite]"
 
 
 def side(status: str = "passed", outcome: str = "passed", **fields: Any) -> Side:
-    return Side(status=status, outcome=outcome, **fields)
+    return Side(**in_parts(status=status, outcome=outcome, **fields))
 
 
 def row(
@@ -54,7 +56,7 @@ def deviation(**fields: Any) -> Deviation:
 
 def crossing(word: str = "regressed", **fields: Any) -> JudgedMatrixRow:
     state = {"status": "failed", "outcome": "failed at load", **fields}
-    made = MatrixRow(maker="2.12.1", runner="2.15.0", case="digits", engine="x86", variant="lite", **state)
+    made = MatrixRow(maker="2.12.1", runner="2.15.0", case="digits", engine="x86", variant="lite", **in_parts(**state))
     return JudgedMatrixRow(name=made.name, word=word, red=True, row=made)
 
 
@@ -244,7 +246,11 @@ def test_a_cause_is_as_bad_as_its_worst_row(word: str, red: bool, expected: tupl
         (row(side(message="new"), "environment error"), "no reason is given."),
         (row(side("environment error", "environment error", message="new"), "environment error"), "new"),
         (
-            row(side(message="new"), "environment error", old=side("environment error", "e", message="no network")),
+            row(
+                side(message="new"),
+                "environment error",
+                old=side("environment error", "environment error", message="no network"),
+            ),
             "no network",
         ),
         (JudgedLatency(**{**vars(slower("lite")), "word": "environment error"}), "no reason is given."),

@@ -9,7 +9,8 @@ import pytest
 
 from vitgate.compare.changes import Change, Changes, changes, Drift, SizeChange
 from vitgate.compare.pairing import paired
-from vitgate.records.record import CellRow, ClaimRow, Environment, FindingRow, Record
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 
 
 def between(old: Record, new: Record) -> Changes:

@@ -15,9 +15,11 @@ from vitgate.compare.crossing import (
     MatrixRow,
     PairedLatency,
 )
-from vitgate.records.record import CellRow, ClaimRow, Environment, Record
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import CellRow, ClaimRow
 
 from ..conftest import Refuses
+from ..outcomes import in_parts
 
 OLD, NEW = "2.12.1+cpu", "2.15.0+cpu"
 FAILED = {"status": "failed", "outcome": "failed", "message": "two labels are wrong"}
@@ -27,7 +29,9 @@ OFFLINE = {"status": "environment error", "outcome": "environment error"}
 
 def crossing(maker: str = OLD, runner: str = NEW, **fields: Any) -> MatrixRow:
     place = {"case": "digits", "engine": "qnnpack", "variant": "lite"}
-    return MatrixRow(maker=maker, runner=runner, **{**place, "status": "passed", "outcome": "passed", **fields})
+    return MatrixRow(
+        maker=maker, runner=runner, **in_parts(**{**place, "status": "passed", "outcome": "passed", **fields})
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from vitgate.compare.growth import check_judged_alike, moved
 from vitgate.compare.pairing import paired, VerdictRow
-from vitgate.records.record import ClaimRow, FindingRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow, FindingRow
 
 from ..conftest import Refuses
 

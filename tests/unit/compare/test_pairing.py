@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from vitgate.compare.pairing import paired, rank, Side, VerdictRow, word
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.outcome import NO_TOOLS
 
 PASSED = {"status": "passed", "outcome": "passed"}

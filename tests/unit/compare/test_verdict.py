@@ -16,9 +16,11 @@ from vitgate.compare.verdict import Accepted, compare, json_schema, MatrixRow, P
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import ClaimRow, Environment, InputRow, read_record, Record
+from vitgate.records.record import Environment, read_record, Record
+from vitgate.records.rows import ClaimRow, InputRow
 
 from ..conftest import Refuses
+from ..outcomes import in_parts
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 from hypothesis import given, settings  # noqa: E402  # after the check that it is there
@@ -109,7 +111,7 @@ def test_the_absolute_floor_says_why(pair: Callable[..., Verdict]) -> None:
 
 @given(st.sampled_from(STATES), st.sampled_from(STATES))
 def test_swapping_two_states_swaps_regressed_and_fixed(old: dict[str, str], new: dict[str, str]) -> None:
-    rows = [ClaimRow(claim="label", subject="s", test="t", **state) for state in (old, new)]
+    rows = [ClaimRow(claim="label", subject="s", test="t", **in_parts(**state)) for state in (old, new)]
 
     there, back = word(*rows), word(*reversed(rows))
 
@@ -317,7 +319,7 @@ def test_when_every_cause_is_accepted_the_upgrade_may_happen() -> None:
 
 def _own_file(**state: Any) -> ClaimRow:
     fields = {"claim": "artifacts", "subject": "own-phone.ptl", "test": "t", **state}
-    return ClaimRow(**fields)
+    return ClaimRow(**in_parts(**fields))
 
 
 def _gone_file(**fields: Any) -> ClaimRow:
@@ -445,7 +447,7 @@ def test_the_order_of_cases_and_engines_does_not_matter(record: Callable[..., Re
 
 def _crossing(maker: str = "2.12.1", runner: str = "2.15.0", variant: str = "lite_frozen", **fields: Any) -> MatrixRow:
     state = {"status": "passed", "outcome": "passed", **fields}
-    return MatrixRow(maker=maker, runner=runner, case="digits", engine="x86", variant=variant, **state)
+    return MatrixRow(maker=maker, runner=runner, case="digits", engine="x86", variant=variant, **in_parts(**state))
 
 
 @pytest.mark.parametrize(

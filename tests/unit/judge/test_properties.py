@@ -20,7 +20,8 @@ from vitgate.files.schemas import validate
 from vitgate.judge.deviations import Deviation
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.judge.torch_warnings import WarningFile
-from vitgate.records.record import CellRow, ClaimRow, FindingRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Finding
 from vitgate.spec.versions import within

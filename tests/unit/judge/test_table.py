@@ -15,7 +15,7 @@ from vitgate.files.schemas import MOST_TOML
 from vitgate.judge.table import COLUMNS, differences, judged, parse, read_table, render, Table
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.records.frames import table_of
-from vitgate.records.record import CellRow
+from vitgate.records.rows import CellRow
 from vitgate.spec.outcome import Finding
 
 from ..conftest import Refuses

@@ -12,7 +12,7 @@ import pytest
 
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, cell_row, expected_claims
-from vitgate.records.record import ClaimRow
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.evidence import Evidence
@@ -245,7 +245,7 @@ def test_samples_that_say_nothing_leave_the_latency_empty(
         ([], "not checked", ""),
         ([("label", "passed", "passed", "")], "passed", ""),
         ([("label", "passed", "passed", ""), ("size", "failed", "failed", "")], "FAILED: size", ""),
-        ([("b", "failed", "failed", ""), ("a", "environment error", "x", "")], "FAILED: a, b", ""),
+        ([("b", "failed", "failed", ""), ("a", "environment error", "environment error", "")], "FAILED: a, b", ""),
         ([("a", "declared", "failed at script", "gone"), ("b", "failed", "failed", "old")], "FAILED: b", "gone"),
         ([("a", "passed", "passed", ""), ("b", "declared", "failed at script", "gone")], "failed at script", "gone"),
         ([("a", "passed", "passed", ""), ("b", "declared", "failed", "twice")], "passed", "twice"),
@@ -264,4 +264,4 @@ def test_a_line_sums_up_the_worst_of_its_claims(
 
     row = cell_row(LITE, store, [*rows, another])
 
-    assert (row.outcome, row.deviation) == (outcome, deviation)
+    assert (row.outcome_text, row.deviation) == (outcome, deviation)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from vitgate.records.history import history
-from vitgate.records.record import ClaimRow, Environment, Record
+from vitgate.records.record import Environment, Record
+from vitgate.records.rows import ClaimRow
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.findings import AT_BLOCK
-from vitgate.records.record import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow
 
 HOSTILE = (
     "<script>alert(1)</script> | a `b` $x^2$ {{ 7 * 7 }} [d](javascript:e) <img src=http://g/h onerror=f> </details> "
@@ -34,7 +35,7 @@ def narrowed(record: Record, *engines: str) -> Record:
 def _cell(cell: CellRow, claims: tuple[ClaimRow, ...]) -> CellRow:
     place = (cell.case, cell.engine, cell.variant)
     rows = [row for row in claims if (row.case, row.engine, row.variant) == place]
-    return cell.model_copy(update={"outcome": cell_outcome(rows), "deviation": cell_deviation(rows)})
+    return cell.model_copy(update={"at": "", "failed": (), **cell_outcome(rows), "deviation": cell_deviation(rows)})
 
 
 def red() -> Record:
@@ -58,7 +59,7 @@ def red() -> Record:
         "logits_original[deit_base-fbgemm-scripted_quantized]",
         **{"status": "failed", "outcome": "failed", "message": message, "findings": (low, nothing, *shown)},
     )
-    stopped = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "findings": ()}
+    stopped = {"status": "failed", "outcome": "failed at", "at": "load", "error": "RuntimeError", "findings": ()}
     record = changed(record, "build[digits-qnnpack-lite]", **stopped, message="file is truncated")
     unsupported = {"status": "unsupported", "outcome": "unsupported", "error": "", "findings": ()}
     record = changed(record, "build[digits-qnnpack-lite_frozen]", **unsupported)
@@ -82,7 +83,14 @@ def hostile(record: Record) -> Record:
     words = dict.fromkeys(("statistic", "unit", "against", "tolerance"), HOSTILE)
     finding = FindingRow(**words, value=1e100, lower=0.0, upper=1.0, note=long)
     block = FindingRow(statistic=f"{AT_BLOCK}{HOSTILE}", value=-1e100, unit="dB", judged=False)
-    texts = {"outcome": HOSTILE, "error": HOSTILE, "message": long, "test": HOSTILE, "findings": (finding,)}
+    texts = {
+        "outcome": "failed at",
+        "at": HOSTILE,
+        "error": HOSTILE,
+        "message": long,
+        "test": HOSTILE,
+        "findings": (finding,),
+    }
     place = {"case": HOSTILE, "engine": HOSTILE, "variant": HOSTILE}
     claims = (
         ClaimRow(claim="label", subject=HOSTILE, status="failed", **texts, **place),
@@ -103,12 +111,15 @@ def hostile(record: Record) -> Record:
         CellRow(
             **{**place, "variant": variant},
             **numbers,
-            outcome=outcome,
+            **outcome,
             deviation=HOSTILE,
             size_bytes=1 << 62,
             latency_spread_ms=(1e100, -1.0, 5.0, 0.0, -1e100),
         )
-        for variant, outcome in ((HOSTILE, HOSTILE), ("scripted_quantized", f"FAILED: {HOSTILE}"))
+        for variant, outcome in (
+            (HOSTILE, {"outcome": "failed at", "at": HOSTILE}),
+            ("scripted_quantized", {"outcome": "failed", "failed": (HOSTILE,)}),
+        )
     )
     inputs = tuple(
         row.model_copy(update={**dict.fromkeys(type(row).model_fields, HOSTILE), "case": HOSTILE})

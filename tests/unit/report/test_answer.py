@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import ClaimRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
 from vitgate.report.answer import answer
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS

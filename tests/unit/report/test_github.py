@@ -12,7 +12,8 @@ import pytest
 from vitgate.compare.acceptance import Acceptance, Acceptances
 from vitgate.compare.verdict import compare
 from vitgate.files.schemas import fixtures_folder
-from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import ClaimRow
 from vitgate.report import github
 
 CLAIMS = """\

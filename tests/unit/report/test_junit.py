@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from vitgate.judge.deviations import read_deviations
-from vitgate.records.record import ClaimRow, FindingRow
+from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.report.junit import describe_suite, properties
 from vitgate.spec.run_config import RunConfig
 

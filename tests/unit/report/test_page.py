@@ -324,7 +324,7 @@ def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing: P
 def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice() -> None:
     name = "build[digits-x86-optimized]"
     message = "deviation xnnpack-gone (deviations.toml:5): it expects another failure"
-    fields = {"status": "failed", "outcome": "failed at script", "error": "RuntimeError", "message": message}
+    fields = {"status": "failed", "outcome": "failed at", "at": "script", "error": "RuntimeError", "message": message}
     page = Page(html.render([changed(release("2.15.0"), name, **fields)]))
 
     said = page.entry(f"{name} failed at script with RuntimeError")

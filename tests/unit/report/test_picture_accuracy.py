@@ -17,7 +17,8 @@ from rich.console import Console
 from vitgate.files.errors import MachineError
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.observe.store import Store
-from vitgate.records.record import ClaimRow, FindingRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.report.picture_accuracy import check_list, COLUMNS, list_beside, tables, write_list
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome

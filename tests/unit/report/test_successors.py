@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from vitgate.records.record import CellRow, ClaimRow, FindingRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 from vitgate.report.answer import answer
 from vitgate.report.successors import TRY_THEM, ways_out
+
+from ..outcomes import in_parts
 
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": "gone", "message": "gone"}
 
 
 def cell(variant: str, outcome: Any = "passed", **numbers: Any) -> CellRow:
-    return CellRow(case="digits", engine="none", variant=variant, outcome=outcome, **numbers)
+    return CellRow(case="digits", engine="none", variant=variant, **in_parts(outcome=outcome, **numbers))
 
 
 @pytest.fixture

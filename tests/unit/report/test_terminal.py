@@ -10,7 +10,8 @@ import pytest
 
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.metrics import SQNR_CEILING
-from vitgate.records.record import CellRow, ClaimRow, FindingRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 from vitgate.report.terminal import render
 
 

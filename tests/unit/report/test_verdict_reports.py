@@ -19,7 +19,8 @@ from vitgate.files.errors import MachineError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.files.text import clean, link, markdown_link
 from vitgate.files.text import markdown as escaped
-from vitgate.records.record import CellRow, ClaimRow, Environment, read_record, Record
+from vitgate.records.record import Environment, read_record, Record
+from vitgate.records.rows import CellRow, ClaimRow
 from vitgate.report.verdict import html, junit, markdown, terminal, views
 from vitgate.report.verdict.emit import emit, ReportOptions
 
@@ -39,7 +40,7 @@ def real() -> Verdict:
     """Return a red verdict with a matrix, latencies and an acceptance."""
     cell = {"case": "digits", "engine": "x86", "variant": "lite_frozen"}
     crossing = MatrixRow(
-        maker="2.12.1", runner="2.15.0", status="failed", outcome="failed at load", sqnr_db=12.5, **cell
+        maker="2.12.1", runner="2.15.0", status="failed", outcome="failed at", at="load", sqnr_db=12.5, **cell
     )
     numbers = {"ratio": 1.25, "low": 1.2, "high": 1.3, "pairs": 30, "old_ms": 8.0, "new_ms": 10.0}
     latency = PairedLatency(**cell, **numbers, verdict="regressed")
@@ -61,7 +62,7 @@ def hostile(
         claim_row("label", status="failed", outcome="failed", **texts),
         claim_row("size", status="declared", outcome="failed", deviation=HOSTILE, **texts),
         claim_row("calls", "", subject=HOSTILE, status="failed", outcome="failed", **texts),
-        claim_row(HOSTILE, "", subject=HOSTILE, status="failed", outcome=f"failed at {HOSTILE}", **texts),
+        claim_row(HOSTILE, "", subject=HOSTILE, status="failed", outcome="failed at", at=HOSTILE, **texts),
     ]
     good = [row.model_copy(update={"status": "passed", "outcome": "passed", "message": ""}) for row in bad]
     other = environment.model_copy(update={"cpu": HOSTILE, "packages": {HOSTILE: HOSTILE}, "torch": "2.15.0" + HOSTILE})
@@ -75,7 +76,8 @@ def hostile(
         engine=HOSTILE,
         variant=HOSTILE,
         status="failed",
-        outcome=HOSTILE,
+        outcome="failed at",
+        at=HOSTILE,
         message=HOSTILE,
     )
     entries = (Acceptance(HOSTILE, HOSTILE, HOSTILE, HOSTILE), Acceptance("x" + HOSTILE, HOSTILE))

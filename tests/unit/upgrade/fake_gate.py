@@ -26,7 +26,8 @@ from vitgate.files.errors import MachineError
 from vitgate.files.hashing import sha256_of
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN
-from vitgate.records.record import ClaimRow, FindingRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.upgrade import gate as module
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import gate, Order
@@ -114,7 +115,7 @@ def _row(item: FieldItem, runner: str) -> ClaimRow:
     if item.row.file.endswith("lite.ptl") and runner == "2.15.0":
         place = {} if not cell else place
         known = {"status": "declared", "deviation": "xnnpack-gone-lite-files"} if cell else {"status": "failed"}
-        state = {**known, "outcome": "failed at load", "error": "RuntimeError", "message": GONE}
+        state = {**known, "outcome": "failed at", "at": "load", "error": "RuntimeError", "message": GONE}
     finding = FindingRow(statistic="sqnr", value=120.0, unit="dB", against="maker", judged=False)
     findings = (finding,) if state["status"] == "passed" else ()
     return ClaimRow(claim="artifacts", subject=item.row.id, test="t", findings=findings, **place, **state)

@@ -115,7 +115,7 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake: Fak
     verdict = run(order(fake.cache, field=(own,)))
 
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
-    assert (row.word, row.red, row.new.outcome) == ("regressed", True, "failed at load")
+    assert (row.word, row.red, row.new.outcome_text) == ("regressed", True, "failed at load")
     (cause,) = [cause for cause in verdict.causes if row.name in cause.rows]
     assert cause.id == "failed at load like xnnpack-gone-lite-files"
     assert cause.advice

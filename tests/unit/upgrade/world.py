@@ -16,7 +16,8 @@ import pytest
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
 from vitgate.inputs.row_names import rows_of
-from vitgate.records.record import ClaimRow, read_record, Record
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.claims import read_claims
 from vitgate.spec.shards import group_of, groups, shard_of
 from vitgate.upgrade.record_cache import Means

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 
 from vitgate.files.text import short
 from vitgate.judge.metrics import ROUNDING_DB
-from vitgate.records.record import CellRow, Record, Status
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, Status
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.page import fields
 from vitgate.report.page.svg import colour, drawing, inline, marker

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vitgate.records.record import CellRow, FAILED, Record, Status
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, Status
 from vitgate.spec.cells import FieldFileId
 from vitgate.spec.versions import age
 
@@ -36,4 +37,4 @@ def makers(found: Iterable[File]) -> list[str]:
 
 def failed(cell: CellRow) -> bool:
     """Whether a claim about the cell failed that nothing declares."""
-    return cell.outcome.startswith(FAILED)
+    return cell.outcome == "failed"

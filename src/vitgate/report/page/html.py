@@ -14,7 +14,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from vitgate.files.errors import UsageError
-from vitgate.records.record import InputRow, Record
+from vitgate.records.record import Record
+from vitgate.records.rows import InputRow
 from vitgate.report.html import template
 from vitgate.report.page import charts, views
 from vitgate.report.page.charts import Chart

@@ -14,7 +14,8 @@ from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.records.history import history
-from vitgate.records.record import CellRow, ClaimRow, FAILED, FindingRow, InputRow, Record, Status
+from vitgate.records.record import Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow, InputRow, Status
 from vitgate.report.answer import answer
 from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.spec.engines import EVERY_ENGINE
@@ -93,7 +94,7 @@ class Explained:
     @property
     def outcome(self) -> str:
         """What became of it, with the error's name."""
-        return f"{self.row.outcome} with {self.row.error}" if self.row.error else self.row.outcome
+        return f"{self.row.outcome_text} with {self.row.error}" if self.row.error else self.row.outcome_text
 
     @cached_property
     def history(self) -> str:
@@ -279,7 +280,7 @@ def _finding(row: FindingRow) -> Finding:
 def _cell_kind(cell: CellRow) -> Kind:
     if cell.outcome in ("not checked", "unsupported"):
         return "unknown"
-    if cell.outcome.startswith(FAILED):
+    if cell.outcome == "failed":
         return "bad"
     return "known" if cell.deviation else "good" if cell.outcome == "passed" else "bad"
 

@@ -47,7 +47,7 @@ def _sides(item: Judged) -> dict[str, str]:
     if isinstance(item, VerdictRow):
         return {"old": views.side(item.old), "new": views.side(item.new)}
     if isinstance(item, JudgedMatrixRow):
-        return {"maker": item.row.maker, "runner": item.row.runner, "outcome": item.row.outcome}
+        return {"maker": item.row.maker, "runner": item.row.runner, "outcome": item.row.outcome_text}
     assert isinstance(item, JudgedLatency)
     ratio = "-" if item.row.ratio is None else f"{item.row.ratio:.4f}"
     return {"ratio": ratio, "interval": views.interval(item.row), "note": item.row.note}
@@ -58,7 +58,7 @@ def _detail(item: Judged) -> str:
         message = item.note or (item.new.message if item.new else "")
         return f"old: {views.side(item.old)}; new: {views.side(item.new)}. {message}"
     if isinstance(item, JudgedMatrixRow):
-        return f"{item.row.outcome}. {item.row.message}"
+        return f"{item.row.outcome_text}. {item.row.message}"
     return "; ".join(f"{name}: {value}" for name, value in _sides(item).items())
 
 

@@ -60,7 +60,7 @@ def side(found: Side | None) -> str:
         return "no row"
     error = f" with {found.error}" if found.error else ""
     declared = f" ({found.deviation})" if found.status == "declared" else ""
-    return f"{found.outcome}{error}{declared}"
+    return f"{found.outcome_text}{error}{declared}"
 
 
 def standing(cause: Cause) -> str:
@@ -92,7 +92,7 @@ def _crossing(item: JudgedMatrixRow | None) -> tuple[str, Word | None]:
     exact = f", {decibels(row.sqnr_db)}" if row.sqnr_db is not None else ""
     accepted = ", accepted" if item.accepted else ""
     word = f": {item.word}" if public(row.maker) != public(row.runner) else ""
-    return f"{row.outcome}{exact}{word}{accepted}", item.word
+    return f"{row.outcome_text}{exact}{word}{accepted}", item.word
 
 
 def decibels(value: float) -> str:
