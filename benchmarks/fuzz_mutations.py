@@ -16,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 Mutation = Callable[[Random, bytes], bytes]
 
@@ -82,7 +82,8 @@ def _number(rng: Random, data: bytes) -> bytes:
     at = rng.randrange(len(data) + 1)
     value = rng.choice((0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1))
     size = rng.choice((1, 2, 4, 8))
-    return data[:at] + (value % 256**size).to_bytes(size, rng.choice(("little", "big"))) + data[at + size :]
+    order: Literal["little", "big"] = rng.choice(("little", "big"))
+    return data[:at] + (value % (1 << 8 * size)).to_bytes(size, order) + data[at + size :]
 
 
 def _token(rng: Random, data: bytes) -> bytes:

@@ -80,7 +80,7 @@ def small_record() -> dict[str, Any]:
     declared = [row for row in whole["claims"] if row["status"] == "declared"][:1]
     cells = [row for row in whole["cells"] if row["case"] == "digits" and row["engine"] == "qnnpack"]
     cells = [row for row in cells if row["variant"] in ("original", "optimized")]
-    own = {"claims": [*rows[:6], *declared], "cells": cells}
+    own: dict[str, Any] = {"claims": [*rows[:6], *declared], "cells": cells}
     own |= {
         name: sorted({row[name[:-1]] for row in [*rows[:6], *declared] if name[:-1] in row})
         for name in ("cases", "engines")
@@ -440,7 +440,7 @@ def head(folder: Path) -> Reader:
     """The classifier's rows of the stand-in weights, a `.safetensors` read without torch."""
     from safetensors.numpy import save
 
-    rows = {"weight": np.ones((3, 4), np.float16), "bias": np.ones(3, np.float32)}
+    rows: dict[str, Any] = {"weight": np.ones((3, 4), np.float16), "bias": np.ones(3, np.float32)}
     sound = save({"classes": np.arange(3, dtype=np.int32), **rows})
     case = lambda rng: spoil.safetensors_file(rng, sound)  # noqa: E731  # as short as the others
     return Reader(folder / "head.safetensors", [sound], case, standin.read_head)
@@ -587,10 +587,14 @@ def packed(folder: Path) -> Reader:
 
 def cache(folder: Path) -> Reader:
     """The row of an artifact that is kept."""
+
+    def write(target: Path) -> None:
+        target.write_bytes(b"content")
+
     kept = ArtifactCache(folder / "cache")
 
     def read(path: Path) -> None:
-        found = kept.get("key", "a.pt", lambda target: target.write_bytes(b"content") and None)
+        found = kept.get("key", "a.pt", write)
         if Path(found.path).read_bytes() != b"content":
             raise ValueError("the cache gave another file")
 

@@ -31,6 +31,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.claims import IMAGES, read_claims, read_sentences
 from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.evidence import Evidence
+from vitgate.spec.machine import machine
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import FORMS
 
@@ -202,7 +203,7 @@ class MadeUp(Observer):
         return self.store.get(what.kind, name, lambda: made(name))
 
     def _environment(self, name: str) -> Evidence:
-        return Evidence({"torch": "2.12.1", "machine": harness.machine(), "cpu": "made up", "engines": list(ENGINES)})
+        return Evidence({"torch": "2.12.1", "machine": machine(), "cpu": "made up", "engines": list(ENGINES)})
 
     def _weights(self, name: str) -> Evidence:
         return Evidence({"kind": self._kind, "digest": "", "path": "", "note": ""})
@@ -283,7 +284,7 @@ class MadeUp(Observer):
 
 def accept_own_table(observer: Observer, cell: CellId, folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Make this observer's own table the accepted one."""
-    check = Check(read_claims()["table"], cell, observer, read_tolerances(), harness.machine())
+    check = Check(read_claims()["table"], cell, observer, read_tolerances(), machine())
     latency_of(observer, cell, {})
     path = folder / "tables" / f"{cell.case}-{cell.engine}.txt"
     path.parent.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,17 +250,17 @@ def test_evidence_of_another_question_is_not_used_again(other: str, tmp_path: Pa
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"one")
     order = gate.Order(Side("2.12.1"), Side("2.13.0"), Request(weights=str(weights)), tmp_path)
-    sides = [
+    old, new = (
         Environment(side.name, Path(sys.executable), side.name, {}, tmp_path, True, 0, None)
         for side in (order.old, order.new)
-    ]
-    first = gate._key(order, *sides, Path("suites/one"))
-    assert first == gate._key(order, *sides, Path("suites/one"))
+    )
+    first = gate._key(order, old, new, Path("suites/one"))
+    assert first == gate._key(order, old, new, Path("suites/one"))
     if other == "file":
         weights.write_bytes(b"another")
     if other == "engine":
         order = replace(order, request=replace(order.request, engines=("x86",)))
-    assert first != gate._key(order, *sides, Path("suites/two" if other == "suite" else "suites/one"))
+    assert first != gate._key(order, old, new, Path("suites/two" if other == "suite" else "suites/one"))
 
 
 def test_kept_record_answers_its_own_question_as_it_was_written_and_no_other(tmp_path: Path) -> None:
@@ -431,6 +432,7 @@ def test_files_from_the_field_that_are_gone_are_missing(suite: Suite) -> None:
 
 
 def test_faults_are_named_once_and_described() -> None:
-    ids = [fault.id for fault in (*EDITS, *PARTS, *WORSE, *LOST)] + list(SLOWDOWNS)
+    faults: list[Any] = [*EDITS, *PARTS, *WORSE]
+    ids = [fault.id for fault in (*faults, *LOST)] + list(SLOWDOWNS)
     assert len(ids) == len(set(ids))
-    assert [fault.id for fault in (*EDITS, *PARTS, *WORSE) if not fault.what] == []
+    assert [fault.id for fault in faults if not fault.what] == []

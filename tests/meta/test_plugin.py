@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -59,7 +60,12 @@ def test_option_that_cannot_be_is_a_usage_error(
 
 
 def test_a_hub_repository_out_of_reach_is_the_environments_fault(tmp_path: Path) -> None:
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    nowhere: dict[str, Any] = {
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+        "NO_PROXY": "",
+        "no_proxy": "",
+    }
     arguments = ("--case", "deit_tiny", "--weights", "hub")
     done = run_pytest("tests/conformance", *arguments, folder=tmp_path, TORCH_HOME=str(tmp_path), **nowhere)
     _is_one_clear_line(done, 6, "cannot download", "facebookresearch/deit", "7e160fe43f0252d17191b71cbb5826254114ea5b")

@@ -91,7 +91,7 @@ def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_pa
     def gone(*_: Any) -> Any:
         raise RuntimeError(f"{stage} is gone")
 
-    each = {name: gone if name == stage else lambda *_: None for _, name in STAGES}
+    each: dict[Any, Any] = {name: gone if name == stage else lambda *_: None for _, name in STAGES}
     builder = Builder(
         ArtifactCache(tmp_path),
         artifact=lambda cell: Evidence({"path": "parent.onnx"}),

@@ -54,7 +54,8 @@ def documented(text: str) -> Iterator[Any]:
 
 def parse(arguments: Any) -> None:
     """Let click parse the arguments; it raises for a command or an option that does not exist."""
-    command, context = cli, click.Context(cli)
+    command: Any = cli
+    context = click.Context(cli)
     while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
         _, command, arguments = command.resolve_command(context, list(arguments))
     if not arguments or "[OPTIONS]" in arguments:  # a command's name alone, or its synopsis in the reference
@@ -103,6 +104,8 @@ def script(name: str) -> Any:
     """Return a module of `scripts/`, which is no package."""
     path = ROOT / "scripts" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -279,7 +282,7 @@ def test_the_scripts_are_bash() -> None:
     ],
 )
 def test_the_pins_of_both_branches_are_read(tmp_path: Path, before: str, after: str, pins: tuple[str, str]) -> None:
-    def git(*arguments: object) -> str:
+    def git(*arguments: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
         command = ["git", *identity, *arguments]
         return subprocess.check_output(command, cwd=tmp_path, text=True).strip()
@@ -294,7 +297,7 @@ def test_the_pins_of_both_branches_are_read(tmp_path: Path, before: str, after: 
         "BASE": git("rev-parse", "HEAD~1"),
         "OLD": "",
         "NEW": "",
-        "PATH": str(Path(shutil.which("git")).parent),
+        "PATH": str(Path(shutil.which("git") or "").parent),
     }
     files = {"GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
     env = {**variables, **files, "REQUIREMENTS": workflow()["env"]["REQUIREMENTS"], "HOME": str(tmp_path)}

@@ -67,7 +67,8 @@ def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding: Any) 
     row = finding_row(finding)
 
     number = abs(finding.value) <= 1e100
-    assert math.isclose(row.value, finding.value, rel_tol=1e-5) if number else row.value is None
+    assert (row.value is not None) is number
+    assert row.value is None or math.isclose(row.value, finding.value, rel_tol=1e-5)
     assert not number or replace(finding, value=row.value).ok == finding.ok
     assert (row.lower, row.upper, row.tolerance) == (finding.lower, finding.upper, finding.tolerance)
 

@@ -60,7 +60,8 @@ class WithSpare(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the head returns."""
-        return self.head(x) + 0.0 * self.spare[0]
+        spare: Any = self.spare
+        return self.head(x) + 0.0 * spare[0]
 
 
 class AndFloor(nn.Module):

@@ -91,7 +91,7 @@ def operators_unknown(scene: Scene) -> None:
 # A stage fails
 
 
-def _without(variants: tuple[str, ...], *also: str) -> dict[str, tuple[str, ...]]:
+def _without(variants: tuple[str, ...], *also: str) -> dict[str, Any]:
     """Return what turns red where these variants, lite ones among them, cannot be built."""
     numbers = ("label", "repeatable", "logits_original", "logits_parent", "accuracy", "images")
     lite = tuple(name for name in variants if name in LITE)

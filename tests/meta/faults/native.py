@@ -61,7 +61,7 @@ def program_runs_another_engine(scene: Scene) -> None:
 def program_scales_its_logits(scene: Scene) -> None:
     """The C++ program's logits are a millionth larger than those under Python."""
     real = np.fromfile
-    scene.patch.setattr(native.np, "fromfile", lambda *given: real(*given) * np.float32(1.000001))
+    scene.patch.setattr(np, "fromfile", lambda *given: real(*given) * np.float32(1.000001))
     scene.native("lite_frozen")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vitgate.inputs import preprocess
+from vitgate.inputs.picture_files import load_picture
 from vitgate.observe.inputs import golden
 
 from ..harness import Scene
@@ -58,7 +59,7 @@ def colours_in_another_order(scene: Scene) -> None:
     """Pictures are read as blue, green, red."""
     from PIL import Image
 
-    real = preprocess.load_picture
+    real = load_picture
     _instead(scene, "load_picture", lambda path: Image.merge("RGB", real(path).split()[::-1]))
 
 

@@ -122,7 +122,8 @@ def one_linear_left_in_float(scene: Scene) -> None:
     """One Linear is not quantized."""
 
     def change(model: Any) -> Any:
-        model.blocks[1].attn.proj = model_of(scene.observer, scene.case).blocks[1].attn.proj
+        original: Any = model_of(scene.observer, scene.case)
+        model.blocks[1].attn.proj = original.blocks[1].attn.proj
         return model
 
     _quantized(scene, change)

@@ -137,8 +137,8 @@ def worse(*reds: str, says: str = "", status: int = 1) -> Callable[[Any], Any]:
     return add
 
 
-FAILED = {"status": "failed", "outcome": "failed", "message": "not as it was"}
-DECLARED = {"status": "declared", "outcome": "failed", "deviation": "lite-stored-twice"}
+FAILED: dict[str, Any] = {"status": "failed", "outcome": "failed", "message": "not as it was"}
+DECLARED: dict[str, Any] = {"status": "declared", "outcome": "failed", "deviation": "lite-stored-twice"}
 LABEL = f"label[{CELL}]"
 SIZE = f"size[{CELL}]"
 TWICE = "size[deit_base-fbgemm-lite_frozen]"  # declared on either side

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +22,9 @@ class Pytest:
     """Stands for pytest: keeps its arguments, prints a line, and ends as it is told."""
 
     def __init__(self) -> None:
-        self.arguments, self.status, self.record = [], 0, None
+        self.arguments: list[str] = []
+        self.status = 0
+        self.record: Record | None = None
 
     def main(self, arguments: list[str], plugins: list[Any]) -> int:
         """Do as pytest does at the end of a session."""
@@ -37,13 +39,13 @@ class Pytest:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Pytest:
     fake = Pytest()
-    monkeypatch.setattr(check.pytest, "main", fake.main)
+    monkeypatch.setattr(pytest, "main", fake.main)
     return fake
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], fake: Pytest) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], fake: Pytest) -> Callable[..., tuple[Any, str, str]]:
+    def call(*arguments: str) -> tuple[Any, str, str]:
         with pytest.raises(SystemExit) as ended:
             main(["check", *arguments])
         return ended.value.code, *capsys.readouterr()
@@ -96,7 +98,7 @@ def test_every_option_of_the_suite_is_one_of_the_command() -> None:
         def addoption(self, name: str, **_: Any) -> None:
             self.names.append(name)
 
-    add_options(Parser())
+    add_options(cast(pytest.Parser, Parser()))
     known = {name for option in check.check.params for name in option.opts}
     assert set(Parser.names) <= known
     assert len(Parser.names) > 10

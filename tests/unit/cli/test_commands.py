@@ -34,7 +34,7 @@ ACCEPTED = tuple(word for cause in CAUSES for word in ("--accept", cause))
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Return a helper that runs the command line and returns its exit status, output and error output."""
 
-    def call(*arguments: Path | str) -> tuple[int, str, str]:
+    def call(*arguments: Path | str) -> tuple[Any, str, str]:
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
@@ -485,7 +485,7 @@ def test_a_bisection_says_what_it_found(
     def found(bisection: Bisection, echo: Callable[..., Any]) -> Bisected:
         asked.append(bisection)
         seen = {Version(name): {bisection.claim: name} for name in ("2.12.1", "2.13.0")}
-        return Bisected(bisection.claim, Found(*seen, ()), seen)
+        return Bisected(bisection.claim, Found(Version("2.12.1"), Version("2.13.0"), ()), seen)
 
     monkeypatch.setattr("vitgate.upgrade.bisect.bisect", found)
 
@@ -505,4 +505,7 @@ def test_a_bisection_says_what_it_found(
         "answer": err.strip(),
     }
     assert (bisection.good, bisection.bad, bisection.claim) == ("2.12.1", "2.15.0", arguments[3])
-    assert (bisection.records, [str(each) for each in bisection.releases]) == (tmp_path, ["2.12.1", "2.13.0", "2.15.0"])
+    assert (bisection.records, [str(each) for each in bisection.releases or ()]) == (
+        tmp_path,
+        ["2.12.1", "2.13.0", "2.15.0"],
+    )

@@ -56,7 +56,7 @@ def test_bash_completes_with_the_script(tmp_path: Path) -> None:
         _vitgate_completion vitgate
         echo "${COMPREPLY[@]}"
     """
-    paths = {"PATH": f"{tmp_path}:{Path(shutil.which('bash')).parent}:/usr/bin:/bin"}
+    paths = {"PATH": f"{tmp_path}:{Path(shutil.which('bash') or '').parent}:/usr/bin:/bin"}
     own = {"PYTHONPATH": ":".join(path for path in sys.path if path), "HOME": str(tmp_path)}
 
     done = subprocess.run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ import pytest
 from vitgate.cli import cli, COMMANDS
 
 
-def commands(command: Any = cli, path: Path = ()) -> Iterator[Any]:
+def commands(command: Any = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command and group with the words by which it is called."""
     yield path, command
     if isinstance(command, click.Group):
@@ -30,7 +29,8 @@ def examples(text: str) -> list[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Let click parse the arguments, down to the command that they name; it raises for what it does not know."""
-    command, context = cli, click.Context(cli)
+    command: Any = cli
+    context = click.Context(cli)
     while isinstance(command, click.Group):
         _, command, arguments = command.resolve_command(context, list(arguments))
     command.make_context("vitgate", list(arguments))

@@ -26,10 +26,10 @@ def side(status: str = "passed", outcome: str = "passed", **fields: Any) -> Side
 
 
 def row(
-    new: Side = None,
+    new: Side | None = None,
     word: str = "regressed",
     claim: str = "label",
-    old: None = None,
+    old: Side | None = None,
     variant: str = "lite",
     **fields: Any,
 ) -> VerdictRow:
@@ -70,7 +70,7 @@ def causes(*builds: ClaimRow, declared: list[Deviation] | tuple[()] = (), torch:
     return Causes(builds, declared, torch)
 
 
-def only(item: JudgedLatency | JudgedMatrixRow | VerdictRow, *builds: object, **options: Any) -> Cause:
+def only(item: JudgedLatency | JudgedMatrixRow | VerdictRow, *builds: ClaimRow, **options: Any) -> Cause:
     """Return the one cause of an item."""
     made = causes(*builds, **options)
     (found,) = made.grouped([item], {item.name: made.key(item)})

@@ -41,12 +41,12 @@ def concluded(record: Callable[..., Record], environment: Environment) -> Callab
         complete: tuple[bool, bool] = (True, True),
         **fields: Any,
     ) -> Conclusion:
-        sides = [
+        old, new = (
             record(environment=environment.model_copy(update={"torch": version}), complete=whole)
             for version, whole in zip(torch, complete, strict=True)
-        ]
+        )
         rows = rows or (row(),)
-        made = Conclusion(*sides, rows=rows, items=rows, causes=(), accepted=(), problems=())
+        made = Conclusion(old, new, rows=rows, items=rows, causes=(), accepted=(), problems=())
         return dataclasses.replace(made, **fields)
 
     return make

@@ -44,10 +44,11 @@ def sides(record: Callable[..., Record], environment: Environment) -> Callable[.
         cells: tuple[tuple[CellRow, ...], tuple[CellRow, ...]] = ((), ()),
         torch: tuple[str, str] = (OLD, NEW),
     ) -> tuple[Record, Record]:
-        return tuple(
+        first, second = (
             record(environment=environment.model_copy(update={"torch": version}), claims=tuple(rows), cells=lines)
             for version, rows, lines in zip(torch, (old, new), cells, strict=True)
         )
+        return first, second
 
     return make
 

@@ -49,7 +49,7 @@ def timed(*calls: float, wall: float = 1.0, process: float = 1.0) -> Timed:
 
 def compared(true: float, sd: float, rng: Any) -> Paired:
     """Run the whole comparison on simulated pairs whose offsets are normal."""
-    taken = []
+    taken: list[Any] = []
     while more_needed(taken):
         taken += pairs(true * math.exp(rng.gauss(0.0, sd)))
     return judged(taken)
@@ -207,7 +207,7 @@ def test_a_word_and_its_number_never_contradict_each_other(ratios: list[float]) 
 
 @given(factors)
 def test_it_stops_between_the_least_and_the_most_pairs(ratios: list[float]) -> None:
-    taken = []
+    taken: list[Any] = []
     for ratio in [*ratios, *[1.04] * PAIRS_AT_MOST]:
         if not more_needed(taken):
             break

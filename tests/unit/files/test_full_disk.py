@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file as save_arrays
 
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
@@ -105,7 +106,7 @@ def test_weights_that_find_no_room_are_the_machines_fault(
     def make() -> Evidence:
         path = small_disk.folder / "weights.safetensors"
         with weights_file.system_errors(path):
-            weights_file.save_arrays({"x": np.zeros(TOO_LARGE, np.uint8)}, path)
+            save_arrays({"x": np.zeros(TOO_LARGE, np.uint8)}, path)
         return Evidence()
 
     stopped(lambda: observer_of(plan(), make).get(golden), "No space left", small_disk.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -127,7 +126,7 @@ def test_a_killed_holder_frees_the_turnstile(
     holder = processes.start(hold, how, tmp_path, inside, events())
     assert inside.wait(PATIENCE)
 
-    os.kill(holder.pid, signal.SIGKILL)
+    holder.kill()
     processes.start(write, "alone", tmp_path)
 
     assert processes.statuses() == [-signal.SIGKILL, 0]

@@ -63,7 +63,11 @@ class Terminal(io.StringIO):
     ],
 )
 def test_colours_are_where_the_terminal_has_them(
-    monkeypatch: pytest.MonkeyPatch, stream: type[Any] | type[Terminal], color: str, no_color: str, coloured: bool
+    monkeypatch: pytest.MonkeyPatch,
+    stream: type[Any] | type[Terminal],
+    color: Any,
+    no_color: Any,
+    coloured: bool,
 ) -> None:
     from rich.text import Text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,6 @@ import pytest
 
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of
-from vitgate.inputs import download
 from vitgate.inputs.download import DownloadError, fetch, Patience, verified
 
 from ..disk import SmallDisk
@@ -181,7 +181,12 @@ def test_an_unknown_host_fails_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_name_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(socket, "create_connection", lambda *a, **k: time.sleep(1) or Namespace(close=int))
+
+    def slow(*_: object, **options: object) -> Namespace:
+        time.sleep(1)
+        return Namespace(close=int)
+
+    monkeypatch.setattr(socket, "create_connection", slow)
     start = time.monotonic()
     with one_line(DownloadError, "no answer within 0.1 s"):
         fetch("https://vitgate.invalid/x", tmp_path / "file", sha256=DIGEST, patience=Patience(connect=0.1))
@@ -239,7 +244,7 @@ def test_a_disk_that_fills_up_is_the_machines_fault(server: Server, tmp_path: Pa
 def test_a_file_larger_than_the_free_space_is_not_begun(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: Namespace(free=1_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Namespace(free=1_000_000))
     with one_line(DownloadError, "3.0 MB do not fit on the disk, 1.0 MB are free"):
         fetch(server.url("good"), tmp_path / "file", sha256=DIGEST, patience=QUICK)
     assert left_behind(tmp_path) == []

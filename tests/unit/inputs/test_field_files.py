@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from vitgate.files.errors import UsageError
+from vitgate.files.hashing import sha256_of
 from vitgate.inputs.field_files import (
     committed,
     FieldFile,
@@ -28,7 +29,6 @@ from vitgate.inputs.field_files import (
     SEEN,
     seen,
     selected,
-    sha256_of,
 )
 
 from ..conftest import Refuses
@@ -164,6 +164,8 @@ def test_every_committed_file_is_what_its_manifest_says(tmp_path: Path) -> None:
     for item in [item for item in items if item.maker == "2.12.1"]:
         assert located(item, tmp_path).stat().st_size == item.row.bytes
         found = seen(item)
+        assert found.logits is not None
+        assert found.original is not None
         assert len(found.x) == len(found.logits) == len(found.original)
         assert found.least_sqnr_db is None
 
@@ -185,18 +187,25 @@ def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_o
 
 def test_inputs_and_logits_of_the_maker(folder: Path) -> None:
     write(folder, row(folder, case="digits"), row(folder, "own.pt", least_sqnr_db=33.0))
-    arrays = {"x/digits": X, "x/own.pt": X + 1, "logits/own.pt": LOGITS, "original/digits": LOGITS}
+    arrays: dict[str, Any] = {"x/digits": X, "x/own.pt": X + 1, "logits/own.pt": LOGITS, "original/digits": LOGITS}
     np.savez_compressed(folder / SEEN, **arrays)
 
     built, own = map(seen, read_field(folder))
 
     assert np.array_equal(built.x, X)
     assert built.logits is None
+    assert built.original is not None
     assert np.array_equal(built.original, LOGITS)
     assert (built.least_sqnr_db, own.least_sqnr_db, own.bound) == (None, 33.0, "field.toml: least_sqnr_db")
     assert np.array_equal(own.x, X + 1)
+    assert own.logits is not None
     assert np.array_equal(own.logits, LOGITS)
     assert own.original is None
+
+
+def _arrays(arrays: dict[str, Any]) -> Any:
+    """Return arrays as keywords of `np.savez`, whose options NumPy's stubs take for arrays."""
+    return arrays
 
 
 def _truncated(path: Path) -> None:
@@ -210,7 +219,7 @@ def _damaged(path: Path) -> None:
 
 
 def _pickled(path: Path) -> None:
-    np.savez(path, **{"x/a.pt": np.array([{}], dtype=object)})
+    np.savez(path, **_arrays({"x/a.pt": np.array([{}], dtype=object)}))
 
 
 def _no_arrays(path: Path) -> None:
@@ -240,7 +249,9 @@ def _huge(path: Path) -> None:
 )
 def test_arrays_that_cannot_be_read(folder: Path, refuses: Refuses, spoil: Callable[..., Any]) -> None:
     write(folder, row(folder))
-    np.savez_compressed(folder / SEEN, **{"x/a.pt": np.random.default_rng(0).standard_normal((2, 64), np.float32)})
+    np.savez_compressed(
+        folder / SEEN, **_arrays({"x/a.pt": np.random.default_rng(0).standard_normal((2, 64), np.float32)})
+    )
     spoil(folder / SEEN)
     (item,) = read_field(folder)
 
@@ -249,7 +260,7 @@ def test_arrays_that_cannot_be_read(folder: Path, refuses: Refuses, spoil: Calla
 
 def test_a_file_without_inputs(folder: Path, refuses: Refuses) -> None:
     write(folder, row(folder))
-    np.savez(folder / SEEN, **{"x/other": X})
+    np.savez(folder / SEEN, **_arrays({"x/other": X}))
 
     refuses(lambda: seen(read_field(folder)[0]), "no inputs for a.pt")
 
@@ -257,7 +268,7 @@ def test_a_file_without_inputs(folder: Path, refuses: Refuses) -> None:
 # ---- archives
 
 
-def pack(folder: Path, *members: object, mode: Any = "w:xz") -> str:
+def pack(folder: Path, *members: tuple[tarfile.TarInfo, bytes], mode: Any = "w:xz") -> str:
     """Write an archive of (TarInfo, content); return its name."""
     with tarfile.open(folder / "files.tar.xz", mode) as archive:
         for member, content in members:
@@ -266,13 +277,13 @@ def pack(folder: Path, *members: object, mode: Any = "w:xz") -> str:
     return "files.tar.xz"
 
 
-def member(name: str, kind: str = tarfile.REGTYPE, link: Any = "") -> Any:
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: Any = "") -> Any:
     made = tarfile.TarInfo(name)
     made.type, made.linkname = kind, link
     return made
 
 
-def packed(folder: Path, *members: object, **options: Any) -> Any:
+def packed(folder: Path, *members: tuple[tarfile.TarInfo, bytes], **options: Any) -> Any:
     """Write a manifest of the file `a.pt`, and an archive of it and these members."""
     rows = [row(folder)]
     content = (folder / "a.pt").read_bytes()
@@ -419,6 +430,7 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
     assert (phone.row.engine, phone.row.runtime, phone.row.least_sqnr_db) == ("qnnpack", "torchscript", 31.5)
     assert np.array_equal(found.x, X)
     assert found.x.dtype == np.float32
+    assert found.logits is not None
     assert np.array_equal(found.logits, LOGITS)
     assert (found.least_sqnr_db, found.bound) == (31.5, "field.toml: least_sqnr_db")
     assert seen(small).x.shape == (3, 1, 8, 8)

@@ -27,7 +27,15 @@ from vitgate.spec.evidence import Evidence
 from .server import one_line, QUICK
 
 COMMIT = "0123456789" * 4
-SIZES = {"img_size": 8, "patch_size": 4, "in_chans": 1, "num_classes": 3, "embed_dim": 8, "depth": 1, "num_heads": 2}
+SIZES: dict[str, Any] = {
+    "img_size": 8,
+    "patch_size": 4,
+    "in_chans": 1,
+    "num_classes": 3,
+    "embed_dim": 8,
+    "depth": 1,
+    "num_heads": 2,
+}
 ROW = HubRow(repository="somebody/deit", commit=COMMIT, entry="small")
 HUBCONF = f"""
 import sys
@@ -140,7 +148,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         exec((root / "hubconf.py").read_text(), scope)  # noqa: S102  # the tests' own text
         target.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(scope["small"](pretrained=True).state_dict()), target)
-        del VisionTransformer.spoilt_by_the_hub
+        delattr(VisionTransformer, "spoilt_by_the_hub")
 
     monkeypatch.setattr(hub, "_load", load)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,7 @@ def test_another_normalisation_is_caught(golden: Path) -> None:
     ],
     ids=["flat", "empty", "dtype", "missing"],
 )
-def test_spoilt_golden_file_is_a_usage_error(arrays: dict[str, np.ndarray], words: str, golden: Path) -> None:
+def test_spoilt_golden_file_is_a_usage_error(arrays: dict[str, Any], words: str, golden: Path) -> None:
     np.savez(golden / "preprocess.npz", **arrays)
     with pytest.raises(UsageError, match=words) as error:
         golden_difference(golden)
@@ -152,7 +153,7 @@ def test_committed_digits_are_what_they_promise() -> None:
     ],
     ids=["length", "empty", "shape", "dtype", "missing", "pickled"],
 )
-def test_bad_labelled_pictures_are_a_usage_error(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_bad_labelled_pictures_are_a_usage_error(arrays: dict[str, Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(UsageError, match="a.npz") as error:
         read_labelled(tmp_path / "a.npz")

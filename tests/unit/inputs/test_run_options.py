@@ -20,7 +20,13 @@ from ..conftest import Refuses
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., RunConfig]:
     def make(**options: Any) -> RunConfig:
-        defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
+        defaults: dict[str, Any] = {
+            "cases": [],
+            "engines": [],
+            "weights": "auto",
+            "assets": None,
+            "artifact_cache": None,
+        }
         return make_run_config(session=tmp_path / "session", **{**defaults, **options})
 
     return make

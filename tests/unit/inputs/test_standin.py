@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +22,6 @@ TABLE = read_toml(FIXTURES / "heads" / "deit_base.toml")
 HF_TABLE = read_toml(FIXTURES / "heads" / "vit_base_hf.toml")
 PICTURES = [*TABLE["picture"], HF_TABLE["picture"][0]]
 HEAD = FIXTURES / TABLE["head"]
-SCRIPT = Path(__file__).parents[3] / "scripts" / "make_images.py"
 TINY = standin.vit_shapes(embed_dim=192, depth=2)
 
 
@@ -102,7 +100,7 @@ def test_digest_sees(change: str) -> None:
         ("vit_base_patch32_224", {"patch": 32}),
     ],
 )
-def test_shapes_are_timms(model: str, arguments: dict[str, int]) -> None:
+def test_shapes_are_timms(model: str, arguments: dict[str, Any]) -> None:
     timm = pytest.importorskip("timm")
     torch = pytest.importorskip("torch")
     if hasattr(torch, "device") and not hasattr(torch.device("meta"), "__enter__"):
@@ -172,22 +170,11 @@ def test_head_of_another_size_is_refused() -> None:
         standin.generate(TINY, HEAD)
 
 
-def drawing_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_images", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: Path(picture["file"]).stem)
-def test_picture_is_the_pinned_file_and_the_scripts_drawing(picture: dict[str, str]) -> None:
+def test_picture_is_the_pinned_rgb_file(picture: dict[str, str]) -> None:
     path = FIXTURES / picture["file"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == picture["sha256"]
-    drawn = drawing_script().PICTURES[path.stem]().image()
-    assert drawn.mode == "RGB"
-    assert np.array_equal(np.asarray(drawn), np.asarray(Image.open(path)))
+    assert Image.open(path).mode == "RGB"
 
 
 def test_pictures_have_labels_of_their_own_and_stay_small() -> None:

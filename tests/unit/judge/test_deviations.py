@@ -15,6 +15,7 @@ from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, Plac
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim
 from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.variants import VariantName
 from vitgate.spec.versions import release
 
 from ..conftest import Refuses
@@ -309,7 +310,7 @@ def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(
 
 @pytest.mark.parametrize("variant", ["optimized", "lite"])
 def test_any_claim_that_a_failed_build_stops_is_covered_by_the_deviation_of_that_build(
-    variant: str, settle: Callable[..., Any]
+    variant: VariantName, settle: Callable[..., Any]
 ) -> None:
     settled = settle(STOPPED, deviation(), at=place("logits_parent", OPTIMIZED.at(variant)))
 
@@ -435,7 +436,7 @@ def test_a_claim_at_once_under_two_deviations_names_the_first(settle: Callable[.
     ],
 )
 def test_machine_maker_and_subject_decide_as_well(
-    settle: Callable[..., Any], fields: dict[str, Any], at: dict[str, str], applies: bool
+    settle: Callable[..., Any], fields: dict[str, Any], at: dict[str, Any], applies: bool
 ) -> None:
     where = dataclasses.replace(place("label", OPTIMIZED.at("lite")), **at)
 
@@ -488,7 +489,9 @@ def test_each_selector_that_is_given_must_name_the_place(fields: dict[str, Any],
 
 
 def test_selectors_of_cells_never_name_what_is_no_cell() -> None:
-    for fields in ({"cases": ("deit_base",)}, {"engines": ("qnnpack",)}, {"variants": ("optimized",)}):
+    selectors: tuple[dict[str, Any], ...]
+    selectors = ({"cases": ("deit_base",)}, {"engines": ("qnnpack",)}, {"variants": ("optimized",)})
+    for fields in selectors:
         row = deviation(**{"variants": None, **fields})
         assert not row.applies("build", "load", None, "2.13.0", "x86_64")
     assert deviation(variants=None).applies("build", "load", None, "2.13.0", "x86_64")

@@ -199,7 +199,7 @@ def test_the_program_gives_the_same_logits_and_labels() -> None:
 
 
 def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost() -> None:
-    other = LOGITS + np.float32([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]])
+    other = LOGITS + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]], np.float32)
 
     found = by_name(findings.native(outputs(LOGITS), outputs(other)))
 

@@ -20,7 +20,7 @@ from vitgate.judge.metrics import (
 )
 from vitgate.spec.outcome import Finding
 
-LOGITS = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]], dtype=np.float32)
+LOGITS: Any = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]], dtype=np.float32)
 LABELS = np.array([2, 1])
 
 
@@ -34,7 +34,7 @@ def by_name(findings: Any) -> Any:
     return {finding.statistic: finding for finding in findings}
 
 
-def one_hot(labels: Any, classes: int = 3) -> np.ndarray:
+def one_hot(labels: Any, classes: int = 3) -> Any:
     return np.eye(classes, dtype=np.float32)[np.asarray(labels)]
 
 

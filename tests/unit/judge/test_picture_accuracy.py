@@ -133,7 +133,9 @@ def test_a_change_of_calibration_is_covered_by_its_interval() -> None:
         confidence = rng.uniform(0.35, 1.0, n)
         right = rng.random(n) < confidence - 0.2
         sharper = np.minimum(1.0, confidence + 0.08 + rng.normal(0, 0.02, n))
-        return calibration_change(calibration_terms(right, confidence), calibration_terms(right, sharper))
+        return calibration_change(
+            calibration_terms(right.astype(float), confidence), calibration_terms(right.astype(float), sharper)
+        )
 
     true = folder(500_000).value
     found = [folder(200) for _ in range(300)]

@@ -87,7 +87,7 @@ def test_the_order_of_rows_changes_nothing_in_a_verdict(
         for _ in range(2)
     )
 
-    def verdict(*sides: object) -> Any:
+    def verdict(*sides: list[ClaimRow]) -> Any:
         return compare(*(record(claims=tuple(rows)) for rows in sides))
 
     plain, mixed = verdict(old, new), verdict(*(data.draw(st.permutations(rows)) for rows in (old, new)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def logits_of(x: torch.Tensor) -> torch.Tensor:
 
 
 def test_each_picture_goes_through_alone_and_in_order() -> None:
-    shapes, done = [], []
+    shapes: list[tuple[int, ...]] = []
+    done: list[Any] = []
 
     def run(x: torch.Tensor) -> torch.Tensor:
         shapes.append(tuple(x.shape))

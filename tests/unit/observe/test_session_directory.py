@@ -38,7 +38,7 @@ def killed_session(processes: Processes, tmp_path: Path) -> Path:
 
     process = processes.start(run)
     assert ready.wait(10)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join(10)
     return Path(receive.recv())
 

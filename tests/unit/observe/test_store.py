@@ -149,7 +149,7 @@ def test_a_process_that_is_killed_while_making_holds_nobody_up(store: Store, pro
 
     first = processes.start(store.get, "build", "a", hang)
     assert making.wait(10)
-    os.kill(first.pid, signal.SIGKILL)
+    first.kill()
     processes.start(take_over)
 
     assert processes.statuses() == [-signal.SIGKILL, 0]

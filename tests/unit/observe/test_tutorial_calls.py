@@ -15,7 +15,7 @@ from vitgate.spec.tutorial_calls import read_calls
 
 RELEASE = Version(Version(torch.__version__).base_version)
 WITHOUT = {
-    *([] if torch.backends.xnnpack.enabled else ["optimize_for_mobile"]),
+    *([] if torch.backends.xnnpack.enabled else ["optimize_for_mobile"]),  # type: ignore[attr-defined]
     *(["profile"] if Version("2.14") <= RELEASE else []),
 }
 

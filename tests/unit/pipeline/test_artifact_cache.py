@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -253,7 +252,7 @@ def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(
 
     first = processes.start(cache.get, KEY, "m.pt", hang)
     assert making.wait(10)
-    os.kill(first.pid, signal.SIGKILL)
+    first.kill()
     first.join(10)
     made = cache.get(KEY, "m.pt", maker)
 
@@ -262,8 +261,8 @@ def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(
 
 
 def test_a_key_changes_with_each_part_and_not_with_their_order() -> None:
-    parts = {"case": "digits", "engine": None, "lineage": ["original", "scripted"]}
-    others = [
+    parts: dict[str, object] = {"case": "digits", "engine": None, "lineage": ["original", "scripted"]}
+    others: list[dict[str, object]] = [
         {**parts, "engine": "x86"},
         {**parts, "lineage": ["scripted", "original"]},
         {**parts, "more": 1},

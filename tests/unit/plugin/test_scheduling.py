@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from vitgate.plugin.scheduling import cell_of, CellScheduling, ordered, scope_of
 from vitgate.spec.cells import CellId
-from vitgate.spec.engines import ENGINES
+from vitgate.spec.engines import Engine, ENGINES
 from vitgate.spec.variants import VARIANTS
 
 
@@ -25,11 +26,11 @@ class Item:
         return object() if name == "alone" and self._alone else None
 
 
-def about(cell: CellId, claim: str = "label", *, alone: bool = False) -> Item:
+def about(cell: CellId, claim: str = "label", *, alone: bool = False) -> Any:
     return Item(f"tests/conformance/test_{claim}.py::test_{claim}[{cell}]", alone=alone, cell=cell)
 
 
-def group(case: str, engine: str) -> Item:
+def group(case: str, engine: Engine) -> Any:
     cell = CellId(case, engine, "original")
     return Item(f"tests/conformance/test_table.py::test_table[{case}-{engine}]", alone=True, cell=cell)
 
@@ -89,7 +90,7 @@ def test_xdist_splits_by_these_scopes() -> None:
     ],
     ids=["a-cell", "no-parameters", "other-parameters", "another-thing-called-cell"],
 )
-def test_the_cell_of_a_test_is_its_parameter_of_that_type(item: Item, cell: CellId | None) -> None:
+def test_the_cell_of_a_test_is_its_parameter_of_that_type(item: Any, cell: CellId | None) -> None:
     assert cell_of(item) == cell
 
 
@@ -115,17 +116,18 @@ def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last() -> N
 def test_the_program_is_compiled_first_and_run_late_in_each_scope() -> None:
     cell = CellId("digits", "x86", "lite")
     tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
-    program = Item("tests/conformance/test_native.py::test_native_program")
+    program: Any = Item("tests/conformance/test_native.py::test_native_program")
+    first: Any = Item("tests/conformance/test_api.py::test_call[load]")
 
-    order = ordered([Item("tests/conformance/test_api.py::test_call[load]"), *tests, program])
+    order = ordered([first, *tests, program])
 
     names = [item.nodeid.partition("::")[2].partition("[")[0] for item in order]
     assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_call"]
 
 
 def test_all_other_tests_come_after_in_their_own_order() -> None:
-    others = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
-    odd = Item("tests/unit/test_c.py::test_3[cell0]", cell=CellId("digits", "x86", "lite"))
+    others: list[Any] = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
+    odd: Any = Item("tests/unit/test_c.py::test_3[cell0]", cell=CellId("digits", "x86", "lite"))
 
     order = ordered([*others, odd, about(CellId("digits", "x86", "lite"))])
 

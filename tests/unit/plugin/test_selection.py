@@ -33,8 +33,8 @@ def chosen(plan: Callable[..., RunConfig]) -> Callable[..., Any]:
     """Return a helper that gives the ids of the files that a plan checks for a claim, as pytest is handed them."""
 
     def call(claim: str, **fields: Any) -> Any:
-        handed = []
-        metafunc = SimpleNamespace(
+        handed: list[Any] = []
+        metafunc: Any = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=(claim,))),
             fixturenames=["field_check", "item"],
             config=SimpleNamespace(stash={plugin._PLAN: plan(**fields)}),
@@ -64,8 +64,8 @@ def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen: Cal
 
 def test_pictures_are_collected_where_a_folder_was_named(plan: Callable[..., RunConfig]) -> None:
     def subjects(**fields: Any) -> Any:
-        handed = []
-        metafunc = SimpleNamespace(
+        handed: list[Any] = []
+        metafunc: Any = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=("images",))),
             fixturenames=["check", "cell"],
             config=SimpleNamespace(stash={plugin._PLAN: plan(cases=("deit_tiny",), **fields)}),
@@ -91,7 +91,7 @@ def test_what_is_chosen_is_what_a_record_must_hold(chosen: Callable[..., Any], o
 
 
 def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan: Callable[..., RunConfig]) -> None:
-    def item(claimed: Any = True, **callspec: Any) -> SimpleNamespace:
+    def item(claimed: Any = True, **callspec: Any) -> Any:
         return SimpleNamespace(get_closest_marker=lambda name: claimed or None, **callspec)
 
     def about(**params: Any) -> Any:

@@ -115,15 +115,21 @@ def test_a_shard_is_written_as_it_is_given() -> None:
 @pytest.fixture
 def planned(tmp_path: Path) -> Callable[..., RunConfig]:
     def make(**options: object) -> RunConfig:
-        defaults = {"cases": [], "engines": [], "weights": "auto", "assets": None, "artifact_cache": None}
-        return make_run_config(session=tmp_path, **{**defaults, **options})  # type: ignore[arg-type]  # of several types
+        defaults: dict[str, Any] = {
+            "cases": [],
+            "engines": [],
+            "weights": "auto",
+            "assets": None,
+            "artifact_cache": None,
+        }
+        return make_run_config(session=tmp_path, **{**defaults, **options})
 
     return make
 
 
 @given(st.sampled_from(ROWS), st.integers(1, 9))
 def test_narrowing_changes_no_rows_part(name: Any, count: Any) -> None:
-    def part(**options: object) -> list[int]:
+    def part(**options: Any) -> list[int]:
         found = []
         for number in range(1, count + 1):
             shard = f"{number}/{count}"

@@ -177,6 +177,8 @@ def test_a_line_holds_the_numbers_of_its_evidence(store: Store, put: Callable[..
     assert (row.size_bytes, row.digest_blake2b, row.build_seconds) == (90, "ab", 0.5)
     assert (row.label, row.margin, row.sqnr_db) == (1, 2.0, 200.0)
     assert (row.latency_ms, row.latency_ratio, row.profiler_ms) == (500.0, 0.5, 7.0)
+    assert row.latency_ratio_low is not None
+    assert row.latency_ratio_high is not None
     assert row.latency_ratio_low < 0.5 < row.latency_ratio_high
 
 

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_record_has_a_row_for_each_claim() -> None:
 
 
 def test_a_row_has_the_number_that_was_judged_and_its_bounds() -> None:
-    row = to_frame(RECORDS / "2.12.1.json").loc["logits_original[digits-fbgemm-lite]"]
+    row: Any = to_frame(RECORDS / "2.12.1.json").loc["logits_original[digits-fbgemm-lite]"]
 
     assert (row["case"], row["engine"], row["variant"], row["outcome"]) == ("digits", "fbgemm", "lite", "passed")
     assert row["lower"] <= row["value"] <= row["upper"] or math.isnan(row["upper"])

@@ -330,14 +330,18 @@ def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_a_record_of_an_older_schema_is_refused_in_one_line(version, altered, refuses):
+def test_a_record_of_an_older_schema_is_refused_in_one_line(
+    version: int, altered: Callable[..., Path], refuses: Refuses
+) -> None:
     path = altered(schema_version=version)
 
     refuses(lambda: read_record(path), f"schema {version} is older than 2", path, "make the record again")
 
 
 @pytest.mark.parametrize("edit", [{"findings": [[99, 1.0]]}, {"message": 99}], ids=str)
-def test_a_row_that_points_to_nothing_is_refused(edit, full, data_file, refuses):
+def test_a_row_that_points_to_nothing_is_refused(
+    edit: dict[str, Any], full: Record, data_file: Callable[[str, str], Path], refuses: Refuses
+) -> None:
     data = json.loads(full.text())
     data["claims"][0].update(edit)
     path = data_file("record.json", json.dumps(data))
@@ -345,7 +349,7 @@ def test_a_row_that_points_to_nothing_is_refused(edit, full, data_file, refuses)
     refuses(lambda: read_record(path), "no such statistic or message", path)
 
 
-def test_a_file_has_a_line_for_each_row_and_says_nothing_twice(full):
+def test_a_file_has_a_line_for_each_row_and_says_nothing_twice(full: Record) -> None:
     lines = full.text().splitlines()
 
     rows = [json.loads(line.rstrip(",")) for line in lines if line.startswith('{"claim":')]
@@ -357,11 +361,11 @@ def test_a_file_has_a_line_for_each_row_and_says_nothing_twice(full):
     ("value", "upper", "written"),
     [(0.123456789, None, 0.123457), (346_334_255.0, None, 346_334_255.0), (1.0000001, 1.0, 1.0000001)],
 )
-def test_numbers_are_written_with_the_digits_that_they_mean(value, upper, written):
+def test_numbers_are_written_with_the_digits_that_they_mean(value: float, upper: float | None, written: float) -> None:
     assert finding_row(Finding("x", value, "1", upper=upper)).value == written
 
 
 @pytest.mark.parametrize("path", sorted((fixtures_folder() / "records").glob("*.json")), ids=lambda path: path.stem)
-def test_the_records_of_releases_stay_small(path):
+def test_the_records_of_releases_stay_small(path: Path) -> None:
     assert path.stat().st_size < 300_000
     assert read_record(path).text() == path.read_text(encoding="utf-8")

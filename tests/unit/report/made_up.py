@@ -125,9 +125,9 @@ def hostile(record: Record) -> Record:
         row.model_copy(update={**dict.fromkeys(type(row).model_fields, HOSTILE), "case": HOSTILE})
         for row in record.inputs[:1]
     )
-    words = ("commit", "configuration", "cpu_capability", "python", "platform", "machine", "cpu")
+    columns = ("commit", "configuration", "cpu_capability", "python", "platform", "machine", "cpu")
     environment = record.environment.model_copy(
-        update={**dict.fromkeys(words, HOSTILE), "torch": f"2.16.0{HOSTILE}", "packages": {HOSTILE: HOSTILE}}
+        update={**dict.fromkeys(columns, HOSTILE), "torch": f"2.16.0{HOSTILE}", "packages": {HOSTILE: HOSTILE}}
     )
     lists = dict.fromkeys(("cases", "engines", "missing", "warnings", "new_operators"), (HOSTILE,))
     rows = {"claims": claims, "cells": cells, "inputs": inputs, "environment": environment}

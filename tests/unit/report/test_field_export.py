@@ -23,13 +23,14 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.variants import VariantName
 
 from ..conftest import Processes, Refuses
 
 X = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
 LOGITS = np.array([[1.0, 2.0], [4.0, 3.0]], dtype=np.float32)
 FAILED = Evidence(outcome=Outcome("failed at", "load", "RuntimeError", "unknown operator"))
-BUILT = ("scripted", "scripted_quantized", "lite_frozen")
+BUILT: tuple[VariantName, ...] = ("scripted", "scripted_quantized", "lite_frozen")
 
 
 @pytest.fixture
@@ -77,11 +78,14 @@ def test_what_is_exported_is_read_seen_and_located(
     assert {item.maker for item in items} == {"2.15.0"}
     for number, item in enumerate(items):
         found = seen(item)
+        assert found.x is not None
         assert np.array_equal(found.x, X)
+        assert found.original is not None
         assert np.array_equal(found.original, LOGITS + 9)
+        assert found.logits is not None
         assert np.array_equal(found.logits, LOGITS + number)
         assert found.least_sqnr_db is None
-        assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100
+        assert located(item, tmp_path / "session").read_bytes() == str(item.row.variant).encode() * 100
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {MANIFEST, SEEN, *(["files.tar.xz"] if packed else [item.row.file for item in items])}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
@@ -157,7 +161,9 @@ def test_a_users_file_goes_along_with_what_this_version_saw(
     item = read_field(tmp_path / "out")[-1]
     found = seen(item)
     assert (item.row.id, item.row.file, item.cell) == ("own-phone.ptl", "own-phone.ptl", None)
+    assert found.x is not None
     assert np.array_equal(found.x, seen(read_field(folder)[0]).x)
+    assert found.logits is not None
     assert np.array_equal(found.logits, LOGITS * 3)
     assert found.least_sqnr_db == 20.0
     copy = located(item, tmp_path)
@@ -172,6 +178,7 @@ def test_what_the_user_recorded_stays_the_measure(plan: Callable[..., RunConfig]
     export(plan(field=(str(own_folder(tmp_path, told)),)), store, tmp_path / "out", packed=True)
 
     found = seen(read_field(tmp_path / "out")[-1])
+    assert found.logits is not None
     assert np.array_equal(found.logits, LOGITS * 2)
     assert found.least_sqnr_db == 41.0
 
@@ -248,7 +255,7 @@ def test_a_full_disk_leaves_what_was_there(
     def full(*arguments: object, **arrays: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.np, "savez_compressed", full)
+    monkeypatch.setattr(np, "savez_compressed", full)
     with pytest.raises(MachineError, match="cannot export: No space left on device"):
         export(plan(), store, tmp_path / "out", packed=False)
 
@@ -263,7 +270,7 @@ def _export_and_stop(own_plan: Any, store: Any, folder: Path, at: Any) -> None:
         os._exit(9)
 
     if at == "rename":
-        Path.rename = stop  # in this process, which ends here
+        Path.rename = stop  # type: ignore[assignment,method-assign]  # in this process, which ends here
     else:
         setattr(module, at, stop)
     export(own_plan, store, folder, packed=True)
@@ -297,4 +304,4 @@ def test_files_on_another_disk_are_copied(
     export(plan(), store, tmp_path / "out", packed=False)
 
     (item, *_) = read_field(tmp_path / "out")
-    assert located(item, tmp_path / "session").read_bytes() == item.row.variant.encode() * 100
+    assert located(item, tmp_path / "session").read_bytes() == str(item.row.variant).encode() * 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -63,7 +64,7 @@ class Config:
 def test_the_suite_says_what_was_tested(plan: Callable[..., RunConfig]) -> None:
     writer = Writer()
 
-    describe_suite(Config(object(), writer), plan())
+    describe_suite(cast(pytest.Config, Config(object(), writer)), plan())
 
     assert {"torch", "torchvision", "timm", "vitgate", "python", "machine"} <= set(writer.found)
     assert (writer.found["cases"], writer.found["engines"], writer.found["weights"]) == ("digits", "qnnpack", "auto")
@@ -71,4 +72,4 @@ def test_the_suite_says_what_was_tested(plan: Callable[..., RunConfig]) -> None:
 
 @pytest.mark.parametrize("plugins", [(), (object(),)], ids=["no plugin", "another"])
 def test_without_xml_nothing_is_said(plan: Callable[..., RunConfig], plugins: tuple[object, ...]) -> None:
-    describe_suite(Config(*plugins), plan())
+    describe_suite(cast(pytest.Config, Config(*plugins)), plan())

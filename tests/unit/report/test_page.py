@@ -376,8 +376,8 @@ def test_hostile_links_are_no_links(strange: Page) -> None:
 
 
 def test_a_parser_of_another_make_sees_the_same_tags(strange: Page) -> None:
-    tags = []
-    parser = HTMLParser()
+    tags: list[str] = []
+    parser: Any = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
     parser.feed(strange.text)
 

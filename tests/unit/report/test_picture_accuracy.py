@@ -41,8 +41,8 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-def predictions(tops: dict[str, list[int]], failed: dict[str, object] | None = None) -> Evidence:
-    arrays = {}
+def predictions(tops: dict[str, list[int]], failed: dict[str, Any] | None = None) -> Evidence:
+    arrays: dict[str, Any] = {}
     for variant, top in tops.items():
         columns = {TOP: np.array(top), CONFIDENCE: np.array([0.5, 0.25, 0.125]), LABEL: np.full(3, -1.0)}
         arrays |= {f"{name}-{variant}": column for name, column in columns.items()}
@@ -125,9 +125,10 @@ def test_the_table_has_a_line_for_each_variant(
 
     (table,) = tables(record(claims=(claim_row(), *claims)))
 
-    console = Console(file=io.StringIO(), width=160)
+    file = io.StringIO()
+    console = Console(file=file, width=160)
     console.print(table)
-    text = console.file.getvalue()
+    text = file.getvalue()
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
     assert "deit_tiny on qnnpack, your pictures" in text
     assert lines == [

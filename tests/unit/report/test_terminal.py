@@ -19,7 +19,8 @@ class Reporter:
     """Keeps what is written, and the markup of each line."""
 
     def __init__(self, *, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0) -> None:
-        self.hasmarkup, self.isatty, self.verbosity, self.text, self.markup = hasmarkup, isatty, verbosity, "", {}
+        self.hasmarkup, self.isatty, self.verbosity, self.text = hasmarkup, isatty, verbosity, ""
+        self.markup: dict[str, Any] = {}
 
     def section(self, title: str) -> None:
         self.text += f"== {title} ==\n"

@@ -101,7 +101,10 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.attributes, self.open, self.texts = [], [], [], []
+        self.tags: list[str] = []
+        self.attributes: list[Any] = []
+        self.open: list[str] = []
+        self.texts: list[Any] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
@@ -142,7 +145,7 @@ def test_a_terminal_gets_colours_unless_no_color_is_set(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setenv("TERM", "xterm")
-    file = io.StringIO()
+    file: Any = io.StringIO()
     file.isatty = lambda: True
 
     terminal.write(real, file, "auto")
@@ -339,7 +342,9 @@ def test_cleaning_leaves_plain_text_alone(text: str) -> None:
 
 
 def test_all_files_are_written_whole(real: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names = {name: str(tmp_path / "new" / f"verdict.{name}") for name in ("json", "junit", "markdown", "html")}
+    names: dict[str, Any] = {
+        name: str(tmp_path / "new" / f"verdict.{name}") for name in ("json", "junit", "markdown", "html")
+    }
 
     emit(real, ReportOptions(**names))
 
@@ -360,15 +365,16 @@ def test_json_on_standard_output_is_alone_there(real: Verdict, capsys: pytest.Ca
 def test_a_report_that_cannot_be_written_is_one_line(real: Verdict, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
 
+    place: dict[str, Any] = {name: str(tmp_path / "file" / "report")}
     with pytest.raises(MachineError, match=f"cannot write the report.*--{name}"):
-        emit(real, ReportOptions(**{name: str(tmp_path / "file" / "report")}))
+        emit(real, ReportOptions(**place))
 
 
 def _looked_at(verdict: Any, monkeypatch: pytest.MonkeyPatch, columns: Any) -> Any:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
-    file = io.StringIO()
+    file: Any = io.StringIO()
     file.isatty = lambda: True
     terminal.write(verdict, file, "auto")
     return file.getvalue()

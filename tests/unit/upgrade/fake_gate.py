@@ -29,6 +29,7 @@ from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, give
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.upgrade import gate as module
+from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import gate, Order
 from vitgate.upgrade.requirements import Side
@@ -53,7 +54,7 @@ class Fake:
         patch.setattr(module, "make", self.make)
         patch.setattr(module, "run_suite", self.run_suite)
         patch.setattr(module, "suite_folder", lambda cache: cache / "suite")
-        patch.setattr(module.paired_latency, "compare_latency", self.compare_latency)
+        patch.setattr(paired_latency, "compare_latency", self.compare_latency)
 
     def steps(self) -> list[str]:
         """Return the names of the steps that were begun, by whichever process."""
@@ -123,7 +124,8 @@ def _row(item: FieldItem, runner: str) -> ClaimRow:
 
 def _export(folder: Path, maker: str, variants: Sequence[str], items: Sequence[FieldItem]) -> None:
     folder.mkdir(exist_ok=True)
-    rows, arrays = [], {"x/digits": np.zeros((2, 1, 2, 2), np.float32)}
+    rows: list[FieldFile] = []
+    arrays: dict[str, Any] = {"x/digits": np.zeros((2, 1, 2, 2), np.float32)}
     for variant in variants:
         lite = variant.startswith("lite")
         path = folder / f"digits-qnnpack-{variant}.{'ptl' if lite else 'pt'}"

@@ -72,7 +72,7 @@ def test_of_several_changes_one_is_found(states: Any) -> None:
 
 @pytest.fixture
 def asked(world: World) -> Callable[..., Bisection]:
-    def make(good: str = "2.9.1", bad: str = "2.15.0", claim: str = ROW, **options: object) -> Bisection:
+    def make(good: str = "2.9.1", bad: str = "2.15.0", claim: str = ROW, **options: Any) -> Bisection:
         request = narrowed(Request(weights="standin", workers="0"), claim)
         return Bisection(good, bad, claim, request, world.means, world.folder / "records", **options)
 

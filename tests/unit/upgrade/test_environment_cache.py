@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vitgate.cli.environments import size_text
+from vitgate.files import locks
 from vitgate.files.disk_usage import Usage, usage
 from vitgate.files.errors import MachineError
 from vitgate.upgrade import environment_cache
@@ -60,7 +61,7 @@ def test_one_that_went_away_meanwhile_is_no_row(
 def test_one_that_somebody_used_meanwhile_stays(
     half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = environment_cache.locks.if_free
+    free = locks.if_free
 
     @contextmanager
     def used(lock: Any) -> Iterator[Any]:
@@ -69,7 +70,7 @@ def test_one_that_somebody_used_meanwhile_stays(
             yield found
 
     rows = environment_cache.listing(tmp_path)
-    monkeypatch.setattr(environment_cache.locks, "if_free", used)
+    monkeypatch.setattr(locks, "if_free", used)
     monkeypatch.setattr(environment_cache, "listing", lambda cache: rows)
 
     assert environment_cache.prune(tmp_path).rows == ()
@@ -100,7 +101,7 @@ def test_sizes_are_said_in_the_unit_that_suits_them(count: int, text: str) -> No
 def test_a_step_is_a_line_or_a_spinner_with_its_detail(
     terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = []
+    said: list[Any] = []
     monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     steps = Steps(said.append)

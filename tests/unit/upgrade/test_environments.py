@@ -7,6 +7,7 @@ of one line imports as well as a real one.
 from __future__ import annotations
 
 import datetime
+import importlib.metadata
 import json
 import os
 import signal
@@ -14,13 +15,18 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from packaging.requirements import Requirement
+from uv import find_uv_bin
 
+import vitgate
 from vitgate.cli import environments
 from vitgate.files.disk_usage import usage
 from vitgate.files.errors import MachineError, UsageError, VitgateError
@@ -82,7 +88,13 @@ class World:
         return ("--offline", "--no-index", f"--find-links={self.index}")
 
     def make(self, text: str = "2.12.1", **options: object) -> Environment:
-        settings = {"cache": self.cache, "uv_args": self.uv_args, "echo": lambda _: None, "needs": NEEDS, **options}
+        settings: dict[str, Any] = {
+            "cache": self.cache,
+            "uv_args": self.uv_args,
+            "echo": lambda _: None,
+            "needs": NEEDS,
+            **options,
+        }
         return make(parse_side(text, where="OLD"), **settings)
 
     def command(self, slow: str = "0") -> list[str]:
@@ -139,7 +151,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     ],
 )
 def test_side(text: str, expected: tuple[str, ...]) -> None:
-    found = [str(requirements.Requirement(each)) for each in expected]
+    found = [str(Requirement(each)) for each in expected]
     assert list(parse_side(text, where="OLD").requirements) == found
 
 
@@ -228,7 +240,7 @@ def test_interpreter_that_cannot_be_used(tmp_path: Path, refuses: Refuses) -> No
         script("text", "no program"), script("plain", "#!/bin/sh\necho 3 12\n", 0o644), "a\0b",
         "~nobody-here/python", "x" * 5000,
     ):  # fmt: skip
-        refuses(lambda path=path: parse_interpreter(path, where="--new-python"), "--new-python")
+        refuses(partial(parse_interpreter, path, where="--new-python"), "--new-python")
 
 
 @pytest.mark.parametrize("request_", ["3.9", "2.7", "three", "3", "-3.10", "--version", "/nowhere/python"])
@@ -295,16 +307,16 @@ def test_nothing_is_installed_into_an_interpreter_for_a_case() -> None:
 def test_own_needs_of_an_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ["torch>=1.13.1", "uv>=0.7.0", "mypy>=1.11; extra == 'test'", "tomli>=2.0; python_version < '3.11'"]
     monkeypatch.setattr(requirements, "_checkout_project", dict)
-    monkeypatch.setattr(requirements.importlib.metadata, "requires", lambda _: declared)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: declared)
     assert own_needs().requirements == ("torch>=1.13.1", "tomli>=2.0; python_version < '3.11'")
 
 
 def test_own_needs_unknown_is_one_line(monkeypatch: pytest.MonkeyPatch, refuses: Refuses) -> None:
     def absent(name: str) -> list[str]:
-        raise requirements.importlib.metadata.PackageNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(requirements, "_checkout_project", dict)
-    monkeypatch.setattr(requirements.importlib.metadata, "requires", absent)
+    monkeypatch.setattr(importlib.metadata, "requires", absent)
     refuses(own_needs, "install vitgate")
 
 
@@ -358,8 +370,8 @@ def test_the_key_changes_with_every_part(world: World, monkeypatch: pytest.Monke
 def test_the_newest_is_asked_for_anew_each_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Tomorrow(datetime.date):
         @classmethod
-        def today(cls) -> datetime.date:
-            return datetime.date(2999, 1, 1)
+        def today(cls) -> Tomorrow:
+            return cls(2999, 1, 1)
 
     newest, exact = world.make("torch").folder, world.make("2.12.1").folder
     monkeypatch.setattr("vitgate.upgrade.environments.datetime.date", Tomorrow)
@@ -422,25 +434,26 @@ def test_killed_at_any_moment_it_finishes_the_next_time(moment: str, wait: float
         _until(process, moment)
         time.sleep(wait)
         process.send_signal(signal.SIGKILL)
-    [folder] = [path for path in (world.cache / "environments").glob("*") if path.name != "locks"] or [None]
-    assert folder is None or read_marker(folder) is None
+    made = [path for path in (world.cache / "environments").glob("*") if path.name != "locks"]
+    assert len(made) <= 1
+    assert all(read_marker(folder) is None for folder in made)
     assert not world.make().reused
     assert [row.state for row in listing(world.cache)] == [READY]
 
 
 @pytest.fixture
-def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put a uv in place that waits a second before it installs, and notes each beginning and end."""
     log = tmp_path / "log"
     log.touch()
     (tmp_path / "site" / "uv").mkdir(parents=True)
     shim = tmp_path / "slow-uv"
-    text = f'#!/bin/sh\necho begin $1 >> "{log}"\n[ "$1" = pip ] && sleep 1\n"{installer.find_uv_bin()}" "$@"\n'
+    text = f'#!/bin/sh\necho begin $1 >> "{log}"\n[ "$1" = pip ] && sleep 1\n"{find_uv_bin()}" "$@"\n'
     shim.write_text(f'{text}status=$?\necho end $1 >> "{log}"\nexit $status\n', encoding="utf-8")
     shim.chmod(0o755)
     module = f"def find_uv_bin() -> str:\n    return {str(shim)!r}\n"
     (tmp_path / "site" / "uv" / "__init__.py").write_text(module, encoding="utf-8")
-    source = Path(requirements.vitgate.__file__).parents[1]
+    source = Path(vitgate.__file__).parents[1]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), str(source)]))
     return log
 

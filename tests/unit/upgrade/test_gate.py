@@ -12,11 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vitgate.files import locks
 from vitgate.files.errors import MachineError
 from vitgate.upgrade import gate as module
+from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import disk_line
 
@@ -54,7 +56,7 @@ def left(cache: Any) -> Any:
 
 
 def test_four_steps_make_one_verdict(fake: Fake) -> None:
-    said = []
+    said: list[Any] = []
 
     verdict = run(order(fake.cache), said)
 
@@ -115,6 +117,7 @@ def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake: Fak
     verdict = run(order(fake.cache, field=(own,)))
 
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
+    assert row.new is not None
     assert (row.word, row.red, row.new.outcome_text) == ("regressed", True, "failed at load")
     (cause,) = [cause for cause in verdict.causes if row.name in cause.rows]
     assert cause.id == "failed at load like xnnpack-gone-lite-files"
@@ -133,7 +136,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not(
     fake: Fake, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, real = {}, module.run_suite
+    told, real = {}, module.run_suite  # type: ignore[attr-defined]  # the fake's
 
     def run_suite(environment: Any, suite: Any, request: Any, asked: Any, progress: Any) -> Any:
         told[asked.record.stem] = asked.arguments
@@ -177,7 +180,7 @@ def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake: Fake,
     assert left(fake.cache) == []
 
 
-def start(cache: Any, *arguments: object) -> Any:
+def start(cache: Any, *arguments: str) -> Any:
     """Start a gate in a process of its own."""
     paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])
     command = [sys.executable, "-m", "unit.upgrade.fake_gate", str(cache), *arguments]
@@ -223,7 +226,7 @@ def test_ctrl_c_leaves_what_was_done(fake: Fake, monkeypatch: pytest.MonkeyPatch
     def interrupted(*arguments: object, **keywords: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.paired_latency, "compare_latency", interrupted)
+    monkeypatch.setattr(paired_latency, "compare_latency", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(order(fake.cache))
     fake.install(monkeypatch)
@@ -269,7 +272,7 @@ def test_too_many_gates_at_once_are_told_so(fake: Fake, monkeypatch: pytest.Monk
 )
 def test_another_question_is_another_folder(fake: Fake, own: Any, other: dict[str, str]) -> None:
     fake.fail = "new"
-    fields = {name: (own,) if name == "field" else value for name, value in other.items()}
+    fields: dict[str, Any] = {name: (own,) if name == "field" else value for name, value in other.items()}
     for asked in (order(fake.cache), order(fake.cache, **fields)):
         with pytest.raises(MachineError):
             run(asked)
@@ -358,7 +361,7 @@ def test_a_full_disk_is_one_line(fake: Fake, monkeypatch: pytest.MonkeyPatch) ->
     def full(*arguments: object, **keywords: Any) -> None:
         raise OSError(28, "No space left on device", str(fake.cache / "x"))
 
-    monkeypatch.setattr(module.np, "save", full)
+    monkeypatch.setattr(np, "save", full)
     with pytest.raises(MachineError, match="No space left on device") as caught:
         run(order(fake.cache))
 

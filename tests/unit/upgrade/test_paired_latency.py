@@ -94,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def real(folder: Path) -> Any:
     """A factory of sides that run this interpreter and its torch on both runtimes."""
     models = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
-    files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
+    files: dict[str, Any] = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
     return lambda *arguments: Side(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
 
 
@@ -104,7 +104,7 @@ def side(tmp_path: Path) -> Callable[..., Side]:
     (tmp_path / "torch.py").write_text(_STANDIN)
 
     def make(*arguments: str, **models: str) -> Side:
-        files = {name: (file, "torchscript") for name, file in (models or {"one": "fine.pt"}).items()}
+        files: dict[str, Any] = {name: (file, "torchscript") for name, file in (models or {"one": "fine.pt"}).items()}
         return Side(sys.executable, files, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}, arguments)
 
     return make
@@ -121,7 +121,7 @@ def compare(folder: Path, tmp_path: Path) -> Callable[..., Any]:
 
 
 @contextmanager
-def worker(*arguments: str) -> Iterator[subprocess.Popen]:
+def worker(*arguments: str) -> Iterator[Any]:
     command = [sys.executable, "-m", "vitgate.observe.latency_worker", *arguments]
     environment = {**os.environ, **SETTINGS, "PYTHONPATH": SOURCE}
     pipe = subprocess.PIPE
@@ -131,18 +131,18 @@ def worker(*arguments: str) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            pipe.close()
+        for each in (process.stdin, process.stdout, process.stderr):
+            each.close()  # type: ignore[union-attr]  # all three are pipes
 
 
-def ask(process: subprocess.Popen, **request: Any) -> Any:
+def ask(process: Any, **request: Any) -> Any:
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()
     return json.loads(process.stdout.readline())
 
 
-def load(folder: Path, **models: tuple[str, str]) -> dict:
-    files = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
+def load(folder: Path, **models: tuple[str, str]) -> dict[str, Any]:
+    files: dict[str, Any] = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
     return {"load": files, "engine": ENGINE, "input": str(folder / "x.npy")}
 
 
@@ -393,7 +393,15 @@ pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
 
 
 def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _KILLED_CONTROLLER, folder / "lite.ptl", folder / "x.npy", ENGINE, tmp_path]
+    command = [
+        sys.executable,
+        "-c",
+        _KILLED_CONTROLLER,
+        str(folder / "lite.ptl"),
+        str(folder / "x.npy"),
+        ENGINE,
+        str(tmp_path),
+    ]
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
     pids = [int(pid) for pid in done.stdout.split()]

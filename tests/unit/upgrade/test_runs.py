@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     suite = tmp_path / "suite"
     suite.mkdir()
     (suite / "pytest.py").write_text(PYTEST, encoding="utf-8")
-    source = Path(sys.modules["vitgate"].__file__).parent
+    source = Path(sys.modules["vitgate"].__file__ or "").parent
     (suite / "vitgate").symlink_to(source)
     monkeypatch.setenv("SAW", str(tmp_path / "saw.json"))
     environment = Environment("torch==2.12.1", Path(sys.executable), "2.12.1+cpu", {}, tmp_path, True, 0, None)
@@ -127,7 +127,7 @@ def test_what_would_change_the_run_is_left_out(
 
 
 def test_progress_is_told(run: Callable[..., Any]) -> None:
-    parts = []
+    parts: list[Any] = []
 
     run(progress=parts.append, says="....... [  7%]\nno percent here\n.... [100%]\n50% of all")
 

@@ -41,7 +41,9 @@ def text_of(found: list[Swept]) -> str:
 def test_each_version_leaves_its_record(world: World) -> None:
     found = sweep(world.order(*VERSIONS), quiet)
 
-    assert [(each.name, each.error, state(each.record)) for each in found] == [(name, "", "whole") for name in VERSIONS]
+    assert [(each.name, each.error, each.record and state(each.record)) for each in found] == [
+        (name, "", "whole") for name in VERSIONS
+    ]
     for each in found:
         assert read_consistent(world.folder / "records" / f"{each.name}.json") == each.record
     assert exit_status(found) == 0
@@ -98,6 +100,7 @@ def test_a_run_that_ends_without_a_record_is_a_line_too(world: World, monkeypatc
 
 def test_a_failure_that_is_not_declared_is_status_1(world: World) -> None:
     (found,) = sweep(world.order("2.12.1"), quiet)
+    assert found.record is not None
     rows = [row.model_copy(update={"status": "failed"}) for row in found.record.claims[:1]]
     red = replace(found, record=found.record.model_copy(update={"claims": tuple(rows)}))
 
@@ -119,6 +122,7 @@ def test_shards_are_handed_on(world: World) -> None:
     parts = []
     for number in (1, 2):
         (found,) = sweep(world.order("2.12.1", shard=f"{number}/2"), quiet)
+        assert found.record is not None
         parts.append(found.record)
 
     assert [part.shard for part in parts] == ["1/2", "2/2"]

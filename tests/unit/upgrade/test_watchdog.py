@@ -38,7 +38,7 @@ process.wait()
 """
 
 
-def start(*command: object, **options: Any) -> Any:
+def start(*command: str, **options: Any) -> Any:
     """Start the leash itself on a command, as a gate does."""
     leash = [sys.executable, "-m", "vitgate.upgrade.watchdog", *command]
     return subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True, **options)
@@ -50,7 +50,7 @@ def parent(tmp_path: Path) -> Iterator[Any]:
     started = []
 
     def make(hearing: Any = "hears") -> Any:
-        process = subprocess.Popen(
+        process: Any = subprocess.Popen(
             [sys.executable, "-c", PARENT, sys.executable, "-c", COMMAND, str(tmp_path), hearing],
             stdout=subprocess.PIPE,
             text=True,

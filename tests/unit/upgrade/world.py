@@ -10,6 +10,7 @@ import json
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ class World:
         index = ("--offline", "--no-index", f"--find-links={self.folder / 'index'}")
         return Means(self.folder / "cache" / "vitgate", index, needs=NEEDS)
 
-    def order(self, *versions: str, **options: object) -> Sweep:
+    def order(self, *versions: str, **options: Any) -> Sweep:
         request = Request(weights="standin", workers="0")
         sides = tuple(parse_side(text, where="VERSION") for text in versions)
         request = replace(request, **{name: options[name] for name in options.keys() & {"cases", "engines", "shard"}})
