@@ -32,7 +32,8 @@ pytestmark = pytest.mark.skipif(bool(_LACKING), reason=f"{', '.join(_LACKING)} c
 
 _ROOTS = (".github", "benchmarks", "docs", "examples", "fixtures", "scripts", "src", "tests")
 _SDIST_FILES = {
-    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "conftest.py", "pyproject.toml"),
+    *("CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"),
+    *("SECURITY.md", "conftest.py", "pyproject.toml"),
     *(".gitignore", "PKG-INFO"),  # which hatchling adds
 }
 
