@@ -12,7 +12,7 @@ every_call = pytest.mark.parametrize("call", list(read_calls()))
 
 @pytest.mark.claim("calls")
 @every_call
-def test_call(session_check: Check, call: str) -> None:
+def test_calls(session_check: Check, call: str) -> None:
     probe = session_check.observer.get(tutorial_call, call).demand().values
     message = f"{call}: {probe['error']}: {probe['message']}"
     session_check.assert_that(holds=probe["works"], message=message, error=probe["error"])

@@ -9,7 +9,6 @@ from vitgate.plugin.check import Check
 
 
 @pytest.mark.claim("latency")
-@pytest.mark.alone
 def test_latency(check: Check) -> None:
     observer, cell = check.observer, check.cell
     if cell.form.file:

@@ -23,11 +23,11 @@ def _compare(check: Check, reference: VariantName, against: str) -> None:
 
 
 @pytest.mark.claim("logits_original")
-def test_logits_against_original(check: Check) -> None:
+def test_logits_original(check: Check) -> None:
     _compare(check, "original", "original")
 
 
 @pytest.mark.claim("logits_parent")
-def test_logits_against_parent(check: Check) -> None:
+def test_logits_parent(check: Check) -> None:
     assert check.cell.parent is not None
     _compare(check, check.cell.parent.variant, "parent")

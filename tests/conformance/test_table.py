@@ -10,7 +10,6 @@ from vitgate.plugin.tables import accepted_table, own_table, TableExtension
 
 
 @pytest.mark.claim("table")
-@pytest.mark.alone
 def test_table(check: Check, snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> None:
     observer, cell = check.observer, check.cell
     latency_of(observer, cell, check.latency_bounds())

@@ -70,6 +70,9 @@ def test_every_claim_has_a_test() -> None:
 def test_every_conformance_test_has_a_claim() -> None:
     functions = [name for path in CONFORMANCE.glob("test_*.py") for name in harness.test_functions(path)]
     assert sorted(functions) == sorted(test.function.__name__ for test in claim_tests())
+    assert sorted(functions) == sorted(
+        f"test_{claim}" for claim in read_claims()
+    )  # by which scheduling finds the claim
 
 
 def test_ids_are_exact_and_unique(tmp_path: Path) -> None:

@@ -207,6 +207,14 @@ def claim_of(marker: pytest.Mark) -> Claim:
     return claims[marker.args[0]]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the tests that have the machine alone, as their claims say, so that -m can choose by it."""
+    claim = scheduling.claim_of_test(item.nodeid)
+    if claim is not None and claim.runs == "alone":
+        item.add_marker("alone")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the options exclude, and put the rest into the order of the scopes."""

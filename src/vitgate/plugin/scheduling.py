@@ -10,18 +10,20 @@ comes late in its scope.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, FieldFileId
+from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.rows import RowName
+from vitgate.spec.shards import case_and_engine
 
 FLOAT = ("original", "scripted")
 COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
-_NATIVE = "conformance/test_native.py"
 
 
 def cell_of(item: pytest.Item) -> CellId | None:
@@ -31,22 +33,39 @@ def cell_of(item: pytest.Item) -> CellId | None:
     return cell if isinstance(cell, CellId) else None
 
 
+def claim_of_test(nodeid: str) -> Claim | None:
+    """Return the claim that a conformance test checks, by its id; None for any other test."""
+    path, _, rest = nodeid.partition("::")
+    inside = "conformance" in Path(path).parts
+    return read_claims().get(RowName.parse(rest).claim.removeprefix("test_")) if inside else None
+
+
 def scope_of(nodeid: str) -> str:
     """Return the scope of a test by its id: case and engine for conformance tests, otherwise its file."""
-    path, _, rest = nodeid.partition("::")
-    parts = RowName.parse(rest).subject.split("-")
-    if path.endswith("test_field.py"):
-        if len(parts) != 4:
-            return f"{path}:own"
-        return f"{path}:{parts[2]}{':float' if parts[3] in FLOAT else ''}"  # a float file costs as much as three others
-    if len(parts) < 2 or parts[1] not in EVERY_ENGINE:
+    path, subject = nodeid.partition("::")[0], RowName.of_test(nodeid).subject
+    claim = claim_of_test(nodeid)
+    if claim is None:
         return path
-    if path.endswith("test_weights.py"):
-        return f"{parts[0]}-weights"
-    of_variant = len(parts) == 3 and "latency" not in path
-    if of_variant and parts[2] in COMPILED:
-        return f"{parts[0]}-compiled"
-    return f"{parts[0]}-{'float' if of_variant and parts[2] in FLOAT else parts[1]}"
+    if claim.scope == "files":
+        return f"{path}:{_scope_of_file(subject)}"
+    group = case_and_engine(nodeid)
+    if group is None:
+        return path
+    if claim.scope == "weights":
+        return f"{group.case}-weights"
+    variant = "" if claim.scope == "engine" else subject.removeprefix(str(group)).lstrip("-")
+    if variant in COMPILED:
+        return f"{group.case}-compiled"
+    return f"{group.case}-float" if variant in FLOAT else str(group)
+
+
+def _scope_of_file(subject: str) -> str:
+    """Return engine and form of a file by its id; a float file costs as much as three others."""
+    group = case_and_engine(str(RowName("", subject)))
+    if group is None:
+        return "user"
+    float_ = FieldFileId.parse(subject).variant in FLOAT
+    return f"{group.engine}{':float' if float_ else ''}"
 
 
 class CellScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
@@ -85,10 +104,11 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 def _rank(item: pytest.Item) -> tuple[int, str, int]:
     path, scope = item.nodeid.partition("::")[0], scope_of(item.nodeid)
-    if scope == path and path.endswith(_NATIVE):
+    claim = claim_of_test(item.nodeid)
+    if claim is not None and claim.runs == "first":
         return (0, "", 0)
     conformance = cell_of(item) is not None and scope != path
-    last = 2 if item.get_closest_marker("alone") is not None else int(path.endswith(_NATIVE))
+    last = {"late": 1, "alone": 2}.get(claim.runs if claim else "", 0)
     return (0 if conformance else 1, _weight(scope) if conformance else "", last)
 
 

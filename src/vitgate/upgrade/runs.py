@@ -62,14 +62,13 @@ class Request:
 class Run:
     """One run: where its record and its log go, what it exports and which folders of files it checks.
 
-    `only` names the test file that alone is run, and `arguments` whatever else pytest is to be told.
+    `arguments` is whatever else pytest is to be told.
     """
 
     record: Path
     log: Path
     export: Path | None = None
     field: tuple[Path, ...] = ()
-    only: str = ""
     arguments: tuple[str, ...] = ()
 
     def command(self, python: Path, suite: Path, request: Request) -> list[str]:
@@ -77,7 +76,7 @@ class Run:
         tests = suite / "tests" / "conformance"
         return [
             *(sys.executable, "-m", "vitgate.upgrade.watchdog"),
-            *(str(python), "-m", "pytest", "--color=no", str(tests / self.only if self.only else tests)),
+            *(str(python), "-m", "pytest", "--color=no", str(tests)),
             *request.arguments(),
             f"--record={self.record}",
             *([f"--export={self.export}"] if self.export else []),

@@ -46,7 +46,7 @@ def group(case: str, engine: Engine) -> Any:
             "tests/conformance/test_field.py::test_artifacts[2.9.1-deit_base-x86-scripted]",
             "tests/conformance/test_field.py:x86:float",
         ),
-        ("tests/conformance/test_field.py::test_artifacts[own-phone.ptl]", "tests/conformance/test_field.py:own"),
+        ("tests/conformance/test_field.py::test_artifacts[own-phone.ptl]", "tests/conformance/test_field.py:user"),
         ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-float"),
         ("tests/conformance/test_label.py::test_label[digits-fbgemm-scripted]", "digits-float"),
         ("tests/conformance/test_latency.py::test_latency[digits-x86-scripted]", "digits-x86"),
@@ -56,8 +56,8 @@ def group(case: str, engine: Engine) -> Any:
         ("tests/conformance/test_label.py::test_label[digits-none-onnx]", "digits-none"),
         ("tests/conformance/test_label.py::test_label[digits-none-inductor]", "digits-compiled"),
         ("tests/conformance/test_latency.py::test_latency[digits-none-inductor]", "digits-none"),
-        ("tests/conformance/test_api.py::test_call[torch.jit.script]", "tests/conformance/test_api.py"),
-        ("tests/conformance/test_api.py::test_call[a-b]", "tests/conformance/test_api.py"),
+        ("tests/conformance/test_api.py::test_calls[torch.jit.script]", "tests/conformance/test_api.py"),
+        ("tests/conformance/test_api.py::test_calls[a-b]", "tests/conformance/test_api.py"),
         ("tests/unit/test_a.py::test_b", "tests/unit/test_a.py"),
         ("tests/unit/test_a.py::TestC::test_b[1]", "tests/unit/test_a.py"),
     ],
@@ -117,12 +117,12 @@ def test_the_program_is_compiled_first_and_run_late_in_each_scope() -> None:
     cell = CellId("digits", "x86", "lite")
     tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
     program: Any = Item("tests/conformance/test_native.py::test_native_program")
-    first: Any = Item("tests/conformance/test_api.py::test_call[load]")
+    first: Any = Item("tests/conformance/test_api.py::test_calls[load]")
 
     order = ordered([first, *tests, program])
 
     names = [item.nodeid.partition("::")[2].partition("[")[0] for item in order]
-    assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_call"]
+    assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_calls"]
 
 
 def test_all_other_tests_come_after_in_their_own_order() -> None:
@@ -137,3 +137,9 @@ def test_all_other_tests_come_after_in_their_own_order() -> None:
         "test_1[x]",
         "test_3[cell0]",
     ]
+
+
+def test_a_test_is_scheduled_by_its_claim_and_not_by_its_file() -> None:
+    assert scope_of("tests/conformance/test_weights.py::test_size[digits-x86-scripted]") == "digits-float"
+    assert scope_of("tests/conformance/test_size.py::test_weights[digits-x86-scripted]") == "digits-weights"
+    assert scope_of("elsewhere/test_weights.py::test_weights[digits-x86-scripted]") == "elsewhere/test_weights.py"

@@ -90,7 +90,7 @@ def test_with_as_many_parts_as_groups_each_has_its_own() -> None:
         ("tests/conformance/test_label.py::test_label[digits-x86-original]", "digits-x86"),
         ("tests/conformance/test_weights.py::test_weights[digits-x86-lite]", "digits-x86"),
         ("tests/conformance/test_field.py::test_artifacts[own-digits_x86.pt]", "own-digits_x86.pt"),
-        ("tests/conformance/test_api.py::test_call[torch_jit_script]", OTHERS),
+        ("tests/conformance/test_api.py::test_calls[torch_jit_script]", OTHERS),
         ("a[b]/test_preprocessing.py::test_preprocessing", OTHERS),
         ("build", OTHERS),
     ],

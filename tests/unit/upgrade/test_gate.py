@@ -146,7 +146,7 @@ def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not
     run(order(fake.cache, images=pictures, images_accuracy=0.8))
 
     own = (f"--images={pictures}", "--images-accuracy=0.8")
-    assert told == {"old": own, "new": own, "crossing": ("-k", "test_artifacts")}
+    assert told == {"old": own, "new": own, "crossing": ("--claim", "artifacts")}
 
 
 def test_another_picture_is_another_question(fake: Fake, pictures: Path) -> None:

@@ -91,13 +91,13 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
-def test_a_run_of_one_file_exports_nothing() -> None:
-    wanted = Run(Path("r"), Path("l"), only="test_field.py", arguments=("-k", "test_artifacts"))
+def test_a_run_of_one_claim_exports_nothing() -> None:
+    wanted = Run(Path("r"), Path("l"), arguments=("--claim", "artifacts"))
 
     command = wanted.command(Path("python"), Path("/suite"), Request())
 
-    assert "/suite/tests/conformance/test_field.py" in command
-    assert command[-2:] == ["-k", "test_artifacts"]
+    assert "/suite/tests/conformance" in command
+    assert command[-2:] == ["--claim", "artifacts"]
     assert not any(text.startswith(("--export", "--field")) for text in command)
     assert "--weights=auto" in command
 
