@@ -33,7 +33,7 @@ class Claim(Strict):
     is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under
     one engine, one of the tutorial's calls, a file from the field, a session.
     `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
-    `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and the
+    `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and
     compiled variants apart; all of a case and `engine`; all about the `weights` of a case; all `files` of an engine.
     `runs` is when: `first` of all, `late` in its scope, or `alone`, last in its scope and while no other test runs.
     A claim's test is the function `test_<id>`, so that its scope is known from a test's id.
