@@ -1,35 +1,37 @@
-"""Give every reader of outside files hostile ones, and print what became of them: the figures of docs/proof.md.
+"""Give every reader of outside files hostile ones, and print the results: the figures of docs/proof.md.
 
-    python benchmarks/fuzz.py                                  100,000 cases for each reader, half an hour on one core
-    python benchmarks/fuzz.py --reader record --cases 5000 --seed 1
-    python benchmarks/fuzz.py --reader checkpoint --only 4711  that one case, in this process, with its traceback
+    python benchmarks/fuzz.py                                  100,000 cases for each reader
+    python benchmarks/fuzz.py --reader record --cases 5000 --seed 1 --keep findings
+    python benchmarks/fuzz.py --reader checkpoint --file findings/checkpoint-0   that one file, with its traceback
 
-A case must end in success or in the project's own error of one line, within 5 s of the processor and 1 GB, and leave
-no file behind. The cases run in forked processes that a watch kills; each can be made again from reader, seed and
-number.
+Hypothesis draws the cases; the same seed draws the same ones. A case must end in success or in the project's own error
+of one line, within 5 s of the processor and 1 GB, and leave no file behind. Cases run in forked processes; the system's
+timers end those that hang.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import mmap
 import multiprocessing
 import os
 import platform
 import resource
-import struct
+import shutil
+import signal
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
+import hypothesis
 from fuzz_readers import Reader, READERS
+from hypothesis import strategies as st
 
 from vitgate.files.errors import VitgateError
 from vitgate.spec.machine import packages
@@ -40,14 +42,16 @@ WAITING = 60.0  # seconds by the clock, for a case that waits and computes nothi
 BYTES = 1 << 30
 _GUARD = 16 << 30  # address space of a worker, beyond which the machine itself would suffer
 _LONGEST = 8000  # characters of an error: two of its parts are bounded, the third is the project's own
-_STARTING = 120  # seconds more, for the imports and the sound files
 _AT_ONCE = 20_000  # cases of one worker, so that what libraries leak adds up to nothing
-_STATE = struct.Struct("qqqdq")  # number of the case, read, refused, slowest in seconds, most memory in bytes
+_HUNG = {-signal.SIGPROF, -signal.SIGALRM}  # exit codes of a worker that one of its timers ended
+_CASES, _READ, _REFUSED, _SLOWEST, _MEMORY = range(5)  # of what a worker shares with its parent
+
+Shared = MutableSequence[float]
 
 
 @dataclass
 class Figures:
-    """What became of the cases of one reader. `findings` are those that ended in anything else."""
+    """Counts of the cases of one reader; `slowest` in seconds, `memory` in bytes, `findings` are failures."""
 
     cases: int = 0
     read: int = 0
@@ -57,74 +61,73 @@ class Figures:
     findings: list[str] = field(default_factory=list)
 
 
-def fuzz(name: str, cases: int, seed: int, start: int = 0) -> Figures:
-    """Run that many cases of one reader."""
-    found = Figures(cases=cases)
-    shared = mmap.mmap(-1, _STATE.size)
-    stop = start + cases
+def fuzz(name: str, cases: int, seed: int, keep: Path | None = None) -> Figures:
+    """Run cases of one reader.
+
+    Args:
+        name: The reader's key in `READERS`.
+        cases: How many.
+        seed: From which hypothesis draws them.
+        keep: A folder for a copy of each file that leads to a finding.
+
+    Raises:
+        RuntimeError: The reader refuses its sound files.
+    """
+    figures = Figures()
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the calls that write sound files
         READERS[name][1](Path(scratch))  # here, so that the workers need not import what it takes
     with tempfile.TemporaryDirectory(dir=_fast_folder(), prefix="vitgate-fuzz-") as root:
-        while start < stop:
-            folder = Path(root) / str(start)
-            folder.mkdir()
-            end = min(stop, start + _AT_ONCE)
-            start = _run(name, folder, seed, start, end, shared, found)
-    return found
+        for worker in range(cases):  # at most: each does one case or more
+            if figures.cases >= cases:
+                break
+            folder = Path(root) / str(worker)
+            (folder / "place").mkdir(parents=True)
+            done = figures.cases
+            _run(name, folder, min(cases - done, _AT_ONCE), seed * cases + worker, figures, keep)
+            if (folder / "exhausted").exists():
+                break
+    return figures
 
 
 def _fast_folder() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # nosec B108  # it gets a private folder
 
 
-def _run(name: str, folder: Path, seed: int, start: int, stop: int, shared: mmap.mmap, found: Figures) -> int:
-    """Let one worker do the cases from start to stop; return the first that is left, and add up its figures."""
-    shared[:] = _STATE.pack(start - 1, 0, 0, 0.0, 0)
-    worker = multiprocessing.get_context("fork").Process(target=_work, args=(name, folder, seed, start, stop, shared))
+def _run(name: str, folder: Path, cases: int, seed: int, figures: Figures, keep: Path | None) -> None:
+    """Let one worker do the cases, and add up its figures."""
+    context = multiprocessing.get_context("fork")
+    shared: Shared = context.RawArray("d", 5)
+    worker = context.Process(target=_work, args=(name, folder, cases, seed, shared, keep))
     worker.start()
-    hung = _watch(worker, shared, start)
-    number, read, refused, slowest, memory = _STATE.unpack(shared[:])
-    found.read, found.refused = found.read + read, found.refused + refused
-    found.slowest, found.memory = max(found.slowest, slowest), max(found.memory, memory)
-    listed = folder / "findings"
-    found.findings += listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    if worker.exitcode == 0:
-        return int(json.loads((folder / "next").read_text(encoding="utf-8")))
-    if number < start:
-        raise RuntimeError(f"{name}: its sound files are not read; try --only {start}")
-    found.findings.append(f"{number}: {'hung' if hung else f'ended by signal {-(worker.exitcode or 0)}'}")
-    return int(number) + 1
+    worker.join()
+    if not (folder / "findings").exists():
+        raise RuntimeError(f"{name}: its sound files are not read (exit code {worker.exitcode}): try --reader {name}")
+    figures.cases += int(shared[_CASES])
+    figures.read += int(shared[_READ])
+    figures.refused += int(shared[_REFUSED])
+    figures.slowest = max(figures.slowest, shared[_SLOWEST])
+    figures.memory = max(figures.memory, int(shared[_MEMORY]))
+    figures.findings += (folder / "findings").read_text(encoding="utf-8").splitlines()
+    if worker.exitcode:
+        ended = f"by signal {-worker.exitcode}" if worker.exitcode < 0 else f"with exit code {worker.exitcode}"
+        problem = "hung" if worker.exitcode in _HUNG else f"ended {ended}"
+        figures.findings.append(f"{problem}{_kept_file(folder / 'case', name, keep)}")
 
 
-def _watch(worker: multiprocessing.process.BaseProcess, shared: mmap.mmap, start: int) -> bool:
-    """Wait for the worker; kill it, and say so, where one case takes longer than it may."""
-    last, began, spent = start - 2, 0.0, 0.0
-    while worker.is_alive():
-        worker.join(0.1)
-        number, now, seconds = _STATE.unpack(shared[:])[0], time.monotonic(), _spent(worker.pid)
-        more = _STARTING if number < start else 0.0
-        if number != last:
-            last, began, spent = number, now, seconds
-        elif seconds - spent > SECONDS + more or now - began > WAITING + more:
-            worker.kill()
-            worker.join()
-            return True
-    return False
+def _kept_file(path: Path, name: str, keep: Path | None) -> str:
+    """Copy the file of a finding; return where to, in words for its line."""
+    if keep is None:
+        return ""
+    keep.mkdir(parents=True, exist_ok=True)
+    target = keep / f"{name}-{len(list(keep.glob(f'{name}-*')))}"
+    shutil.copyfile(path, target)
+    return f" ({target})"
 
 
-def _spent(process: int | None) -> float:
-    """Return the seconds that the processor has worked for a process; 0 where it has ended."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _work(name: str, folder: Path, seed: int, start: int, stop: int, shared: mmap.mmap) -> None:
+def _work(name: str, folder: Path, cases: int, seed: int, shared: Shared, keep: Path | None) -> None:
+    """Run the cases in this process, which ends early where it has taken too much memory."""
     place = folder / "place"
-    place.mkdir()
     os.chdir(place)
     resource.setrlimit(resource.RLIMIT_AS, (_GUARD, _GUARD))
     warnings.simplefilter("ignore")
@@ -133,40 +136,59 @@ def _work(name: str, folder: Path, seed: int, start: int, stop: int, shared: mma
     os.dup2(sys.stderr.fileno(), 2)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # else the peak is that of the parent's memory
-    before, base = _files(place), _memory()
-    read = refused = most = 0
-    slowest = 0.0
-    with (folder / "findings").open("w", encoding="utf-8", errors="backslashreplace") as findings:
-        number = start
-        while number < stop and most <= BYTES:
-            shared[:] = _STATE.pack(number, read, refused, slowest, most)
-            reader.path.write_bytes(_case(reader, name, seed, number))
-            began = time.process_time()
-            problem = _outcome(reader)
-            slowest = max(slowest, time.process_time() - began)
-            most = max(most, _memory() - base)
-            read, refused = read + (problem is None), refused + (problem == "")
-            problem = problem or (f"took {most >> 20} MB" if most > BYTES else "")
-            if (left := _files(place)) != before:
-                problem, before = f"it left {sorted(left ^ before)}", left
-            if problem:
-                findings.write(f"{number}: {problem}\n")
-            number += 1
-    shared[:] = _STATE.pack(number, read, refused, slowest, most)
-    (folder / "next").write_text(str(number), encoding="utf-8")
+    base = _memory()
+    findings = (folder / "findings").open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    (folder / "case").symlink_to(reader.path)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=cases, database=None, deadline=None, derandomize=False, phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    @hypothesis.given(st.randoms(use_true_random=False))
+    def each(rng: Random) -> None:
+        if shared[_CASES] >= cases:
+            return
+        reader.path.write_bytes(reader.case(rng))
+        before = _files(place)
+        shared[_CASES] += 1
+        problem = _timed(reader, shared)
+        shared[_MEMORY] = max(shared[_MEMORY], _memory() - base)
+        if not problem and shared[_MEMORY] > BYTES:
+            problem = f"took {int(shared[_MEMORY]) >> 20} MB"
+        if (left := _files(place)) != before:
+            problem = f"it left {sorted(left ^ before)}"
+        if problem:
+            findings.write(f"{problem}{_kept_file(reader.path, name, keep)}\n")
+        if shared[_MEMORY] > BYTES:
+            os._exit(0)  # the peak of a process never goes down
+
+    each()
+    if shared[_CASES] < cases:
+        (folder / "exhausted").touch()  # there are no more different cases
+
+
+def _timed(reader: Reader, shared: Shared) -> str | None:
+    """Read the file under both timers, whose signals end this process, and count the result."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
+    began = time.process_time()
+    problem = _outcome(reader)
+    shared[_SLOWEST] = max(shared[_SLOWEST], time.process_time() - began)
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    shared[_READ] += problem is None
+    shared[_REFUSED] += problem == ""
+    return problem
 
 
 def _ready(name: str, place: Path) -> Reader:
-    """Make the reader, and see that it takes its sound files: a reader that refuses everything proves nothing."""
+    """Make the reader, and check that it reads its sound files: one that refuses everything proves nothing."""
     reader = READERS[name][1](place)
     for data in reader.sound:
         reader.path.write_bytes(data)
         reader.read(reader.path)
     return reader
-
-
-def _case(reader: Reader, name: str, seed: int, number: int) -> bytes:
-    return reader.case(Random(f"{name} {seed} {number}"))  # noqa: S311  # cases that can be made again
 
 
 def _files(place: Path) -> set[str]:
@@ -191,13 +213,13 @@ def _outcome(reader: Reader) -> str | None:
     return None
 
 
-def one(name: str, seed: int, number: int) -> None:
-    """Run one case here, so that its traceback shows."""
+def one(name: str, file: Path) -> None:
+    """Read one file here, so that its traceback shows."""
+    data = file.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         reader = _ready(name, Path(folder))
-        reader.path.write_bytes(_case(reader, name, seed, number))
-        print(reader.path.read_bytes()[:2000])
+        reader.path.write_bytes(data)
         try:
             print("read:", reader.read(reader.path))
         except VitgateError as error:
@@ -218,34 +240,36 @@ def lines(results: dict[str, Figures]) -> Iterator[str]:
     yield f"{total:,} cases in all; Python {platform.python_version()}, {with_}."
 
 
-def _kept(path: Path | None) -> dict[str, Figures]:
+def _earlier(path: Path | None) -> dict[str, Figures]:
     rows = json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
     return {name: Figures(**row) for name, row in rows.items()}
 
 
 def main() -> int:
-    """Run what was asked for; the exit status is 1 where any case ended otherwise than it must."""
+    """Run what was asked for; the exit status is 1 where there are findings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reader", action="append", choices=[*READERS], help="this one only; repeatable")
     parser.add_argument("--cases", type=int, default=100_000, help="for each reader (default: 100,000)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--figures", type=Path, metavar="FILE", help="keep figures there, and print all")
-    parser.add_argument("--only", type=int, metavar="NUMBER", help="run that one case in this process")
+    parser.add_argument("--figures", type=Path, metavar="FILE", help="add the figures to this file, and print all")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy the file of each finding there")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="read that one file in this process")
     options = parser.parse_args()
     names = options.reader or list(READERS)
-    if options.only is not None:
-        one(names[0], options.seed, options.only)
+    if options.file is not None:
+        one(names[0], options.file.absolute())
         return 0
-    results = _kept(options.figures)
+    results = _earlier(options.figures)
+    keep = options.keep and options.keep.absolute()
     for name in names:
         began = time.monotonic()
-        results[name] = row = fuzz(name, options.cases, options.seed)
+        results[name] = row = fuzz(name, options.cases, options.seed, keep)
         print(f"{name}: {time.monotonic() - began:.0f} s, {len(row.findings)} findings", file=sys.stderr, flush=True)
         for text in row.findings[:20]:
             print(f"  {text}", file=sys.stderr, flush=True)
         if options.figures:
-            kept = {key: asdict(each) for key, each in results.items()}
-            options.figures.write_text(json.dumps(kept), encoding="utf-8")
+            rows = {key: asdict(each) for key, each in results.items()}
+            options.figures.write_text(json.dumps(rows), encoding="utf-8")
     print("\n".join(lines({name: results[name] for name in READERS if name in results})))
     return int(any(row.findings for row in results.values()))
 

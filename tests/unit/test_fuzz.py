@@ -15,6 +15,7 @@ import pytest
 
 from vitgate.files.errors import UsageError
 
+pytest.importorskip("hypothesis")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import fuzz  # found by the line above
 import fuzz_readers  # likewise
@@ -123,12 +124,21 @@ def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch: pytes
         fuzz.fuzz("bad", 1, seed=0)
 
 
-def test_a_case_can_be_made_again(tmp_path: Path) -> None:
-    reader = fuzz_readers.READERS["record"][1](tmp_path)
-    cases = [fuzz._case(reader, "record", seed, number) for seed, number in ((0, 3), (0, 3), (0, 4), (1, 3))]
+def test_the_same_seed_draws_the_same_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def reader(folder: Path) -> Any:
+        def wrong(path: Path) -> None:
+            if path.read_bytes() != b"sound":
+                raise ValueError("no error of ours")
 
-    assert cases[0] == cases[1]
-    assert len(set(cases)) == 3
+        return fuzz_readers.Reader(folder / "file", [b"sound"], lambda rng: bytes([rng.randrange(256)] * 4), wrong)
+
+    monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", reader))
+
+    def drawn(seed: int, folder: str) -> list[bytes]:
+        fuzz.fuzz("bad", 5, seed, tmp_path / folder)
+        return [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())]
+
+    assert drawn(0, "one") == drawn(0, "again") != drawn(1, "other")
 
 
 def test_the_table_has_a_row_for_each_reader() -> None:
