@@ -39,7 +39,8 @@ from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import ClaimFailed
 from vitgate.spec.variants import Runtime, VARIANTS
-from vitgate.upgrade.paired_latency import compare_latency, Side
+from vitgate.upgrade.latency_workers import Installation
+from vitgate.upgrade.paired_latency import compare_latency
 
 ROOT = Path(__file__).parents[1]
 ENV = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))}
@@ -94,7 +95,7 @@ def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line
     slow = ("--inject", f"cpu:{arguments.slowdown}") if arguments.slowdown else ()
     with tempfile.TemporaryDirectory() as folder:
         models, x = artifacts(Path(folder), arguments.engine)
-        old, new = Side(sys.executable, models, ENV), Side(sys.executable, models, ENV, slow)
+        old, new = Installation(sys.executable, models, ENV), Installation(sys.executable, models, ENV, slow)
 
         def measured(seed: int) -> Line:
             start = time.monotonic()

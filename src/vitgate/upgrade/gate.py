@@ -31,13 +31,13 @@ from vitgate.files.errors import MachineError, NO_ROOM, UsageError
 from vitgate.files.hashing import key_of
 from vitgate.inputs.field_files import FieldItem, read_field, seen
 from vitgate.inputs.picture_folder import read_folder
-from vitgate.observe.session_directory import SETTINGS
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import Environment, in_use, make
+from vitgate.upgrade.latency_workers import Installation
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite
@@ -179,17 +179,16 @@ class Gate:
                 x = self.folder / f"x-{case}.npy"
                 np.save(x, seen(next(item for item in sides["old"] if item.row.case == case)).x[:1])
                 found = paired_latency.compare_latency(
-                    self._side(self.old, models["old"]),
-                    self._side(self.new, models["new"]),
+                    self._installation(self.old, models["old"]),
+                    self._installation(self.new, models["new"]),
                     x,
                     str(engine),
                     echo=lambda text, left, show=show: show(f"{text}, about {left:.0f} s left"),  # type: ignore[misc]
                 )
             yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
 
-    def _side(self, environment: Environment, models: dict[str, tuple[str, str]]) -> paired_latency.Side:
-        env = {**SETTINGS, **suite_variables(self.suite)}
-        return paired_latency.Side(str(environment.python), models, env)  # type: ignore[arg-type]  # runtimes are of the manifest
+    def _installation(self, environment: Environment, models: dict[str, tuple[str, str]]) -> Installation:
+        return Installation(str(environment.python), models, suite_variables(self.suite))  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:
         """Copy records, lists of changed labels and logs to a folder of the user's."""

@@ -28,12 +28,13 @@ import vitgate
 from vitgate.compare.latency_statistics import pair_ratio, PROCESS_GROWTH, Timed, WALL_GROWTH
 from vitgate.files.errors import MachineError
 from vitgate.observe.session_directory import SETTINGS
-from vitgate.upgrade.paired_latency import compare_latency, Pace, quietest_core, Side, Turns
+from vitgate.upgrade.latency_workers import Installation, MeasuringLock, quietest_core
+from vitgate.upgrade.paired_latency import compare_latency, SamplingPlan
 
 ENGINE = torch.backends.quantized.supported_engines[-1]
 SOURCE = str(Path(vitgate.__file__).parents[1])
-QUICK = Pace(rounds_at_least=4, rounds_at_most=8, seconds=0.5, patience=60.0)
-HANGS_SOON = replace(QUICK, patience=4.0)
+QUICK = SamplingPlan(rounds_at_least=4, rounds_at_most=8, seconds=0.5, timeout=60.0)
+HANGS_SOON = replace(QUICK, timeout=4.0)
 DEADLINE = 120.0  # seconds after which a process that should have ended counts as left over
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers by /proc")
@@ -95,17 +96,17 @@ def real(folder: Path) -> Any:
     """A factory of sides that run this interpreter and its torch on both runtimes."""
     models = {"scripted": ("scripted.pt", "torchscript"), "lite": ("lite.ptl", "lite_interpreter")}
     files: dict[str, Any] = {name: (str(folder / file), runtime) for name, (file, runtime) in models.items()}
-    return lambda *arguments: Side(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
+    return lambda *arguments: Installation(sys.executable, files, {"PYTHONPATH": SOURCE}, arguments)
 
 
 @pytest.fixture
-def side(tmp_path: Path) -> Callable[..., Side]:
+def side(tmp_path: Path) -> Callable[..., Installation]:
     """A factory of sides with a stand-in for torch; of one model unless told otherwise, which need not be there."""
     (tmp_path / "torch.py").write_text(_STANDIN)
 
-    def make(*arguments: str, **models: str) -> Side:
+    def make(*arguments: str, **models: str) -> Installation:
         files: dict[str, Any] = {name: (file, "torchscript") for name, file in (models or {"one": "fine.pt"}).items()}
-        return Side(sys.executable, files, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}, arguments)
+        return Installation(sys.executable, files, {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}, arguments)
 
     return make
 
@@ -114,8 +115,10 @@ def side(tmp_path: Path) -> Callable[..., Side]:
 def compare(folder: Path, tmp_path: Path) -> Callable[..., Any]:
     """The comparison of two sides on the module's input; `told` hears its progress."""
 
-    def run(old: Side, new: Side, told: Any = lambda text, left: None, pace: Pace = QUICK) -> Any:
-        return compare_latency(old, new, folder / "x.npy", ENGINE, pace=pace, echo=told, locks=tmp_path)
+    def run(
+        old: Installation, new: Installation, told: Any = lambda text, left: None, plan: SamplingPlan = QUICK
+    ) -> Any:
+        return compare_latency(old, new, folder / "x.npy", ENGINE, plan=plan, echo=told, locks=tmp_path)
 
     return run
 
@@ -277,7 +280,7 @@ def test_a_slower_side_is_found(real: Any, compare: Callable[..., Any]) -> None:
     assert all(1.2 < each.ratio < 1.4 for each in found.values())
 
 
-def test_a_faster_side_is_found(side: Callable[..., Side], compare: Callable[..., Any]) -> None:
+def test_a_faster_side_is_found(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
     found = compare(side("--inject", "cpu:0.3"), side())["one"]
 
     assert (found.word, found.note) == ("fixed", "faster")
@@ -285,14 +288,16 @@ def test_a_faster_side_is_found(side: Callable[..., Side], compare: Callable[...
 
 @pytest.mark.parametrize(("injection", "word"), [("sleep:2.0", "wall time"), ("thread:2.0", "more threads")])
 def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(
-    side: Callable[..., Side], compare: Callable[..., Any], injection: str, word: str
+    side: Callable[..., Installation], compare: Callable[..., Any], injection: str, word: str
 ) -> None:
     found = compare(side(), side("--inject", injection))["one"]
 
     assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
 
 
-def test_what_is_slow_in_the_first_calls_alone_is_found(side: Callable[..., Side], compare: Callable[..., Any]) -> None:
+def test_what_is_slow_in_the_first_calls_alone_is_found(
+    side: Callable[..., Installation], compare: Callable[..., Any]
+) -> None:
     found = compare(side(), side("--inject", "first:20.0"))["one"]
 
     assert found.word == "regressed" and "CPU time of the first calls grew" in found.note, found
@@ -309,7 +314,7 @@ def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path) -> None:
 
 
 def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
-    side: Callable[..., Side], compare: Callable[..., Any]
+    side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     told: list[str] = []
     old = side(one="fine.pt", other="fine.pt", gone="fine.pt")
@@ -317,26 +322,26 @@ def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
 
     found = compare(old, new, lambda text, left: told.append(text))
 
-    assert told[0] == "left out, since one side alone has it: gone"
+    assert told[0] == "left out, because only one side has it: gone"
     assert {name: each.word for name, each in found.items()} == {"one": "same", "other": "not comparable"}
     assert found["other"].note == "NEW failed at run: RuntimeError: wants two"
 
 
 @needs_proc
 def test_a_pair_whose_worker_was_killed_is_measured_again(
-    side: Callable[..., Side], compare: Callable[..., Any]
+    side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     told: list[str] = []
 
     def kill_once(text: str, left: float) -> None:
-        if text.endswith("round 2") and not any("thrown away" in each for each in told):
+        if text.endswith("round 2") and not any("discarded" in each for each in told):
             os.kill(children()[0], signal.SIGKILL)
         told.append(text)
 
     found = compare(side(), side(), kill_once)
 
-    assert [each for each in told if "thrown away" in each] == [
-        "pair 1 of 3: thrown away: the worker of OLD was ended by SIGKILL"
+    assert [each for each in told if "discarded" in each] == [
+        "pair 1 of 3: discarded: the worker of OLD was ended by SIGKILL"
     ]
     assert found["one"].word == "same"
     assert children() == []
@@ -344,7 +349,7 @@ def test_a_pair_whose_worker_was_killed_is_measured_again(
 
 @needs_proc
 def test_what_is_undecided_when_workers_hang_is_an_environment_error(
-    side: Callable[..., Side], compare: Callable[..., Any]
+    side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     def stop(text: str, left: float) -> None:
         if text.endswith("round 2"):
@@ -359,7 +364,7 @@ def test_what_is_undecided_when_workers_hang_is_an_environment_error(
 
 @needs_proc
 def test_no_process_is_left_when_the_comparison_is_broken_off(
-    side: Callable[..., Side], compare: Callable[..., Any]
+    side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     def interrupt(text: str, left: float) -> None:
         if "round" in text:
@@ -374,9 +379,9 @@ def test_no_process_is_left_when_the_comparison_is_broken_off(
 _KILLED_CONTROLLER = """
 import os, sys
 from pathlib import Path
-from vitgate.upgrade import paired_latency as pairs
+from vitgate.upgrade import latency_workers, paired_latency as pairs
 
-class Worker(pairs._Worker):
+class Worker(latency_workers.Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         print(self._process.pid, flush=True)
@@ -385,9 +390,9 @@ def end(text, left):
     if "round" in text:
         os._exit(9)
 
-pairs._Worker = Worker
+latency_workers.Worker = Worker
 model, x, engine, locks = sys.argv[1:]
-side = pairs.Side(sys.executable, {"a": (model, "lite_interpreter")})
+side = pairs.Installation(sys.executable, {"a": (model, "lite_interpreter")})
 pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
 """
 
@@ -422,15 +427,13 @@ def alive(pid: int) -> bool:
     return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def test_an_interpreter_that_is_not_there_is_the_machines_fault(
-    side: Callable[..., Side], compare: Callable[..., Any]
-) -> None:
+def test_missing_interpreter_is_a_machine_error(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
     with pytest.raises(MachineError, match="cannot start Python.*/no/such/python"):
         compare(side(), replace(side(), python="/no/such/python"))
 
 
 def test_an_interpreter_that_cannot_run_the_worker_says_why(
-    side: Callable[..., Side], compare: Callable[..., Any], tmp_path: Path
+    side: Callable[..., Installation], compare: Callable[..., Any], tmp_path: Path
 ) -> None:
     package = tmp_path / "other" / "vitgate"
     package.mkdir(parents=True)
@@ -442,16 +445,16 @@ def test_an_interpreter_that_cannot_run_the_worker_says_why(
     assert found.note == "the worker of NEW ended with status 1: ImportError: of another time"
 
 
-# Turns
+# The lock
 
 
-def test_two_comparisons_take_turns(tmp_path: Path) -> None:
+def test_two_comparisons_alternate(tmp_path: Path) -> None:
     order: list[str] = []
 
     def measure(name: str) -> None:
-        turns = Turns(tmp_path)
+        lock = MeasuringLock(tmp_path)
         for _ in range(4):
-            with turns.turn(30.0):
+            with lock.held(30.0):
                 order.append(name)
                 time.sleep(0.05)
                 order.append(name)
@@ -466,7 +469,10 @@ def test_two_comparisons_take_turns(tmp_path: Path) -> None:
     assert "".join(order[2:-2:2]) in ("ababab", "bababa")
 
 
-def test_a_turn_that_does_not_come_is_the_machines_fault(tmp_path: Path) -> None:
-    with Turns(tmp_path).turn(1.0), pytest.raises(MachineError, match="does not give way"):
-        with Turns(tmp_path).turn(0.1):
+def test_waiting_too_long_for_the_lock_is_a_machine_error(tmp_path: Path) -> None:
+    with (
+        MeasuringLock(tmp_path).held(1.0),
+        pytest.raises(MachineError, match="timed out waiting for another vitgate latency comparison"),
+    ):
+        with MeasuringLock(tmp_path).held(0.1):
             pass
