@@ -1,4 +1,4 @@
-"""Every reader of a file from outside, with sound files to start from and the way in which they are spoilt.
+"""Every reader of a file from outside, with valid files to start from and how they are mutated.
 
 A `Reader` is made in a folder of its own, where its sound files are put; each case then replaces one of them.
 """
@@ -570,7 +570,7 @@ def evidence(folder: Path) -> Reader:
 
 
 def packed(folder: Path) -> Reader:
-    """Evidence that is kept between runs, or whose arrays another process wrote: an archive of arrays."""
+    """Evidence in the cache, or whose arrays another process wrote: an archive of arrays."""
     path = folder / "store" / "outputs" / "digits.npz"
     store = Store(folder / "store")
     store.get("outputs", "digits", lambda: Evidence({}, {"x": np.ones(3, np.float32)}))
@@ -586,15 +586,15 @@ def packed(folder: Path) -> Reader:
 
 
 def cache(folder: Path) -> Reader:
-    """The row of an artifact that is kept."""
+    """An entry of the artifact cache."""
 
     def write(target: Path) -> None:
         target.write_bytes(b"content")
 
-    kept = ArtifactCache(folder / "cache")
+    artifacts = ArtifactCache(folder / "cache")
 
     def read(path: Path) -> None:
-        found = kept.get("key", "a.pt", write)
+        found = artifacts.get("key", "a.pt", write)
         if Path(found.path).read_bytes() != b"content":
             raise ValueError("the cache gave another file")
 
@@ -604,7 +604,7 @@ def cache(folder: Path) -> Reader:
 
 
 def marker(folder: Path) -> Reader:
-    """The marker of an environment that is kept."""
+    """The marker of a cached environment."""
     tree = {"format": 1, "name": "2.12.1", "requirements": ["torch==2.12.1"], "torch": "2.12.1", "bytes": 1}
     tree |= {"versions": {"torch": "2.12.1"}, "made": "2026-01-01T00:00:00", "packages": "ab"}
     return _json_reader(folder, MARKER, tree, lambda path: read_marker(path.parent))

@@ -18,7 +18,7 @@ JUDGE = Path("src") / "vitgate" / "judge"
 LEAST = 0.90  # the share of mutants that the tests have to kill
 SURVIVED, UNTESTED = 0, 33  # mutmut's statuses of a mutant that no test noticed, and of one that no test ran
 
-# Why a mutant cannot be told from the original, by what it changes: a pattern of the removed and the added line.
+# Why a mutant is equivalent to the original, by a pattern of the removed and the added line.
 EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"strict=", "what is zipped has equal lengths: they were compared before, or are equal by construction"),
     (r"encoding=", "UTF-8 under another name, or as the default of the machine that ran the tests"),
@@ -79,7 +79,7 @@ def mutants() -> Iterator[Mutant]:
 
 
 def reason_of(mutant: Mutant) -> str | None:
-    """Return why a survivor cannot be told from the original; None where nothing is said of it."""
+    """Return why a surviving mutant is equivalent to the original, or None."""
     change = "\n".join(mutant.change())
     return next((reason for pattern, reason in EXPLAINED if re.search(pattern, change)), None)
 

@@ -1,4 +1,4 @@
-"""What MkDocs is told besides `mkdocs.yml`: a page that would ask another machine for anything is a mistake.
+"""MkDocs hooks: fail the build if a page would load anything from another machine.
 
 A warning ends `mkdocs build --strict`. The reader's own clicks are links, which may lead anywhere.
 """

@@ -32,7 +32,7 @@ or torch are not there is declared unsupported, and the answer at the end names 
 the answer names the successors that passed on that run, with their numbers. An upgrade of a successor is gated by two
 records: `vitgate compare OLD.json NEW.json`.
 
-No accepted table is kept of them (claim `table`): a successor's numbers depend on packages that are released apart
+There is no accepted table of them (claim `table`): a successor's numbers depend on packages that are released apart
 from PyTorch, and are judged by bounds alone.
 
 | successor | file | what it needs | how to get there |

@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("command", nargs="+", help="the command and its arguments, after --")
     options = parser.parse_args()
     status, seen = run(options.command, options.columns)
-    lines = kept(seen)
+    lines = shown_lines(seen)
     check_neutral("\n".join(lines))
     options.output.write_text(picture(shlex.join(options.command), lines, options.columns), encoding="utf-8")
     sys.exit(status)
@@ -73,7 +73,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def kept(seen: str) -> list[str]:
+def shown_lines(seen: str) -> list[str]:
     """Return the lines of the picture, with their colours: what is left on the screen, but for `_NOISE`."""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in seen.split("\n")]  # what a line was overwritten with
     return [line for line in lines if not _NOISE.fullmatch(Text.from_ansi(line).plain.strip())]

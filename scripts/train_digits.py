@@ -5,7 +5,7 @@
 
 The architecture is that of case `digits` in `fixtures/cases.toml`. The data are scikit-learn's handwritten digits. The
 held-out part takes no part in training, and no setting below was chosen by it: `--validate` is there for choosing. The
-last weights are kept, whatever their accuracy. Two runs on one machine write the same bytes; another CPU or release of
+last weights are saved, whatever their accuracy. Two runs on one machine write the same bytes; another CPU or release of
 PyTorch may round differently, so the committed weights are the reference, not this script's output.
 """
 

@@ -213,7 +213,7 @@ def test_the_picture_keeps_all_but_the_noise_of_pytest() -> None:
         "\x1b[1mvitgate\x1b[0m\r",
     ]
 
-    assert script("terminal_picture").kept("\n".join(["old\rnew", *lines, "3 passed"])) == [
+    assert script("terminal_picture").shown_lines("\n".join(["old\rnew", *lines, "3 passed"])) == [
         "new",
         "\x1b[1mvitgate\x1b[0m",
         "3 passed",
@@ -227,8 +227,8 @@ def test_the_picture_shows_what_the_command_printed(tmp_path: Path, monkeypatch:
 
     status, seen = maker.run([sys.executable, "-c", code], 97)
 
-    assert (status, maker.kept(seen)) == (0, ["terminal 97"])
-    assert "terminal&#160;97" in maker.picture("python", maker.kept(seen), 97)
+    assert (status, maker.shown_lines(seen)) == (0, ["terminal 97"])
+    assert "terminal&#160;97" in maker.picture("python", maker.shown_lines(seen), 97)
     with pytest.raises(SystemExit, match="the output names"):
         maker.check_neutral(f"at {tmp_path}")
 
