@@ -635,8 +635,8 @@ READERS: dict[str, tuple[str, Make]] = {
     "own_cases": ("cases of a user", own_cases),
     "claims": ("`claims.toml`", _fixture("claims.toml", 3, lambda path: claims.read_claims.__wrapped__(path))),
     "tolerances": (
-        "`tolerances.toml`",
-        _fixture("tolerances.toml", 3, lambda path: tolerances._read.__wrapped__(path, ())),
+        "`tolerances/*.toml`",
+        _fixture("tolerances/weights.toml", 3, lambda path: tolerances._read.__wrapped__(path, ())),
     ),
     "deviations": ("`deviations.toml`", _fixture("deviations.toml", 3, deviations.read_deviations.__wrapped__)),
     "operators": ("`operators.toml`", _fixture("operators.toml", 2, _model(operators.OperatorFile))),

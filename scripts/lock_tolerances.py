@@ -1,4 +1,4 @@
-"""Lock the bounds of `fixtures/tolerances.toml` as they are explained now, in `fixtures/tolerances.lock.json`.
+"""Lock the bounds of `fixtures/tolerances/` as they are explained now, in `fixtures/tolerances.lock.json`.
 
     python scripts/lock_tolerances.py
 

@@ -1,4 +1,4 @@
-"""Print the range of every judged number over some records: what `fixtures/tolerances.toml` is written from.
+"""Print the range of every judged number over some records: what `fixtures/tolerances/` is written from.
 
     python scripts/measure_ranges.py RECORD.json [RECORD.json ...]
 

@@ -291,7 +291,7 @@ def _about(claim: Claim) -> str:
 def tolerances_page() -> Iterator[str]:
     """Yield the page of bounds, by claim and statistic."""
     text = 'No bound without a reason. Where nothing stands under "for", the row holds for all cells and all weights.'
-    yield from _head("Tolerances", "`fixtures/tolerances.toml`", text)
+    yield from _head("Tolerances", "`fixtures/tolerances/`", text)
     rows = read_tolerances().rows()
     for claim in read_claims():
         own = [row for row in rows if row.claim == claim]

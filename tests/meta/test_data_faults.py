@@ -28,7 +28,8 @@ DEVIATIONS = {row.id: row for row in read_deviations().rows}
 
 def _edited(path: Path, name: str, edit: Callable[[str], str]) -> Path:
     """Write a copy of a data file with one line of one entry changed."""
-    text = (fixtures_folder() / path.name).read_text(encoding="utf-8")
+    folder = fixtures_folder() if path.parent.name != "tolerances" else fixtures_folder() / "tolerances"
+    text = (folder / path.name).read_text(encoding="utf-8")
     start = text.index(f'id = "{name}"')
     end = text.find("[[", start)
     path.write_text(text[:start] + edit(text[start:end]) + text[end:], encoding="utf-8")
@@ -47,7 +48,10 @@ def _edited(path: Path, name: str, edit: Callable[[str], str]) -> Path:
     ids=["reason emptied", "reason deleted", "bound deleted", "bounds crossed", "key misspelt"],
 )
 def test_tolerance_that_says_too_little_stops_the_run(line: str, instead: str, says: str, tmp_path: Path) -> None:
-    path = _edited(tmp_path / "tolerances.toml", "weights.biases", lambda entry: entry.replace(line, instead))
+    (tmp_path / "tolerances").mkdir()
+    path = _edited(
+        tmp_path / "tolerances" / "weights.toml", "weights.biases", lambda entry: entry.replace(line, instead)
+    )
     with pytest.raises(UsageError, match=says):
         read_tolerances(path)
 

@@ -1,7 +1,7 @@
 """What two records show only together: a file that grew, an error that grew, a bytecode that old runtimes cannot read.
 
 Each record alone may lie within its bounds, which are wide enough for every release; from one release to the next far
-less is ordinary. The bounds of these steps are the rows of `fixtures/tolerances.toml` against "old".
+less is ordinary. The bounds of these steps are the rows of `fixtures/tolerances/` against "old".
 """
 
 from __future__ import annotations

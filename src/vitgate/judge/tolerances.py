@@ -1,4 +1,4 @@
-"""The bounds of `fixtures/tolerances.toml`: every number that is judged finds exactly one row, or the run stops."""
+"""The bounds of `fixtures/tolerances/`, a file a claim: every number that is judged finds exactly one row of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tolerance(Strict):
 
 
 class ToleranceFile(Strict):
-    """The whole of `tolerances.toml`."""
+    """The whole of a file of tolerances."""
 
     tolerance: list[Tolerance]
 
@@ -105,14 +105,34 @@ class Tolerances:
 
 def read_tolerances(path: Path | None = None) -> Tolerances:
     """Return the committed tolerances, and the user's own; UsageError for a row about what does not exist."""
-    return _read(path or fixtures_folder() / "tolerances.toml", own_files())
+    return _read(path or fixtures_folder() / "tolerances", own_files())
 
 
 @cache
 def _read(path: Path, own: tuple[Path, ...]) -> Tolerances:
+    files = _files(path) if path.is_dir() or path.suffix != ".toml" else [path]
+    rows = [row for file in files for row in _rows(file)]
+    return Tolerances(rows, path, [row for file in own for row in own_tolerances(read_own(file), file)])
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of the folder in the order of the claims; UsageError for one that is no claim's."""
+    if (old := folder.with_suffix(".toml")).exists():
+        do = f"move its rows into {folder.name}/<claim>.toml"
+        raise UsageError("bounds stand in a file for each claim now", where=old, do=do)
+    names = {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    known(names, read_claims(), "a file of tolerances: claim", where=folder)
+    if not names:
+        raise UsageError("no file of tolerances", where=folder, do="copy all of fixtures/")
+    return [names[claim] for claim in read_claims() if claim in names]
+
+
+def _rows(path: Path) -> list[Tolerance]:
     rows = read_model(ToleranceFile, path).tolerance
     _check(rows, read_cases(), path)
-    return Tolerances(rows, path, [row for file in own for row in own_tolerances(read_own(file), file)])
+    if path.parent.name == "tolerances":
+        known({row.claim for row in rows}, [path.stem], "a row of another claim:", where=path)
+    return rows
 
 
 def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:

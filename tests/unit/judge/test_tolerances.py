@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.tolerances import read_tolerances, Tolerance, Tolerances
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Finding
@@ -201,3 +203,29 @@ def test_a_number_that_finds_no_row_is_named_in_full(against: str, word: str) ->
 )
 def test_a_row_with_a_selector_that_names_the_cell_is_found(fields: dict[str, Any]) -> None:
     assert bounded(tolerance(**fields)).tolerance == "floor"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("sizes.toml", "claim 'sizes' does not exist"), ("label.toml", "a row of another claim: 'size' does not exist")],
+)
+def test_a_file_of_bounds_is_a_claims_and_holds_its_rows_alone(
+    name: str, words: str, tmp_path: Path, refuses: Refuses
+) -> None:
+    folder = tmp_path / "tolerances"
+    shutil.copytree(fixtures_folder() / "tolerances", folder)
+    (folder / "size.toml").rename(folder / name)
+
+    refuses(lambda: read_tolerances(folder), words, folder)
+
+
+def test_bounds_in_one_file_are_refused_with_the_place_where_they_belong(tmp_path: Path, refuses: Refuses) -> None:
+    (tmp_path / "tolerances.toml").touch()
+
+    refuses(
+        lambda: read_tolerances(tmp_path / "tolerances"), "tolerances.toml", "move its rows into tolerances/<claim>"
+    )
+
+
+def test_a_folder_without_bounds_is_refused(tmp_path: Path, refuses: Refuses) -> None:
+    refuses(lambda: read_tolerances(tmp_path / "tolerances"), "no file of tolerances", "copy all of fixtures/")
