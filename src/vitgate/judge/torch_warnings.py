@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 
 from vitgate.files.schemas import fixtures_folder, read_model, Strict
 from vitgate.spec.versions import VersionRange, within
 
-# From mild to severe; what stands further right is hidden from fewer users, and nearer to removal.
-SEVERITY = ("PendingDeprecationWarning", "DeprecationWarning", "C++", "UserWarning", "FutureWarning")
+
+class Severity(IntEnum):
+    """How severe a category of warnings is: a larger one is hidden from fewer users, and nearer to removal.
+
+    `CPP` is a warning that C++ code printed; `OTHER` any category that is not named here.
+    """
+
+    PendingDeprecationWarning = 0
+    DeprecationWarning = 1
+    CPP = 2
+    UserWarning = 3
+    FutureWarning = 4
+    OTHER = 5
+
+    @classmethod
+    def of(cls, category: str) -> Severity:
+        """Return the severity of a category by its name."""
+        return cls.CPP if category == "C++" else cls.__members__.get(category, cls.OTHER)
+
+
 Observed = Mapping[str, Sequence[tuple[str, str]]]
 
 
@@ -76,6 +95,5 @@ def _shows(row: DeclaredWarning, pairs: Sequence[tuple[str, str]]) -> bool:
 def _change(category: str, known: Sequence[str]) -> str:
     if not known:
         return f"new {category}"
-    ranks = [SEVERITY.index(name) if name in SEVERITY else len(SEVERITY) for name in (category, *known)]
-    word = "escalated" if ranks[0] > max(ranks[1:]) else "changed"
+    word = "escalated" if Severity.of(category) > max(map(Severity.of, known)) else "changed"
     return f"{word} from {' and '.join(dict.fromkeys(known))} to {category}"

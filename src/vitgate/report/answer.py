@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
@@ -19,26 +21,45 @@ Plain = Callable[[str], str]
 _ABOUT_FILES = ("field", "artifacts")
 
 
+AnswerKind = Literal["works", "broken as declared", "failed", "none"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run came to: a kind, from which colour and headline follow, and a few sentences."""
+
+    kind: AnswerKind
+    text: str
+
+
 def answer(record: Record, plain: Plain = clean) -> str:
     """Return the answer as a few sentences; `plain` makes harmless what the record says, which may be anybody's."""
+    return answer_of(record, plain).text
+
+
+def answer_of(record: Record, plain: Plain = clean) -> Answer:
+    """Return the answer of a run, as `answer`, with its kind."""
     subject = f"PyTorch {plain(record.environment.torch)}"
     failed = [row for row in record.claims if row.status in ("failed", "environment error")]
     if failed:
         out = f" {ways_out(record, plain)}" if any(row.variant in VARIANTS for row in failed) else ""
-        return f"{subject} does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}{out}"
+        what = f"does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}{out}"
+        return Answer("failed", f"{subject} {what}")
     if record.missing:
         count = "1 claim was" if len(record.missing) == 1 else f"{len(record.missing)} claims were"
-        return f"No answer for {subject}: {count} not checked, {plain(record.missing[0])} among them."
+        what = f"{count} not checked, {plain(record.missing[0])} among them."
+        return Answer("none", f"No answer for {subject}: {what}")
     if not any(row.status in ("passed", "declared") for row in record.claims):
-        return f"No answer for {subject}: no claim was checked.{_lacking(record)}"
+        return Answer("none", f"No answer for {subject}: no claim was checked.{_lacking(record)}")
     breaking = _breaking(record, plain)
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
     rest = f"{_files(record, plain)}{_lacking(record)}"
     if breaking:
-        out = f" {ways_out(record, plain)}"
-        return f"{subject} cannot carry the whole pipeline{scope}: {'; '.join(breaking)}{out}{rest}"
-    what = "the successors of the pipeline" if record.engines == (NO_ENGINE,) else "the whole pipeline"
-    return f"{subject} can carry {what}{scope}: every claim holds{_declared(record, plain)}.{rest}"
+        what = f"cannot carry the whole pipeline{scope}: {'; '.join(breaking)} {ways_out(record, plain)}{rest}"
+        return Answer("broken as declared", f"{subject} {what}")
+    whole = "the successors of the pipeline" if record.engines == (NO_ENGINE,) else "the whole pipeline"
+    what = f"can carry {whole}{scope}: every claim holds{_declared(record, plain)}.{rest}"
+    return Answer("works", f"{subject} {what}")
 
 
 def _count(rows: list[ClaimRow]) -> str:

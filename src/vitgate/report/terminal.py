@@ -20,13 +20,14 @@ from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.records.frames import benchmark_frame
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
-from vitgate.report.answer import answer
+from vitgate.report.answer import answer_of
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.picture_accuracy import tables
 from vitgate.spec.engines import NO_ENGINE
 
 _WIDE = 160  # columns of a table in a file or a CI's log, where nothing has to wrap
 _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler", "Label", "SQNR", "Outcome")
+_COLOURS = {"works": "green", "broken as declared": "yellow", "failed": "red"}
 
 
 def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "", page: str = "") -> None:
@@ -46,9 +47,9 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
         reporter.write_line(f"report: {page}")
     if changed:
         reporter.write_line(f"changed labels: {changed}")
-    text = answer(record)
-    colours = {"green": " can carry ", "yellow": " cannot carry ", "red": " does not carry "}
-    reporter.write_line(text, bold=True, **{colour: words in text for colour, words in colours.items()})
+    found = answer_of(record)
+    colour = {_COLOURS[found.kind]: True} if found.kind in _COLOURS else {}
+    reporter.write_line(found.text, bold=True, **colour)
 
 
 def _details(record: Record, reporter: pytest.TerminalReporter) -> None:

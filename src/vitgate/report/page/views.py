@@ -16,7 +16,7 @@ from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.records.history import history
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow, FindingRow, InputRow, Status
-from vitgate.report.answer import answer
+from vitgate.report.answer import answer_of, AnswerKind
 from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.outcome import Finding
@@ -27,10 +27,10 @@ Kind = Literal["good", "known", "bad", "unknown"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 RED: tuple[Status, ...] = ("failed", "environment error")
 ABSENT = "–"
-_HEADLINES: dict[str, tuple[str, Kind]] = {
-    " can carry ": ("The pipeline works", "good"),
-    " cannot carry ": ("The pipeline does not work as a whole", "known"),
-    " does not carry ": ("Claims failed", "bad"),
+_HEADLINES: dict[AnswerKind, tuple[str, Kind]] = {
+    "works": ("The pipeline works", "good"),
+    "broken as declared": ("The pipeline does not work as a whole", "known"),
+    "failed": ("Claims failed", "bad"),
 }
 _WEIGHTS = {"standin": "stand-in weights", "pretrained": "published weights", "file": "weights of the user's"}
 
@@ -135,26 +135,12 @@ class View:
         self.record, self.others = record, tuple(others)
         self.sweep = (*self.others, record)
         self.torch = clean(public(record.environment.torch))
-        self.answer = answer(record)
+        found = answer_of(record)
+        self.answer = found.text
+        self.headline, self.kind = _HEADLINES.get(found.kind, ("No answer", "unknown"))
         known = Known.read()
         rows = [row for row in record.claims if row.status != "passed"]
         self._explained = [known.explain(f"claim-{number}", row) for number, row in enumerate(rows, 1)]
-
-    @property
-    def headline(self) -> str:
-        """The verdict in a few words."""
-        return self._verdict[0]
-
-    @property
-    def kind(self) -> Kind:
-        """How it is coloured."""
-        return self._verdict[1]
-
-    @cached_property
-    def _verdict(self) -> tuple[str, Kind]:
-        rest = self.answer.removeprefix(f"PyTorch {clean(self.record.environment.torch)}")
-        found = (said for words, said in _HEADLINES.items() if rest.startswith(words))
-        return next(found, ("No answer", "unknown"))
 
     @cached_property
     def counts(self) -> dict[Status, int]:
