@@ -26,6 +26,7 @@ DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rg
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCS}
 PROGRAMS = (
     *("vitgate", "pytest", "python", "pip", "uv", "tox", "git", "mkdocs", "ruff", "mypy", "bandit", "coverage"),
+    "lint-imports",
     *("mutmut", "mkdir", "cp", "eval", ".", "program/native"),
 )
 _COPIED = (
@@ -87,7 +88,11 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
         r'pip install -e "\.\[test\]" && pytest -n auto',
         Elsewhere(".ci/run", 'install --quiet -e ".[test]" && pytest -n auto'),
     ),
-    (r"ruff check && mypy", Elsewhere(".ci/run", "ruff check\nmypy")),
+    (
+        r"ruff format --check && ruff check && codespell",
+        Elsewhere(".ci/run", "ruff format --check --quiet\nruff check\n"),
+    ),
+    (r"lint-imports && mypy", Elsewhere(".ci/run", "codespell\nmypy\n")),
     (r"bandit .*", Elsewhere(".ci/run", "bandit -q -c pyproject.toml")),
     (r"mkdocs build --strict", Elsewhere(".ci/run", "mkdocs build --strict")),
     (r"(mutmut|coverage) .*|python (scripts/mutants|benchmarks/fuzz).py|pytest .* nightly", HOURS),

@@ -70,7 +70,7 @@ def test_children_of_a_failed_build_are_blocked_by_it(
     scene = Scene(baseline("fbgemm"), tmp_path, monkeypatch)
     fault = next(fault for fault in catalogue() if fault.id == "quantization_raises")
     fault.inject(scene)
-    builds = {row.variant: row.outcome for row in scene.rows().values() if row.claim == "build"}
+    builds = {row.variant: row.outcome_text for row in scene.rows().values() if row.claim == "build"}
     blocked = "blocked by scripted_quantized"
     assert builds == {
         "scripted": "passed",

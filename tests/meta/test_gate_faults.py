@@ -268,7 +268,7 @@ def test_kept_record_answers_its_own_question_as_it_was_written_and_no_other(tmp
     place.keep(release(BASE), "suite one")
     assert place.find("suite one") == release(BASE)
     assert place.find("suite two") is None
-    place.record.write_text(place.record.read_text().replace('"cores": ', '"cores":  '), encoding="utf-8")
+    place.record.write_text(place.record.read_text().replace('"cores":', '"cores": '), encoding="utf-8")
     assert place.find("suite one") is None
 
 

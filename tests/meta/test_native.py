@@ -35,6 +35,6 @@ def test_a_compiler_that_fails_is_a_failure(tmp_path: Path) -> None:
     compiler.chmod(0o755)
     done = run_pytest(*TESTS, folder=tmp_path, CXX=str(compiler))
     assert done.status == 1, done.text
-    assert {(row.claim, row.outcome, row.message) for row in done.record.claims} == {
+    assert {(row.claim, row.outcome_text, row.message) for row in done.record.claims} == {
         (name, "failed at compile", "x.h:1: error: gone") for name in ("native", "native_program")
     }

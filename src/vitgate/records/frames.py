@@ -26,9 +26,9 @@ _FORMS = {
 def to_frame(path: str | Path) -> DataFrame:
     """Return the rows of a record's claims as a DataFrame, one row a claim, indexed by its name, `claim[subject]`.
 
-    Columns: `claim`, `subject`, `case`, `engine`, `variant`, `status`, `outcome`, `error`, `deviation`, `message`, and
-    of the first number that was judged `statistic`, `value`, `unit`, `lower`, `upper` (NaN where there is none). The
-    PyTorch of the run is `frame.attrs["torch"]`.
+    Columns: `torch` (the PyTorch of the run), `claim`, `subject`, `case`, `engine`, `variant`, `status`, `outcome`,
+    `error`, `deviation`, `message`, and of the first number that was judged `statistic`, `value`, `unit`, `lower`,
+    `upper` (NaN where there is none).
 
     Raises:
         UsageError: The file is not a record.
@@ -44,7 +44,7 @@ def to_frame(path: str | Path) -> DataFrame:
     frame = pd.DataFrame(
         rows, columns=[*_CLAIM, *_NUMBER], index=pd.Index([row.name for row in record.claims], name="row")
     )
-    frame.attrs["torch"] = record.environment.torch
+    frame.insert(0, "torch", record.environment.torch)
     return frame.astype(dict.fromkeys(("value", "lower", "upper"), float))
 
 

@@ -53,6 +53,8 @@ class Rounded(nn.Module):
 class WithSpare(nn.Module):
     """A head with a tensor that nobody asked for and that changes nothing."""
 
+    spare: torch.Tensor
+
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
@@ -60,8 +62,7 @@ class WithSpare(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the head returns."""
-        spare: Any = self.spare
-        return self.head(x) + 0.0 * spare[0]
+        return self.head(x) + 0.0 * self.spare[0]
 
 
 class AndFloor(nn.Module):

@@ -157,7 +157,9 @@ def a_claim_fails(upgrade: Upgrade) -> None:
 @worse("build[digits-x86-scripted]", says="failed at script")
 def a_build_stops(upgrade: Upgrade) -> None:
     """A stage raises under NEW."""
-    upgrade.change("build[digits-x86-scripted]", **{**FAILED, "outcome": "failed at script", "error": "RuntimeError"})
+    upgrade.change(
+        "build[digits-x86-scripted]", **{**FAILED, "outcome": "failed at", "at": "script", "error": "RuntimeError"}
+    )
 
 
 @worse(LABEL, says="it failed before too, which excuses nothing")
