@@ -1,5 +1,8 @@
 """Layers that do something wrong, to be put into a network in the place of sound ones; all of them can be scripted."""
 
+# mypy: disable-error-code="index"
+# TorchScript takes no annotation of a buffer as text, and without one it is a tensor or a module to mypy.
+
 from __future__ import annotations
 
 from typing import Any
@@ -52,8 +55,6 @@ class Rounded(nn.Module):
 
 class WithSpare(nn.Module):
     """A head with a tensor that nobody asked for and that changes nothing."""
-
-    spare: torch.Tensor
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
