@@ -135,7 +135,12 @@ def _to_file(record: Record) -> RecordFile:
     return RecordFile(**{**dict(record), "claims": claims, "statistics": tuple(places), "messages": tuple(messages)})
 
 
-def _from_file(file: RecordFile, where: Path) -> Record:
+def parse_record(text: str, *, where: object) -> Record:
+    """Return the record that this text of a file is, whatever its seal; UsageError where it is none."""
+    return _from_file(validate(RecordFile, json.loads(text), where=where), where)
+
+
+def _from_file(file: RecordFile, where: object) -> Record:
     told = file.messages or ("",)
 
     def row(line: ClaimLine) -> ClaimRow:

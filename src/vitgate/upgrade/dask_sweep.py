@@ -23,7 +23,7 @@ from vitgate.files.hashing import digest
 from vitgate.files.paths import default_cache
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
-from vitgate.records.record import Record
+from vitgate.records.record import parse_record, Record
 from vitgate.report.compatibility import NOT_MADE
 from vitgate.spec.cases import default_cases
 from vitgate.spec.cells import GroupId
@@ -224,7 +224,7 @@ def _gathered(
         parts.append(part)
         steps.say(f"{side.name}: {len(parts)} of {len(job)} tasks done")
     try:
-        record = joined([Record.model_validate_json(part.record) for part in parts], shard)
+        record = joined([parse_record(part.record, where="a worker's record") for part in parts], shard)
     except UsageError as error:  # workers that differ
         return _not_made(job, side, place, str(error), steps)
     place.keep(record, asked)

@@ -51,7 +51,8 @@ def main():
     number, _, count = options.get("--shard", ["1/1"])[0].partition("/")
     def chosen(row):
         case, engine = options.get("--case"), options.get("--engine")
-        if row["engine"] and ((case and row["case"] not in case) or (engine and row["engine"] not in engine)):
+        own = row.get("engine")
+        if own and ((case and row["case"] not in case) or (engine and own not in engine)):
             return False
         return True
     def own(row):
@@ -62,7 +63,7 @@ def main():
         group = table["groups"][name]
         return table["parts"].get(count, {}).get(group, 1) == int(number)
     record["claims"] = [row for row in record["claims"] if chosen(row) and own(row)]
-    seen = {(row["case"], row["engine"]) for row in record["claims"]}
+    seen = {(row.get("case"), row.get("engine")) for row in record["claims"]}
     cells = [] if "--claim" in options else record["cells"]  # a cell's line sums up claims that were not run
     record["cells"] = [row for row in cells if (row["case"], row["engine"]) in seen]
     record["cases"] = options.get("--case") or record["cases"]
@@ -128,7 +129,7 @@ def _data() -> dict[str, str]:
     counts = (2, 3, len(groups()))
     parts = {str(count): {group: shard_of(group, count) for group in groups()} for count in counts}
     table = {"groups": {name: group_of(name) for name in names}, "parts": parts}
-    texts = {name: record.model_dump_json() for name, record in records.items()}
+    texts = {name: record.text() for name, record in records.items()}
     return {"sound.json": texts["2.12.1"], "broken.json": texts["2.15.0"], "shards.json": json.dumps(table)}
 
 
