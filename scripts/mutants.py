@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-JUDGE = Path("src") / "vitgate" / "judge"
+ROOMS = tuple(Path("src") / "vitgate" / room for room in ("judge", "compare", "records"))
 LEAST = 0.90  # the share of mutants that the tests have to kill
 SURVIVED, UNTESTED = 0, 33  # mutmut's statuses of a mutant that no test noticed, and of one that no test ran
 
@@ -68,14 +68,14 @@ class Mutant:
 
 
 def mutants() -> Iterator[Mutant]:
-    """Yield the mutants of the judge in the order of its modules."""
+    """Yield the mutants of the rooms that judge, in the order of their modules."""
     from mutmut.mutation.data import SourceFileMutationData
 
-    for path in sorted(JUDGE.glob("*.py")):
+    for path in (path for room in ROOMS for path in sorted(room.glob("*.py"))):
         data = SourceFileMutationData(path=path)
         data.load()
         for name, status in data.exit_code_by_key.items():
-            yield Mutant(path.stem, name, status)
+            yield Mutant(f"{path.parent.name}.{path.stem}", name, status)
 
 
 def reason_of(mutant: Mutant) -> str | None:

@@ -97,6 +97,13 @@ def test_links_between_documents_lead_somewhere(path: Path) -> None:
     assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_documents_name_exist(path: Path) -> None:
+    named = re.findall(r"`((?:src|tests|scripts|fixtures|benchmarks)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 # ---- what is made from the code, from data and from records
 
 

@@ -46,7 +46,7 @@ def bisect(
     claim: str,
     releases: str | None,
     suite: SuiteOptions,
-    kept: RecordsOptions,
+    recording: RecordsOptions,
     json_file: str | None,
 ) -> int:
     """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
@@ -58,7 +58,7 @@ def bisect(
     check_target(json_file, "--json")
     request = narrowed(suite.request(claims=(claim,)), claim)
     only = tuple(parse_releases(releases)) if releases is not None else None
-    asked = Bisection(good, bad, claim, request, kept.means(suite), Path(kept.records), only)
+    asked = Bisection(good, bad, claim, request, recording.means(suite), Path(recording.records), only)
     answer = found(asked, to_stderr)
     write_json(json_file, answer.to_json())
     click.echo(str(answer), file=for_people(json_file))

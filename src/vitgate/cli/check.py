@@ -14,12 +14,11 @@ import contextlib
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 
-from vitgate.cli.options import color_option, json_option, run_option
+from vitgate.cli.options import color_option, json_option, run_options
 from vitgate.files.errors import UsageError
 from vitgate.files.outputs import check_target, for_people, STDOUT, write_text
 from vitgate.files.schemas import fixtures_folder
@@ -59,7 +58,8 @@ Exit status:
 _COLORS = {"auto": "auto", "always": "yes", "never": "no"}  # the word of all commands, and pytest's own
 
 
-_OPTIONS = tuple(run_option(option, default=False) for option in RUN_OPTIONS)  # what is left out is pytest's to know
+RunValue = str | float | bool | tuple[str, ...] | None
+"""What click gives for an option of a run; None for one that the user left out, which is pytest's to know."""
 
 
 class _Recorded:
@@ -87,15 +87,15 @@ class _Recorded:
 @click.command(
     help=_HELP,
     epilog=_EXIT_STATUSES,
-    params=[*_OPTIONS],
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},  # -h might stand within -khuge
 )
+@run_options(*(option.flag for option in RUN_OPTIONS), default=False)
 @json_option("Write the record")
 @color_option
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def check(
-    context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, **values: Any
+    context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, **values: RunValue
 ) -> int:
     """Check every claim on the PyTorch of this environment."""
     if "-h" in pytest_options:
@@ -121,17 +121,16 @@ def _pytest_arguments() -> list[str]:
     return [*settings, "-p", "vitgate.plugin", "-n", "auto", str(tests)]
 
 
-def _handed_on(values: dict[str, Any]) -> Iterator[str]:
+def _handed_on(values: dict[str, RunValue]) -> Iterator[str]:
     """Yield the suite's options that the user gave."""
-    for option in _OPTIONS:
-        assert option.name is not None
-        name, value = option.opts[0], values[option.name]
-        if option.is_flag:
-            yield from [name] if value else []
-        elif option.multiple:
-            yield from (f"{name}={each}" for each in value)
+    for option in RUN_OPTIONS:
+        value = values[option.name]
+        if option.kind == "flag":
+            yield from [option.flag] if value else []
+        elif isinstance(value, tuple):
+            yield from (f"{option.flag}={each}" for each in value)
         elif value is not None:
-            yield f"{name}={value}"
+            yield f"{option.flag}={value}"
 
 
 def _check_snapshots(arguments: tuple[str, ...]) -> None:

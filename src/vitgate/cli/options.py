@@ -62,11 +62,10 @@ _TAKES: dict[str, dict[str, Any]] = {
 }
 
 
-def run_option(option: RunOption, *, default: bool = True) -> click.Option:
-    """Return an option of a run as click's; without `default` None says that the user left it out."""
+def _run_option(option: RunOption, *, default: bool) -> Callable[[Command], Command]:
     words = f"  [default: {option.default_words}]" if option.default_words else ""
-    return click.Option(
-        [option.flag],
+    return click.option(
+        option.flag,
         metavar=option.metavar or None,
         envvar=(option.envvar or None) if default else None,
         default=option.default if default and option.kind == "text" else None,
@@ -76,12 +75,12 @@ def run_option(option: RunOption, *, default: bool = True) -> click.Option:
     )
 
 
-def run_options(*flags: str) -> Callable[[Command], Command]:
-    """Add these options of a run."""
+def run_options(*flags: str, default: bool = True) -> Callable[[Command], Command]:
+    """Add these options of a run; without `default` None says that the user left one out."""
 
     def add(command: Command) -> Command:
         for option in reversed([option for option in RUN_OPTIONS if option.flag in flags]):
-            command.__dict__.setdefault("__click_params__", []).append(run_option(option))
+            command = _run_option(option, default=default)(command)
         return command
 
     return add
@@ -224,11 +223,11 @@ class RecordsOptions:
 
 records_options = _grouped(
     RecordsOptions,
-    "kept",
+    "recording",
     click.option("--records", default="vitgate-records", show_default=True, metavar="DIR", help="Keep records here."),
     click.option("--prune", is_flag=True, help="Remove each environment after its run, to save disk space."),
 )
-"""Adds the options of commands that keep a record of each version, as `kept`."""
+"""Adds the options of commands that keep a record of each version, as `recording`."""
 
 
 def to_stderr(line: str) -> None:

@@ -61,7 +61,7 @@ def sweep(
     interpreters: tuple[str, ...],
     suite: SuiteOptions,
     shard: str | None,
-    kept: RecordsOptions,
+    recording: RecordsOptions,
     dask: str | None,
     markdown: str | None,
     json_file: str | None,
@@ -83,7 +83,7 @@ def sweep(
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
     request = replace(suite.request(), shard=part)
     sides = [for_cases(side, request.cases) for side in sides]
-    order = Sweep(tuple(sides), request, kept.means(suite), Path(kept.records))
+    order = Sweep(tuple(sides), request, recording.means(suite), Path(recording.records))
     if dask:
         from vitgate.upgrade.dask_sweep import sweep_on
 

@@ -18,19 +18,33 @@ STDOUT = "-"
 
 
 def write_text(target: str | None, make: Callable[[], str], option: str) -> None:
-    """Write one file, `-` for standard output, None for none; MachineError names the option where that cannot be."""
+    """Write a report, `-` to standard output, None nowhere; MachineError names the option where that cannot be."""
     if target is None:
         return
     if target == STDOUT:
         sys.stdout.write(make())
         return
-    path = Path(target)
+    write_file(Path(target), make, option, what="report")
+
+
+def write_file(path: Path, make: Callable[[], str], option: str, *, what: str) -> None:
+    """Write a file whole or not at all, with the folders on the way.
+
+    Args:
+        path: Where to write.
+        make: Returns the text.
+        option: The option that names the file, for the error.
+        what: What is written, for the error: `report`, `record`.
+
+    Raises:
+        MachineError: The file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             temporary.write_text(make(), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(path, error, option) from None
+        raise _unwritable(path, error, option, what) from None
 
 
 def write_json(target: str | None, data: Any) -> None:
@@ -43,7 +57,7 @@ def for_people(json_target: str | None) -> TextIO:
     return sys.stderr if json_target == STDOUT else sys.stdout
 
 
-def check_target(target: str | None, option: str) -> None:
+def check_target(target: str | None, option: str, *, what: str = "report") -> None:
     """MachineError for a file that could not be written: better known before the work than after it."""
     if target in (None, STDOUT):
         return
@@ -51,9 +65,8 @@ def check_target(target: str | None, option: str) -> None:
     try:
         check_place(path)
     except OSError as error:
-        raise _unwritable(path, error, option) from None
+        raise _unwritable(path, error, option, what) from None
 
 
-def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
-    what = f"cannot write the report: {error.strerror}"
-    return MachineError(what, where=path, do=f"name another file with {option}")
+def _unwritable(path: Path, error: OSError, option: str, what: str) -> MachineError:
+    return MachineError(f"cannot write the {what}: {error.strerror}", where=path, do=f"name another file with {option}")

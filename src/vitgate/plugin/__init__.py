@@ -30,7 +30,6 @@ from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.plugin import expected_failures, options, scheduling
 from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.expected_failures import ROW
-from vitgate.records.record import check_target
 from vitgate.report import junit
 from vitgate.report.picture_accuracy import check_list
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
@@ -96,7 +95,7 @@ def _own_plan(config: pytest.Config) -> RunConfig:
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
-        check_target(options.place_of(config, "--record"))
+        outputs.check_target(str(options.place_of(config, "--record")), "--record", what="record")
         if plan.images:
             check_list(options.place_of(config, "--record"))
         if config.getoption("--report"):

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import FailFast, Field
 
-from vitgate.files.atomic import check_place, replacing
-from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.errors import UsageError
+from vitgate.files.outputs import write_file
 from vitgate.files.schemas import read_json, Strict, unique, validate
 from vitgate.records.rows import CellRow, ClaimFields, ClaimRow, Count, FindingRow, InputRow, Names, Number
 
@@ -67,12 +67,7 @@ class Record(RunFields):
 
     def write(self, path: Path, *, option: str = "--record") -> None:
         """Write it as JSON, whole or not at all; MachineError, naming the option, where that is not possible."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as temporary:
-                temporary.write_text(self.text(), encoding="utf-8")
-        except OSError as error:
-            raise _unwritable(path, error, option) from None
+        write_file(path, self.text, option, what="record")
 
     def text(self) -> str:
         """Return what its file holds: JSON, sealed, a line for each row."""
@@ -141,17 +136,17 @@ def parse_record(text: str, *, where: object) -> Record:
 
 
 def _from_file(file: RecordFile, where: object) -> Record:
-    told = file.messages or ("",)
-
     def row(line: ClaimLine) -> ClaimRow:
-        if any(each[0] >= len(file.statistics) for each in line.findings) or (line.message or 0) >= len(told):
+        if any(each[0] >= len(file.statistics) for each in line.findings) or (
+            line.message is not None and line.message >= len(file.messages)
+        ):
             raise UsageError(f"{line.claim}: no such statistic or message", where=where, do="make the record again")
         findings = tuple(
             FindingRow(**dict(file.statistics[place]), value=value, note="".join(note))
             for place, value, *note in line.findings
         )
         test = line.test.replace("[*]", f"[{line.subject}]")
-        message = "" if line.message is None else told[line.message]
+        message = "" if line.message is None else file.messages[line.message]
         return ClaimRow(**{**dict(line), "findings": findings, "message": message, "test": test})
 
     fields = {name: getattr(file, name) for name in RunFields.model_fields}
@@ -168,19 +163,6 @@ def _lines(data: Mapping[str, Any]) -> str:
             text = f"[\n{rows}\n]"
         entries.append(f"{json.dumps(name)}: {text}")
     return "{\n" + ",\n".join(entries) + "\n}\n"
-
-
-def check_target(path: Path, *, option: str = "--record") -> None:
-    """MachineError for a place that takes no record: better known before the run than after it."""
-    try:
-        check_place(path)
-    except OSError as error:
-        raise _unwritable(path, error, option) from None
-
-
-def _unwritable(path: Path, error: OSError, option: str) -> MachineError:
-    what = f"cannot write the record: {error.strerror}"
-    return MachineError(what, where=path, do=f"name another file with {option}")
 
 
 def seal_of(data: Mapping[str, Any]) -> str:

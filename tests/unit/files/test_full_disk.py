@@ -17,6 +17,7 @@ from safetensors.numpy import save_file as save_arrays
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
 from vitgate.files.machine_lock import MachineLock
+from vitgate.files.outputs import check_target
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.inputs import golden
 from vitgate.observe.observer import LocalObserver
@@ -24,7 +25,7 @@ from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
 from vitgate.pipeline import weights_file
 from vitgate.pipeline.artifact_cache import ArtifactCache
-from vitgate.records.record import check_target, read_record, Record
+from vitgate.records.record import read_record, Record
 from vitgate.report.field_export import export
 from vitgate.spec.cells import CellId
 from vitgate.spec.evidence import Evidence
@@ -158,8 +159,12 @@ def test_a_record_is_written_once_there_is_room(small_disk: SmallDisk, record: C
 def test_a_place_that_takes_no_record_is_told_before_the_run(small_disk: SmallDisk) -> None:
     small_disk.protect()
 
-    stopped(lambda: check_target(small_disk.folder / "record.json"), "cannot write the record", "--record")
-    stopped(lambda: check_target(small_disk.folder), "Is a directory")
+    stopped(
+        lambda: check_target(str(small_disk.folder / "record.json"), "--record", what="record"),
+        "cannot write the record",
+        "--record",
+    )
+    stopped(lambda: check_target(str(small_disk.folder), "--record", what="record"), "Is a directory")
 
 
 def test_an_export_that_finds_no_room_leaves_the_earlier_one(

@@ -13,9 +13,9 @@ import pytest
 from record_data import folded, unfolded
 
 from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.outputs import check_target
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import (
-    check_target,
     json_schema,
     read_record,
     read_with_seal,
@@ -319,14 +319,14 @@ def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record: Callabl
     assert read_record(path).warnings == ("é → ✓",)
 
 
-def test_a_place_that_takes_no_record_is_named_with_its_option(tmp_path: Path) -> None:
-    for option in ({}, {"option": "--old-record"}):
-        name = option.get("option", "--record")
-        with pytest.raises(MachineError) as caught:
-            check_target(tmp_path, **option)
-        line = f"cannot write the record: Is a directory ({tmp_path}): name another file with {name}"
-        assert str(caught.value) == line
-    check_target(tmp_path / "record.json")
+@pytest.mark.parametrize("option", ["--record", "--old-record"])
+def test_a_place_that_takes_no_record_is_named_with_its_option(option: str, tmp_path: Path) -> None:
+    with pytest.raises(MachineError) as caught:
+        check_target(str(tmp_path), option, what="record")
+
+    line = f"cannot write the record: Is a directory ({tmp_path}): name another file with {option}"
+    assert str(caught.value) == line
+    check_target(str(tmp_path / "record.json"), option, what="record")
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -338,7 +338,7 @@ def test_a_record_of_an_older_schema_is_refused_in_one_line(
     refuses(lambda: read_record(path), f"schema {version} is older than 2", path, "make the record again")
 
 
-@pytest.mark.parametrize("edit", [{"findings": [[99, 1.0]]}, {"message": 99}], ids=str)
+@pytest.mark.parametrize("edit", [{"findings": [[99, 1.0]]}, {"message": 0}, {"message": 99}], ids=str)
 def test_a_row_that_points_to_nothing_is_refused(
     edit: dict[str, Any], full: Record, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
