@@ -88,7 +88,7 @@ def test_killed_while_it_builds_the_next_run_has_the_same_outcomes(
     cache = tmp_path / "artifacts"
     command = (*TESTS, *CELLS, "--artifact-cache", str(cache))
     killed = start(*command)
-    assert waited(lambda: killed.evidence("build/*"))  # some files are there, others are not
+    assert waited(lambda: killed.evidence("artifact/*"))  # some files are there, others are not
     os.kill(victim(killed), signal.SIGKILL)
 
     done = killed.done()
