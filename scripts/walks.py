@@ -37,17 +37,17 @@ def _called(frame, event, argument):
             out.write(f"{os.getpid()} {name[at + len(os.environ['WALK_ROOT']) + 1:]} {code.co_name}\\n")
 
 
-if os.environ["WALK_PROGRAM"] in sys.argv[0]:
+if os.environ["WALK_WORD"] in ("", *sys.orig_argv):
     sys.setprofile(_called)
 """
 
 
-def walk(command: list[str], *, program: str, start: str) -> list[str]:
+def walk(command: list[str], *, word: str, start: str) -> list[str]:
     """Return the files that the command's process passes, each with the first function called there.
 
     Args:
         command: What is run.
-        program: Part of `sys.argv[0]` of the processes that are watched.
+        word: An argument of the processes that are watched; all of them where it is empty.
         start: The function from whose first call on files count; all of them where it is empty.
 
     Returns:
@@ -59,7 +59,7 @@ def walk(command: list[str], *, program: str, start: str) -> list[str]:
         watched = {
             "PYTHONPATH": os.pathsep.join([folder, str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]),
             **{"WALK_ROOT": str(ROOT), "WALK_OUT": str(out), "WALK_FROM": start},
-            **{"WALK_PROGRAM": program},
+            **{"WALK_WORD": word},
         }
         subprocess.run(command, cwd=ROOT, env={**os.environ, **watched}, check=False, stdout=sys.stderr)  # noqa: S603
         rows = [line.split() for line in out.read_text(encoding="utf-8").splitlines()]
@@ -72,10 +72,10 @@ def main() -> None:
     python = sys.executable
     if sys.argv[1:] == ["test"]:
         test = ["-m", "pytest", "-q", "-n", "1", "tests/conformance", "--claim", f"label[{CELL}]"]
-        found = walk([python, *test], program="", start="pytest_generate_tests")
+        found = walk([python, *test], word="", start="pytest_generate_tests")
     elif sys.argv[1:] == ["upgrade"]:
         sides = ["--old-python", python, "--new-python", python, "--case", "digits", "--engine", "fbgemm"]
-        found = walk([python, "-m", "vitgate", "upgrade", *sides], program="vitgate", start="")
+        found = walk([python, "-m", "vitgate", "upgrade", *sides], word="upgrade", start="")
     else:
         sys.exit(__doc__)
     for number, line in enumerate(found, 1):

@@ -333,7 +333,8 @@ class Suite:
         folder.mkdir()
         options = ("--case", "digits", "--engine", "fbgemm", *arguments)
         fixtures = str(self.folder / "fixtures")
-        return run_pytest("suite", *options, folder=folder, cwd=self.folder, VITGATE_FIXTURES=fixtures)
+        places = ("--rootdir", str(self.folder))  # wherever the temporary folder lies
+        return run_pytest("suite", *places, *options, folder=folder, cwd=self.folder, VITGATE_FIXTURES=fixtures)
 
 
 def _suite(folder: Path, conftest: str = "") -> Suite:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 from vitgate import __version__
 from vitgate.cli.exit_statuses import EXIT_STATUSES
 from vitgate.files.errors import UsageError, VitgateError
+from vitgate.files.text import clean
 
 _HELP = """May I upgrade PyTorch without breaking the Vision Transformer that I deploy?
 
@@ -98,7 +98,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         status: Any = cli.main(arguments, prog_name="vitgate", standalone_mode=False)
     except VitgateError as error:
-        click.echo(f"ERROR: {_printable(str(error))}", err=True)
+        click.echo(f"ERROR: {clean(error)}", err=True)
         return error.exit_status
     except click.ClickException as error:
         error.show()
@@ -110,8 +110,3 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo("ERROR: terminated", err=True)
         return 143  # as a shell reports SIGTERM
     return int(status or 0)
-
-
-def _printable(text: str) -> str:
-    """Drop control characters: names and messages in a record are anybody's."""
-    return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf", "Cs"))

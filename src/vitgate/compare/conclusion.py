@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.causes import Cause
 from vitgate.compare.pairing import Judged, VerdictRow
+from vitgate.files.text import some
 from vitgate.records.record import Record
 from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import public
 
-_CAUSES = 8  # that the sentence names
-_LONGEST = 100  # characters of a name in it
+_ROOM = 120  # characters of names, so that the answer has at most three lines of a terminal
 MAY_UPGRADE, REGRESSED, ENVIRONMENT = 0, 1, 6
 
 
@@ -42,7 +42,7 @@ class Conclusion:
         """Return the sentence that ends every report, in one line."""
         status = self.exit_status()
         text = self._unanswered() if status == ENVIRONMENT else self._red() if status == REGRESSED else self._green()
-        return " ".join(f"{text}{self._lacking()}{self._scope()}".split())
+        return " ".join(f"{text}{self._scope()}".split())
 
     def _compared(self) -> bool:
         """Whether any claim was compared at all; a verdict about nothing is no pass."""
@@ -63,10 +63,9 @@ class Conclusion:
     def _red(self) -> str:
         old, new = self._versions()
         red = [cause for cause in self.causes if cause.red]
-        names = ", ".join(map(_named, red[:_CAUSES]))
-        more = f" and {len(red) - _CAUSES} more" if len(red) > _CAUSES else ""
+        names = some(map(_named, red), _ROOM)
         advice = " The report says what to do instead." if any(cause.advice for cause in red) else ""
-        mend = f" Mend the acceptances: {'; '.join(self.problems[:_CAUSES])}." if self.problems else ""
+        mend = f" Mend the acceptances: {some(self.problems, _ROOM)}." if self.problems else ""
         if not self._compared():
             return f"No answer for PyTorch {old} → {new}: no claim could be compared.{mend}"
         if not red:
@@ -74,14 +73,14 @@ class Conclusion:
         verb = "break" if any(cause.regressed for cause in red) else "stand in the way"
         verb = verb if len(red) > 1 else verb.replace("break", "breaks").replace("stand ", "stands ")
         things = _count(len(red), "thing")
-        return f"Do not upgrade from PyTorch {old} to {new}: {things} {verb}: {names}{more}.{advice}{mend}"
+        return f"Do not upgrade from PyTorch {old} to {new}: {things} {verb}: {names}.{advice}{mend}"
 
     def _green(self) -> str:
         old, new = self._versions()
         words = [row.word for row in self.rows if not row.note]
         kept = "every claim holds as before"
         if self.accepted:
-            kept = f"what breaks is accepted ({', '.join(_answerable(entry) for entry in self.accepted)})"
+            kept = f"what breaks is accepted ({some(map(_answerable, self.accepted), _ROOM)})"
         if count := words.count("fixed"):
             kept += f", and {_count(count, 'claim')} that did not hold before {'is' if count == 1 else 'are'} fixed"
         if count := sum(row.word == "fixed" for row in self.rows if row.note):
@@ -93,15 +92,17 @@ class Conclusion:
     def _declared(self) -> str:
         rows = [row.new for row in self.rows if row.word == "broken in both" and row.new]
         names = sorted({side.deviation for side in rows if side.deviation})
-        return f" ({', '.join(names)})" if names else ""
+        return f" ({some(names, _ROOM // 2)})" if names else ""
 
-    def _lacking(self) -> str:
+    def notes(self) -> Iterator[str]:
+        """Yield what was not compared because an engine or tools are missing."""
         rows = [row for row in self.rows if row.word == "not comparable"]
         claims = [row.claim for row in rows if row.new and row.new.error == NO_TOOLS]
         engines = {row.engine for row in rows if not (row.new and row.new.error == NO_TOOLS)}
         names = [name for name in ENGINES if name in engines]
-        text = f" Not compared, as both builds lack the engine: {', '.join(names)}." if names else ""
-        return f"{text}{unchecked(claims)}"
+        if names:
+            yield f"Not compared, as both builds lack the engine: {', '.join(names)}."
+        yield from unchecked(claims)
 
     def _scope(self) -> str:
         narrow = [name for name, record in (("old", self.old), ("new", self.new)) if not record.complete]
@@ -116,8 +117,8 @@ def _count(number: int, noun: str) -> str:
 
 
 def _named(cause: Cause) -> str:
-    rows = cause.rows[0][:_LONGEST] if len(cause.rows) == 1 else _count(len(cause.rows), "row")
-    return f"{cause.id[:_LONGEST]} ({rows})"
+    rows = cause.rows[0] if len(cause.rows) == 1 else _count(len(cause.rows), "row")
+    return f"{cause.id} ({rows})"
 
 
 def _ended(text: str) -> str:

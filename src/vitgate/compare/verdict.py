@@ -82,7 +82,8 @@ class Accepted(Strict):
 class Verdict(Strict):
     """The whole comparison. `exit_status`: 0 may upgrade, 1 regressed, 6 the environment stood in the way.
 
-    `problems` are acceptances that have expired or cover nothing; `answer` is the sentence that ends every report.
+    `problems` are acceptances that have expired or cover nothing; `answer` ends
+    every report, in at most three sentences; `notes` stand before it.
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
@@ -96,6 +97,7 @@ class Verdict(Strict):
     accepted: tuple[Accepted, ...] = ()
     problems: tuple[str, ...] = ()
     exit_status: int
+    notes: tuple[str, ...] = ()
     answer: str
 
 
@@ -140,6 +142,7 @@ def compare(
         accepted=tuple(_covered(entry, items) for entry in used),
         problems=problems,
         exit_status=conclusion.exit_status(),
+        notes=tuple(conclusion.notes()),
         answer=conclusion.answer(),
     )
 

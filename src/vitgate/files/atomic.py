@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the locks beside them."""
+"""Files that appear whole or not at all, and whether there is room for them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of that path; a killed process gives it up."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        yield
 
 
 def check_place(path: Path) -> None:
@@ -36,7 +26,7 @@ def check_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place once the block has ended well."""
+    """Atomically replace `path`: yield a temporary sibling and rename it on success."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

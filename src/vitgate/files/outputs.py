@@ -44,7 +44,7 @@ def write_file(path: Path, make: Callable[[], str], option: str, *, what: str) -
         with replacing(path) as temporary:
             temporary.write_text(make(), encoding="utf-8")
     except OSError as error:
-        raise _unwritable(path, error, option, what) from None
+        raise unwritable(path, error, option, what) from None
 
 
 def write_json(target: str | None, data: Any) -> None:
@@ -65,8 +65,9 @@ def check_target(target: str | None, option: str, *, what: str = "report") -> No
     try:
         check_place(path)
     except OSError as error:
-        raise _unwritable(path, error, option, what) from None
+        raise unwritable(path, error, option, what) from None
 
 
-def _unwritable(path: Path, error: OSError, option: str, what: str) -> MachineError:
+def unwritable(path: Path, error: OSError, option: str, what: str) -> MachineError:
+    """Return the error of a file that cannot be written; arguments as of `write_file`."""
     return MachineError(f"cannot write the {what}: {error.strerror}", where=path, do=f"name another file with {option}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 _LONGEST = 300
@@ -31,6 +32,16 @@ def short(text: object, longest: int = _LONGEST) -> str:
     """Return the text in one clean line of bounded length."""
     line = clean(text)
     return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def some(names: Iterable[str], room: int) -> str:
+    """Return the different names in about `room` characters; those for which there is no room are counted."""
+    left = list(dict.fromkeys(names))
+    text = left.pop(0) if left else ""
+    text = text if len(text) <= room else f"{text[:room]}…"
+    while left and len(text) + len(left[0]) + 2 <= room:
+        text = f"{text}, {left.pop(0)}"
+    return f"{text} and {len(left)} more" if left else text
 
 
 def link(url: str) -> str:

@@ -14,19 +14,18 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from filelock import FileLock
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from tqdm import tqdm
 
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of
+from vitgate.files.locks import locked
 
 _CHUNK = 1 << 20  # bytes per read
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: worth another try
@@ -194,7 +193,8 @@ def _within(job: _Job) -> None:
 
 
 def _fetch(job: _Job) -> None:
-    with _locked(job):
+    _check_folder(job)
+    with locked(job.destination.with_name(f".{job.destination.name}")):
         if not _is_there(job):  # nobody fetched it while this process waited
             _download(job)
 
@@ -222,22 +222,15 @@ def verified(path: Path, sha256: str) -> bool:
     return True
 
 
-@contextmanager
-def _locked(job: _Job) -> Iterator[None]:
-    """Hold the destination's lock; a killed process gives it up. The folder is made, and found writable, first."""
+def _check_folder(job: _Job) -> None:
+    """Make the destination's folder; MachineError if nothing can be written there."""
     folder = job.destination.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass  # asks the file system itself: root, read-only mounts and quotas make a mode bit worthless
-        lock = FileLock(job.destination.with_name(f".{job.destination.name}.lock"))
-        lock.acquire()
     except OSError as error:
         raise job.disk_error(error) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _download(job: _Job) -> None:

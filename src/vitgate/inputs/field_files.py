@@ -24,9 +24,9 @@ import numpy.typing as npt
 from pydantic import FailFast, Field, field_validator
 
 from vitgate.files.archives import measured_tar, MOST_BYTES, read_npy, read_npz
-from vitgate.files.atomic import locked
 from vitgate.files.errors import NO_ROOM, UsageError
 from vitgate.files.hashing import sha256_of
+from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder, known, read_json, read_model, Strict, unique, validate
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vitgate.files.atomic import is_full, locked
+from vitgate.files.atomic import is_full
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.files.machine_lock import MachineLock
+from vitgate.files.locks import locked, MachineLock
 from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.session_directory import SOCKET
 from vitgate.spec.cells import CellId

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
@@ -10,11 +9,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, ExitStack, suppress
 from pathlib import Path
 
 from vitgate.files.atomic import replacing
 from vitgate.files.errors import MachineError
+from vitgate.files.locks import alone, if_free
 
 _COUNTS = "counts"
 _NOTE_SECONDS = 1.0  # between two notes of one observation
@@ -43,16 +43,15 @@ class SessionDirectory:
         except OSError as error:
             what, do = "cannot make the session's folder", "free disk space, or name another folder with TMPDIR"
             raise MachineError(f"{what}: {error.strerror or error}", do=do) from None
-        unlocked = self.path / "owner.new"
-        self._owner = unlocked.open("w")
-        fcntl.flock(self._owner, fcntl.LOCK_EX)
+        unlocked, self._lock = self.path / "owner.new", ExitStack()
+        self._lock.enter_context(alone(unlocked))
         unlocked.rename(self.path / "owner.lock")  # seen by others only once it is locked
         _clear_abandoned(self.path)
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
-        self._owner.close()
+        self._lock.close()
 
 
 def _clear_abandoned(own: Path) -> None:
@@ -63,11 +62,13 @@ def _clear_abandoned(own: Path) -> None:
 
 def is_abandoned(folder: Path) -> bool:
     """Whether the process that made this session folder is gone."""
+    lock = folder / "owner.lock"
+    if not lock.exists():
+        return False
     try:
-        with (folder / "owner.lock").open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-    except OSError:
+        with if_free(lock) as free:
+            return free
+    except OSError:  # another user's
         return False
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from vitgate.files.archives import read_npz
-from vitgate.files.atomic import locked, replacing
+from vitgate.files.atomic import replacing
 from vitgate.files.errors import MachineError
+from vitgate.files.locks import locked
 from vitgate.spec.evidence import Arrays, Evidence
 from vitgate.spec.outcome import Outcome
 

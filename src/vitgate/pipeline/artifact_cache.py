@@ -11,16 +11,15 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from vitgate.files.atomic import check_folder, locked
+from vitgate.files.atomic import check_folder
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
+from vitgate.files.locks import if_free, locked
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,9 @@ class ArtifactCache:
         """Remove temporary folders of processes that were killed; a process that still builds holds its key's lock."""
         for left in self.folder.glob(".*.tmp"):
             key = left.name.split(".")[1]
-            with suppress(Timeout), FileLock(self.folder / "locks" / f"{key}.lock", timeout=0):
-                shutil.rmtree(left, ignore_errors=True)
+            with if_free(self.folder / "locks" / f"{key}.lock") as free:
+                if free:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _make(self, folder: Path, file: str, make: Callable[[Path], object]) -> Entry:
         for left in self.folder.glob(f".{folder.name}.*.tmp"):  # by makers that were killed: the key's lock is ours

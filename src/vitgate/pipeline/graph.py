@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vitgate.files.hashing import digest_of, key_of
+from vitgate.files.hashing import digest, digest_of, key_of
 from vitgate.pipeline import stages, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.stages import engine_set, stage
@@ -153,5 +152,5 @@ def _identity() -> dict[str, Any]:
         **{name: build[name] for name in names},
         "timm": timm.__version__,
         "transformers": packages().get("transformers"),
-        "recipe": hashlib.sha256(recipe).hexdigest(),
+        "recipe": digest(recipe),
     }

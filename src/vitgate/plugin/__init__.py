@@ -18,7 +18,7 @@ import pytest
 
 from vitgate.files import outputs
 from vitgate.files.errors import MachineError, NO_ROOM, UsageError
-from vitgate.files.machine_lock import MachineLock
+from vitgate.files.locks import MachineLock
 from vitgate.inputs import field_files
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.environment import lacking, lacking_engine
@@ -41,7 +41,7 @@ from vitgate.spec.run_config import RunConfig
 
 _PLAN = pytest.StashKey[RunConfig]()
 _FOLDER = pytest.StashKey[SessionDirectory]()
-_TURNSTILE = pytest.StashKey[MachineLock]()
+_MACHINE_LOCK = pytest.StashKey[MachineLock]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs while no other test of the session runs, on any worker")
     try:
         config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
-        config.stash[_TURNSTILE] = MachineLock(Path(plan.session))
+        config.stash[_MACHINE_LOCK] = MachineLock(Path(plan.session))
         expected_failures.read_data()
         _leave_package_alone(config)
     except UsageError as error:
@@ -247,7 +247,7 @@ def _is_about_nothing(item: pytest.Item) -> bool:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Share the machine with other tests; one that measures time takes it alone, but only while it samples."""
     measures = item.get_closest_marker("alone") is not None
-    with nullcontext() if measures else item.config.stash[_TURNSTILE].shared():
+    with nullcontext() if measures else item.config.stash[_MACHINE_LOCK].shared():
         return (yield)
 
 
@@ -272,7 +272,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def observer(request: pytest.FixtureRequest) -> Generator[Observer, None, None]:
     """Return what this worker observes the pipeline through."""
-    remote = RemoteObserver(request.config.stash[_PLAN], request.config.stash[_TURNSTILE])
+    remote = RemoteObserver(request.config.stash[_PLAN], request.config.stash[_MACHINE_LOCK])
     yield remote
     remote.close()
 

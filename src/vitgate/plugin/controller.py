@@ -8,7 +8,7 @@ import pytest
 
 from vitgate.compare.pairing import rank
 from vitgate.files.errors import MachineError, UsageError, VitgateError
-from vitgate.files.machine_lock import MachineLock
+from vitgate.files.locks import MachineLock
 from vitgate.files.outputs import write_text
 from vitgate.observe.environment import environment
 from vitgate.observe.remote import RemoteObserver

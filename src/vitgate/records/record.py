@@ -5,7 +5,6 @@ Every number carries its unit: findings in their `unit` field, the other fields 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import FailFast, Field
 
 from vitgate.files.errors import UsageError
+from vitgate.files.hashing import digest
 from vitgate.files.outputs import write_file
 from vitgate.files.schemas import read_json, Strict, unique, validate
 from vitgate.records.rows import CellRow, ClaimFields, ClaimRow, Count, FindingRow, InputRow, Names, Number
@@ -169,7 +169,7 @@ def seal_of(data: Mapping[str, Any]) -> str:
     """Return the blake2b digest of a file's plain values, however they are spaced; it shows edits, not forgers."""
     rest = {name: value for name, value in data.items() if name != "seal"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest(text.encode())
 
 
 def read_record(path: Path) -> Record:

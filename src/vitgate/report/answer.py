@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from vitgate.files.text import clean
+from vitgate.files.text import clean, some
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
@@ -24,87 +24,95 @@ _ABOUT_FILES = ("field", "artifacts")
 AnswerKind = Literal["works", "broken as declared", "failed", "none"]
 
 
+_ROOM = 100  # characters of names, so that the answer has at most three lines of a terminal
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a run came to: a kind, from which colour and headline follow, and a few sentences."""
+    """What a run came to.
+
+    `kind` decides colour and headline, `text` is at most three sentences, and `notes` are the reasons, the advice and
+    what was not checked, a line each: they are shown before the text.
+    """
 
     kind: AnswerKind
     text: str
+    notes: tuple[str, ...] = ()
 
 
 def answer(record: Record, plain: Plain = clean) -> str:
-    """Return the answer as a few sentences; `plain` makes harmless what the record says, which may be anybody's."""
+    """Return the text of the answer; `plain` makes harmless what the record says, which may be anybody's."""
     return answer_of(record, plain).text
 
 
 def answer_of(record: Record, plain: Plain = clean) -> Answer:
-    """Return the answer of a run, as `answer`, with its kind."""
+    """Return the answer of a run, as `answer`, with its kind and its notes."""
     subject = f"PyTorch {plain(record.environment.torch)}"
+    notes = tuple(_notes(record, plain))
     failed = [row for row in record.claims if row.status in ("failed", "environment error")]
     if failed:
         out = f" {ways_out(record, plain)}" if any(row.variant in VARIANTS for row in failed) else ""
-        what = f"does not carry the pipeline as declared: {_count(failed)}. {_examples(failed, plain)}{out}"
-        return Answer("failed", f"{subject} {what}")
+        names = some([plain(row.name) for row in failed], _ROOM)
+        what = f"does not carry the pipeline as declared: {_count(failed)} failed: {names}.{out}"
+        return Answer("failed", f"{subject} {what}", notes)
     if record.missing:
         count = "1 claim was" if len(record.missing) == 1 else f"{len(record.missing)} claims were"
         what = f"{count} not checked, {plain(record.missing[0])} among them."
-        return Answer("none", f"No answer for {subject}: {what}")
+        return Answer("none", f"No answer for {subject}: {what}", notes)
     if not any(row.status in ("passed", "declared") for row in record.claims):
-        return Answer("none", f"No answer for {subject}: no claim was checked.{_lacking(record)}")
-    breaking = _breaking(record, plain)
+        return Answer("none", f"No answer for {subject}: no claim was checked.", notes)
     scope = "" if record.complete else " (of the claims that this narrowed run checked)"
-    rest = f"{_files(record, plain)}{_lacking(record)}"
-    if breaking:
-        what = f"cannot carry the whole pipeline{scope}: {'; '.join(breaking)} {ways_out(record, plain)}{rest}"
-        return Answer("broken as declared", f"{subject} {what}")
+    if breaking := [row for row in _stopped(record) if row.claim not in _ABOUT_FILES]:
+        known = some([plain(row.deviation) for row in breaking], _ROOM)
+        what = f"cannot carry the whole pipeline{scope}: {known}. {ways_out(record, plain)}"
+        return Answer("broken as declared", f"{subject} {what}", notes)
     whole = "the successors of the pipeline" if record.engines == (NO_ENGINE,) else "the whole pipeline"
-    what = f"can carry {whole}{scope}: every claim holds{_declared(record, plain)}.{rest}"
-    return Answer("works", f"{subject} {what}")
+    return Answer("works", f"{subject} can carry {whole}{scope}: every claim holds{_declared(record, plain)}.", notes)
 
 
 def _count(rows: list[ClaimRow]) -> str:
-    return "1 claim failed" if len(rows) == 1 else f"{len(rows)} claims failed"
+    return "1 claim" if len(rows) == 1 else f"{len(rows)} claims"
 
 
-def _examples(rows: list[ClaimRow], plain: Plain) -> str:
-    shown = "; ".join(plain(row.name) for row in rows[:5])
-    return f"{shown}{' and more' if len(rows) > 5 else ''}: see the failures and the record."
-
-
-def _breaking(record: Record, plain: Plain) -> list[str]:
-    """Return, for each declared deviation because of which a stage fails, why and what to do instead.
-
-    A record may name one that is no longer declared; it then speaks for itself.
-    """
-    rows = [row for row in _stopped(record) if row.claim not in _ABOUT_FILES]
-    known = {row.id: f"{row.reason} Instead: {row.advice} ({row.link})" for row in read_deviations().rows}
-    return list({row.deviation: known.get(row.deviation) or plain(row.message) for row in rows}.values())
+def _notes(record: Record, plain: Plain) -> Iterator[str]:
+    """Yield why what is declared is so and what to do instead, then what was not checked."""
+    of_cells = (name for row in record.cells for name in row.deviation.split(", ") if name)
+    of_claims = (row.deviation for row in record.claims if row.status == "declared" and row.deviation)
+    named = dict.fromkeys((*of_cells, *of_claims))
+    known = {row.id: row for row in read_deviations().rows}
+    for name in (name for name in named if name in known):
+        yield f"declared {name}: {known[name].reason} Instead: {known[name].advice} ({known[name].link})"
+    for row in {row.deviation: row for row in _stopped(record) if row.deviation not in known}.values():
+        yield f"declared {plain(row.deviation)}: {plain(row.message)}"  # once: the record is of another release
+    yield from _files(record, plain)
+    yield from _lacking(record)
 
 
 def _stopped(record: Record) -> list[ClaimRow]:
     return [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
 
 
-def _files(record: Record, plain: Plain) -> str:
+def _files(record: Record, plain: Plain) -> Iterator[str]:
     """Say which files of other releases it cannot run: that is about devices in the field, not about this pipeline."""
     rows = [row for row in _stopped(record) if row.claim in _ABOUT_FILES]
     count = "one file" if len(rows) == 1 else f"{len(rows)} files"
     known = plain(", ".join(dict.fromkeys(row.deviation for row in rows)))
-    return f" Of the files that other releases made it cannot run {count} ({known})." if rows else ""
+    if rows:
+        yield f"Of the files that other releases made it cannot run {count} ({known})."
 
 
-def _lacking(record: Record) -> str:
-    """Name the engines about which nothing is said because this build lacks them, and claims whose tools lack."""
+def _lacking(record: Record) -> Iterator[str]:
+    """Name the engines that this build lacks, claims whose tools are missing, and successors without their packages."""
     rows = [row for row in record.claims if row.status == "unsupported"]
     unsupported = {row.engine for row in rows if row.error != NO_TOOLS}
-    lacking = [name for name in ENGINES if name in unsupported]
-    engines = f" Not checked, as this build lacks the engine: {', '.join(lacking)}." if lacking else ""
-    named = [name for name in SUCCESSORS if name in {row.variant for row in rows if row.engine == NO_ENGINE}]
-    out = f" Successors not checked, as what they need is not there: {', '.join(named)}." if named else ""
-    return f"{engines}{unchecked(row.claim for row in rows if row.error == NO_TOOLS)}{out}"
+    if lacking := [name for name in ENGINES if name in unsupported]:
+        yield f"Not checked, as this build lacks the engine: {', '.join(lacking)}."
+    yield from unchecked(row.claim for row in rows if row.error == NO_TOOLS)
+    if named := [name for name in SUCCESSORS if name in {row.variant for row in rows if row.engine == NO_ENGINE}]:
+        yield f"Successors not checked, as what they need is not there: {', '.join(named)}."
 
 
 def _declared(record: Record, plain: Plain) -> str:
     rows = [row for row in record.claims if row.status == "declared" and row.claim not in _ABOUT_FILES]
-    known = sorted({row.deviation for row in rows})
-    return f", apart from what is declared ({plain(', '.join(known))})" if known else ""
+    known = some(sorted({plain(row.deviation) for row in rows}), _ROOM)
+    return f", apart from what is declared ({known})" if known else ""

@@ -13,6 +13,7 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, Status
 from vitgate.report.answer import answer
+from vitgate.report.formats import ABSENT, megabytes, shown
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import FieldFileId
 from vitgate.spec.claims import read_claims
@@ -20,7 +21,6 @@ from vitgate.spec.variants import VARIANTS
 from vitgate.spec.versions import age
 
 NOT_MADE = "environment error"
-_ABSENT = "-"
 _HEAD = """# What the suite says of each release
 
 Made by {maker}; each is one run of the conformance suite
@@ -81,8 +81,12 @@ def _case(case: str, records: Mapping[str, Record]) -> Iterator[str]:
     if not any(row.case == case for record in records.values() for row in record.cells):
         return
     yield f"## {case}"
-    units = {"size, MB": _size, "latency, × original": _ratio, "SQNR against the original, dB": _sqnr}
-    for title, show in units.items():
+    shows: dict[str, Callable[[CellRow], str]] = {
+        "size, MB": lambda row: megabytes(row.size_bytes).removesuffix(" MB"),
+        "latency, × original": lambda row: shown(row.latency_ratio, "{:.2f}"),
+        "SQNR against the original, dB": lambda row: shown(row.sqnr_db, "{:.1f}"),
+    }
+    for title, show in shows.items():
         yield f"### {title}"
         yield _table({name: _cells(record, case, show) for name, record in records.items()})
 
@@ -120,21 +124,9 @@ def _cells(record: Record, case: str, show: Callable[[CellRow], str]) -> dict[st
     return {f"{row.variant}, {markdown(row.engine)}": show(row) for row in rows}
 
 
-def _size(row: CellRow) -> str:
-    return _ABSENT if row.size_bytes is None else f"{row.size_bytes / 1e6:.2f}"
-
-
-def _ratio(row: CellRow) -> str:
-    return _ABSENT if row.latency_ratio is None else f"{row.latency_ratio:.2f}"
-
-
-def _sqnr(row: CellRow) -> str:
-    return _ABSENT if row.sqnr_db is None else f"{row.sqnr_db:.1f}"
-
-
 def _table(columns: Mapping[str, Mapping[str, str]]) -> str:
     """Return a Markdown table; a row that one of the columns lacks has a dash there."""
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     lines = [["", *map(markdown, columns)], ["---"] * (len(columns) + 1)]
-    lines += [[name, *(column.get(name, _ABSENT) for column in columns.values())] for name in names]
+    lines += [[name, *(column.get(name, ABSENT) for column in columns.values())] for name in names]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) if names else ""

@@ -12,7 +12,9 @@ import pytest
 from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.rows import ClaimRow, FindingRow
+from vitgate.report.formats import shown
 from vitgate.spec.machine import machine, packages
+from vitgate.spec.outcome import bounds
 from vitgate.spec.run_config import RunConfig
 
 _OF_ROW = ("claim", "case", "engine", "variant", "status", "outcome", "error", "deviation")
@@ -34,10 +36,7 @@ def _name(finding: FindingRow) -> str:
 
 def _number(finding: FindingRow) -> str:
     """Return value, unit and bounds, such as `23.8 dB, expected [20, inf]`."""
-    value = "nan" if finding.value is None else f"{finding.value:.6g}"
-    low = "-inf" if finding.lower is None else f"{finding.lower:.6g}"
-    high = "inf" if finding.upper is None else f"{finding.upper:.6g}"
-    return f"{value} {finding.unit}, expected [{low}, {high}]"
+    return f"{shown(finding.value, '{:.6g}', 'nan')} {finding.unit}, expected {bounds(finding.lower, finding.upper)}"
 
 
 def describe_suite(config: pytest.Config, plan: RunConfig) -> None:

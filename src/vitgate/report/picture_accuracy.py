@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from vitgate.files.atomic import check_place, replacing
-from vitgate.files.errors import MachineError
+from vitgate.files.atomic import replacing
+from vitgate.files.outputs import check_target, unwritable
 from vitgate.judge.picture_accuracy import of_variant, Predictions, predictions_from
 from vitgate.observe.inputs import labelled
 from vitgate.observe.predictions import images
@@ -23,6 +23,7 @@ from vitgate.spec.run_config import RunConfig
 
 COLUMNS = ("cell", "picture", "label", "original_top1", "original_confidence", "top1", "confidence")
 _HEADINGS = ("Variant", "Accuracy", "95% interval", "Change", "Agreement", "Changed labels", "Calibration error", "NLL")
+_WHAT = "list of changed labels"
 
 
 def list_beside(record: Path) -> Path:
@@ -32,15 +33,7 @@ def list_beside(record: Path) -> Path:
 
 def check_list(record: Path) -> None:
     """MachineError where no list can be put: better known before the run than after it."""
-    try:
-        check_place(list_beside(record))
-    except OSError as error:
-        raise _unwritable(list_beside(record), error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> MachineError:
-    what = f"cannot write the list of changed labels: {error.strerror}"
-    return MachineError(what, where=path, do="name another file with --record")
+    check_target(str(list_beside(record)), "--record", what=_WHAT)
 
 
 def write_list(plan: RunConfig, store: Store, record: Path) -> Path:
@@ -56,7 +49,7 @@ def write_list(plan: RunConfig, store: Store, record: Path) -> Path:
             writer.writerow(COLUMNS)
             writer.writerows(_rows(plan, store))
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error, "--record", _WHAT) from None
     return path
 
 

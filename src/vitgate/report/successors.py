@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
+from vitgate.report.formats import decibels, megabytes
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.variants import SUCCESSORS
 
 Plain = Callable[[str], str]
 
-TRY_THEM = "Whether what replaces TorchScript works here, --successors tells."
+TRY_THEM = "Run with --successors to check the TorchScript replacements."
 
 
 def ways_out(record: Record, plain: Plain) -> str:
@@ -38,9 +39,9 @@ def _of_case(record: Record, case: str, plain: Plain) -> str:
 def _costs(record: Record, row: CellRow) -> str:
     """Return name and numbers of one successor, as far as they were measured."""
     parts = [
-        row.size_bytes and f"{row.size_bytes / 1e6:.1f} MB{_against_int8(record, row, 'size')}",
+        row.size_bytes and f"{megabytes(row.size_bytes, 1)}{_against_int8(record, row, 'size')}",
         row.latency_ratio and f"{row.latency_ratio:.2f} of the original's time{_against_int8(record, row, 'latency')}",
-        row.sqnr_db and f"SQNR {row.sqnr_db:.1f} dB",
+        row.sqnr_db and f"SQNR {decibels(row.sqnr_db)}",
     ]
     return f"{row.variant} ({', '.join(part for part in parts if part)})"
 

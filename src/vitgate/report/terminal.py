@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import shutil
 from collections.abc import Iterator
 
@@ -14,14 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from vitgate.files.text import clean
-from vitgate.judge.deviations import read_deviations
 from vitgate.judge.findings import TUTORIAL_INT8
-from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.records.frames import benchmark_frame
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
 from vitgate.report.answer import answer_of
 from vitgate.report.blocks import sqnr_by_block
+from vitgate.report.formats import decibels, shown
 from vitgate.report.picture_accuracy import tables
 from vitgate.spec.engines import NO_ENGINE
 
@@ -48,6 +46,8 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
     if changed:
         reporter.write_line(f"changed labels: {changed}")
     found = answer_of(record)
+    for note in found.notes if reporter.verbosity >= 0 else ():
+        reporter.write_line(note)
     colour = {_COLOURS[found.kind]: True} if found.kind in _COLOURS else {}
     reporter.write_line(found.text, bold=True, **colour)
 
@@ -64,15 +64,7 @@ def _details(record: Record, reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(clean(f"{row.case}: {'; '.join(notes)}"))
     for note in (*record.warnings, *record.new_operators):
         reporter.write_line(clean(f"note: {note}"))
-    for line in _declared(record):
-        reporter.write_line(line)
     reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
-
-
-def _declared(record: Record) -> list[str]:
-    """Explain the deviations that stand in the tables' last column."""
-    named = {name for row in record.cells for name in row.deviation.split(", ") if name}
-    return [f"declared {row.id}: {row.reason} {row.advice}" for row in read_deviations().rows if row.id in named]
 
 
 def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
@@ -94,7 +86,7 @@ def _blocks(record: Record) -> Iterator[Table]:
         for engine in columns:
             table.add_column(engine, justify="right")
         for place in dict.fromkeys(place for column in columns.values() for place in column):
-            table.add_row(escape(clean(place)), *(_sqnr(column.get(place)) for column in columns.values()))
+            table.add_row(escape(clean(place)), *(decibels(column.get(place)) for column in columns.values()))
         if columns:
             yield table
 
@@ -103,13 +95,13 @@ def _cells(row: CellRow, size_mb: float, size_reduction: float) -> list[str]:
     ratio = row.latency_ratio
     return [
         row.variant,
-        _show(size_mb, "{:.1f} MB"),
-        _show(size_reduction, "{:.0%}"),
-        _show(row.latency_ms, "{:.2f} ms"),
-        _show(None if ratio is None else 1 - ratio, "{:.0%}"),
-        _show(row.profiler_ms, "{:.2f} ms"),
-        _show(row.label, "{}"),
-        _sqnr(row.sqnr_db),
+        shown(size_mb, "{:.1f} MB"),
+        shown(size_reduction, "{:.0%}"),
+        shown(row.latency_ms, "{:.2f} ms"),
+        shown(None if ratio is None else 1 - ratio, "{:.0%}"),
+        shown(row.profiler_ms, "{:.2f} ms"),
+        shown(row.label, "{}"),
+        decibels(row.sqnr_db),
         _outcome(row),
     ]
 
@@ -119,14 +111,6 @@ def _outcome(row: CellRow) -> str:
     text = escape(clean(f"{row.outcome_text} ({row.deviation})" if row.deviation else row.outcome_text))
     colour = "red" if row.outcome == "failed" else "yellow" if row.deviation else "green"
     return f"[{colour}]{text}[/]"
-
-
-def _sqnr(value: float | None) -> str:
-    return "exact" if value == SQNR_CEILING else _show(value, "{:.1f} dB")
-
-
-def _show(value: float | None, form: str) -> str:
-    return "-" if value is None or math.isnan(value) else form.format(value)
 
 
 def _text(table: Table, reporter: pytest.TerminalReporter) -> str:

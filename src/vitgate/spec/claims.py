@@ -94,13 +94,13 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return {row.id: row for row in rows.claim}
 
 
-def unchecked(claims: Iterable[str]) -> str:
-    """Say that these claims were not checked, and which tools that takes; empty where there is none."""
+def unchecked(claims: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each set of tools without which these claims were not checked."""
     lacking: dict[str, list[str]] = {}
     for claim in dict.fromkeys(claims):
         if claim in read_claims() and read_claims()[claim].tools:
             lacking.setdefault(read_claims()[claim].tools, []).append(claim)
-    return "".join(f" Not checked: {', '.join(names)}, which takes {tools}." for tools, names in lacking.items())
+    yield from (f"Not checked: {', '.join(names)}, which takes {tools}." for tools, names in lacking.items())
 
 
 def read_sentences(path: Path | None = None) -> dict[str, Sentence]:

@@ -51,9 +51,7 @@ class Finding:
 
     def bounds(self) -> str:
         """Say between what the value must lie."""
-        low = "-inf" if self.lower is None else f"{self.lower:.6g}"
-        high = "inf" if self.upper is None else f"{self.upper:.6g}"
-        return f"[{low}, {high}]"
+        return bounds(self.lower, self.upper)
 
     def needed(self) -> str:
         """Say which bound would have admitted a value that is out of them."""
@@ -63,6 +61,11 @@ class Finding:
             return "a bound"
         low = self.lower is not None and self.value < self.lower
         return f"{'lower' if low else 'upper'} = {_admitting(self.value, low=low)}"
+
+
+def bounds(lower: float | None, upper: float | None) -> str:
+    """Return both bounds as an interval; None is no bound."""
+    return f"[{'-inf' if lower is None else f'{lower:.6g}'}, {'inf' if upper is None else f'{upper:.6g}'}]"
 
 
 def _admitting(value: float, *, low: bool) -> str:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from vitgate.files.atomic import locked, replacing
+from vitgate.files.atomic import replacing
 from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.files.hashing import digest
+from vitgate.files.locks import locked
 from vitgate.files.paths import default_cache
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from vitgate.files.errors import MachineError
+from vitgate.files.locks import locked
 from vitgate.observe.session_directory import SETTINGS
 from vitgate.spec.variants import Runtime
 
@@ -51,23 +50,20 @@ class MeasuringLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use (and make) this folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._outer, self._inner = FileLock(folder / "measuring-gate.lock"), FileLock(folder / "measuring-room.lock")
+        """Use the locks in this folder, which is made if need be."""
+        self._outer, self._inner = folder / "measuring-gate", folder / "measuring-room"
 
     @contextmanager
     def held(self, timeout: float) -> Iterator[None]:
         """Hold the lock within the block; MachineError if it is not free within `timeout` seconds."""
-        try:
-            with self._outer.acquire(timeout=timeout, poll_interval=0.01):
-                self._inner.acquire(timeout=timeout, poll_interval=0.01)
-        except Timeout as error:
-            what = "timed out waiting for another vitgate latency comparison"
-            raise MachineError(what, where=error.lock_file, do="wait for it to end, or stop it") from None
-        try:
+        with ExitStack() as room:
+            try:
+                with locked(self._outer, timeout):
+                    room.enter_context(locked(self._inner, timeout))
+            except TimeoutError as error:
+                what = "timed out waiting for another vitgate latency comparison"
+                raise MachineError(what, where=error, do="wait for it to end, or stop it") from None
             yield
-        finally:
-            self._inner.release()
 
 
 class PairLost(Exception):

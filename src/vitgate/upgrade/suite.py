@@ -12,7 +12,6 @@ through an index. So its files are copied once to a folder named by their conten
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -21,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import vitgate
-from vitgate.files.atomic import locked
 from vitgate.files.errors import MachineError
+from vitgate.files.hashing import digest, key_of
+from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder
 from vitgate.upgrade.installer import clean_variables
 
@@ -108,11 +108,7 @@ def _files(folder: Path, inside: str = "") -> Iterator[tuple[str, Path]]:
 
 
 def _digest(contents: Mapping[str, bytes]) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    for name, data in sorted(contents.items()):
-        found.update(f"{name}\0{len(data)}\0".encode())
-        found.update(data)
-    return found.hexdigest()
+    return key_of({name: digest(data) for name, data in contents.items()})
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:

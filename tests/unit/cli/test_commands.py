@@ -72,7 +72,7 @@ def test_an_accept_file_is_named_with_its_line_once_it_has_expired(
     code, out, _ = run("compare", OLD, NEW, "--accept-file", path)
 
     assert code == 1
-    assert f"{path}:3: the acceptance of xnnpack-gone expired on 2020-01-01" in out.splitlines()[-1]
+    assert f"{path}:3: the acceptance of xnnpack-gone expired on 2020-01-01" in out
 
 
 def test_all_reports_are_written(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

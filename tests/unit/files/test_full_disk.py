@@ -16,7 +16,7 @@ from safetensors.numpy import save_file as save_arrays
 
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest_of
-from vitgate.files.machine_lock import MachineLock
+from vitgate.files.locks import MachineLock
 from vitgate.files.outputs import check_target
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.inputs import golden

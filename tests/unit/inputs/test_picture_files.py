@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 from vitgate.files.errors import MachineError, UsageError
+from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs import picture_files, sources
 from vitgate.inputs.download import Patience
@@ -469,10 +470,8 @@ def test_concurrent_first_downloads_fetch_once(server: Server, tmp_path: Path, e
 
 
 def test_lock_held_by_another_is_not_awaited_for_ever(server: Server, tmp_path: Path, embedded: Path) -> None:
-    from filelock import FileLock
-
     (tmp_path / "cache").mkdir()
-    with FileLock(tmp_path / "cache" / ".image.png.lock"):
+    with locked(tmp_path / "cache" / ".image.png"):
         found = get(server, tmp_path, embedded, patience=replace(QUICK, total=0.2))
     fell_back(found, tmp_path, "took longer than")
     assert server.requests == 0

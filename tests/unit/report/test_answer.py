@@ -9,7 +9,7 @@ import pytest
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
-from vitgate.report.answer import answer
+from vitgate.report.answer import Answer, answer, answer_of
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
@@ -38,10 +38,10 @@ def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what
     rows = (claim_row(), claim_row("build", "optimized", **STOPPED), claim_row("build", "lite", **blocked))
     declared = next(row for row in read_deviations().rows if row.id == GONE)
 
-    text = answer(record(claims=rows))
+    found = answer_of(record(claims=rows))
 
-    assert text.startswith("PyTorch 2.13.0+cpu cannot carry the whole pipeline: ")
-    assert [text.count(part) for part in (declared.reason, declared.advice, declared.link)] == [1, 1, 1]
+    assert found.text.startswith(f"PyTorch 2.13.0+cpu cannot carry the whole pipeline: {GONE}. ")
+    assert found.notes == (f"declared {GONE}: {declared.reason} Instead: {declared.advice} ({declared.link})",)
 
 
 def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its_record(
@@ -49,9 +49,10 @@ def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its
 ) -> None:
     rows = (claim_row(), claim_row("build", "optimized", **{**STOPPED, "deviation": "forgotten"}))
 
-    text = answer(record(claims=rows))
+    found = answer_of(record(claims=rows))
 
-    assert text.startswith("PyTorch 2.13.0+cpu cannot carry the whole pipeline: no XNNPACK ")
+    assert found.text.startswith("PyTorch 2.13.0+cpu cannot carry the whole pipeline: forgotten. ")
+    assert found.notes == ("declared forgotten: no XNNPACK",)
 
 
 @pytest.mark.parametrize("status", ["failed", "environment error"])
@@ -62,11 +63,11 @@ def test_one_failed_claim_outweighs_everything_else_and_is_named(
 
     text = answer(record(claims=rows, missing=("size[x]",), complete=False))
 
-    assert text.startswith("PyTorch 2.13.0+cpu does not carry the pipeline as declared: 1 claim failed.")
+    assert text.startswith("PyTorch 2.13.0+cpu does not carry the pipeline as declared: 1 claim failed: ")
     assert "label[digits-qnnpack-lite]" in text
 
 
-def test_of_many_failed_claims_the_first_five_are_named(
+def test_of_many_failed_claims_the_first_are_named_and_the_others_counted(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     names = ["build", "label", "size", "weights", "latency", "table"]
@@ -75,8 +76,8 @@ def test_of_many_failed_claims_the_first_five_are_named(
     text = answer(record(claims=rows))
 
     assert "6 claims failed" in text
-    assert "and more" in text
-    assert [name for name in names if f"{name}[" in text] == names[:5]
+    assert "and 3 more." in text
+    assert [name for name in names if f"{name}[" in text] == names[:3]
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,11 @@ def test_a_record_without_any_checked_claim_is_no_answer(
 ) -> None:
     lacking = claim_row(status="unsupported", outcome="unsupported")
 
-    texts = [answer(record(claims=rows)) for rows in ((), (lacking,))]
+    found = [answer_of(record(claims=rows)) for rows in ((), (lacking,))]
 
-    assert texts[0] == "No answer for PyTorch 2.13.0+cpu: no claim was checked."
-    assert texts[1] == f"{texts[0]} Not checked, as this build lacks the engine: qnnpack."
+    text = "No answer for PyTorch 2.13.0+cpu: no claim was checked."
+    assert found[0] == Answer("none", text)
+    assert found[1] == Answer("none", text, ("Not checked, as this build lacks the engine: qnnpack.",))
 
 
 def test_engines_that_the_build_lacks_are_named(
@@ -123,7 +125,7 @@ def test_engines_that_the_build_lacks_are_named(
 ) -> None:
     rows = (claim_row(), claim_row(engine="x86", status="unsupported", outcome="unsupported"))
 
-    assert answer(record(claims=rows)).endswith("every claim holds. Not checked, as this build lacks the engine: x86.")
+    assert answer_of(record(claims=rows)).notes == ("Not checked, as this build lacks the engine: x86.",)
 
 
 def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(
@@ -133,9 +135,9 @@ def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(
     rows = [claim_row(name, error=NO_TOOLS, **lacking) for name in ("native_program", "native")]
     tools = read_claims()["native"].tools
 
-    text = answer(record(claims=(claim_row(), *rows, claim_row("native", engine="x86", **lacking))))
+    found = answer_of(record(claims=(claim_row(), *rows, claim_row("native", engine="x86", **lacking))))
 
-    assert text.endswith(
-        "every claim holds. Not checked, as this build lacks the engine: x86. "
-        f"Not checked: native_program, native, which takes {tools}."
+    assert found.notes == (
+        "Not checked, as this build lacks the engine: x86.",
+        f"Not checked: native_program, native, which takes {tools}.",
     )

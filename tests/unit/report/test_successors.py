@@ -9,7 +9,7 @@ import pytest
 
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow, FindingRow
-from vitgate.report.answer import answer
+from vitgate.report.answer import answer, answer_of
 from vitgate.report.successors import TRY_THEM, ways_out
 
 from ..outcomes import in_parts
@@ -88,6 +88,6 @@ def test_successors_whose_needs_are_not_met_are_named(
 ) -> None:
     lacking = claim_row(variant="onnx", engine="none", status="unsupported", outcome="unsupported")
 
-    text = answer(record(claims=(claim_row(), lacking)))
+    found = answer_of(record(claims=(claim_row(), lacking)))
 
-    assert text.endswith("Successors not checked, as what they need is not there: onnx.")
+    assert found.notes == ("Successors not checked, as what they need is not there: onnx.",)

@@ -11,12 +11,12 @@ from typing import get_args, Literal
 
 from vitgate.files.text import clean, short
 from vitgate.judge.deviations import Deviation, read_deviations
-from vitgate.judge.metrics import SQNR_CEILING
 from vitgate.judge.tolerances import read_tolerances, Tolerance
 from vitgate.records.history import history
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow, FindingRow, InputRow, Status
 from vitgate.report.answer import answer_of, AnswerKind
+from vitgate.report.formats import decibels, interval, megabytes, shown
 from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.outcome import Finding
@@ -45,12 +45,7 @@ class Value:
 
 def value(number: float | None, form: str) -> Value:
     """Return a number as it is shown; a dash where there is none."""
-    return Value(ABSENT) if number is None else Value(form.format(number), number)
-
-
-def decibels(number: float | None) -> Value:
-    """Return a signal-to-noise ratio; at its ceiling nothing differs."""
-    return Value("exact", number) if number is not None and number >= SQNR_CEILING else value(number, "{:.1f} dB")
+    return Value(shown(number, form, ABSENT), number)
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ class View:
         self.sweep = (*self.others, record)
         self.torch = clean(public(record.environment.torch))
         found = answer_of(record)
-        self.answer = found.text
+        self.answer, self.notes = found.text, found.notes
         self.headline, self.kind = _HEADLINES.get(found.kind, ("No answer", "unknown"))
         known = Known.read()
         rows = [row for row in record.claims if row.status != "passed"]
@@ -178,12 +173,12 @@ class View:
         place = (cell.case, cell.engine, cell.variant)
         return CellLine(
             cell=cell,
-            size=value(size and size / 1e6, "{:.2f} MB"),
+            size=Value(megabytes(size, absent=ABSENT), size and size / 1e6),
             reduction=value(1 - size / scripted if size and scripted else None, "{:.0%}"),
             latency=value(cell.latency_ms, "{:.2f} ms"),
             ratio=value(cell.latency_ratio, "{:.3f}"),
-            interval=ABSENT if low is None or high is None else f"{low:.3f}–{high:.3f}",
-            sqnr=decibels(cell.sqnr_db),
+            interval=interval(low, high, ABSENT),
+            sqnr=Value(decibels(cell.sqnr_db, ABSENT), cell.sqnr_db),
             label=value(cell.label, "{}"),
             kind=_cell_kind(cell),
             trouble=tuple(e for e in self._explained if (e.row.case, e.row.engine, e.row.variant) == place),

@@ -8,6 +8,7 @@ from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
 from vitgate.compare.pairing import Judged, VerdictRow
 from vitgate.compare.verdict import Verdict
 from vitgate.files.text import clean
+from vitgate.report.formats import interval, shown
 from vitgate.report.verdict import views
 from vitgate.spec.rows import RowName
 
@@ -49,8 +50,11 @@ def _sides(item: Judged) -> dict[str, str]:
     if isinstance(item, JudgedMatrixRow):
         return {"maker": item.row.maker, "runner": item.row.runner, "outcome": item.row.outcome_text}
     assert isinstance(item, JudgedLatency)
-    ratio = "-" if item.row.ratio is None else f"{item.row.ratio:.4f}"
-    return {"ratio": ratio, "interval": views.interval(item.row), "note": item.row.note}
+    return {
+        "ratio": shown(item.row.ratio, "{:.4f}"),
+        "interval": interval(item.row.low, item.row.high),
+        "note": item.row.note,
+    }
 
 
 def _detail(item: Judged) -> str:

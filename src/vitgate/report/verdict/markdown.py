@@ -40,6 +40,7 @@ def _blocks(verdict: Verdict) -> Iterable[str]:
     """Yield the parts, the most important first."""
     old, new = views.versions(verdict)
     yield from (f"- ❌ {markdown(short(problem))}\n" for problem in verdict.problems)
+    yield from (f"- {markdown(note)}\n" for note in verdict.notes)
     yield from map(_cause, verdict.causes)
     yield from (f"- accepted: {code(short(row.id, _NAME))} {markdown(short(row.reason))}\n" for row in verdict.accepted)
     yield "\n"

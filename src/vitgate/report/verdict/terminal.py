@@ -50,6 +50,8 @@ def write(verdict: Verdict, file: TextIO, color: Color) -> None:
         _line(console, f"accepted ({entry.where}): {entry.id}{who}")
     for problem in verdict.problems:
         _line(console, f"acceptance: {problem}", "bold red")
+    for note in verdict.notes:
+        _line(console, note)
     _line(console, "")
     _line(console, verdict.answer, {0: "bold green", 1: "bold red"}.get(verdict.exit_status, "bold yellow"))
 

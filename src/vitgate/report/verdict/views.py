@@ -10,7 +10,7 @@ from vitgate.compare.changes import Change
 from vitgate.compare.crossing import JudgedMatrixRow, PairedLatency
 from vitgate.compare.pairing import Side, VerdictRow, Word, WORDS
 from vitgate.compare.verdict import Verdict
-from vitgate.judge.metrics import SQNR_CEILING
+from vitgate.report.formats import decibels, interval, megabytes, shown
 from vitgate.spec.versions import public
 
 
@@ -95,36 +95,17 @@ def _crossing(item: JudgedMatrixRow | None) -> tuple[str, Word | None]:
     return f"{row.outcome_text}{exact}{word}{accepted}", item.word
 
 
-def decibels(value: float) -> str:
-    """Show a signal-to-noise ratio; at the ceiling nothing differs."""
-    return "exact" if value >= SQNR_CEILING else f"{value:.1f} dB"
-
-
-def megabytes(size_bytes: int) -> str:
-    """Show a size as the tutorial does."""
-    return f"{size_bytes / 1e6:.2f} MB"
-
-
 def latency_cells(row: PairedLatency) -> tuple[str, ...]:
     """Return the columns of one paired latency; see `LATENCY_HEADINGS`."""
     return (
         row.cell,
-        _number(row.old_ms, "{:.2f} ms"),
-        _number(row.new_ms, "{:.2f} ms"),
-        _number(row.ratio, "{:.3f}"),
-        interval(row),
+        shown(row.old_ms, "{:.2f} ms"),
+        shown(row.new_ms, "{:.2f} ms"),
+        shown(row.ratio, "{:.3f}"),
+        interval(row.low, row.high),
         str(row.pairs),
         f"{row.verdict} ({row.note})" if row.note else row.verdict,
     )
-
-
-def interval(row: PairedLatency) -> str:
-    """Show the interval of a ratio, where one was measured."""
-    return "-" if row.low is None or row.high is None else f"{row.low:.3f} to {row.high:.3f}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
 
 
 LATENCY_HEADINGS = ("Cell", "Old", "New", "Ratio", "Interval", "Pairs", "Verdict")

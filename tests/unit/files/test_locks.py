@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vitgate.files.machine_lock import MachineLock
+from vitgate.files.locks import MachineLock
 
 from ..conftest import Processes
 

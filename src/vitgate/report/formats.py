@@ -1,0 +1,29 @@
+"""How numbers are shown: one form for each unit, in every report."""
+
+from __future__ import annotations
+
+import math
+
+from vitgate.judge.metrics import SQNR_CEILING
+
+ABSENT = "-"
+
+
+def shown(value: float | None, form: str, absent: str = ABSENT) -> str:
+    """Return the number in that form of `str.format`, or `absent` if there is none or it is NaN."""
+    return absent if value is None or math.isnan(value) else form.format(value)
+
+
+def decibels(value: float | None, absent: str = ABSENT) -> str:
+    """Return a signal-to-noise ratio; at the ceiling nothing differs."""
+    return "exact" if value is not None and value >= SQNR_CEILING else shown(value, "{:.1f} dB", absent)
+
+
+def megabytes(size_bytes: float | None, digits: int = 2, absent: str = ABSENT) -> str:
+    """Return a size in MB of 10^6 bytes, as the tutorial shows it."""
+    return shown(None if size_bytes is None else size_bytes / 1e6, f"{{:.{digits}f}} MB", absent)
+
+
+def interval(low: float | None, high: float | None, absent: str = ABSENT) -> str:
+    """Return the interval of a ratio."""
+    return absent if low is None or high is None else f"{low:.3f} to {high:.3f}"
