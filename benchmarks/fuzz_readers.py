@@ -43,8 +43,8 @@ from vitgate.records.merge import merge
 from vitgate.records.record import read_with_seal, Record
 from vitgate.report.compatibility import page
 from vitgate.report.verdict import html, junit, markdown, terminal
-from vitgate.spec import cases, claims, tutorial_calls
-from vitgate.spec.evidence import Evidence
+from vitgate.spec import cases, claims
+from vitgate.spec.outcome import Evidence
 from vitgate.upgrade.environments import MARKER, read_marker
 from vitgate.upgrade.requirements import is_pinned, Needs, parse_side, whole_set
 
@@ -640,7 +640,7 @@ READERS: dict[str, tuple[str, Make]] = {
     ),
     "deviations": ("`deviations.toml`", _fixture("deviations.toml", 3, deviations.read_deviations.__wrapped__)),
     "operators": ("`operators.toml`", _fixture("operators.toml", 2, _model(operators.OperatorFile))),
-    "api": ("`api.toml`", _fixture("api.toml", 4, tutorial_calls.read_calls.__wrapped__)),
+    "api": ("`api.toml`", _fixture("api.toml", 4, claims.read_calls.__wrapped__)),
     "warnings": ("`torch_warnings.toml`", _fixture("warnings.toml", 3, torch_warnings.read_warnings.__wrapped__)),
     "standin": ("description of a stand-in", _fixture("heads/deit_base.toml", 2, _model(pictures.StandinFile))),
     "own_folder": ("`field.toml`", own_folder),

@@ -5,7 +5,7 @@ import pytest
 from vitgate.judge.metrics import paired_accuracy
 from vitgate.observe.inputs import pictures
 from vitgate.observe.outputs import outputs
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("accuracy")

@@ -11,7 +11,7 @@ from vitgate.judge import findings
 from vitgate.observe.artifacts import parameters
 from vitgate.observe.inputs import weights
 from vitgate.observe.outputs import anchor
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.cases import read_cases
 
 

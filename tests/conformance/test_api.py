@@ -4,8 +4,8 @@ import pytest
 
 from vitgate.judge.torch_warnings import read_warnings, stale, unexpected
 from vitgate.observe.environment import environment, tutorial_call
-from vitgate.plugin.check import Check
-from vitgate.spec.tutorial_calls import read_calls
+from vitgate.plugin.fixtures import Check
+from vitgate.spec.claims import read_calls
 
 every_call = pytest.mark.parametrize("call", list(read_calls()))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from vitgate.observe.saved_weights import readback
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("arithmetic")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.observe.artifacts import artifact
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.cases import read_cases
 
 

@@ -5,7 +5,7 @@ import pytest
 from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
 from vitgate.observe.outputs import field
-from vitgate.plugin.check import FieldCheck
+from vitgate.plugin.fixtures import FieldCheck
 
 
 def _check(check: FieldCheck) -> None:

@@ -5,7 +5,7 @@ import pytest
 from vitgate.judge import picture_accuracy
 from vitgate.observe.inputs import labelled
 from vitgate.observe.predictions import images_of
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("images")

@@ -7,7 +7,7 @@ from vitgate.judge import findings
 from vitgate.observe.diagnosis import diagnosis_of
 from vitgate.observe.inputs import pictures, weights
 from vitgate.observe.outputs import outputs
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("label")

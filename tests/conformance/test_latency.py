@@ -5,7 +5,7 @@ import pytest
 from vitgate.judge import findings
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.timing import latency_of
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("latency")

@@ -5,7 +5,7 @@ import pytest
 
 from vitgate.judge.operators import outside, read_operators
 from vitgate.observe.artifacts import lite_info
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.outcome import Finding
 
 

@@ -9,7 +9,7 @@ from vitgate.judge.findings import by_block, TUTORIAL_INT8
 from vitgate.judge.metrics import compare
 from vitgate.observe.diagnosis import blocks, diagnosis_of
 from vitgate.observe.outputs import outputs
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.variants import VariantName
 
 

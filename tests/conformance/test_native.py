@@ -6,7 +6,7 @@ from vitgate.judge import findings
 from vitgate.observe.environment import environment
 from vitgate.observe.outputs import outputs
 from vitgate.observe.programs import native, program
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("native_program")

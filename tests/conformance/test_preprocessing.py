@@ -3,7 +3,7 @@
 import pytest
 
 from vitgate.observe.inputs import golden
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.outcome import Finding
 
 

@@ -6,7 +6,7 @@ from vitgate.judge import findings
 from vitgate.observe.artifacts import artifact, parameters
 from vitgate.observe.environment import default_engine
 from vitgate.observe.inputs import weights
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import Finding

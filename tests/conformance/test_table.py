@@ -5,7 +5,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from vitgate.judge.table import judged, render
 from vitgate.observe.timing import latency_of
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.plugin.tables import accepted_table, own_table, TableExtension
 
 

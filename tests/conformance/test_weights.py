@@ -4,7 +4,7 @@ import pytest
 
 from vitgate.judge import findings
 from vitgate.observe.saved_weights import readback
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 
 @pytest.mark.claim("weights")

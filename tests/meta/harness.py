@@ -40,15 +40,14 @@ from vitgate.observe.saved_weights import readback
 from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables
-from vitgate.plugin.check import Check, FieldCheck
+from vitgate.plugin.fixtures import CHECK, Check, FieldCheck
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.engines import Engine
-from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName, VARIANTS, variants_of
 
@@ -152,7 +151,7 @@ def judge(test: ClaimTest, subject: str, cell: CellId | None, observer: Observer
     check = kind(test.claim, cell, observer, read_tolerances(), machine())
     about = {"item": file} if file else {"cell": cell} if cell else {"call": subject}
     item = _Item(subject, f"{test.file}::{test.function.__name__}[{subject}]", test.function.__name__, about)
-    expected_failures.attach(cast(pytest.Item, item), check)
+    cast(pytest.Item, item).stash[CHECK] = check
     arguments = {
         "check": check,
         "session_check": check,

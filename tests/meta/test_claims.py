@@ -25,13 +25,13 @@ from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency_of
 from vitgate.plugin import expected_failures, tables
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.spec.cases import default_cases, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import IMAGES, read_claims, read_sentences
 from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
-from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
+from vitgate.spec.outcome import Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import FORMS
 

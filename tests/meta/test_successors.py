@@ -20,8 +20,7 @@ from vitgate.pipeline.graph import Builder
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
 from .harness import claim_tests, judge, samples

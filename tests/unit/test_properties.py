@@ -23,8 +23,7 @@ from vitgate.judge.table import COLUMNS, differences, parse, render, Table
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.observe.store import Store
 from vitgate.records.rows import finding_row
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.outcome import Evidence, Finding, Outcome
 from vitgate.spec.variants import STAGES
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")

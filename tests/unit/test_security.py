@@ -34,7 +34,7 @@ from vitgate.records.rows import CellRow, ClaimRow
 from vitgate.report.answer import answer
 from vitgate.report.compatibility import page
 from vitgate.spec.cases import Case, CheckpointRow
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 from vitgate.upgrade.requirements import parse_side
 
 from .conftest import Refuses

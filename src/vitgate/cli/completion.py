@@ -50,8 +50,8 @@ def _engines(_: str) -> list[str]:
 def _claims(incomplete: str) -> list[str]:
     """Return the claims; their rows, of which there are a thousand, once a claim is written out."""
     from vitgate.inputs.row_names import rows_of
+    from vitgate.spec.cells import RowName
     from vitgate.spec.claims import read_claims
-    from vitgate.spec.rows import RowName
 
     claims, name = read_claims(), RowName.parse(incomplete).claim
     return [*claims, *(rows_of(claims[name]) if name in claims else [])]

@@ -71,7 +71,7 @@ def sweep(
     from dataclasses import replace
 
     from vitgate.files.outputs import check_target
-    from vitgate.spec.shards import parse_shard
+    from vitgate.spec.run_config import parse_shard
     from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
     from vitgate.upgrade.sweep import exit_status, show, Sweep
     from vitgate.upgrade.sweep import sweep as swept

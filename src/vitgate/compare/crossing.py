@@ -12,8 +12,7 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict, unique
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, Status, WithOutcome
-from vitgate.spec.cells import cell_name
-from vitgate.spec.rows import RowName
+from vitgate.spec.cells import cell_name, RowName
 from vitgate.spec.versions import public
 
 OWN = ("build", "label", "logits_original", "logits_parent", "repeatable")

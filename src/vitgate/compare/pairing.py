@@ -8,8 +8,8 @@ from typing import Literal
 from vitgate.files.schemas import Strict
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, WithOutcome
+from vitgate.spec.cells import RowName
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.rows import RowName
 
 Word = Literal["same", "regressed", "fixed", "broken in both", "environment error", "not comparable", "missing"]
 WORDS: tuple[Word, ...] = (

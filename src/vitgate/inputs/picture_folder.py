@@ -19,7 +19,7 @@ import numpy.typing as npt
 from vitgate.files.errors import UsageError
 from vitgate.files.hashing import digest_of
 from vitgate.inputs.picture_files import load_picture
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 SUFFIXES = frozenset(
     [

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict
 from vitgate.spec.cases import Case, OwnCase
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 REFERENCE_LABEL = 269  # "timber wolf, grey wolf, gray wolf, Canis lupus" in the tutorial's list of classes
 

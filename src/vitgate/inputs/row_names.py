@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 
 from vitgate.files.errors import UsageError
 from vitgate.inputs.field_files import committed, given, selected
-from vitgate.spec.claims import Claim, IMAGES, read_claims
-from vitgate.spec.rows import RowName
-from vitgate.spec.tutorial_calls import read_calls
+from vitgate.spec.cells import RowName
+from vitgate.spec.claims import Claim, IMAGES, read_calls, read_claims
 
 
 def expected_claims(

@@ -8,12 +8,11 @@ from pathlib import Path
 from vitgate.files.errors import UsageError
 from vitgate.inputs.row_names import claims_named
 from vitgate.spec.cases import cases_named, default_cases
+from vitgate.spec.cells import RowName
 from vitgate.spec.claims import IMAGES
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.spec.options import WEIGHTS_WORDS
-from vitgate.spec.rows import RowName
-from vitgate.spec.run_config import RunConfig
-from vitgate.spec.shards import case_and_engine, parse_shard
+from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
 
 
 def make_run_config(

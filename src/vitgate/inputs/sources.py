@@ -15,7 +15,7 @@ from vitgate.inputs.picture_files import embedded_picture, further_picture, own_
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import cached_checkpoint, Checkpoint, choose_source, WeightsSource
 from vitgate.spec.cases import Case, OwnCase
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 
 def weights_source(case: Case, request: str) -> Evidence:

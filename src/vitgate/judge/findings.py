@@ -13,8 +13,7 @@ import numpy.typing as npt
 from vitgate.inputs.field_files import Seen
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
 from vitgate.judge.metrics import Array, margins, ROUNDING_DB, sqnr
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Finding
+from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3

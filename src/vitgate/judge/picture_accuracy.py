@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vitgate.judge.metrics import Interval, paired_change, Z
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.outcome import Evidence, Finding, Outcome
 
 TOP, CONFIDENCE, LABEL = "top", "confidence", "label_log_probability"
 """How the arrays of one variant's predictions are called."""

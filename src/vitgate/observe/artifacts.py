@@ -12,7 +12,7 @@ from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
     from torch import nn

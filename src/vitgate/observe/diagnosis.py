@@ -8,7 +8,7 @@ from vitgate.observe.artifacts import model_of, path_of, variant_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
     from vitgate.judge.blocks import BlockDiagnosis

@@ -12,7 +12,7 @@ from vitgate.observe.environment import environment
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import OwnCase, read_cases
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 
 @observation(required=True)

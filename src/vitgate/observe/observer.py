@@ -20,8 +20,7 @@ from vitgate.files.errors import MachineError, NO_ROOM
 from vitgate.observe.store import Store
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.run_config import RunConfig
 
 if TYPE_CHECKING:

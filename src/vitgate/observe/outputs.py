@@ -18,7 +18,7 @@ from vitgate.observe.store import pack, unpack
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
     from vitgate.judge.metrics import Array

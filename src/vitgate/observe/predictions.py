@@ -22,8 +22,7 @@ from vitgate.observe.outputs import outputs
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.outcome import ClaimFailed, Evidence
 
 if TYPE_CHECKING:
     from vitgate.judge.metrics import Array

@@ -10,7 +10,7 @@ from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 
 @observation()

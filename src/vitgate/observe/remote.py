@@ -21,8 +21,7 @@ from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.session_directory import SOCKET
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.run_config import RunConfig
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}

@@ -9,7 +9,7 @@ from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 
 @observation()

@@ -17,8 +17,7 @@ from vitgate.files.archives import read_npz
 from vitgate.files.atomic import replacing
 from vitgate.files.errors import MachineError
 from vitgate.files.locks import locked
-from vitgate.spec.evidence import Arrays, Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Arrays, Evidence, Outcome
 
 _VALUES = "_values"
 

@@ -17,8 +17,7 @@ from vitgate.observe.outputs import outputs
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from vitgate.files.errors import UsageError
-from vitgate.spec.tutorial_calls import CallRow, read_calls
+from vitgate.spec.claims import CallRow, read_calls
 
 # What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
 _NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+[\w./-]+:\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)

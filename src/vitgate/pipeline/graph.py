@@ -19,9 +19,8 @@ from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE
-from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import cpu_model, packages
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.successors import package_versions
 
 Step = Callable[[Any, CellId], Any]

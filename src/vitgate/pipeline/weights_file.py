@@ -24,7 +24,7 @@ from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import check_equal, check_state, read_state, WeightsSource
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cases import Case, OwnCase
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 
 def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:

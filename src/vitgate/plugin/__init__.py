@@ -20,28 +20,31 @@ from vitgate.files import outputs
 from vitgate.files.errors import MachineError, NO_ROOM, UsageError
 from vitgate.files.locks import MachineLock
 from vitgate.inputs import field_files
-from vitgate.judge.tolerances import read_tolerances
-from vitgate.observe.environment import lacking, lacking_engine
 from vitgate.observe.inputs import reference, source
 from vitgate.observe.observer import LocalObserver, Observer
-from vitgate.observe.remote import RemoteObserver, start_server
+from vitgate.observe.remote import start_server
 from vitgate.observe.session_directory import apply_settings, SessionDirectory
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.plugin import expected_failures, options, scheduling
-from vitgate.plugin.check import Check, FieldCheck
 from vitgate.plugin.expected_failures import ROW
-from vitgate.report import junit
+from vitgate.plugin.fixtures import (
+    check,
+    claim_of,
+    field_check,
+    MACHINE_LOCK,
+    observer,
+    PLAN,
+    session_check,
+)
 from vitgate.report.picture_accuracy import check_list
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.claims import Claim, IMAGES, read_claims
-from vitgate.spec.machine import machine
-from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.claims import Claim, IMAGES
 from vitgate.spec.run_config import RunConfig
 
-_PLAN = pytest.StashKey[RunConfig]()
+__all__ = ["check", "field_check", "observer", "session_check"]  # pytest finds the fixtures here
+
 _FOLDER = pytest.StashKey[SessionDirectory]()
-_MACHINE_LOCK = pytest.StashKey[MachineLock]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,8 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): the claim of fixtures/claims.toml that this test checks")
     config.addinivalue_line("markers", "alone: runs while no other test of the session runs, on any worker")
     try:
-        config.stash[_PLAN] = plan = _received_plan(config) or _own_plan(config)
-        config.stash[_MACHINE_LOCK] = MachineLock(Path(plan.session))
+        config.stash[PLAN] = plan = _received_plan(config) or _own_plan(config)
+        config.stash[MACHINE_LOCK] = MachineLock(Path(plan.session))
         expected_failures.read_data()
         _leave_package_alone(config)
     except UsageError as error:
@@ -160,7 +163,7 @@ def _wants_conformance(config: pytest.Config) -> bool:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Hand the plan to an xdist worker."""
-    node.workerinput["vitgate"] = node.config.stash[_PLAN].to_json()
+    node.workerinput["vitgate"] = node.config.stash[PLAN].to_json()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -181,14 +184,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cell" in metafunc.fixturenames:
         groups = [group.original for group in claim.groups()]
         cells = claim.cells() if claim.per == "cell" else groups
-        plan = metafunc.config.stash[_PLAN]
+        plan = metafunc.config.stash[PLAN]
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
         if claim.id == IMAGES and not plan.images:
             cells = []
         ids = [str(cell) if claim.per == "cell" else str(cell.group) for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)
     elif "item" in metafunc.fixturenames:
-        plan = metafunc.config.stash[_PLAN]
+        plan = metafunc.config.stash[PLAN]
         items = list(field_files.selected(field_items(claim, plan), plan.cases, plan.engines))
         metafunc.parametrize("item", items, ids=[item.row.id for item in items], indirect=False)
 
@@ -196,14 +199,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def field_items(claim: Claim, plan: RunConfig) -> list[field_files.FieldItem]:
     """Return the files that a claim about files is made of: the committed ones, or those of the user's folders."""
     return field_files.committed() if claim.id == "field" else field_files.given(plan.field)
-
-
-def claim_of(marker: pytest.Mark) -> Claim:
-    """Return the claim that a marker names."""
-    claims, named = read_claims(), ", ".join(map(repr, marker.args))
-    if len(marker.args) != 1 or marker.args[0] not in claims:
-        raise pytest.UsageError(f"@pytest.mark.claim({named}): no such claim in fixtures/claims.toml")
-    return claims[marker.args[0]]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -217,7 +212,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the options exclude, and put the rest into the order of the scopes."""
-    plan = config.stash[_PLAN]
+    plan = config.stash[PLAN]
     chosen = [item for item in items if _is_chosen(item, plan)]
     left_out = [item for item in items if not _is_chosen(item, plan)]
     if left_out:
@@ -247,7 +242,7 @@ def _is_about_nothing(item: pytest.Item) -> bool:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Share the machine with other tests; one that measures time takes it alone, but only while it samples."""
     measures = item.get_closest_marker("alone") is not None
-    with nullcontext() if measures else item.config.stash[_MACHINE_LOCK].shared():
+    with nullcontext() if measures else item.config.stash[MACHINE_LOCK].shared():
         return (yield)
 
 
@@ -261,46 +256,8 @@ def pytest_runtest_makereport(
     if marker is not None and (report.when == "call" or call.excinfo is not None):
         row = expected_failures.settle(item, call, report, claim_of(marker))
         report.__dict__[ROW] = row.model_dump_json()
-        item.user_properties += junit.properties(row)
         if row.status == "environment error":  # it stands in the way of this worker's other checks too
             item.session.shouldstop = row.message
     elif call.excinfo is not None:
         expected_failures.shorten(call, report)
     return report
-
-
-@pytest.fixture(scope="session")
-def observer(request: pytest.FixtureRequest) -> Generator[Observer, None, None]:
-    """Return what this worker observes the pipeline through."""
-    remote = RemoteObserver(request.config.stash[_PLAN], request.config.stash[_MACHINE_LOCK])
-    yield remote
-    remote.close()
-
-
-@pytest.fixture
-def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> Check:
-    """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
-    made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
-    expected_failures.attach(request.node, made)
-    if outcome := lacking(observer, cell):
-        raise ClaimFailed(outcome)
-    return made
-
-
-@pytest.fixture
-def field_check(request: pytest.FixtureRequest, item: field_files.FieldItem, observer: Observer) -> FieldCheck:
-    """Return the helpers for one file that was made elsewhere; engines that this build lacks end here."""
-    claim = claim_of(request.node.get_closest_marker("claim"))
-    made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
-    expected_failures.attach(request.node, made)
-    if item.row.engine is not None and (outcome := lacking_engine(observer, item.row.engine)):
-        raise ClaimFailed(outcome)
-    return made
-
-
-@pytest.fixture
-def session_check(request: pytest.FixtureRequest, observer: Observer) -> Check:
-    """Return the helpers for a claim that is not about a cell."""
-    made = Check(claim_of(request.node.get_closest_marker("claim")), None, observer, read_tolerances(), machine())
-    expected_failures.attach(request.node, made)
-    return made

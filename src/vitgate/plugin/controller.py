@@ -40,6 +40,7 @@ class Controller:
         """Start with no rows; `notes` are the header's lines about the inputs."""
         self._config, self._plan, self._notes = config, plan, notes
         self._rows: dict[str, ClaimRow] = {}
+        self._properties: dict[str, list[tuple[str, object]]] = {}
         self._record: Record | None = None
         self._stopped = ""
         self._stopped_by = ""
@@ -65,12 +66,15 @@ class Controller:
             *self._notes,
         ]
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the row of each claim; a claim of each name once."""
+        """Keep the row of each claim, a claim of each name once; the last report of a test gets its properties."""
+        if report.when == "teardown":
+            report.user_properties += self._properties.pop(report.nodeid, [])
         if ROW not in report.__dict__:
             return
         row = ClaimRow.model_validate_json(report.__dict__[ROW])
+        self._properties[report.nodeid] = junit.properties(row)
         self._rows[row.name] = _one_row(self._rows.get(row.name, row), row)
         if row.status == "environment error" and not self._stopped_by:
             self._stop(row)

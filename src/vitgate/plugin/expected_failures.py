@@ -9,20 +9,17 @@ from vitgate.files.text import printable
 from vitgate.inputs.field_files import committed, FieldItem
 from vitgate.judge.deviations import Place, read_deviations, Settled
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import CHECK
 from vitgate.records.history import history
 from vitgate.records.rows import claim_row, ClaimRow, Status
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId
+from vitgate.spec.cells import CellId, RowName
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.machine import machine, packages
 from vitgate.spec.outcome import ClaimFailed, Outcome
-from vitgate.spec.rows import RowName
 
 ROW = "vitgate_row"
 """The attribute of a report that holds its claim's row, as JSON: what a report has of its own, xdist hands over."""
-
-_CHECK = pytest.StashKey[Check]()
 
 
 def read_data() -> None:
@@ -34,11 +31,6 @@ def read_data() -> None:
     committed()
 
 
-def attach(item: pytest.Item, check: Check) -> None:
-    """Remember the check of this test, whose findings the row will hold."""
-    item.stash[_CHECK] = check
-
-
 def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, claim: Claim) -> ClaimRow:
     """Decide the test's report by its outcome and the deviations that apply; return its row."""
     outcome = _outcome(item, call)
@@ -46,7 +38,9 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     subject = subject_of(item)
     place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine(), _maker(item))
     settled, status = _settled(place, outcome)
-    _write(report, status, settled, _message(claim, place, outcome, settled))
+    _write(report, status, settled)
+    if status == "failed":
+        report.longrepr = _message(claim, place, outcome, settled)
     return claim_row(
         claim=claim.id,
         subject=subject,
@@ -81,7 +75,7 @@ def _maker(item: pytest.Item) -> str:
 
 
 def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
-    check = item.stash.get(_CHECK, None)
+    check = item.stash.get(CHECK, None)
     findings = tuple(check.findings) if check else ()
     error = call.excinfo.value if call.excinfo else None
     if error is None:
@@ -115,7 +109,7 @@ def _message(claim: Claim, place: Place, outcome: Outcome, settled: Settled) -> 
     )
 
 
-def _write(report: pytest.TestReport, status: Status, settled: Settled, message: str) -> None:
+def _write(report: pytest.TestReport, status: Status, settled: Settled) -> None:
     report.__dict__.pop("wasxfail", None)  # of an xfail marker: pytest would not count the failure
     if status == "passed":
         report.outcome, report.longrepr = "passed", None
@@ -125,8 +119,7 @@ def _write(report: pytest.TestReport, status: Status, settled: Settled, message:
     elif status == "unsupported":
         report.outcome, report.longrepr = "skipped", (report.nodeid, 0, settled.message)
     else:
-        report.outcome = "failed"
-        report.longrepr = _shown(settled.message) if status == "environment error" else message
+        report.outcome, report.longrepr = "failed", _shown(settled.message)
 
 
 def _shown(message: str) -> str:

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from vitgate.spec.cells import CellId, FieldFileId
+from vitgate.spec.cells import CellId, FieldFileId, RowName
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import EVERY_ENGINE
-from vitgate.spec.rows import RowName
-from vitgate.spec.shards import case_and_engine
+from vitgate.spec.run_config import case_and_engine
 
 FLOAT = ("original", "scripted")
 COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together

@@ -14,7 +14,7 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
 from vitgate.observe.outputs import outputs
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 from vitgate.records.assemble import cell_row
 from vitgate.records.frames import table_of
 from vitgate.spec.cases import read_cases

@@ -26,8 +26,7 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.machine import cpu_model, machine, packages
-from vitgate.spec.run_config import RunConfig
-from vitgate.spec.shards import OTHERS
+from vitgate.spec.run_config import OTHERS, RunConfig
 from vitgate.spec.variants import variants_of
 
 

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import FailFast, Field
 
 from vitgate.files.schemas import Strict
-from vitgate.spec.cells import cell_name
+from vitgate.spec.cells import cell_name, RowName
 from vitgate.spec.outcome import Finding, Kind, Outcome
-from vitgate.spec.rows import RowName
 
 CellKind = Literal["passed", "failed", "failed at", "blocked by", "unsupported", "not checked"]
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]

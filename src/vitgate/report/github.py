@@ -15,7 +15,7 @@ from vitgate.files.schemas import fixtures_folder, line_of
 from vitgate.files.text import clean, short
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
-from vitgate.spec.rows import RowName
+from vitgate.spec.cells import RowName
 
 _SHOWN = 5  # names in one message
 _RED = ("failed", "environment error")

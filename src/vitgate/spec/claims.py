@@ -1,11 +1,13 @@
-"""The claims of `fixtures/claims.toml`: which sentence each comes from, and which cells it is made about."""
+"""The claims of `fixtures/claims.toml`, the cells that they are made about, and the calls of `fixtures/api.toml`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique
 from vitgate.spec.cases import read_cases
@@ -15,6 +17,8 @@ from vitgate.spec.variants import VariantName, variants_of
 
 IMAGES = "images"
 """The claim about a folder of the user's pictures: made where one was named."""
+
+How = Literal["call", "bind", "read", "set"]
 
 
 class Sentence(Strict):
@@ -107,3 +111,30 @@ def read_sentences(path: Path | None = None) -> dict[str, Sentence]:
     """Return the tutorial's sentences by id."""
     path = path or fixtures_folder() / "claims.toml"
     return {row.id: row for row in read_model(ClaimFile, path).sentence}
+
+
+class CallRow(Strict):
+    """One call of the tutorial; see the head of `fixtures/api.toml`."""
+
+    id: str = Field(pattern=r"^[a-z0-9_]+$")
+    callable: str
+    how: How
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    lines: str
+    sentence: str
+
+
+class CallFile(Strict):
+    """The whole of `api.toml`."""
+
+    call: list[CallRow]
+
+
+@cache
+def read_calls(path: Path | None = None) -> dict[str, CallRow]:
+    """Return the calls by id, in the file's order."""
+    path = path or fixtures_folder() / "api.toml"
+    rows = read_model(CallFile, path).call
+    unique([row.id for row in rows], where=path)
+    return {row.id: row for row in rows}

@@ -1,15 +1,22 @@
-"""What became of a claim, as a value: how it went, at which stage it stopped, and the numbers that decided it."""
+"""What was observed and what became of a claim, as values.
+
+The half that imports torch writes `Evidence`, the half that judges reads it and makes an `Outcome`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+import numpy.typing as npt
 
 Kind = Literal["passed", "failed", "failed at", "blocked by", "environment error", "unsupported"]
 
 NO_TOOLS = "ToolsMissing"
 """The error of an `unsupported` outcome that says nothing of PyTorch: what the check itself needs is not installed."""
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -109,3 +116,18 @@ class ClaimFailed(Exception):
         """Keep the outcome; the message is what a reader of the red test sees."""
         super().__init__(outcome.message or str(outcome))
         self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Plain values and arrays; or, where `outcome` is set, why there are none."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+    def demand(self) -> Evidence:
+        """Return itself, or raise ClaimFailed with the outcome that stands in the way."""
+        if self.outcome is not None:
+            raise ClaimFailed(self.outcome)
+        return self

@@ -30,7 +30,7 @@ from vitgate.spec.cases import default_cases
 from vitgate.spec.cells import GroupId
 from vitgate.spec.engines import engine_named, ENGINES
 from vitgate.spec.options import WEIGHTS_WORDS
-from vitgate.spec.shards import groups, OTHERS, parse_shard, Shard, shard_of
+from vitgate.spec.run_config import groups, OTHERS, parse_shard, Shard, shard_of
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import Means, Place, question
 from vitgate.upgrade.requirements import own_needs, Side

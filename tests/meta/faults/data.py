@@ -8,7 +8,7 @@ import numpy as np
 
 from vitgate.observe.inputs import pictures
 from vitgate.observe.outputs import outputs
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VARIANTS
 
 from ..harness import Scene

@@ -14,9 +14,8 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
 from vitgate.observe.outputs import field
-from vitgate.plugin.check import FieldCheck
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.plugin.fixtures import FieldCheck
+from vitgate.spec.outcome import Evidence, Outcome
 
 from ..harness import Scene
 from .catalogue import fault

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.observe.predictions import images
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VariantName, VARIANTS
 
 from ..harness import Scene

@@ -9,7 +9,7 @@ import pytest
 
 from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, read_deviations
 from vitgate.plugin import expected_failures, tables
-from vitgate.plugin.check import Check
+from vitgate.plugin.fixtures import Check
 
 from ..harness import CASE, Scene
 from .catalogue import ALL, fault

@@ -11,9 +11,8 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.latency_worker import no_times, take
 from vitgate.observe.timing import latency
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
 from vitgate.spec.machine import machine
-from vitgate.spec.outcome import Finding
+from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import VariantName
 
 from ..harness import samples, Scene

@@ -12,7 +12,7 @@ from vitgate.observe import saved_weights
 from vitgate.observe.outputs import outputs
 from vitgate.pipeline.stages import engine_set, stage
 from vitgate.spec.engines import Engine
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 from ..harness import Scene
 from .catalogue import fault, INT8, LITE, TABLE

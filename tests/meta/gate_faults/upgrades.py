@@ -17,8 +17,7 @@ from vitgate.observe.observer import Observation, Observer, P
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import NO_TOOLS, Outcome
+from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
 
 from ..harness import claim_tests, judge
 from .records import CELL, release

@@ -28,7 +28,7 @@ from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.records.record import read_record, Record
 from vitgate.report.field_export import export
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.progress import Steps

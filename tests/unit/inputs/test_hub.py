@@ -22,7 +22,7 @@ from vitgate.inputs.sources import source_from, weights_source
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.weights_file import weights_of
 from vitgate.spec.cases import Case, CheckpointRow, HubRow, read_cases
-from vitgate.spec.evidence import Evidence
+from vitgate.spec.outcome import Evidence
 
 from .server import one_line, QUICK
 

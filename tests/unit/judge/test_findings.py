@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from vitgate.inputs.field_files import Seen
 from vitgate.judge import findings
 from vitgate.judge.metrics import sqnr
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.outcome import Evidence, Finding, Outcome
 
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
 

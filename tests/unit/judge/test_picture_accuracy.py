@@ -27,8 +27,7 @@ from vitgate.judge.picture_accuracy import (
 )
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Finding, Outcome
+from vitgate.spec.outcome import Evidence, Finding, Outcome
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 given, st = hypothesis.given, hypothesis.strategies

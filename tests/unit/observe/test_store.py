@@ -12,8 +12,7 @@ import pytest
 
 from vitgate.files.atomic import replacing
 from vitgate.observe.store import Store
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
 
 from ..conftest import Processes
 

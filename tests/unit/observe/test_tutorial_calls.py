@@ -11,7 +11,7 @@ from vitgate.files.errors import UsageError
 from vitgate.judge.torch_warnings import read_warnings, stale, unexpected
 from vitgate.observe import tutorial_calls
 from vitgate.observe.tutorial_calls import ApiWarning, normalised, probe
-from vitgate.spec.tutorial_calls import read_calls
+from vitgate.spec.claims import read_calls
 
 RELEASE = Version(Version(torch.__version__).base_version)
 WITHOUT = {

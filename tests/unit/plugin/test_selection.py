@@ -12,6 +12,7 @@ import pytest
 from vitgate import plugin
 from vitgate.inputs.field_files import committed, FieldItem
 from vitgate.inputs.row_names import expected_claims
+from vitgate.plugin import fixtures
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.run_config import RunConfig
@@ -37,7 +38,7 @@ def chosen(plan: Callable[..., RunConfig]) -> Callable[..., Any]:
         metafunc: Any = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=(claim,))),
             fixturenames=["field_check", "item"],
-            config=SimpleNamespace(stash={plugin._PLAN: plan(**fields)}),
+            config=SimpleNamespace(stash={fixtures.PLAN: plan(**fields)}),
             parametrize=lambda name, values, ids, indirect: handed.extend(zip(ids, values, strict=True)),
         )
         plugin.pytest_generate_tests(metafunc)
@@ -68,7 +69,7 @@ def test_pictures_are_collected_where_a_folder_was_named(plan: Callable[..., Run
         metafunc: Any = SimpleNamespace(
             definition=SimpleNamespace(get_closest_marker=lambda name: SimpleNamespace(args=("images",))),
             fixturenames=["check", "cell"],
-            config=SimpleNamespace(stash={plugin._PLAN: plan(cases=("deit_tiny",), **fields)}),
+            config=SimpleNamespace(stash={fixtures.PLAN: plan(cases=("deit_tiny",), **fields)}),
             parametrize=lambda name, values, ids: handed.extend(ids),
         )
         plugin.pytest_generate_tests(metafunc)

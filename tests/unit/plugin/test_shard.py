@@ -24,8 +24,7 @@ from vitgate.records.record import read_record, Record
 from vitgate.spec.cases import default_cases, read_cases
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.run_config import RunConfig
-from vitgate.spec.shards import group_of, groups, OTHERS, parse_shard, Shard, shard_of
+from vitgate.spec.run_config import group_of, groups, OTHERS, parse_shard, RunConfig, Shard, shard_of
 
 from ..conftest import Refuses
 

@@ -15,8 +15,7 @@ from vitgate.records.assemble import assemble, cell_row, expected_claims
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.run_config import RunConfig
 
 LITE = CellId("digits", "qnnpack", "lite")

@@ -20,8 +20,7 @@ from vitgate.observe.store import Store
 from vitgate.report import field_export as module
 from vitgate.report.field_export import check_target, export
 from vitgate.spec.cells import CellId
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName
 

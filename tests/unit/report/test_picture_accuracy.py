@@ -20,8 +20,7 @@ from vitgate.observe.store import Store
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.report.picture_accuracy import check_list, COLUMNS, list_beside, tables, write_list
-from vitgate.spec.evidence import Evidence
-from vitgate.spec.outcome import Outcome
+from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.run_config import RunConfig
 
 NAMES = ["7/a.png", "7/b,\n.png", "9/c.png"]

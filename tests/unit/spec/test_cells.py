@@ -3,9 +3,8 @@
 import pytest
 
 from vitgate.spec.cases import read_cases
-from vitgate.spec.cells import CellId, FieldFileId, GroupId
+from vitgate.spec.cells import CellId, FieldFileId, GroupId, RowName
 from vitgate.spec.engines import EVERY_ENGINE
-from vitgate.spec.rows import RowName
 from vitgate.spec.variants import variants_of
 
 CELLS = [

@@ -15,9 +15,8 @@ from vitgate.inputs.field_files import committed
 from vitgate.inputs.row_names import claims_named, expected_claims, rows_of
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
-from vitgate.spec.claims import Claim, read_claims, read_sentences, unchecked
+from vitgate.spec.claims import Claim, read_calls, read_claims, read_sentences, unchecked
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.tutorial_calls import read_calls
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 from ..conftest import Refuses

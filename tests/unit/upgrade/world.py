@@ -20,7 +20,7 @@ from vitgate.inputs.row_names import rows_of
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.claims import read_claims
-from vitgate.spec.shards import group_of, groups, shard_of
+from vitgate.spec.run_config import group_of, groups, shard_of
 from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import Needs, parse_side, Side
 from vitgate.upgrade.runs import Request

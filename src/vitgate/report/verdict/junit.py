@@ -10,7 +10,7 @@ from vitgate.compare.verdict import Verdict
 from vitgate.files.text import clean
 from vitgate.report.formats import interval, shown
 from vitgate.report.verdict import views
-from vitgate.spec.rows import RowName
+from vitgate.spec.cells import RowName
 
 
 def render(verdict: Verdict) -> str:

@@ -1,18 +1,28 @@
-"""What a conformance test gets: its claim, its cell, the observer, and the one helper that asserts."""
+"""The fixtures of conformance tests: what a test gets is its claim, its cell, the observer, and what asserts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
+import pytest
+
+from vitgate.files.locks import MachineLock
 from vitgate.inputs.field_files import FieldItem
 from vitgate.judge.latency_ratios import Bound
-from vitgate.judge.tolerances import Tolerances
+from vitgate.judge.tolerances import read_tolerances, Tolerances
+from vitgate.observe.environment import lacking, lacking_engine
 from vitgate.observe.inputs import weights
 from vitgate.observe.observer import Observer
+from vitgate.observe.remote import RemoteObserver
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim, read_claims
+from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
+from vitgate.spec.run_config import RunConfig
+
+PLAN = pytest.StashKey[RunConfig]()
+MACHINE_LOCK = pytest.StashKey[MachineLock]()
 
 
 @dataclass
@@ -82,3 +92,52 @@ class FieldCheck(Check):
         """The file."""
         assert self.file is not None
         return self.file
+
+
+CHECK = pytest.StashKey[Check]()
+"""Under which a test keeps its check, whose findings its row will hold."""
+
+
+def claim_of(marker: pytest.Mark) -> Claim:
+    """Return the claim that a marker names."""
+    claims, named = read_claims(), ", ".join(map(repr, marker.args))
+    if len(marker.args) != 1 or marker.args[0] not in claims:
+        raise pytest.UsageError(f"@pytest.mark.claim({named}): no such claim in fixtures/claims.toml")
+    return claims[marker.args[0]]
+
+
+@pytest.fixture(scope="session")
+def observer(request: pytest.FixtureRequest) -> Generator[Observer, None, None]:
+    """Return what this worker observes the pipeline through."""
+    remote = RemoteObserver(request.config.stash[PLAN], request.config.stash[MACHINE_LOCK])
+    yield remote
+    remote.close()
+
+
+@pytest.fixture
+def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> Check:
+    """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
+    made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
+    request.node.stash[CHECK] = made
+    if outcome := lacking(observer, cell):
+        raise ClaimFailed(outcome)
+    return made
+
+
+@pytest.fixture
+def field_check(request: pytest.FixtureRequest, item: FieldItem, observer: Observer) -> FieldCheck:
+    """Return the helpers for one file that was made elsewhere; engines that this build lacks end here."""
+    claim = claim_of(request.node.get_closest_marker("claim"))
+    made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
+    request.node.stash[CHECK] = made
+    if item.row.engine is not None and (outcome := lacking_engine(observer, item.row.engine)):
+        raise ClaimFailed(outcome)
+    return made
+
+
+@pytest.fixture
+def session_check(request: pytest.FixtureRequest, observer: Observer) -> Check:
+    """Return the helpers for a claim that is not about a cell."""
+    made = Check(claim_of(request.node.get_closest_marker("claim")), None, observer, read_tolerances(), machine())
+    request.node.stash[CHECK] = made
+    return made
