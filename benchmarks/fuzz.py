@@ -34,8 +34,8 @@ from fuzz_readers import Reader, READERS
 from hypothesis import strategies as st
 
 from vitgate.files.errors import VitgateError
-from vitgate.spec.machine import packages
 from vitgate.spec.outcome import ClaimFailed
+from vitgate.spec.versions import packages
 
 SECONDS = 5.0  # of the processor, since the machine may be busy with something else
 WAITING = 60.0  # seconds by the clock, for a case that waits and computes nothing

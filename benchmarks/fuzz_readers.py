@@ -29,10 +29,11 @@ from vitgate.files.errors import UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.files.schemas import fixtures_folder, read_model, Strict
 from vitgate.inputs import hub, pictures, preprocess, standin
+from vitgate.inputs.checkpoint_files import read_state
 from vitgate.inputs.field_files import FieldFile, FieldManifest, located, read_field, seen
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.picture_folder import check_classes, contents, read_folder
-from vitgate.inputs.weights import check_state, read_state
+from vitgate.inputs.weights import check_state
 from vitgate.judge import deviations, operators, tolerances, torch_warnings
 from vitgate.judge.table import differences, parse, read_table
 from vitgate.judge.tolerances import Tolerances

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from vitgate.judge.tolerance_lock import lock_of, lock_path, loosened, read_lock, write_lock
-from vitgate.judge.tolerances import read_tolerances
+from vitgate.judge.tolerances import lock_of, lock_path, loosened, read_lock, read_tolerances, write_lock
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from vitgate.inputs.anchor_pictures import commit_logits, committed_logits
+from vitgate.inputs.pictures import commit_logits, committed_logits
 from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.metrics import sqnr
 from vitgate.observe.observer import LocalObserver

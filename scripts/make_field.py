@@ -17,8 +17,7 @@ from vitgate.files.paths import default_cache
 from vitgate.files.schemas import fixtures_folder
 from vitgate.upgrade.environments import make
 from vitgate.upgrade.requirements import parse_side
-from vitgate.upgrade.runs import Request, Run, run_suite
-from vitgate.upgrade.suite import suite_folder
+from vitgate.upgrade.runs import Request, Run, run_suite, suite_folder
 
 
 def say(text: str) -> None:

@@ -15,8 +15,7 @@ from vitgate.records.record import read_record, Record
 from vitgate.records.rows import CellRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.successors import read_successors
-from vitgate.spec.variants import FORMS, SUCCESSORS
+from vitgate.spec.variants import FORMS, read_successors, SUCCESSORS
 
 HEAD = """# Successors of the tutorial's pipeline
 

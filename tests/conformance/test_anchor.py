@@ -5,7 +5,7 @@ A fault that all variants share shows in no comparison of two of them.
 
 import pytest
 
-from vitgate.inputs.anchor_pictures import committed_logits
+from vitgate.inputs.pictures import committed_logits
 from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
 from vitgate.observe.artifacts import parameters

@@ -46,10 +46,10 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.engines import Engine
-from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName, VARIANTS, variants_of
+from vitgate.spec.versions import machine
 
 CASE = "digits"  # the smallest case
 FULL_SIZE = "deit_base"

@@ -19,8 +19,7 @@ from vitgate.inputs.field_files import committed
 from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.judge.table import render
-from vitgate.judge.tolerance_lock import lock_of, loosened, read_lock
-from vitgate.judge.tolerances import read_tolerances, Tolerance
+from vitgate.judge.tolerances import lock_of, loosened, read_lock, read_tolerances, Tolerance
 from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency_of
@@ -30,10 +29,10 @@ from vitgate.spec.cases import default_cases, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import IMAGES, read_claims, read_sentences
 from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
-from vitgate.spec.machine import machine
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import FORMS
+from vitgate.spec.versions import machine
 
 from . import harness
 from .declared import holds_where_declared, too_wide

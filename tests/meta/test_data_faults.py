@@ -14,8 +14,7 @@ import pytest
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.deviations import Deviation, ExpectedNumber, read_deviations
-from vitgate.judge.tolerance_lock import lock_of, loosened, read_lock
-from vitgate.judge.tolerances import read_tolerances, Tolerance
+from vitgate.judge.tolerances import lock_of, loosened, read_lock, read_tolerances, Tolerance
 
 from .declared import holds_where_declared, too_wide
 

@@ -19,14 +19,14 @@ import pytest
 
 from vitgate.cli import main
 from vitgate.compare.acceptance import Acceptances
-from vitgate.compare.crossing import PairedLatency
+from vitgate.compare.pairing import PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import read_record, Record
 from vitgate.spec.claims import read_claims
 from vitgate.upgrade import gate
-from vitgate.upgrade.environments import Environment
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.record_cache import Place
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run, run_suite

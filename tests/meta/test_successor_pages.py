@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vitgate.pipeline import successor_stages
-from vitgate.spec.machine import packages
-from vitgate.spec.successors import read_successors
+from vitgate.spec.variants import read_successors
+from vitgate.spec.versions import packages
 
 from .processes import ROOT
 

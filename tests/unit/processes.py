@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 20.0  # seconds; the leash alone gives three to whoever ignores that it should end
+PATIENCE = 20.0  # seconds; the watchdog alone gives three to whoever ignores that it should end
 
 
 def alive(pid: Any) -> bool:

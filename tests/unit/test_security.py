@@ -25,7 +25,7 @@ from vitgate.files import archives
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder, MOST_JSON, MOST_TOML, read_json, read_toml
 from vitgate.inputs import picture_files
-from vitgate.inputs.pickles import check_pickle, more_than_tensors
+from vitgate.inputs.checkpoint_files import check_pickle, more_than_tensors
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.pictures import PictureRow
 from vitgate.observe.store import pack, Store, unpack
@@ -277,7 +277,7 @@ def case(**fields: Any) -> Case:
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", "a\0b", "..\\x", "a\x1b"])
 @pytest.mark.parametrize("key", ["anchor", "standin", "trained", "heldout"])
 def test_a_case_names_no_file_elsewhere(key: str, path: str) -> None:
-    with pytest.raises(ValueError, match="no path within this folder"):
+    with pytest.raises(ValueError, match="a path within this folder"):
         case(**{key: path})
     assert getattr(case(**{key: "heads/a.toml"}), key) == "heads/a.toml"
 
@@ -298,7 +298,7 @@ def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url: str) -> No
 
 
 def test_an_embedded_picture_is_within_the_folder() -> None:
-    with pytest.raises(ValueError, match="no path within this folder"):
+    with pytest.raises(ValueError, match="a path within this folder"):
         PictureRow(file="../a.png", label=0, name="", sha256="", margin=0.0)
 
 
@@ -312,7 +312,7 @@ def test_no_line_for_uv_hides_in_a_requirement(
     line = f"torch==2.12.1 ; python_version >= '{escape}--index-url=https://harm.example'"
     path = data_file("requirements.txt", line)
 
-    refuses(lambda: parse_side(str(path), where="OLD"), path, "is no requirement")
+    refuses(lambda: parse_side(str(path), where="OLD"), path, "is not a requirement")
 
 
 def test_numbers_without_end_are_no_version(refuses: Refuses) -> None:

@@ -52,8 +52,7 @@ def bisect(
     """Find the first release of PyTorch on which a claim comes out otherwise than on GOOD."""
     from vitgate.files.outputs import check_target, for_people, write_json
     from vitgate.upgrade.bisect import bisect as found
-    from vitgate.upgrade.bisect import Bisection, narrowed
-    from vitgate.upgrade.releases import parse_releases
+    from vitgate.upgrade.bisect import Bisection, narrowed, parse_releases
 
     check_target(json_file, "--json")
     request = narrowed(suite.request(claims=(claim,)), claim)

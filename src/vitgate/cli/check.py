@@ -24,7 +24,7 @@ from vitgate.files.outputs import check_target, for_people, STDOUT, write_text
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import Record
 from vitgate.spec.options import RUN_OPTIONS
-from vitgate.upgrade.suite import conformance_folder, suite_settings
+from vitgate.upgrade.runs import conformance_folder, suite_settings
 
 _HELP = """Check every claim on the PyTorch of this environment, and say whether it can carry the pipeline.
 

@@ -49,7 +49,7 @@ def _engines(_: str) -> list[str]:
 
 def _claims(incomplete: str) -> list[str]:
     """Return the claims; their rows, of which there are a thousand, once a claim is written out."""
-    from vitgate.inputs.row_names import rows_of
+    from vitgate.inputs.run_options import rows_of
     from vitgate.spec.cells import RowName
     from vitgate.spec.claims import read_claims
 

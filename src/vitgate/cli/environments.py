@@ -24,15 +24,15 @@ def age(text: str) -> datetime.timedelta:
     """Understand a time such as `12h`, `30d` or `2w`."""
     found = re.fullmatch(r"(\d{1,6})([hdw])", text)
     if found is None:
-        raise click.BadParameter(f"{text!r} is no age: give for example 12h, 30d or 2w")
+        raise click.BadParameter(f"{text!r} is not an age: give for example 12h, 30d or 2w")
     return datetime.timedelta(days=int(found[1]) * _DAYS[found[2]])
 
 
 def size(text: str) -> int:
-    """Understand a number of bytes such as `500MB`, `20GB` or `10GiB`."""
+    """Parse a number of bytes such as `500MB`, `20GB` or `10GiB`."""
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMGT]?I?)B?", text.upper())
     if found is None or found[2] not in _BYTES:
-        raise click.BadParameter(f"{text!r} is no size: give for example 500MB or 20GB")
+        raise click.BadParameter(f"{text!r} is not a size: give for example 500MB or 20GB")
     return int(float(found[1]) * _BYTES[found[2]])
 
 

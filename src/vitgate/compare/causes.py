@@ -1,4 +1,4 @@
-"""Why something got worse: a hundred red rows that come of one change are one thing to read about and to decide on."""
+"""Group regressions by root cause: a hundred red rows with one cause are read about, and decided on, once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Literal
 
 from packaging.version import InvalidVersion
 
-from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
-from vitgate.compare.pairing import Judged, Side, VerdictRow
+from vitgate.compare.pairing import Judged, JudgedLatency, JudgedMatrixRow, Side, VerdictRow
 from vitgate.files.schemas import Strict
 from vitgate.judge.deviations import Deviation
 from vitgate.records.rows import ClaimRow

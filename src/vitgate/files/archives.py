@@ -42,7 +42,7 @@ def read_npz(path: Path, names: Collection[str] = ()) -> dict[str, npt.NDArray[A
             with np.load(file, allow_pickle=False) as stored:
                 found = {name: stored[name] for name in names or stored.files}
         if strangers := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
-            raise ValueError(f"{strangers[0]} is no array")  # NumPy gives the bytes of what is none
+            raise ValueError(f"{strangers[0]} is not an array")  # NumPy gives the bytes of what is none
         return found
     except _NO_ARRAY as error:
         raise ValueError(f"{error or type(error).__name__}") from None

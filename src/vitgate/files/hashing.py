@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from vitgate.files.errors import MachineError, UsageError
 
 
 def key_of(parts: Mapping[str, object]) -> str:
@@ -34,3 +37,26 @@ def _read_into(total: Any, path: Path) -> str:
         while piece := file.read(1 << 22):
             total.update(piece)
     return str(total.hexdigest())
+
+
+def verified(path: Path, sha256: str) -> bool:
+    """Whether the file exists; its sha256 must then begin with these 8 to 64 lower-case hexadecimal digits.
+
+    Errors: UsageError for a file with another digest, or digits that are not such; MachineError for an unreadable file.
+    """
+    if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
+        raise UsageError(
+            f"{sha256!r} is not a sha256 or its beginning", where=path, do="give 8 to 64 lower-case hex digits"
+        )
+    try:
+        found = sha256_of(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise MachineError(
+            f"cannot read the cached file: {error.strerror}", where=path, do="make it readable"
+        ) from None
+    if not found.startswith(sha256):
+        what = f"the cached file is damaged: its sha256 begins with {found[: len(sha256)]}, not {sha256}"
+        raise UsageError(what, where=path, do="delete it, so that it is fetched anew")
+    return True

@@ -40,7 +40,7 @@ def _inside(name: str) -> str:
     """Return a path that stays in the folder of the file which names it."""
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or not name.isprintable() or "\\" in name:
-        raise ValueError("it is no path within this folder")
+        raise ValueError("must be a path within this folder")
     return name
 
 
@@ -59,7 +59,7 @@ def fixtures_folder() -> Path:
 
 
 def read_text(path: Path, most: int = MOST_JSON) -> str:
-    """Return the text of a file of at most `most` bytes; ValueError for a larger one, or one that is no text."""
+    """Return the text of a file of at most `most` bytes; ValueError for a larger one, or one that is not text."""
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:

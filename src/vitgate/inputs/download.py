@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
-import re
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -20,12 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 from tqdm import tqdm
 
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.files.hashing import sha256_of
+from vitgate.files.hashing import sha256_of, verified
 from vitgate.files.locks import locked
+from vitgate.inputs.network import _in_short, _obstacle
 
 _CHUNK = 1 << 20  # bytes per read
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: worth another try
@@ -199,29 +197,6 @@ def _fetch(job: _Job) -> None:
             _download(job)
 
 
-def verified(path: Path, sha256: str) -> bool:
-    """Whether the file exists; its sha256 must then begin with these 8 to 64 lower-case hexadecimal digits.
-
-    Errors: UsageError for a file with another digest, or digits that are not such; MachineError for an unreadable file.
-    """
-    if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
-        raise UsageError(
-            f"{sha256!r} is not a sha256 or its beginning", where=path, do="give 8 to 64 lower-case hex digits"
-        )
-    try:
-        found = sha256_of(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise MachineError(
-            f"cannot read the cached file: {error.strerror}", where=path, do="make it readable"
-        ) from None
-    if not found.startswith(sha256):
-        what = f"the cached file is damaged: its sha256 begins with {found[: len(sha256)]}, not {sha256}"
-        raise UsageError(what, where=path, do="delete it, so that it is fetched anew")
-    return True
-
-
 def _check_folder(job: _Job) -> None:
     """Make the destination's folder; MachineError if nothing can be written there."""
     folder = job.destination.parent
@@ -347,52 +322,6 @@ def _settle(job: _Job, resumed: bool) -> None:
 def _is_page(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html"))
-
-
-def _obstacle(url: str, seconds: float) -> str:
-    """Say what keeps this machine from the host that requests would contact (the proxy, if there is one), or nothing.
-
-    Neither name resolution nor the sum over a host's addresses can be bounded by requests' timeouts; hence a thread.
-    """
-    host, port = _peer(url)
-    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def knock() -> None:
-        answers.put(_knock(host, port, seconds / 2) and _knock(host, port, seconds / 2, after=min(0.5, seconds / 10)))
-
-    threading.Thread(target=knock, name=f"connect to {host}", daemon=True).start()
-    try:
-        why = answers.get(timeout=seconds)
-    except queue.Empty:
-        why = f"no answer within {seconds:g} s"
-    return f"no connection to {host}:{port}: {why}" if why else ""
-
-
-def _knock(host: str, port: int, seconds: float, after: float = 0.0) -> str:
-    time.sleep(after)
-    try:
-        socket.create_connection((host, port), timeout=seconds).close()
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that cannot be encoded for DNS
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return ""
-
-
-def _peer(url: str) -> tuple[str, int]:
-    """Return host and port that requests would connect to: the environment's proxy for this address, or the host."""
-    proxy = select_proxy(url, get_environ_proxies(url))
-    parts = urlsplit(prepend_scheme_if_needed(proxy, "http") if proxy else url)  # type: ignore[no-untyped-call]  # its stub
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _in_short(error: Exception) -> str:
-    """Return a network error in a few words, without the object addresses and nested texts of the libraries."""
-    if isinstance(error, (requests.Timeout, TimeoutError)) or "Read timed out" in str(error):
-        return "the server stopped answering"
-    if isinstance(error, requests.TooManyRedirects):
-        return "the server redirects without end"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the connection was cut off"
-    return f"{type(error).__name__}: {str(error).rpartition('>: ')[2] or error}"[:200]
 
 
 def _mega(size: int) -> str:

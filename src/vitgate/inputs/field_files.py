@@ -90,7 +90,7 @@ class OwnFile(Strict):
     @classmethod
     def _is_shape(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
         if not 0 < len(shape) <= _MOST_AXES or min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
-            raise ValueError("it is no shape of a picture, such as [1, 3, 224, 224]")
+            raise ValueError("must be an image shape such as [1, 3, 224, 224]")
         return shape
 
 
@@ -285,7 +285,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
             for member in archive:
                 stream = archive.extractfile(member) if member.isreg() else None
                 if stream is None or sizes.get(member.name) != member.size:
-                    what = f"{member.name!r} is no file of the manifest"
+                    what = f"{member.name!r} is not a file of the manifest"
                     raise UsageError(what, where=source, do="export the files again")
                 with stream, (target / member.name).open("wb") as file:
                     shutil.copyfileobj(stream, file)
@@ -298,7 +298,7 @@ def _unpack(source: Path, target: Path, rows: Sequence[FieldFile]) -> None:
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a plain file name; UsageError for one that leads elsewhere."""
     if Path(name).name != name or name in ("", ".", "..") or "\0" in name or len(name.encode()) > _LONGEST_NAME:
-        raise UsageError(f"{name!r} is no plain file name", where=folder, do="keep the files beside the manifest")
+        raise UsageError(f"{name!r} is not a plain file name", where=folder, do="keep the files beside the manifest")
     return folder / name
 
 

@@ -68,7 +68,7 @@ def not_the_commit(path: Path, commit: str) -> str:
         with zipfile.ZipFile(path) as archive:
             said, damaged = archive.comment.decode("ascii", "replace"), archive.testzip()
     except _NO_ARCHIVE as error:
-        return f"what came is no archive ({type(error).__name__})"
+        return f"the download is not an archive ({type(error).__name__})"
     if said != commit:
         return f"what came is the archive of {said[:40] or 'no commit'}, not of {commit}"
     names = [entry.filename for entry in entries]

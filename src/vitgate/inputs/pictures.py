@@ -1,4 +1,9 @@
-"""The inputs of a case as arrays: reference pictures with their labels, and the held-out pictures of its accuracy."""
+"""The inputs of a case as arrays: reference pictures with their labels, and the held-out pictures of its accuracy.
+
+The anchor pictures are what the float model itself is held against: its logits of them are committed for the weights
+that the suite has. Every other number compares two forms of the model, and a fault that both share does not show
+there. They are made of integers, so that neither a picture library nor a random generator can change them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict
+from vitgate.inputs.preprocess import read_arrays
 from vitgate.spec.cases import Case, OwnCase
 from vitgate.spec.outcome import Evidence
 
@@ -110,3 +116,30 @@ def _digits(case: Case, about: dict[str, str]) -> Evidence:
     first = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     arrays = {"x": x[first], "labels": labels[first], "heldout_x": x, "heldout_labels": labels}
     return Evidence({"names": [f"digit_{digit}" for digit in range(10)], **about}, arrays)
+
+
+PICTURES = 2
+_PRIME = 2_654_435_761  # Knuth's multiplicative hash: neighbouring numbers fall far apart
+
+
+def made_up_pictures(case: Case) -> npt.NDArray[np.float32]:
+    """Return `PICTURES` pictures of noise, the same everywhere: float32 [N, C, H, W], -1 to 1 in steps of 1/128."""
+    shape = (PICTURES, *case.input)
+    numbers = np.arange(np.prod(shape), dtype=np.uint64) * np.uint64(_PRIME) >> np.uint64(16) & np.uint64(0xFF)
+    return (numbers.astype(np.float32) / np.float32(128) - np.float32(1)).reshape(shape)
+
+
+def committed_logits(case: Case) -> npt.NDArray[np.float32]:
+    """Return the committed logits, float32 [N, classes]; UsageError where the file cannot be read."""
+    return read_arrays(_path(case), {"logits": "float32"})["logits"]
+
+
+def _path(case: Case) -> Path:
+    assert case.anchor is not None
+    return case.folder / case.anchor
+
+
+def commit_logits(case: Case, logits: npt.NDArray[np.float32]) -> None:
+    """Write what `committed_logits` reads."""
+    _path(case).parent.mkdir(exist_ok=True)
+    np.savez_compressed(_path(case), logits=logits)

@@ -1,18 +1,68 @@
-"""From the options of a run to its configuration, checked against the cases, claims and files that there are."""
+"""From the options of a run to its configuration, checked against the cases, claims and files that there are.
+
+`expected_claims` names all rows that a run can have, those of files from elsewhere included.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from vitgate.files.errors import UsageError
-from vitgate.inputs.row_names import claims_named
+from vitgate.inputs.field_files import committed, given, selected
 from vitgate.spec.cases import cases_named, default_cases
 from vitgate.spec.cells import RowName
-from vitgate.spec.claims import IMAGES
+from vitgate.spec.claims import Claim, IMAGES, read_calls, read_claims
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
+
+
+def expected_claims(
+    cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), *, images: bool = False
+) -> list[str]:
+    """Return the names of all claims about cells, engines and files that a whole run of these checks.
+
+    `field` are the folders of files that the user named; `images` says whether there was one of pictures.
+    """
+    names = [str(RowName("field", item.row.id)) for item in selected(committed(), cases, engines)]
+    names += [str(RowName("artifacts", item.row.id)) for item in selected(given(field), cases, engines)]
+    for claim in read_claims().values():
+        if claim.id == IMAGES and not images:
+            continue
+        cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
+        if claim.per == "cell":
+            names += [str(RowName(claim.id, str(cell))) for cell in cells]
+        elif claim.per == "engine":
+            names += [str(RowName(claim.id, name)) for name in dict.fromkeys(str(cell.group) for cell in cells)]
+    return names
+
+
+def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
+    """Return the names of all rows that a claim can have, whatever a run is narrowed to."""
+    if claim.per == "cell":
+        subjects = [str(cell) for cell in claim.cells()]
+    elif claim.per == "engine":
+        subjects = [str(group) for group in claim.groups()]
+    elif claim.per == "file":
+        subjects = [item.row.id for item in (committed() if claim.id == "field" else given(field))]
+    else:
+        subjects = list(read_calls()) if claim.per == "call" else [f"test_{claim.id}"]
+    return [str(RowName(claim.id, subject)) for subject in subjects]
+
+
+def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the given ids and names of rows, each once; UsageError for one that does not exist names those that do."""
+    claims = read_claims()
+    for name in names:
+        claim = claims.get(RowName.parse(name).claim)
+        if claim is None or (name != claim.id and name not in rows_of(claim, field)):
+            rows = rows_of(claim, field) if claim else []
+            near = [*difflib.get_close_matches(name, rows), *rows, ""][0]
+            do = f"choose from {', '.join(claims)}" + (f", or a row such as {near}" if near else "")
+            raise UsageError(f"unknown claim {name!r}", where="--claim", do=do)
+    return tuple(dict.fromkeys(names))
 
 
 def make_run_config(
@@ -35,12 +85,7 @@ def make_run_config(
     Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
     adds the engine `none`, under which they stand.
     """
-    if assets is not None and not Path(assets).is_dir():
-        do = "name an existing folder with --assets or VITGATE_ASSETS"
-        raise UsageError("no such asset directory", where=assets, do=do)
-    if weights not in WEIGHTS_WORDS and not Path(weights).is_file():
-        words = ", ".join(WEIGHTS_WORDS)
-        raise UsageError(f"--weights {weights!r} is neither one of {words} nor a file", do="name one of them")
+    _check_paths(weights, assets)
     folders = tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field))
     names = claims_named(claims, folders)
     _check_left(names, cases, engines)
@@ -104,3 +149,12 @@ def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:
     if len(alone) < len(groups):
         return [], []
     return [group.case for group in alone], [group.engine for group in alone]
+
+
+def _check_paths(weights: str, assets: str | None) -> None:
+    if assets is not None and not Path(assets).is_dir():
+        do = "name an existing folder with --assets or VITGATE_ASSETS"
+        raise UsageError("no such asset directory", where=assets, do=do)
+    if weights not in WEIGHTS_WORDS and not Path(weights).is_file():
+        words = ", ".join(WEIGHTS_WORDS)
+        raise UsageError(f"--weights {weights!r} is neither one of {words} nor a file", do="name one of them")

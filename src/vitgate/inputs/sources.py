@@ -58,7 +58,7 @@ def _own(case: OwnCase) -> WeightsSource:
         return WeightsSource("own", None, f"own weights, as {case.build} gives them")
     path = case.folder / case.weights
     if not path.is_file():
-        raise UsageError(f"the weights of {case.id} are no file", where=path, do="mend the file of cases")
+        raise UsageError(f"the weights of {case.id} are not a file", where=path, do="mend the file of cases")
     return WeightsSource("own", path, f"own weights from {path}")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def own_model(case: OwnCase) -> nn.Module:
-    """Return what the case's `build` returns, in evaluation mode; UsageError where it raises or is no module."""
+    """Return what the case's `build` returns, in evaluation mode; UsageError if it raises or returns no module."""
     from torch import nn
 
     model = _called(case, case.build)

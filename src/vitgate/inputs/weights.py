@@ -6,51 +6,23 @@ it, and compared with the architecture name by name. torch is imported only by t
 
 from __future__ import annotations
 
-import inspect
 import os
-import pickle
-import re
-import struct
-import tarfile
-import warnings
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vitgate.files.archives import pytorch_entries
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.inputs.download import DownloadError, fetch, Patience, PATIENT, verified
-from vitgate.inputs.pickles import more_than_tensors
+from vitgate.files.hashing import verified
+from vitgate.inputs.checkpoint_files import quoted, SUFFIXES, unusable
+from vitgate.inputs.download import DownloadError, fetch, Patience, PATIENT
 
 if TYPE_CHECKING:
     import torch
 
 KNOWN = ("standin", "trained", "own")
 """The kinds of weights for which all labels are known: ours, and a user's own."""
-
-SUFFIXES = (".pth", ".pt", ".safetensors")
-_WRAPPERS = ("model", "state_dict")  # the keys under which training scripts store the state (DeiT's: `model`)
-
-# What torch.load(weights_only=True) raises for a damaged or foreign file depends on the release and on where the damage
-# lies. Found by mutating small checkpoints, 4000 each under torch 1.13.1, 2.12.1 and 2.15.0.
-_LOAD_ERRORS = (
-    RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
-    ArithmeticError, struct.error, OSError, MemoryError,
-)  # fmt: skip
-
-_LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch.serialization.MAGIC_NUMBER, pickle protocol 2
-_LEGACY_PICKLES = 5  # magic number, version, the machine's sizes, the state, the keys of its storages
-_ZIP_MAGIC = b"PK\x03\x04"
-_FOREIGN = {
-    b"version https://git-lfs": "it is a Git LFS pointer, not the file itself",
-    b"<!doctype html": "it is a web page",
-    b"<html": "it is a web page",
-}
-_RESAVE = "save the model's state_dict() alone, best as .safetensors"
-_FETCH_AGAIN = "copy or download the file again"
 
 
 @dataclass(frozen=True)
@@ -140,19 +112,6 @@ def hub_folder() -> Path:
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub"
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a `.pth`, `.pt` or `.safetensors` file by name, on the CPU, dtypes and shapes as stored.
-
-    Nothing in the file is executed. A state under the key `model` or `state_dict` is unwrapped. The tensors may map the
-    file: they are to be read, not written.
-
-    Errors: UsageError for everything that is not a whole checkpoint of plain tensors.
-    """
-    head = _head(path)
-    loaded = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path, head)
-    return _tensors(_unwrapped(loaded), path)
-
-
 def check_state(
     state: Mapping[str, torch.Tensor],
     expected: Mapping[str, tuple[int, ...]],
@@ -194,138 +153,8 @@ def _file(request: str) -> WeightsSource:
         do = "name an existing file, or one of auto, pretrained, standin"
         raise UsageError(f"no such file: {request!r}", where="--weights", do=do)
     if path.suffix.lower() not in SUFFIXES:
-        raise _unusable(path, "its name does not say what it is", f"name a file that ends in {', '.join(SUFFIXES)}")
+        raise unusable(path, "its name does not say what it is", f"name a file that ends in {', '.join(SUFFIXES)}")
     return WeightsSource("file", path, f"weights from the file {path}")
-
-
-def _head(path: Path) -> bytes:
-    """Return the first bytes of a file that may be a checkpoint."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise _unusable(path, "its name does not say what it is", f"name a file that ends in {', '.join(SUFFIXES)}")
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise _unusable(path, error.strerror or str(error), "name a readable file") from None
-    if not head:
-        raise _unusable(path, "it is empty", _FETCH_AGAIN)
-    for beginning, what in _FOREIGN.items():
-        if head.lower().startswith(beginning):
-            raise _unusable(path, what, _FETCH_AGAIN)
-    return head
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, *_LOAD_ERRORS) as error:
-        raise _unusable(path, f"it is not a whole safetensors file ({_in_short(error)})", _FETCH_AGAIN) from None
-
-
-def _read_pickle(path: Path, head: bytes) -> Any:
-    """Read a file of torch.save, in its zip form (mapped where torch can) or the form before torch 1.6."""
-    import torch
-
-    options: dict[str, Any] = {}
-    if head.startswith(_ZIP_MAGIC):
-        _check_archive(path)
-        if "mmap" in inspect.signature(torch.load).parameters:  # from torch 2.1 on
-            options["mmap"] = True
-    else:
-        _check_legacy(path, head)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of oddities of a damaged file just before it fails on them
-            return torch.load(str(path), map_location="cpu", weights_only=True, **options)
-    except _LOAD_ERRORS as error:
-        raise _refused(path, error) from None
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse TorchScript archives, which torch.load up to 2.5 executes even under weights_only (CVE-2025-32434).
-
-    The archive is opened with the reader that torch.load itself uses, so that both see the same entries.
-    """
-    import torch
-
-    try:
-        entries = pytorch_entries(path)
-        reader = torch._C.PyTorchFileReader(str(path))
-        records = set(reader.get_all_records())
-        if "constants.pkl" in records:
-            raise _unusable(path, "it is a TorchScript archive, a program rather than weights", _RESAVE)
-        if "data.pkl" not in records:
-            raise _unusable(path, "it is an archive without a checkpoint in it", _RESAVE)
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise ValueError("its entries are compressed, which torch.save never does")
-        strange = more_than_tensors(reader.get_record("data.pkl"))
-    except (zipfile.BadZipFile, *_LOAD_ERRORS) as error:
-        raise _unusable(path, f"it is damaged or cut off ({_in_short(error)})", _FETCH_AGAIN) from None
-    if strange:
-        raise _unusable(path, strange, _RESAVE)
-
-
-def _check_legacy(path: Path, head: bytes) -> None:
-    """Refuse everything but torch.save's own old form; torch.load would also try tar, whose reader is not safe."""
-    if not head.startswith(_LEGACY_MAGIC):
-        raise _unusable(path, "it was not made by torch.save", _RESAVE)
-    if tarfile.is_tarfile(path):
-        raise _unusable(path, "it is a tar archive", _RESAVE)
-    try:
-        with path.open("rb") as file:
-            strange = next(filter(None, (more_than_tensors(file) for _ in range(_LEGACY_PICKLES))), "")
-    except _LOAD_ERRORS as error:
-        raise _unusable(path, f"it is damaged or cut off ({_in_short(error)})", _FETCH_AGAIN) from None
-    if strange:
-        raise _unusable(path, strange, _RESAVE)
-
-
-def _refused(path: Path, error: BaseException) -> UsageError:
-    """Say why torch.load failed: it met something other than tensors, or the file is damaged."""
-    asked = re.search(r"(?:GLOBAL|Unsupported class|unsupported class|unrecognized function) (\S+)", str(error))
-    if asked:
-        what = f"it asks for {_quoted(asked[1])}, which is more than tensors; nothing of it was run"
-        return _unusable(path, what, _RESAVE)
-    what = f"it is damaged, or holds more than this PyTorch reads safely ({_in_short(error)})"
-    return _unusable(path, what, f"{_FETCH_AGAIN}, or {_RESAVE}")
-
-
-def _unwrapped(loaded: Any) -> Any:
-    for key in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            return loaded[key]
-    return loaded
-
-
-def _tensors(loaded: Any, path: Path) -> dict[str, torch.Tensor]:
-    """Return the mapping as plain tensors by name, or say what else it holds."""
-    if not isinstance(loaded, Mapping):
-        raise _unusable(path, f"it holds a {type(loaded).__name__} instead of tensors by name", _RESAVE)
-    if not loaded:
-        raise _unusable(path, "it holds no tensors", _RESAVE)
-    for name, value in loaded.items():
-        if not isinstance(name, str) or not _is_plain(value):
-            raise _unusable(path, f"its entry {_quoted(name)} is no plain tensor but {_kind(value)}", _RESAVE)
-    return {name: value.detach() for name, value in loaded.items()}
-
-
-def _is_plain(value: object) -> bool:
-    import torch
-
-    if not isinstance(value, torch.Tensor) or type(value) not in (torch.Tensor, torch.nn.Parameter):
-        return False
-    return value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
-
-
-def _kind(value: object) -> str:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return f"a {type(value).__name__} ({value.layout}, {value.device}, {value.dtype})"
-    return f"of type {type(value).__name__}"
 
 
 def _check_names(state: Mapping[str, Any], expected: Mapping[str, Any], where: str, model: str) -> None:
@@ -367,22 +196,6 @@ def _other_model(where: str, model: str, difference: str) -> UsageError:
     )
 
 
-def _unusable(path: Path, what: str, do: str) -> UsageError:
-    return UsageError(f"cannot use this file as weights: {what}", where=path, do=do)
-
-
 def _some(names: Iterable[object]) -> str:
-    listed = [_quoted(name) for name in names]
+    listed = [quoted(name) for name in names]
     return ", ".join(listed[:3]) + (", …" if len(listed) > 3 else "")
-
-
-def _quoted(name: object) -> str:
-    """Return a name from a foreign file as something safe to print: escaped, at most 80 characters."""
-    text = str(name).encode("unicode_escape").decode("ascii")
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _in_short(error: BaseException) -> str:
-    text = str(error).rpartition("WeightsUnpickler error:")[2].strip()  # before it stands advice to load unsafely
-    first = re.sub(r"\[enforce fail at .*?\]\s*\.?\s*", "", text.partition("\n")[0])
-    return f"{type(error).__name__}: {_quoted(first)}" if first else type(error).__name__

@@ -1,9 +1,16 @@
-"""The bounds of `fixtures/tolerances/`, a file a claim: every number that is judged finds exactly one row of them."""
+"""The bounds of `fixtures/tolerances/`, a file a claim: every number that is judged finds exactly one row of them.
+
+`fixtures/tolerances.lock.json` holds the bounds as they were last explained, so that none is loosened in passing: a
+bound that grows wider needs another reason before `scripts/lock_tolerances.py` locks it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -116,7 +123,7 @@ def _read(path: Path, own: tuple[Path, ...]) -> Tolerances:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files of the folder in the order of the claims; UsageError for one that is no claim's."""
+    """Return the files of the folder in the order of the claims; UsageError for one that belongs to no claim."""
     if (old := folder.with_suffix(".toml")).exists():
         do = f"move its rows into {folder.name}/<claim>.toml"
         raise UsageError("bounds stand in a file for each claim now", where=old, do=do)
@@ -147,3 +154,60 @@ def own_tolerances(found: OwnCases, path: Path) -> list[Tolerance]:
     own = tuple(case.id for case in found.case)
     _check(rows, own, path)
     return [row.model_copy(update={"cases": row.cases or own}) for row in rows]
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One row's bounds and what it selects, and the digest of the words that explain them."""
+
+    lower: float | None
+    upper: float | None
+    selects: str
+    words: str
+
+
+def lock_of(rows: Sequence[Tolerance]) -> dict[str, Locked]:
+    """Return what would be locked of these rows, by id."""
+    return {row.id: Locked(row.lower, row.upper, _selects(row), _digest(row.reason + row.measured)) for row in rows}
+
+
+def _selects(row: Tolerance) -> str:
+    fields = row.model_dump(mode="json", exclude={"lower", "upper", "reason", "measured"}, exclude_none=True)
+    return json.dumps(fields, sort_keys=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def lock_path() -> Path:
+    """Return where the lock is kept."""
+    return fixtures_folder() / "tolerances.lock.json"
+
+
+def read_lock() -> dict[str, Locked]:
+    """Return the committed lock."""
+    rows = json.loads(lock_path().read_text(encoding="utf-8"))
+    return {name: Locked(**row) for name, row in rows.items()}
+
+
+def write_lock(rows: Mapping[str, Locked]) -> None:
+    """Keep this lock."""
+    text = json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1)
+    lock_path().write_text(text + "\n", encoding="utf-8")
+
+
+def loosened(rows: Mapping[str, Locked], locked: Mapping[str, Locked]) -> list[str]:
+    """Return the ids of the rows that admit more than when they were locked, or are about others, in the same words."""
+    pairs = {name: (row, locked[name]) for name, row in rows.items() if name in locked}
+    return [name for name, (row, before) in pairs.items() if row.words == before.words and _is_looser(row, before)]
+
+
+def _is_looser(row: Locked, before: Locked) -> bool:
+    low, high = _edges(row)
+    low_before, high_before = _edges(before)
+    return row.selects != before.selects or low < low_before or high > high_before
+
+
+def _edges(row: Locked) -> tuple[float, float]:
+    return (-math.inf if row.lower is None else row.lower, math.inf if row.upper is None else row.upper)

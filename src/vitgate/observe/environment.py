@@ -14,10 +14,9 @@ from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE, usual_engine
-from vitgate.spec.machine import cpu_model, machine, packages
 from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
-from vitgate.spec.successors import read_successors
-from vitgate.spec.variants import SUCCESSORS
+from vitgate.spec.variants import read_successors, SUCCESSORS
+from vitgate.spec.versions import cpu_model, machine, packages
 
 
 @observation(required=True)

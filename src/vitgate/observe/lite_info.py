@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vitgate.files.archives import pytorch_entries
-from vitgate.inputs.pickles import check_pickle
+from vitgate.inputs.checkpoint_files import check_pickle
 
 
 @dataclass(frozen=True)

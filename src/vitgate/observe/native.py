@@ -27,9 +27,9 @@ from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
 from vitgate.pipeline.stages import stage
 from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.engines import Engine
-from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.spec.variants import Runtime, Stage
+from vitgate.spec.versions import machine
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 _STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program prints them

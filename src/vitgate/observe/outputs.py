@@ -50,10 +50,10 @@ def outputs(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation()
 def anchor(observer: LocalObserver, cell: CellId) -> Evidence:
-    """Return `logits` float32 [N, classes] of the made-up pictures of `vitgate.inputs.anchor_pictures`."""
+    """Return `logits` float32 [N, classes] of the made-up pictures of `vitgate.inputs.pictures`."""
     import torch
 
-    from vitgate.inputs.anchor_pictures import made_up_pictures
+    from vitgate.inputs.pictures import made_up_pictures
     from vitgate.pipeline.stages import engine_set
 
     x = torch.from_numpy(made_up_pictures(read_cases()[cell.case]))

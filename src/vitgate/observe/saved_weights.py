@@ -40,7 +40,7 @@ def _use_order(observer: LocalObserver, case: str) -> list[str]:
     """Return the names of the model's state in the order of their use, found once per process."""
     import torch
 
-    from vitgate.inputs.anchor_pictures import made_up_pictures
+    from vitgate.inputs.pictures import made_up_pictures
     from vitgate.observe.readback import in_use_order
     from vitgate.pipeline.stages import stage
 

@@ -19,9 +19,9 @@ from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE
-from vitgate.spec.machine import cpu_model, packages
 from vitgate.spec.outcome import Evidence, Outcome
-from vitgate.spec.successors import package_versions
+from vitgate.spec.variants import package_versions
+from vitgate.spec.versions import cpu_model, packages
 
 Step = Callable[[Any, CellId], Any]
 Saver = Callable[[Any, Path], None]

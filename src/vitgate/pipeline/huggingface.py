@@ -13,7 +13,7 @@ from torch import nn
 from vitgate.files.errors import MachineError
 from vitgate.inputs.huggingface_names import published
 from vitgate.spec.cases import Case, LIBRARY_ADVICE
-from vitgate.spec.machine import packages
+from vitgate.spec.versions import packages
 
 _PREFIX = "model."
 

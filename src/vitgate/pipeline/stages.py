@@ -17,7 +17,7 @@ from torch import nn
 
 from vitgate.files.atomic import is_full
 from vitgate.files.errors import MachineError, NO_ROOM, VitgateError
-from vitgate.inputs.anchor_pictures import made_up_pictures
+from vitgate.inputs.pictures import made_up_pictures
 from vitgate.inputs.user_model import own_model
 from vitgate.spec.cases import Case, OwnCase
 from vitgate.spec.engines import Engine, NO_ENGINE

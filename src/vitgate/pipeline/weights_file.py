@@ -19,9 +19,10 @@ from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest, digest_of, key_of
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs import standin
+from vitgate.inputs.checkpoint_files import read_state
 from vitgate.inputs.huggingface_names import from_timm, published
 from vitgate.inputs.pictures import read_standin
-from vitgate.inputs.weights import check_equal, check_state, read_state, WeightsSource
+from vitgate.inputs.weights import check_equal, check_state, WeightsSource
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cases import Case, OwnCase
 from vitgate.spec.outcome import Evidence

@@ -24,8 +24,8 @@ from vitgate.report.picture_accuracy import write_list
 from vitgate.report.terminal import render
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import EVERY_ENGINE
-from vitgate.spec.machine import packages
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.versions import packages
 
 _STATUS = {
     **{error.__name__: error.exit_status for error in (UsageError, MachineError)},

@@ -15,8 +15,8 @@ from vitgate.records.rows import claim_row, ClaimRow, Status
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, RowName
 from vitgate.spec.claims import Claim, read_claims
-from vitgate.spec.machine import machine, packages
 from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.versions import machine, packages
 
 ROW = "vitgate_row"
 """The attribute of a report that holds its claim's row, as JSON: what a report has of its own, xdist hands over."""

@@ -17,9 +17,9 @@ from vitgate.observe.observer import Observer
 from vitgate.observe.remote import RemoteObserver
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim, read_claims
-from vitgate.spec.machine import machine
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.versions import machine
 
 PLAN = pytest.StashKey[RunConfig]()
 MACHINE_LOCK = pytest.StashKey[MachineLock]()

@@ -44,7 +44,7 @@ class Progress:
 
     @classmethod
     def on_terminal(cls, folder: Path, column: Callable[[], int]) -> Progress | None:
-        """Return one that writes to standard error as it is now; None where that, or standard output, is no terminal.
+        """Return one that writes to standard error as it is now; None if that or standard output is not a terminal.
 
         Nor on one that cannot move its cursor.
         """

@@ -19,10 +19,9 @@ from vitgate.records.assemble import cell_row
 from vitgate.records.frames import table_of
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.machine import packages
 from vitgate.spec.outcome import ClaimFailed, Outcome
 from vitgate.spec.variants import VARIANTS
-from vitgate.spec.versions import public
+from vitgate.spec.versions import packages, public
 
 
 class TableExtension(SingleFileSnapshotExtension):  # type: ignore[misc]  # syrupy 4 is untyped

@@ -11,7 +11,7 @@ import numpy as np
 
 from vitgate import __version__
 from vitgate.inputs.field_files import committed
-from vitgate.inputs.row_names import expected_claims as expected_names
+from vitgate.inputs.run_options import expected_claims as expected_names
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
 from vitgate.judge.metrics import margins, sqnr
 from vitgate.observe.artifacts import artifact
@@ -25,9 +25,9 @@ from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
-from vitgate.spec.machine import cpu_model, machine, packages
 from vitgate.spec.run_config import OTHERS, RunConfig
 from vitgate.spec.variants import variants_of
+from vitgate.spec.versions import cpu_model, machine, packages
 
 
 def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from vitgate.files.errors import UsageError
-from vitgate.inputs.row_names import expected_claims
+from vitgate.inputs.run_options import expected_claims
 from vitgate.records.record import Environment, Record
 from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, InputRow
 from vitgate.spec.cases import read_cases

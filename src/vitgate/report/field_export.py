@@ -22,10 +22,9 @@ from vitgate.observe.outputs import field, outputs
 from vitgate.observe.store import Store
 from vitgate.spec.cells import CellId, FieldFileId
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.machine import machine, packages
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VARIANTS
-from vitgate.spec.versions import public
+from vitgate.spec.versions import machine, packages, public
 
 _ARCHIVE = "files.tar.xz"
 

@@ -37,7 +37,7 @@ def of_record(record: Record) -> list[str]:
 
 
 def of_verdict(verdict: Verdict) -> list[str]:
-    """Return a line for each cause that stands in the way of an upgrade, and for each acceptance that is wrong."""
+    """Return a line for each cause that blocks an upgrade, and for each acceptance that is wrong."""
     causes = [_of_cause(cause) for cause in verdict.causes if cause.red]
     return causes + [_of_problem(problem) for problem in verdict.problems]
 

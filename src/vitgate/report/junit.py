@@ -13,9 +13,9 @@ from vitgate.files.text import clean
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.report.formats import shown
-from vitgate.spec.machine import machine, packages
 from vitgate.spec.outcome import bounds
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.versions import machine, packages
 
 _OF_ROW = ("claim", "case", "engine", "variant", "status", "outcome", "error", "deviation")
 _PACKAGES = ("vitgate", "torch", "torchvision", "timm")

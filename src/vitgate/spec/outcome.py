@@ -71,7 +71,7 @@ class Finding:
 
 
 def bounds(lower: float | None, upper: float | None) -> str:
-    """Return both bounds as an interval; None is no bound."""
+    """Return both bounds as an interval; None means that there is none."""
     return f"[{'-inf' if lower is None else f'{lower:.6g}'}, {'inf' if upper is None else f'{upper:.6g}'}]"
 
 
@@ -127,7 +127,7 @@ class Evidence:
     outcome: Outcome | None = None
 
     def demand(self) -> Evidence:
-        """Return itself, or raise ClaimFailed with the outcome that stands in the way."""
+        """Return itself; raise ClaimFailed with `outcome` if it is set."""
         if self.outcome is not None:
             raise ClaimFailed(self.outcome)
         return self

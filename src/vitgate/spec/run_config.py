@@ -137,10 +137,12 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Understand `K/N`; UsageError for anything else, and for a K beyond N."""
+    """Parse `K/N`; UsageError for anything else, and for a K beyond N."""
     found = re.fullmatch(r"0*([1-9][0-9]{0,3})/0*([1-9][0-9]{0,3})", text)
     if found is None or int(found[1]) > int(found[2]):
-        raise UsageError(f"{text!r} is no shard", where="--shard", do=f"give K/N, from 1/N to N/N, N at most {_MOST}")
+        raise UsageError(
+            f"invalid shard {text!r}", where="--shard", do=f"expected K/N, from 1/N to N/N, N at most {_MOST}"
+        )
     return Shard(int(found[1]), int(found[2]))
 
 

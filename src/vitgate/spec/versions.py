@@ -1,7 +1,11 @@
-"""Which releases of PyTorch a declaration is about: a version specifier, checked when its file is read."""
+"""Versions of PyTorch, installed packages and the machine type: what deviations and tolerances are declared about."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
+from functools import cache
+from pathlib import Path
 from typing import Annotated
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -55,8 +59,42 @@ def public(version: str) -> str:
 
 
 def age(version: str) -> tuple[Version, str]:
-    """Return by what releases are put in order; what is no version comes first."""
+    """Return by what releases are put in order; text that is not a version comes first."""
     try:
         return Version(version), version
     except InvalidVersion:
         return Version("0"), version
+
+
+PACKAGES = (
+    *("torch", "torchvision", "timm", "numpy", "pillow", "pandas", "pytest", "pytest-xdist", "syrupy", "vitgate"),
+    "transformers",  # which builds a case
+    *("torchao", "executorch", "onnx", "onnxscript", "onnxruntime"),  # of the successors
+)
+
+
+@cache  # every settled claim asks, and looking them up takes tens of milliseconds
+def packages() -> dict[str, str]:
+    """Return the installed versions of the packages that can change an outcome; one dictionary, not to be changed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Return the machine type as tolerances and deviations name it: `x86_64`, `aarch64`."""
+    return {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name as Linux gives it, or the platform's word for it."""
+    try:
+        with cpuinfo.open(encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return names[0] if names else platform.processor()
+    except OSError:
+        return platform.processor()

@@ -1,23 +1,29 @@
-"""The first release on which a claim came out otherwise, found in as few runs as halving takes."""
+"""The first release on which a claim came out otherwise, found in as few runs as halving takes.
+
+The releases between two are found as uv sees them, with the user's own arguments. uv lists no releases; but asked for
+the newest below a bound it names one, which is the next bound. So what is found is what uv can install.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from vitgate.files.errors import UsageError
 from vitgate.records.record import Record
+from vitgate.upgrade.installer import check_uv_args, run_uv
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, file_name, Means, NotMade, open_folder, Place
-from vitgate.upgrade.releases import parse_release, releases_between
 from vitgate.upgrade.requirements import for_cases, parse_side
-from vitgate.upgrade.runs import Request
-from vitgate.upgrade.suite import suite_folder
+from vitgate.upgrade.runs import Request, suite_folder
 
 Item = TypeVar("Item")
 Outcomes = Mapping[str, str]
@@ -26,6 +32,8 @@ Outcomes = Mapping[str, str]
 _NO_ROW = "not checked"
 _CHEAPEST = "digits"  # the case that takes seconds
 _NAMED = 3  # rows that the sentence names after the first
+
+_PINNED = re.compile(r"(?m)^torch==([^\s;]+)")
 
 
 @dataclass(frozen=True)
@@ -197,3 +205,48 @@ def narrowed(request: Request, claim: str) -> Request:
     """
     cases = request.cases or (() if "[" in claim else (_CHEAPEST,))
     return replace(request, cases=cases, claims=(claim,))
+
+
+def releases_between(
+    old: Version, new: Version, *, uv_args: Sequence[str] = (), python: str | None = None
+) -> list[Version]:
+    """Return the releases after `old` and before `new`, in order, without pre-releases; errors of uv as `run_uv`."""
+    check_uv_args(uv_args)
+    with tempfile.TemporaryDirectory(prefix="vitgate-releases-") as folder:
+        return sorted(_downwards(old, new, uv_args, python or sys.executable, Path(folder)))
+
+
+def _downwards(old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path) -> Iterator[Version]:
+    """Yield releases from `bound` down. The lower one is always allowed, so that uv finds something to the end."""
+    while (found := _newest(old, bound, uv_args, python, folder)) is not None:
+        if not found.is_prerelease:
+            yield Version(found.public)
+        bound = Version(found.public)
+
+
+def _newest(old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path) -> Version | None:
+    asked = folder / "asked.txt"
+    asked.write_text(f"torch>={old.public},<{bound.public}\n", encoding="utf-8")
+    options = ["--no-deps", "--no-header", "--no-annotate", "--python", python]
+    said = run_uv(
+        ["pip", "compile", str(asked), *options, *uv_args],
+        name=f"the releases of torch between {old.public} and {bound.public}",
+        folder=folder,
+        lock=None,
+        show=lambda detail: None,
+    )
+    found = Version(_PINNED.findall(said)[-1])
+    return found if old.public != found.public and found > old else None
+
+
+def parse_releases(text: str) -> list[Version]:
+    """Parse `2.9.1,2.10.0`; UsageError for text that is not a version."""
+    return sorted({parse_release(part, where="--releases") for part in text.split(",")})
+
+
+def parse_release(text: str, *, where: str) -> Version:
+    """Understand one version; UsageError for anything else."""
+    try:
+        return Version(text.strip())
+    except InvalidVersion:
+        raise UsageError(f"{text.strip()!r} is not a version", where=where, do="give releases such as 2.12.1") from None

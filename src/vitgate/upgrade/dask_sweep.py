@@ -34,8 +34,7 @@ from vitgate.spec.run_config import groups, OTHERS, parse_shard, Shard, shard_of
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import Means, Place, question
 from vitgate.upgrade.requirements import own_needs, Side
-from vitgate.upgrade.runs import Request, Run, run_suite
-from vitgate.upgrade.suite import suite_contents, suite_folder, unpacked_suite
+from vitgate.upgrade.runs import Request, Run, run_suite, suite_contents, suite_folder, unpacked_suite
 from vitgate.upgrade.sweep import Echo, prepared, summary, Sweep, Swept
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from vitgate.compare.acceptance import Acceptances
-from vitgate.compare.crossing import MatrixRow, PairedLatency
 from vitgate.compare.latency_statistics import Paired
+from vitgate.compare.pairing import MatrixRow, PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files import locks
 from vitgate.files.atomic import check_folder, replacing
@@ -36,12 +36,12 @@ from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
-from vitgate.upgrade.environments import Environment, in_use, make
+from vitgate.upgrade.environments import in_use, make
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.latency_workers import Installation
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import Side
-from vitgate.upgrade.runs import Request, Run, run_suite
-from vitgate.upgrade.suite import suite_folder, suite_variables
+from vitgate.upgrade.runs import Request, Run, run_suite, suite_folder, suite_variables
 
 _SLOTS = 16  # gates that may ask the same question at once
 _STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day

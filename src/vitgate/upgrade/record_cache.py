@@ -23,7 +23,8 @@ from vitgate.files.hashing import digest, key_of
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.upgrade.environment_cache import discard
-from vitgate.upgrade.environments import Environment, environment_folder, make
+from vitgate.upgrade.environments import environment_folder, make
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import is_pinned, Needs, own_needs, Side, whole_set
 from vitgate.upgrade.runs import Request, Run, run_suite

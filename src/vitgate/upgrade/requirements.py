@@ -167,7 +167,7 @@ def _requirement(text: str, *, where: object) -> str:
             raise ValueError  # and what follows it would reach uv as an option
         return " ".join([whole, *(found.strip() for found in _HASH.findall(text))])
     except (ValueError, RecursionError):  # InvalidRequirement, or numbers and brackets without end
-        raise UsageError(f"{text!r} is no requirement", where=where, do=_FORMS) from None
+        raise UsageError(f"{text!r} is not a requirement", where=where, do=_FORMS) from None
 
 
 def _with_torch(requirements: Iterable[str], *, where: str) -> tuple[str, ...]:

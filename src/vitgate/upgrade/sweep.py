@@ -25,8 +25,7 @@ from vitgate.upgrade.installer import check_uv_args
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, file_name, Means, open_folder, Place
 from vitgate.upgrade.requirements import check_python, Side
-from vitgate.upgrade.runs import Request
-from vitgate.upgrade.suite import suite_folder
+from vitgate.upgrade.runs import Request, suite_folder
 
 _FAILED = ("failed", "environment error")
 _WIDE = 400  # characters of a line in a file, where a table need not be folded

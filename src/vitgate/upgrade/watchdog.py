@@ -2,8 +2,8 @@
 
     python -m vitgate.upgrade.watchdog COMMAND ARGUMENT...
 
-Start it in a session of its own, with a pipe as standard input. That pipe is the leash: when it ends, because its other
-end died, the whole process group is ended.
+Start it in a session of its own, with a pipe as standard input. When the pipe ends, because its other end died, the
+whole process group is ended.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GRACE = 3.0  # seconds between asking the group to end and ending it
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit status, as a shell would give it."""
-    # The group's SIGTERM reaches the leash too, which must outlive it. A handler, since the command would inherit
+    # The group's SIGTERM reaches the watchdog too, which must outlive it. A handler, since the command would inherit
     # that a signal is ignored, but not that it is handled.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # the gate's own command

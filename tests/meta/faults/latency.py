@@ -11,9 +11,9 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.latency_worker import no_times, take
 from vitgate.observe.timing import latency
 from vitgate.spec.cells import CellId
-from vitgate.spec.machine import machine
 from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import VariantName
+from vitgate.spec.versions import machine
 
 from ..harness import samples, Scene
 from .catalogue import fault, TABLE

@@ -15,7 +15,7 @@ import pytest
 from vitgate.cli import check, main
 from vitgate.plugin.options import add_options
 from vitgate.records.record import Record
-from vitgate.upgrade.suite import conformance_folder
+from vitgate.upgrade.runs import conformance_folder
 
 
 class Pytest:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from vitgate.compare.causes import Cause, Causes
-from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency
-from vitgate.compare.pairing import Judged, Side, VerdictRow
+from vitgate.compare.pairing import Judged, JudgedLatency, JudgedMatrixRow, MatrixRow, PairedLatency, Side, VerdictRow
 from vitgate.judge.deviations import Deviation
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.outcome import NO_TOOLS

@@ -12,8 +12,8 @@ import pytest
 
 from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.causes import Cause
-from vitgate.compare.conclusion import Conclusion
 from vitgate.compare.pairing import Side, VerdictRow
+from vitgate.compare.verdict import Conclusion
 from vitgate.records.record import Environment, Record
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vitgate.compare.crossing import (
+from vitgate.compare.pairing import (
     judge_latency,
     judge_matrix,
     JudgedLatency,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vitgate.compare.growth import check_judged_alike, moved
+from vitgate.compare.changes import check_judged_alike, moved
 from vitgate.compare.pairing import paired, VerdictRow
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, FindingRow

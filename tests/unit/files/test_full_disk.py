@@ -30,7 +30,7 @@ from vitgate.report.field_export import export
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.run_config import RunConfig
-from vitgate.upgrade.environments import Environment
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, Means, Place
 from vitgate.upgrade.requirements import Side

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vitgate.inputs.anchor_pictures import commit_logits, committed_logits, made_up_pictures, PICTURES
+from vitgate.inputs.pictures import commit_logits, committed_logits, made_up_pictures, PICTURES
 from vitgate.spec import cases
 from vitgate.spec.cases import read_cases
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.files.hashing import sha256_of
-from vitgate.inputs.download import DownloadError, fetch, Patience, verified
+from vitgate.files.hashing import sha256_of, verified
+from vitgate.inputs.download import DownloadError, fetch, Patience
 
 from ..disk import SmallDisk
 from ..processes import waited

@@ -95,11 +95,11 @@ def test_a_folder_with_a_manifest(folder: Path) -> None:
         (lambda data: data["files"][0].update(sha256="ab"), ("files.0.sha256",)),
         (lambda data: data["files"][0].update(engine="cuda"), ("files.0.engine",)),
         (lambda data: data["files"][0].update(case="digit"), ("case 'digit' does not exist", "digits")),
-        (lambda data: data["files"][0].update(file="../a.pt"), ("'../a.pt' is no plain file name",)),
-        (lambda data: data["files"][0].update(file="/etc/passwd"), ("'/etc/passwd' is no plain file name",)),
-        (lambda data: data["files"][0].update(file="sub/a.pt"), ("'sub/a.pt' is no plain file name",)),
-        (lambda data: data["files"][0].update(file=""), ("'' is no plain file name",)),
-        (lambda data: data["files"][0].update(file=".."), ("'..' is no plain file name",)),
+        (lambda data: data["files"][0].update(file="../a.pt"), ("'../a.pt' is not a plain file name",)),
+        (lambda data: data["files"][0].update(file="/etc/passwd"), ("'/etc/passwd' is not a plain file name",)),
+        (lambda data: data["files"][0].update(file="sub/a.pt"), ("'sub/a.pt' is not a plain file name",)),
+        (lambda data: data["files"][0].update(file=""), ("'' is not a plain file name",)),
+        (lambda data: data["files"][0].update(file=".."), ("'..' is not a plain file name",)),
     ],
 )
 def test_a_manifest_that_cannot_be(
@@ -332,7 +332,7 @@ def test_a_member_that_is_no_file_of_the_manifest(
 ) -> None:
     item = packed(folder, (member(name, kind, link), b""))
 
-    refuses(lambda: located(item, tmp_path / "session"), "no file of the manifest", "export the files again")
+    refuses(lambda: located(item, tmp_path / "session"), "not a file of the manifest", "export the files again")
     assert [path for path in tmp_path.rglob("*evil*")] == []
 
 
@@ -340,7 +340,7 @@ def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder: Path, tm
     item = packed(folder, (member("a.pt"), bytes(50_000_000)))
     assert (folder / "files.tar.xz").stat().st_size < 50_000
 
-    refuses(lambda: located(item, tmp_path / "session"), "no file of the manifest")
+    refuses(lambda: located(item, tmp_path / "session"), "not a file of the manifest")
     assert sum(path.stat().st_size for path in (tmp_path / "session").rglob("*.pt")) == 0
 
 
@@ -376,7 +376,7 @@ def test_an_archive_that_cannot_be_read(
 def test_an_archive_elsewhere(folder: Path, tmp_path: Path, refuses: Refuses, name: str) -> None:
     write(folder, row(folder), archive=name)
 
-    refuses(lambda: located(read_field(folder)[0], tmp_path), "is no plain file name")
+    refuses(lambda: located(read_field(folder)[0], tmp_path), "is not a plain file name")
 
 
 # ---- a user's own folder
@@ -444,10 +444,10 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
         ('[[file]]\nfile = "phone.ptl"\n[[file]]\nfile = "phone.ptl"', ("duplicate name 'phone.ptl'",)),
         ('[[file]]\nfile = "phone.ptl"\ninptu = [1]', ("inptu",)),
         ('[[file]]\nfile = "phone.ptl"\nengine = "cuda"', ("engine",)),
-        ('[[file]]\nfile = "phone.ptl"\ninput = []', ("no shape of a picture",)),
-        ('[[file]]\nfile = "phone.ptl"\ninput = [1, -3, 224, 224]', ("no shape of a picture",)),
-        (f'[[file]]\nfile = "phone.ptl"\ninput = {[1] * 33}', ("no shape of a picture",)),
-        ('[[file]]\nfile = "phone.ptl"\ninput = [1000, 1000, 1000]', ("no shape of a picture",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = []', ("must be an image shape",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = [1, -3, 224, 224]', ("must be an image shape",)),
+        (f'[[file]]\nfile = "phone.ptl"\ninput = {[1] * 33}', ("must be an image shape",)),
+        ('[[file]]\nfile = "phone.ptl"\ninput = [1000, 1000, 1000]', ("must be an image shape",)),
         ("[[file]", ("cannot read this file",)),
         ("file = 3", ("file",)),
     ],
@@ -489,7 +489,7 @@ def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\nx = "{name}"', encoding="utf-8")
 
-    refuses(lambda: seen(read_field(folder)[0]), "is no plain file name")
+    refuses(lambda: seen(read_field(folder)[0]), "is not a plain file name")
 
 
 def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -> None:

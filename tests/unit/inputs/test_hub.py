@@ -215,7 +215,7 @@ def test_another_value_than_the_published_one_is_one_line(serve: Serve, tmp_path
     [
         (b"", ("404",)),
         (b"<!doctype html><title>log in</title>", ("a web page came instead of the file",)),
-        (b"PK", ("no archive",)),
+        (b"PK", ("not an archive",)),
         (archive(comment="f" * 40), ("the archive of ffff", COMMIT)),
         (archive(comment=""), ("no commit",)),
         (archive(root=".."), ("not one folder",)),

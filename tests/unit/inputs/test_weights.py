@@ -19,7 +19,8 @@ import torch
 from safetensors.torch import save_file
 
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.inputs.weights import check_state, Checkpoint, choose_source, find_pretrained, read_state
+from vitgate.inputs.checkpoint_files import read_state
+from vitgate.inputs.weights import check_state, Checkpoint, choose_source, find_pretrained
 
 from .server import BODY, cached, DIGEST, one_line, QUICK, Server, SRC
 

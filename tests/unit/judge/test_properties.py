@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from vitgate.compare.acceptance import Acceptance, Acceptances
-from vitgate.compare.crossing import PairedLatency
 from vitgate.compare.latency_statistics import judged, pair_ratio, PairRatio, PAIRS_AT_MOST, Timed
+from vitgate.compare.pairing import PairedLatency
 from vitgate.compare.verdict import compare
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import validate

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from vitgate.judge import tolerance_lock
-from vitgate.judge.tolerance_lock import lock_of, Locked, loosened, read_lock, write_lock
-from vitgate.judge.tolerances import Tolerance
+from vitgate.judge import tolerances
+from vitgate.judge.tolerances import lock_of, Locked, loosened, read_lock, Tolerance, write_lock
 
 ROW = Locked(lower=1.0, upper=2.0, selects="{}", words="why")
 
@@ -36,7 +35,7 @@ def test_new_row_is_not_loosened() -> None:
 
 
 def test_lock_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tolerance_lock, "fixtures_folder", lambda: tmp_path)
+    monkeypatch.setattr(tolerances, "fixtures_folder", lambda: tmp_path)
     write_lock({"row": ROW, "open": replace(ROW, upper=None)})
     assert read_lock() == {"row": ROW, "open": replace(ROW, upper=None)}
     assert (tmp_path / "tolerances.lock.json").read_text().startswith('{\n "row": {\n  "lower": 1.0,')

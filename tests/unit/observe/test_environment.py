@@ -12,7 +12,7 @@ import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.observe import environment
-from vitgate.spec import machine as spec_machine
+from vitgate.spec import versions as spec_machine
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from vitgate import plugin
 from vitgate.inputs.field_files import committed, FieldItem
-from vitgate.inputs.row_names import expected_claims
+from vitgate.inputs.run_options import expected_claims
 from vitgate.plugin import fixtures
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.inputs.row_names import claims_named, rows_of
-from vitgate.inputs.run_options import make_run_config
+from vitgate.inputs.run_options import claims_named, make_run_config, rows_of
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, expected_claims
 from vitgate.records.consistency import check_consistent

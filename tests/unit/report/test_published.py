@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.report.published import read_published, TUTORIAL
+from vitgate.report.page.published import read_published, TUTORIAL
 
 from ..conftest import Refuses
 

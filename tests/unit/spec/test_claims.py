@@ -12,7 +12,7 @@ import pytest
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.inputs.row_names import claims_named, expected_claims, rows_of
+from vitgate.inputs.run_options import claims_named, expected_claims, rows_of
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, read_calls, read_claims, read_sentences, unchecked

@@ -214,7 +214,7 @@ def test_a_tensor_that_needs_gradients_is_taken_as_it_is(own: Write, monkeypatch
 
 def test_weights_that_are_missing_are_one_line(own: Write, refuses: Refuses) -> None:
     own(weights='"none.pth"')
-    refuses(lambda: weights_source(mine(), "own"), "the weights of mine are no file", "none.pth")
+    refuses(lambda: weights_source(mine(), "own"), "the weights of mine are not a file", "none.pth")
 
 
 def test_a_picture_that_is_missing_is_one_line(own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,10 @@ from packaging.requirements import Requirement
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.run_options import make_run_config
-from vitgate.spec import successors
-from vitgate.spec.machine import PACKAGES
+from vitgate.spec import variants
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.successors import read_successors
-from vitgate.spec.variants import SUCCESSORS
+from vitgate.spec.variants import read_successors, SUCCESSORS
+from vitgate.spec.versions import PACKAGES
 
 from ..conftest import Refuses
 
@@ -29,7 +28,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that says which packages there are, by name and version."""
 
     def make(**versions: Any) -> None:
-        monkeypatch.setattr(successors, "packages", lambda: versions)
+        monkeypatch.setattr(variants, "packages", lambda: versions)
 
     return make
 
@@ -91,7 +90,7 @@ def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch: pytest.Mon
         (ROW, "row of 'exported_int8' does not exist"),
         (ROW + ROW, "duplicate name 'exported'"),
         (ROW.replace("exported", "lite"), "successor 'lite' does not exist"),
-        (ROW + 'packages = ["torchao >"]\n', "is no requirement"),
+        (ROW + 'packages = ["torchao >"]\n', "is not a requirement"),
         (ROW.replace(">=2.6", "new"), "is not a version specifier"),
     ],
     ids=["missing", "twice", "no successor", "no requirement", "no version"],
@@ -134,4 +133,4 @@ def test_a_record_names_the_version_of_every_package_that_is_needed() -> None:
 def test_the_packages_that_are_installed_are_known_by_version(installed: Callable[..., None]) -> None:
     installed(torchao="0.18.0", onnx="1.23.2")
 
-    assert successors.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}
+    assert variants.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}

@@ -30,8 +30,8 @@ from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.upgrade import gate as module
 from vitgate.upgrade import paired_latency
-from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import gate, Order
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, Run
 

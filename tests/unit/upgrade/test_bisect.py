@@ -11,8 +11,7 @@ import pytest
 from packaging.version import Version
 
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.upgrade.bisect import bisect, Bisection, first_change, narrowed
-from vitgate.upgrade.releases import parse_releases, releases_between
+from vitgate.upgrade.bisect import bisect, Bisection, first_change, narrowed, parse_releases, releases_between
 from vitgate.upgrade.runs import Request
 
 from .world import RELEASES, UNINSTALLABLE, World
@@ -140,7 +139,7 @@ def test_a_release_that_cannot_be_installed_is_passed_over(asked: Callable[..., 
         ("2.9.1", "2.12.1", "nothing to find"),
         ("2.15.0", "2.9.1", "not older"),
         ("2.9.1", "2.9.1", "not older"),
-        ("torch==2.9.1", "2.15.0", "no version"),
+        ("torch==2.9.1", "2.15.0", "not a version"),
     ],
 )
 def test_ends_between_which_nothing_can_be_found_are_refused(
@@ -157,5 +156,5 @@ def test_an_end_that_cannot_be_installed_is_the_machines_error(asked: Callable[.
 
 def test_a_list_of_releases_is_ordered_and_has_each_once() -> None:
     assert [str(each) for each in parse_releases("2.10.0, 2.9.1,2.10.0")] == ["2.9.1", "2.10.0"]
-    with pytest.raises(UsageError, match="no version"):
+    with pytest.raises(UsageError, match="not a version"):
         parse_releases("2.9.1,new")

@@ -18,8 +18,7 @@ import pytest
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.upgrade.dask_sweep import forget, joined, Part, Payload, run_task, shards_of, sweep_on, Task
 from vitgate.upgrade.environment_cache import listing
-from vitgate.upgrade.runs import Request
-from vitgate.upgrade.suite import suite_contents, suite_folder
+from vitgate.upgrade.runs import Request, suite_contents, suite_folder
 from vitgate.upgrade.sweep import exit_status, sweep
 
 from .world import World

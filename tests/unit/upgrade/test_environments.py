@@ -32,8 +32,9 @@ from vitgate.files.disk_usage import usage
 from vitgate.files.errors import MachineError, UsageError, VitgateError
 from vitgate.upgrade import installer, requirements
 from vitgate.upgrade.environment_cache import BUSY, disk_use, HALF_MADE, listing, prune, READY
-from vitgate.upgrade.environments import Environment, in_use, lock_of, make, MARKER, read_marker
+from vitgate.upgrade.environments import in_use, lock_of, make, MARKER, read_marker
 from vitgate.upgrade.installer import check_uv_args, clean_variables, explain
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.requirements import (
     check_python,
     for_cases,
@@ -46,7 +47,7 @@ from vitgate.upgrade.requirements import (
     Side,
     whole_set,
 )
-from vitgate.upgrade.suite import suite_folder, suite_variables
+from vitgate.upgrade.runs import suite_folder, suite_variables
 
 from ..conftest import Refuses
 from ..disk import SmallDisk
@@ -807,7 +808,7 @@ def test_the_suite_runs_from_its_copy(world: World) -> None:
 
 def test_the_copy_of_a_copy_is_the_same(world: World) -> None:
     suite = suite_folder(world.cache)
-    code = "import sys; from pathlib import Path; from vitgate.upgrade.suite import suite_folder\n"
+    code = "import sys; from pathlib import Path; from vitgate.upgrade.runs import suite_folder\n"
     command = [sys.executable, "-c", f"{code}print(suite_folder(Path(sys.argv[1])))", str(world.cache)]
     assert subprocess.check_output(command, text=True, env=suite_variables(suite)).strip() == str(suite)
 

@@ -19,8 +19,8 @@ from vitgate.files import locks
 from vitgate.files.errors import MachineError
 from vitgate.upgrade import gate as module
 from vitgate.upgrade import paired_latency
-from vitgate.upgrade.environments import Environment
 from vitgate.upgrade.gate import disk_line
+from vitgate.upgrade.interpreters import Environment
 
 from ..conftest import Refuses
 from ..processes import waited

@@ -14,7 +14,7 @@ import pytest
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import Record
-from vitgate.upgrade.environments import Environment
+from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.runs import Request, Run, run_suite
 
 from ..conftest import Refuses

@@ -72,7 +72,7 @@ def test_other_options_another_suite_or_an_edited_record_are_made_again(
     path.write_text(path.read_text(encoding="utf-8").replace("2.12.1", "2.12.2", 1), encoding="utf-8")
     sweep(world.order("2.12.1", cases=("digits",)), quiet)
     assert len(world.runs) == 3
-    monkeypatch.setattr("vitgate.upgrade.suite._CONFTEST", b"# another suite\n")
+    monkeypatch.setattr("vitgate.upgrade.runs._CONFTEST", b"# another suite\n")
     sweep(world.order("2.12.1", cases=("digits",)), quiet)
     assert len(world.runs) == 4
 

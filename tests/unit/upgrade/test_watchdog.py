@@ -1,4 +1,4 @@
-"""The leash: nothing outlives whoever started it, however that ended, and the exit status is handed through."""
+"""The watchdog: nothing outlives whoever started it, however that ended, and the exit status is handed through."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from ..processes import alive, PATIENCE, waited
 
-# The command under the leash: writes its own number and a grandchild's, then sleeps. Each may ignore SIGTERM.
+# The command under the watchdog: writes its own number and a grandchild's, then sleeps. Each may ignore SIGTERM.
 COMMAND = """
 import os, signal, subprocess, sys, time
 folder, deaf = sys.argv[1], sys.argv[2] == "deaf"
@@ -27,7 +27,7 @@ with open(folder + "/new", "w") as file:
 os.rename(folder + "/new", folder + "/pids")
 time.sleep(120)
 """
-# The parent that is killed: starts the leash as a gate does.
+# The parent that is killed: starts the watchdog as a gate does.
 PARENT = """
 import subprocess, sys
 process = subprocess.Popen(
@@ -39,14 +39,14 @@ process.wait()
 
 
 def start(*command: str, **options: Any) -> Any:
-    """Start the leash itself on a command, as a gate does."""
-    leash = [sys.executable, "-m", "vitgate.upgrade.watchdog", *command]
-    return subprocess.Popen(leash, stdin=subprocess.PIPE, start_new_session=True, **options)
+    """Start the watchdog itself on a command, as a gate does."""
+    watchdog = [sys.executable, "-m", "vitgate.upgrade.watchdog", *command]
+    return subprocess.Popen(watchdog, stdin=subprocess.PIPE, start_new_session=True, **options)
 
 
 @pytest.fixture
 def parent(tmp_path: Path) -> Iterator[Any]:
-    """Return a helper that starts parent, leash, command and grandchild; gives the parent and the others' numbers."""
+    """Return a helper that starts parent, watchdog, command and grandchild; gives the parent and their numbers."""
     started = []
 
     def make(hearing: Any = "hears") -> Any:
@@ -57,9 +57,9 @@ def parent(tmp_path: Path) -> Iterator[Any]:
             start_new_session=True,
         )
         started.append(process)
-        leash = int(process.stdout.readline())
+        watchdog = int(process.stdout.readline())
         assert waited(lambda: (tmp_path / "pids").exists())
-        return process, [leash, *map(int, (tmp_path / "pids").read_text().split())]
+        return process, [watchdog, *map(int, (tmp_path / "pids").read_text().split())]
 
     yield make
     for process in started:
@@ -102,7 +102,7 @@ def test_all_end_when_the_pipe_is_closed() -> None:
         ("raise SystemExit(6)", 6),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 139),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),  # the leash's handler is not inherited
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),  # the watchdog's handler is not inherited
     ],
 )
 def test_the_exit_status_is_handed_through(code: str, status: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.inputs.row_names import rows_of
+from vitgate.inputs.run_options import rows_of
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.claims import read_claims

@@ -18,12 +18,11 @@ from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.page import fields
 from vitgate.report.page.svg import colour, drawing, inline, marker
 from vitgate.report.page.views import ABSENT, engines_in, RED, value, variants_in
-from vitgate.report.published import Edition, TUTORIAL
 from vitgate.spec.versions import public
 
 Tone = Literal["good", "some", "none", "bad", "absent"]
 _LINE = 0.17  # inches of a line of a plot
-_NAME = 26  # characters of a name in a plot
+NAME = 26  # characters of a name in a plot
 _INT8 = "scripted_quantized"
 
 
@@ -110,7 +109,7 @@ class _Bars:
         count = len(variants) + len(self.rows)
         with drawing(_LINE * count + 0.5) as (figure, axes):
             ticks = self._draw(axes, variants, draw)
-            axes.set_yticks(list(ticks), [short(engine, _NAME) for engine in ticks.values()])
+            axes.set_yticks(list(ticks), [short(engine, NAME) for engine in ticks.values()])
             axes.set_ylim(count - 0.4, -0.8)
             axes.set_xlim(left=0)
             axes.set_xlabel(self.unit)
@@ -126,7 +125,7 @@ class _Bars:
         at, ticks = 0.0, {}
         beside = axes.get_yaxis_transform()
         for variant in variants:
-            axes.text(0.0, at, short(variant, _NAME), transform=beside, va="center", weight="bold")
+            axes.text(0.0, at, short(variant, NAME), transform=beside, va="center", weight="bold")
             for cell, number, text in self.rows:
                 if cell.variant == variant:
                     at += 1
@@ -177,11 +176,11 @@ def _curves(
     name, title, says = about
     if not any(number is not None for curve in curves for number in curve.numbers):
         return None
-    names = [short(place, _NAME) for place in places]
+    names = [short(place, NAME) for place in places]
     with drawing(2.5) as (figure, axes):
         for curve in curves:
             found = [(at, number) for at, number in enumerate(curve.numbers) if number is not None and number < most]
-            label, own = short(curve.engine, _NAME), colour(curve.engine)
+            label, own = short(curve.engine, NAME), colour(curve.engine)
             axes.plot(*zip(*found, strict=True), marker=marker(curve.engine), color=own, label=label) if found else None
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.3, len(names) - 0.7)
@@ -213,7 +212,7 @@ def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
     """Show how SQNR, latency and outcomes of one case went from version to version."""
     if len(records) < 2:
         return []
-    versions = [short(public(record.environment.torch), _NAME) for record in records]
+    versions = [short(public(record.environment.torch), NAME) for record in records]
     engines = engines_in({cell.engine for record in records for cell in record.cells if cell.case == case})
     tables = [{(cell.engine, cell.variant): cell for cell in record.cells if cell.case == case} for record in records]
 
@@ -273,7 +272,7 @@ def heat(
     """Draw a heat map whose squares say in words what their colour says; None for one without squares."""
     if not squares:
         return None
-    names = [short(column, _NAME).replace("_", "_\n", 1) for column in columns]
+    names = [short(column, NAME).replace("_", "_\n", 1) for column in columns]
     lines_above = max(name.count("\n") for name in names) + 1
     with drawing(0.3 * len(rows) + 0.15 + 0.17 * lines_above) as (figure, axes):
         for down, row in enumerate(rows):
@@ -283,7 +282,7 @@ def heat(
                 axes.barh(down, 0.94, left=across - 0.47, height=0.88, color=fill, linewidth=0)
                 axes.text(across, down, short(square.text, 14), ha="center", va="center")
         axes.set_xticks(range(len(columns)), names)
-        axes.set_yticks(range(len(rows)), [short(row, _NAME) for row in rows])
+        axes.set_yticks(range(len(rows)), [short(row, NAME) for row in rows])
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
@@ -295,8 +294,8 @@ def heat(
 
 def files(name: str, records: Sequence[Record]) -> list[Chart]:
     """Show which releases run the files of which: all pairs of the records, and by variant on the newest."""
-    runners = {short(public(record.environment.torch), _NAME): fields.files(record) for record in records}
-    newest = short(public(records[-1].environment.torch), _NAME)
+    runners = {short(public(record.environment.torch), NAME): fields.files(record) for record in records}
+    newest = short(public(records[-1].environment.torch), NAME)
     pairs = counts(((file.maker, runner), file.status) for runner, found in runners.items() for file in found)
     kinds = counts(((file.maker, file.variant), file.status) for file in runners[newest])
     makers = fields.makers(file for found in runners.values() for file in found)
@@ -324,57 +323,3 @@ def _counted(own: Sequence[Status]) -> Square:
     passed, red = own.count("passed"), any(status in RED for status in own)
     tone: Tone = "bad" if red else "good" if passed == len(own) else "some" if passed else "none"
     return Square(f"{passed} of {len(own)}", tone)
-
-
-def published(name: str, editions: Sequence[Edition], cells: Sequence[CellRow]) -> Chart:
-    """Set the run's latencies beside those that the editions print, each as a share of its own original's."""
-    own = [cell for cell in cells if cell.variant in TUTORIAL[1:] and cell.latency_ratio is not None]
-    says = "Latency as a share of the original's on the same machine: grey circles are the editions of the tutorial, "
-    says += "coloured marks this run."
-    with drawing(2.6) as (figure, axes):
-        for at, variant in enumerate(TUTORIAL[1:]):
-            ratios = [edition.ratio(variant) for edition in editions]
-            label = "published" if at == 0 else None
-            axes.plot(ratios, [at - 0.16] * len(ratios), "o", mfc="none", color=colour("dim"), label=label)
-        seen: set[str] = set()
-        for cell in own:
-            at, label = TUTORIAL.index(cell.variant) - 1, None if cell.engine in seen else short(cell.engine, _NAME)  # type: ignore[arg-type]  # one of them
-            seen.add(cell.engine)
-            axes.plot(cell.latency_ratio or 0.0, at + 0.16, marker(cell.engine), color=colour(cell.engine), label=label)
-        axes.axvline(1.0, color=colour("dim"), linewidth=0.8)
-        axes.set_yticks(range(len(TUTORIAL) - 1), TUTORIAL[1:])
-        axes.set_ylim(len(TUTORIAL) - 1.5, -0.5)
-        axes.set_xlim(left=0)
-        axes.set_xlabel("× original")
-        axes.grid(axis="x")
-        axes.tick_params(length=0)
-        axes.spines[["left", "bottom"]].set_visible(False)
-        figure.legend(loc="outside upper left", ncols=5, handlelength=0.8, columnspacing=1.0, handletextpad=0.4)
-        svg = inline(figure, name=name, title="Beside the published results", says=says)
-    return Chart(name, "Beside the published results", says, svg, *_published_lines(editions, cells))
-
-
-def _published_lines(
-    editions: Sequence[Edition], cells: Sequence[CellRow]
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    lines = [
-        (edition.title, *(f"{edition.latency_ms[variant]:.2f} ({edition.ratio(variant):.2f})" for variant in TUTORIAL))
-        for edition in editions
-    ]
-    by = {(cell.engine, cell.variant): cell for cell in cells}
-    kinds: dict[str, Callable[[CellRow], float | None]] = {
-        "the profiler's, once": lambda cell: cell.profiler_ms,
-        "CPU time, judged": lambda cell: cell.latency_ms,
-    }
-    for engine in engines_in(engine for engine, variant in by if variant in TUTORIAL):
-        own = [by.get((engine, variant)) for variant in TUTORIAL]
-        for kind, number in kinds.items():
-            found = [number(cell) if cell else None for cell in own]
-            lines.append((f"this run on {engine}, {kind}", *(_with_ratio(each, found[0]) for each in found)))
-    return ("Latency, ms (× original)", *TUTORIAL), tuple(lines)
-
-
-def _with_ratio(number: float | None, original: float | None) -> str:
-    if number is None:
-        return ABSENT
-    return f"{number:.2f} ({number / original:.2f})" if original else f"{number:.2f}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vitgate.compare.verdict import Verdict
-from vitgate.report.html import template
+from vitgate.report.templates import template
 from vitgate.report.verdict import views
 from vitgate.spec.versions import public
 

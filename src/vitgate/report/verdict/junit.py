@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as Tree  # it only writes here
 
-from vitgate.compare.crossing import JudgedLatency, JudgedMatrixRow
-from vitgate.compare.pairing import Judged, VerdictRow
+from vitgate.compare.pairing import Judged, JudgedLatency, JudgedMatrixRow, VerdictRow
 from vitgate.compare.verdict import Verdict
 from vitgate.files.text import clean
 from vitgate.report.formats import interval, shown

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from vitgate.compare.causes import Cause
 from vitgate.compare.changes import Change
-from vitgate.compare.crossing import JudgedMatrixRow, PairedLatency
-from vitgate.compare.pairing import Side, VerdictRow, Word, WORDS
+from vitgate.compare.pairing import JudgedMatrixRow, PairedLatency, Side, VerdictRow, Word, WORDS
 from vitgate.compare.verdict import Verdict
 from vitgate.report.formats import decibels, interval, megabytes, shown
 from vitgate.spec.versions import public
