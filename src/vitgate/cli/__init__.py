@@ -33,6 +33,7 @@ COMMANDS = {
     "completion": "Print a script that makes a shell complete vitgate's commands.",
     "environments": "Show or remove the environments that are kept, one for each PyTorch version.",
     "merge": "Merge the records of the shards of one run into one.",
+    "pins": "Print the version of torch that a project pins, for a gate in CI.",
     "report": "Make one HTML page of a run's record, or of several.",
     "sweep": "Run the suite on each PyTorch version, and show them side by side.",
     "upgrade": "Say whether upgrading PyTorch breaks the deployment, on this machine.",

@@ -78,6 +78,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read this file: {error}", where=path, do="mend the file") from None
 
 
+def parse_toml(text: str, where: object) -> dict[str, Any]:
+    """Parse the text of a TOML file of any project; UsageError where it is not TOML."""
+    try:
+        return tomllib.loads(text.replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"this is not TOML: {error}", where=where, do="mend the file") from None
+
+
 def read_json(path: Path, what: str, do: str) -> Any:
     """Parse one JSON file; UsageError, saying that it is no readable `what`, for any that is not sound Unicode JSON."""
     try:

@@ -34,7 +34,7 @@ from vitgate.files.schemas import Strict
 from vitgate.upgrade.installer import check_uv_args, run_uv
 from vitgate.upgrade.interpreters import Environment, existing, imported
 from vitgate.upgrade.progress import Steps
-from vitgate.upgrade.requirements import check_python, is_pinned, Needs, own_needs, Side, whole_set
+from vitgate.upgrade.requirements import applicable, check_python, is_pinned, Needs, own_needs, Side, unlike, whole_set
 
 MARKER = "vitgate-environment.json"
 _FORMAT = 1
@@ -129,10 +129,14 @@ def make(
     order = _order(side, needs, uv_args, python)
     folder = environments_folder(cache) / order.key()
     try:
-        return _made(order, _Place(folder, lock_of(folder)), Steps(echo))
+        made = _made(order, _Place(folder, lock_of(folder)), Steps(echo))
     except OSError as error:
         do = "free disk space, or choose another cache" if error.errno in NO_ROOM else "look at that folder"
         raise MachineError(f"cannot make an environment: {error}", where=folder.parent, do=do) from None
+    if asked := unlike(applicable(side, python), made.torch):
+        what = f"{side.name}: torch {made.torch} is installed, and {asked} was asked for"
+        raise MachineError(what, where=folder, do="remove it with `vitgate environments prune`, and start again")
+    return made
 
 
 def environment_folder(
@@ -175,6 +179,7 @@ def read_marker(folder: Path) -> Marker | None:
 
 def _order(side: Side, needs: Needs, uv_args: Sequence[str], python: str | None) -> _Order:
     """Requirements that mean another torch tomorrow ("the newest") are answered anew each day."""
+    side = applicable(side, python)
     day = "" if is_pinned(side) else datetime.date.today().isoformat()
     return _Order(side.name, whole_set(side, needs), needs.imports, python or "", tuple(uv_args), day)
 

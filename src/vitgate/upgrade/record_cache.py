@@ -26,7 +26,7 @@ from vitgate.upgrade.environment_cache import discard
 from vitgate.upgrade.environments import environment_folder, make
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.progress import Steps, time_left
-from vitgate.upgrade.requirements import is_pinned, Needs, own_needs, Side, whole_set
+from vitgate.upgrade.requirements import applicable, is_pinned, Needs, own_needs, Side, whole_set
 from vitgate.upgrade.runs import Request, Run, run_suite
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+\-]+")
@@ -135,6 +135,7 @@ def question(side: Side, request: Request, means: Means, suite: Path, environmen
     another torch tomorrow are answered anew each day. Of an interpreter of the user's own the `environment` says what
     is in it.
     """
+    side = applicable(side, means.python)
     return key_of(
         {
             "suite": suite.name,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
@@ -103,6 +104,45 @@ def for_cases(side: Side, cases: Iterable[str]) -> Side:
     libraries = dict.fromkeys(read_cases()[case].library for case in cases)
     missing = tuple(name for name in libraries if name != "timm" and name not in named)
     return side if side.interpreter else replace(side, requirements=(*side.requirements, *missing))
+
+
+def applicable(side: Side, python: str | None) -> Side:
+    """Return the side without requirements whose markers do not hold for the environment's Python on this platform.
+
+    UsageError if no requirement of torch is left: uv would install the newest one, which nobody asked for.
+    """
+    if side.interpreter is not None:
+        return side
+    target = _marker_environment(python)
+    parsed = [(text, _parsed(text)) for text in side.requirements]
+    held = tuple(text for text, each in parsed if each.marker is None or each.marker.evaluate(target))
+    left_out = next((text for text, each in parsed if _name(each) == "torch"), "")
+    if left_out and "torch" not in map(name_of, held):
+        here = f"Python {target['python_version']} on {target['sys_platform']} {target['platform_machine']}"
+        do = "give a requirement of torch whose marker holds here, or none"
+        raise UsageError(f"torch is not required for {here} by {left_out!r}", where=side.name, do=do)
+    return replace(side, requirements=held)
+
+
+def unlike(side: Side, torch: str) -> str:
+    """Return the requirement of the side that this version of torch does not meet; nothing if it meets all."""
+    for each in (_parsed(text) for text in side.requirements if name_of(text) == "torch"):
+        arbitrary = any(specifier.operator == "===" for specifier in each.specifier)
+        if not arbitrary and not each.specifier.contains(torch, prereleases=True):
+            return str(each)
+    return ""
+
+
+def _marker_environment(python: str | None) -> dict[str, str]:
+    """Return what markers are evaluated against: this platform, with the Python that `--python` asks for."""
+    target: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]  # a TypedDict of texts
+    if python is None:
+        return target
+    if os.path.isfile(python):
+        major, minor = _python_version(Path(python), where="--python")
+        python = f"{major}.{minor}"
+    series = ".".join(python.split(".")[:2])
+    return {**target, "python_version": series, "python_full_version": python if python != series else f"{series}.0"}
 
 
 def check_python(request: str | None) -> None:
