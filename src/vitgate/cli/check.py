@@ -11,6 +11,7 @@ plugins, and where each run would make a session's folder.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -106,6 +107,7 @@ def check(
     recorded = _Recorded()
     quiet = ["--tb=no", "-rN"] if {"-q", "-qq", "--quiet"} & set(pytest_options) else []
     options = [f"--color={_COLORS[color]}", *quiet, *_handed_on(values), *pytest_options]
+    _forget_pytest_settings()
     with _shown_to_people(json_file):
         status = int(pytest.main([*_pytest_arguments(), *options], plugins=[recorded]))
     if recorded.record is not None:
@@ -119,6 +121,12 @@ def _pytest_arguments() -> list[str]:
     root = tests.parents[1]
     settings = ("-c", str(suite_settings()), f"--rootdir={root}", f"--confcutdir={root}")
     return [*settings, "-p", "vitgate.plugin", "-n", "auto", str(tests)]
+
+
+def _forget_pytest_settings() -> None:
+    """Remove what the user's environment says of pytest runs of other projects, here and for the workers."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        os.environ.pop(name, None)
 
 
 def _handed_on(values: dict[str, RunValue]) -> Iterator[str]:

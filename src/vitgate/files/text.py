@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 _LONGEST = 300
+_INTERPRETER = "The following operation failed in the TorchScript interpreter"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#|~])")
 _NO_TEXT = ("Cc", "Cf", "Cs", "Co", "Cn")  # control, format (such as bidirectional overrides), surrogate, unassigned
 
@@ -32,6 +33,14 @@ def short(text: object, longest: int = _LONGEST) -> str:
     """Return the text in one clean line of bounded length."""
     line = clean(text)
     return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def reason(error: BaseException) -> str:
+    """Return the telling line of an exception's message: TorchScript's interpreter puts it last, others first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1] if lines[0].startswith(_INTERPRETER) else lines[0]
 
 
 def some(names: Iterable[str], room: int) -> str:

@@ -114,20 +114,24 @@ def hub_folder() -> Path:
 
 def check_state(
     state: Mapping[str, torch.Tensor],
-    expected: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, torch.Tensor],
     *,
     where: str,
     model: str = "the case's model",
 ) -> dict[str, torch.Tensor]:
-    """Return the state as float32, in the order of `expected` (shapes by name), after checking that it is the model's.
+    """Return the state as float32, in the order of `expected`, the model's own, after checking that they fit.
 
-    Other floating dtypes are converted; `model` and `where` only serve the messages.
+    Other floating dtypes are converted; a buffer that is not floating in the model, such as a counter, stays as it is.
+    `model` and `where` only serve the messages.
 
     Errors: UsageError for missing or extra names, other shapes, dtypes that are not floating, NaN or infinite values.
     """
     _check_names(state, expected, where, model)
     _check_shapes(state, expected, where, model)
-    return {name: _as_float32(name, state[name], where) for name in expected}
+    return {
+        name: _as_float32(name, state[name], where) if own.is_floating_point() else state[name].to(own.dtype)
+        for name, own in expected.items()
+    }
 
 
 def check_equal(state: Mapping[str, torch.Tensor], published: Mapping[str, torch.Tensor], *, where: str) -> None:
@@ -167,11 +171,11 @@ def _check_names(state: Mapping[str, Any], expected: Mapping[str, Any], where: s
 
 
 def _check_shapes(
-    state: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]], where: str, model: str
+    state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], where: str, model: str
 ) -> None:
-    wrong = [name for name, shape in expected.items() if tuple(state[name].shape) != tuple(shape)]
+    wrong = [name for name, own in expected.items() if state[name].shape != own.shape]
     if wrong:
-        texts = [f"{name} is {list(state[name].shape)} instead of {list(expected[name])}" for name in wrong[:3]]
+        texts = [f"{name} is {list(state[name].shape)} instead of {list(expected[name].shape)}" for name in wrong[:3]]
         raise _other_model(where, model, f"{len(wrong)} of {len(expected)} shapes differ: {', '.join(texts)}")
 
 

@@ -119,7 +119,7 @@ def read_tolerances(path: Path | None = None) -> Tolerances:
 def _read(path: Path, own: tuple[Path, ...]) -> Tolerances:
     files = _files(path) if path.is_dir() or path.suffix != ".toml" else [path]
     rows = [row for file in files for row in _rows(file)]
-    return Tolerances(rows, path, [row for file in own for row in own_tolerances(read_own(file), file)])
+    return Tolerances(rows, path, [row for file in own for row in _own_rows(file, rows)])
 
 
 def _files(folder: Path) -> list[Path]:
@@ -146,6 +146,19 @@ def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:
     for row in rows:
         known([row.claim], read_claims(), f"tolerance {row.id}: claim", where=path)
         known(row.cases, cases, f"tolerance {row.id}: case", where=path)
+
+
+def _own_rows(file: Path, committed: Sequence[Tolerance]) -> list[Tolerance]:
+    """Return the tolerances of a user's file; UsageError for a statistic that its claim has not."""
+    rows = own_tolerances(read_own(file), file)
+    for row in rows:
+        statistics = dict.fromkeys(each.statistic for each in committed if each.claim == row.claim)
+        known([row.statistic], statistics, f"tolerance {row.id}: statistic", where=file)
+        against = dict.fromkeys(
+            each.against for each in committed if (each.claim, each.statistic) == (row.claim, row.statistic)
+        )
+        known([row.against], against, f"tolerance {row.id}: against", where=file)
+    return rows
 
 
 def own_tolerances(found: OwnCases, path: Path) -> list[Tolerance]:

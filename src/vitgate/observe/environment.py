@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vitgate.files.errors import MachineError
+from vitgate.files.text import reason
 from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
@@ -37,6 +38,8 @@ def tutorial_call(observer: LocalObserver, call: str) -> Evidence:
 
 def check_imports() -> None:
     """Import torch, torchvision and timm; MachineError in one line where they do not fit each other."""
+    if os.environ.get("PYTORCH_JIT") == "0":
+        raise MachineError("TorchScript is switched off", where="PYTORCH_JIT=0", do="unset that variable")
     try:
         import timm  # noqa: F401  # likewise
         import torch
@@ -46,7 +49,7 @@ def check_imports() -> None:
             f"{name} {version}" for name, version in packages().items() if name.startswith(("torch", "timm"))
         )
         raise MachineError(
-            f"the packages do not import together: {str(error).splitlines()[0]}",
+            f"the packages do not import together: {reason(error)}",
             where=versions,
             do="install torch and torchvision together from one index",
         ) from None

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, TYPE_CHECKING
 
-from vitgate.files.errors import MachineError, NO_ROOM
+from vitgate.files.errors import MachineError, NO_ROOM, VitgateError
+from vitgate.files.text import reason, short
 from vitgate.observe.store import Store
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cells import CellId
-from vitgate.spec.outcome import ClaimFailed, Evidence
+from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
 from vitgate.spec.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -151,3 +152,14 @@ class LocalObserver(Observer):
             return make(self, *arguments, **named) if make else what.make(self, *arguments, **named)
         except ClaimFailed as failure:
             return Evidence(outcome=failure.outcome)
+        except (VitgateError, MemoryError):
+            raise
+        except Exception as error:  # of a model, a transform or a file of anybody's: no reason to call it a crash
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
+            said = f"{type(error).__name__}: {short(reason(error))}"
+            if what.required:
+                do = "mend what it names, or report it with this line"
+                where = what.name(*arguments, **named)
+                raise MachineError(f"{what.kind} cannot be observed: {said}", where=where, do=do) from error
+            return Evidence(outcome=Outcome("failed at", "run", type(error).__name__, short(reason(error))))

@@ -18,9 +18,11 @@ from vitgate.observe.store import pack, unpack
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
-from vitgate.spec.outcome import Evidence
+from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
 
 if TYPE_CHECKING:
+    import torch
+
     from vitgate.judge.metrics import Array
     from vitgate.observe.runtimes import Runnable
 
@@ -58,7 +60,7 @@ def anchor(observer: LocalObserver, cell: CellId) -> Evidence:
 
     x = torch.from_numpy(made_up_pictures(read_cases()[cell.case]))
     with engine_set(cell.engine):
-        return Evidence(arrays={"logits": variant_of(observer, cell)(x).numpy()})
+        return Evidence(arrays={"logits": logits_of(variant_of(observer, cell), x)})
 
 
 @observation(name_of=lambda claim, folder, row: f"{claim}-{row}")
@@ -74,8 +76,8 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
     with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
         run = runtimes.load(item.row.runtime, str(located(item, Path(observer.plan.session))))
         x = [torch.from_numpy(picture[None]) for picture in seen(item).x]
-        logits = np.concatenate([run(picture).numpy() for picture in x])
-        return Evidence(arrays={"logits": logits, "again": run(x[0]).numpy()})
+        logits = np.concatenate([logits_of(run, picture) for picture in x])
+        return Evidence(arrays={"logits": logits, "again": logits_of(run, x[0])})
 
 
 def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
@@ -92,8 +94,30 @@ def _logits(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> A
     import torch
 
     observer.pool.calls[cell.evidence_name] += len(x)
-    logits: Array = np.concatenate([run(torch.from_numpy(picture[None])).numpy() for picture in x])
+    logits: Array = np.concatenate([logits_of(run, torch.from_numpy(picture[None])) for picture in x])
     return logits
+
+
+def logits_of(run: Runnable, x: torch.Tensor) -> Array:
+    """Return the logits of a batch, float32 [N, classes], whatever floating dtype the model gives them in.
+
+    ClaimFailed (`failed at run`) if the model returns something else.
+    """
+    import torch
+
+    found: object = run(x)
+    if not isinstance(found, torch.Tensor):
+        raise _not_logits(f"a {type(found).__name__}")
+    plain = found.dequantize() if found.is_quantized else found.detach()
+    if plain.dim() != 2 or plain.shape[0] != x.shape[0] or plain.is_complex():
+        raise _not_logits(f"{plain.dtype} {list(plain.shape)} for an input {list(x.shape)}")
+    logits: Array = plain.to(torch.float32).cpu().numpy()
+    return logits
+
+
+def _not_logits(what: str) -> ClaimFailed:
+    message = f"the model returned {what}: return one tensor of logits of shape [N, classes]"
+    return ClaimFailed(Outcome("failed at", "run", "TypeError", message))
 
 
 def cached(observer: LocalObserver, kind: str, cell: CellId, make: Callable[[], Evidence]) -> tuple[Evidence, str]:

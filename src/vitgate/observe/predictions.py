@@ -18,7 +18,7 @@ from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, of_variant, TOP
 from vitgate.observe.artifacts import variant_of
 from vitgate.observe.inputs import labelled
 from vitgate.observe.observer import LocalObserver, observation, Observer
-from vitgate.observe.outputs import outputs
+from vitgate.observe.outputs import logits_of, outputs
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
@@ -95,7 +95,7 @@ def predicted(
         x = torch.from_numpy(picture[None])
         for name, run in [*alive.items()]:
             try:
-                rows[name][number] = _row(run(x.clone()).numpy(), int(labels[number]))
+                rows[name][number] = _row(logits_of(run, x.clone()), int(labels[number]))
             except ClaimFailed as failure:
                 outcomes[name] = failure.outcome.to_json()
                 del alive[name]

@@ -5,12 +5,11 @@ transformers is an optional extra and is imported only where a case needs it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from vitgate.files.errors import MachineError
+from vitgate.files.text import reason
 from vitgate.inputs.huggingface_names import published
 from vitgate.spec.cases import Case, LIBRARY_ADVICE
 from vitgate.spec.versions import packages
@@ -41,14 +40,10 @@ def classifier(case: Case) -> Logits:
         return Logits(ViTForImageClassification(ViTConfig(**case.arguments)))
     except (ImportError, RuntimeError, OSError, AttributeError) as error:  # as where it does not fit this torch
         versions = f"transformers {packages().get('transformers', 'missing')}, torch {torch.__version__}"
-        what = f"transformers cannot build the model: {_first_line(error)}"
+        what = f"transformers cannot build the model: {reason(error)}"
         raise MachineError(what, where=versions, do=LIBRARY_ADVICE) from None
 
 
 def stored_names(model: nn.Module) -> dict[str, str]:
     """Return, for each name in the state of a `classifier`, the one under which weights are kept."""
     return {name: published(name.removeprefix(_PREFIX)) for name in model.state_dict()}
-
-
-def _first_line(error: BaseException) -> Any:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -17,6 +17,7 @@ from torch import nn
 
 from vitgate.files.atomic import is_full
 from vitgate.files.errors import MachineError, NO_ROOM, VitgateError
+from vitgate.files.text import reason
 from vitgate.inputs.pictures import made_up_pictures
 from vitgate.inputs.user_model import own_model
 from vitgate.spec.cases import Case, OwnCase
@@ -38,8 +39,7 @@ def stage(name: Stage, folder: Path | None = None) -> Iterator[None]:
         raise MachineError("out of memory", where=name, do="free memory or use fewer workers (-n 1)") from None
     except Exception as error:  # the stage boundary: any failure becomes a named outcome
         _check_disk(error, name, folder)
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ClaimFailed(Outcome("failed at", name, type(error).__name__, first)) from error
+        raise ClaimFailed(Outcome("failed at", name, type(error).__name__, reason(error))) from error
 
 
 def _check_disk(error: Exception, name: str, folder: Path | None) -> None:
@@ -106,13 +106,23 @@ def create_model(case: Case, state: Mapping[str, torch.Tensor]) -> nn.Module:
     `state` has the names under which weights are kept.
     """
     if "assign" in nn.Module.load_state_dict.__code__.co_varnames:  # from torch 2.1 on
-        with torch.device("cpu" if isinstance(case, OwnCase) else "meta"):  # others' code may need real tensors
-            model = architecture(case)
+        model = unfilled(case)
         model.load_state_dict(_own_names(case, model, state), strict=True, assign=True)
     else:
         model = architecture(case)
         model.load_state_dict(_own_names(case, model, state), strict=True)
     return model.eval()
+
+
+def unfilled(case: Case) -> nn.Module:
+    """Return the model without memory for values where torch, from 2.0 on, and the model's library can build it so."""
+    if not isinstance(case, OwnCase) and hasattr(torch.device, "__enter__"):  # others' code may need real tensors
+        try:
+            with torch.device("meta"):
+                return architecture(case)
+        except (RuntimeError, NotImplementedError):  # timm 1.0.15 to 1.0.20 reads a value while it builds a ViT
+            pass
+    return architecture(case)
 
 
 def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

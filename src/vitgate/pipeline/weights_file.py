@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.numpy import save_file as save_arrays
@@ -24,14 +24,18 @@ from vitgate.inputs.huggingface_names import from_timm, published
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import check_equal, check_state, WeightsSource
 from vitgate.pipeline.artifact_cache import ArtifactCache
-from vitgate.spec.cases import Case, OwnCase
+from vitgate.spec.cases import Case
 from vitgate.spec.outcome import Evidence
+
+if TYPE_CHECKING:
+    import torch
 
 
 def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
     """Return path, digest, kind and note of the case's weights.
 
-    The file holds float32 parameters by timm's names, or by those that transformers publishes.
+    The file holds float32 parameters and, as they are, other buffers, by timm's names or those that transformers
+    publishes.
     UsageError for weights that do not fit the case's model.
     """
     if source.kind == "standin":
@@ -51,8 +55,7 @@ def _as_built(case: Case, source: WeightsSource, cache: ArtifactCache) -> Eviden
     from vitgate.pipeline.stages import architecture
 
     state = architecture(case).state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    checked = check_state(state, shapes, where=source.note, model=case.id)
+    checked = check_state(state, state, where=source.note, model=case.id)
     data = save({name: tensor.contiguous().clone() for name, tensor in checked.items()})
     key = digest(data)
     entry = cache.get(
@@ -70,7 +73,7 @@ def _convert(case: Case, source: WeightsSource, path: Path) -> None:
         check_equal(state, read_state(source.published), where=source.note)
     if case.library == "transformers":
         state = {published(name): tensor for name, tensor in state.items()}
-    state = check_state(state, shapes_of(case), where=str(source.path), model=case.id)
+    state = check_state(state, model_state(case), where=str(source.path), model=case.id)
     with system_errors(path):
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
 
@@ -106,24 +109,13 @@ def _standin(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidenc
     return Evidence({"path": entry.path, "digest": row.sha256, "kind": "standin", "note": source.note})
 
 
-def shapes_of(case: Case) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the case's parameters by the names under which weights are kept.
+def model_state(case: Case) -> dict[str, torch.Tensor]:
+    """Return the tensors of the case's model, whose values do not matter, by the names under which weights are kept."""
+    from vitgate.pipeline.stages import stored_names, unfilled
 
-    They are not allocated where torch can do without.
-    """
-    import torch
-
-    from vitgate.pipeline.stages import architecture, stored_names
-
-    if isinstance(case, OwnCase):
-        model = architecture(case)
-    elif hasattr(torch, "get_default_device") or hasattr(torch.device, "__enter__"):
-        with torch.device("meta"):
-            model = architecture(case)
-    else:
-        model = architecture(case)
+    model = unfilled(case)
     kept = stored_names(case, model)
-    return {kept[name]: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    return {kept[name]: tensor for name, tensor in model.state_dict().items()}
 
 
 def load_state(weights: Evidence) -> dict[str, Any]:

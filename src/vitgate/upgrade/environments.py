@@ -34,7 +34,17 @@ from vitgate.files.schemas import Strict
 from vitgate.upgrade.installer import check_uv_args, run_uv
 from vitgate.upgrade.interpreters import Environment, existing, imported
 from vitgate.upgrade.progress import Steps
-from vitgate.upgrade.requirements import applicable, check_python, is_pinned, Needs, own_needs, Side, unlike, whole_set
+from vitgate.upgrade.requirements import (
+    applicable,
+    check_clashes,
+    check_python,
+    is_pinned,
+    Needs,
+    own_needs,
+    Side,
+    unlike,
+    whole_set,
+)
 
 MARKER = "vitgate-environment.json"
 _FORMAT = 1
@@ -122,6 +132,8 @@ def make(
     Hold `in_use` while working with it.
     """
     needs = needs or own_needs()
+    for note in side.notes:
+        echo(note)
     if side.interpreter is not None:
         return existing(side, side.interpreter, needs, Steps(echo))
     check_uv_args(uv_args)
@@ -180,8 +192,9 @@ def read_marker(folder: Path) -> Marker | None:
 def _order(side: Side, needs: Needs, uv_args: Sequence[str], python: str | None) -> _Order:
     """Requirements that mean another torch tomorrow ("the newest") are answered anew each day."""
     side = applicable(side, python)
+    check_clashes(side, needs)
     day = "" if is_pinned(side) else datetime.date.today().isoformat()
-    return _Order(side.name, whole_set(side, needs), needs.imports, python or "", tuple(uv_args), day)
+    return _Order(side.name, whole_set(side, needs), needs.imports, python or "", (*side.uv_args, *uv_args), day)
 
 
 def _made(order: _Order, place: _Place, steps: Steps) -> Environment:

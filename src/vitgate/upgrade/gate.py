@@ -40,7 +40,7 @@ from vitgate.upgrade.environments import in_use, make
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.latency_workers import Installation
 from vitgate.upgrade.progress import Steps, time_left
-from vitgate.upgrade.requirements import applicable, Side
+from vitgate.upgrade.requirements import applicable, check_clashes, own_needs, Side
 from vitgate.upgrade.runs import Request, Run, run_suite, suite_folder, suite_variables
 
 _SLOTS = 16  # gates that may ask the same question at once
@@ -86,7 +86,7 @@ def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Ve
 
 def _gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
     for side in (order.old, order.new):
-        applicable(side, order.python)  # before anything is installed for the other side
+        check_clashes(applicable(side, order.python), own_needs())  # before anything is installed for the other side
     old, new = (
         make(side, cache=order.cache, uv_args=order.uv_args, python=order.python, echo=echo)
         for side in (order.old, order.new)

@@ -142,7 +142,7 @@ def question(side: Side, request: Request, means: Means, suite: Path, environmen
             "request": request.arguments(),
             "files": _stamps(request),
             "requirements": whole_set(side, means.needs or own_needs()),
-            "uv": [*means.uv_args, means.python or ""],
+            "uv": [*side.uv_args, *means.uv_args, means.python or ""],
             "day": "" if is_pinned(side) else date.today().isoformat(),
             "versions": [str(environment.python), sorted(environment.versions.items())] if environment else [],
         }

@@ -29,6 +29,14 @@ from vitgate.spec.cases import read_cases
 OLDEST_PYTHON = (3, 10)
 _FORMS = "give a version (2.12.1), requirements ('torch==2.12.1 timm==1.0.20') or a requirements file"
 _AROUND_OPERATORS = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*|\s+(@)\s+")
+_DEEPEST = 8  # files that include each other
+_INCLUDES = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}  # whether it only constrains
+_INDEX_OPTIONS = {
+    **{"-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url"},
+    **{"-f": "--find-links", "--find-links": "--find-links", "--no-index": "--no-index", "--pre": "--prerelease=allow"},
+}
+"""Options of a requirements file that say where packages come from, by uv's name for each."""
+_LOCAL = re.compile(r"(?:-e|--editable)[ =]|\.{1,2}(?:$|[/\[])")
 _HASH = re.compile(r"\s--hash=\w+:[0-9a-fA-F]+")
 _SERIES = 2  # `2.12` has two parts and means its newest patch release, as in tox.ini; `2.12.0` means itself
 _NUMPY_2 = (2, 3)  # the first torch built against NumPy 2
@@ -37,11 +45,16 @@ _FOR_THE_GATE = frozenset({"uv", "click"})  # make and compare environments, and
 
 @dataclass(frozen=True)
 class Side:
-    """One side: what must be installed, or the interpreter that has it already; `name` is what the user wrote."""
+    """One side: what must be installed, or the interpreter that has it already; `name` is what the user wrote.
+
+    `uv_args` are the index options of its requirements file, `notes` what of that file is left out.
+    """
 
     name: str
     requirements: tuple[str, ...] = ()
     interpreter: Path | None = None
+    uv_args: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,8 @@ def parse_side(text: str, *, where: str) -> Side:
     if version is not None:
         return Side(text, (_pin(version),))
     if os.path.isfile(text):  # unlike Path's own, it takes a name that is too long for a file as one that is none
-        return Side(text, _with_torch(_file_lines(Path(text)), where=text))
+        found = _read_file(Path(text))
+        return replace(found, name=text, requirements=_with_torch(found.requirements, where=text))
     if _looks_like_path(text):
         raise UsageError(f"there is no file {text}", where=where, do=_FORMS)
     pieces = _AROUND_OPERATORS.sub(r"\1\2", text).split()
@@ -122,6 +136,20 @@ def applicable(side: Side, python: str | None) -> Side:
         do = "give a requirement of torch whose marker holds here, or none"
         raise UsageError(f"torch is not required for {here} by {left_out!r}", where=side.name, do=do)
     return replace(side, requirements=held)
+
+
+def check_clashes(side: Side, needs: Needs) -> None:
+    """UsageError if the side pins a package to a version that the suite, which runs beside it, cannot use."""
+    own = {name_of(text): _parsed(text) for text in needs.requirements}
+    for each in map(_parsed, side.requirements):
+        need = own.get(_name(each))
+        pins = [
+            specifier.version for specifier in each.specifier if _is_exact(specifier) and specifier.operator == "=="
+        ]
+        if need is not None and pins and not need.specifier.contains(pins[0], prereleases=True):
+            what = f"{each} clashes with {need}, which vitgate's own suite needs in the same environment"
+            do = "leave it out for the gate, or name an interpreter that has both (--old-python, --new-python)"
+            raise UsageError(what, where=side.name, do=do)
 
 
 def unlike(side: Side, torch: str) -> str:
@@ -217,7 +245,41 @@ def _with_torch(requirements: Iterable[str], *, where: str) -> tuple[str, ...]:
     return found
 
 
-def _file_lines(path: Path) -> Iterator[str]:
+def _read_file(path: Path, depth: int = 0) -> Side:
+    """Return what a requirements file asks for, with the files that it names; UsageError names file and line."""
+    requirements: list[str] = []
+    constraints: list[str] = []
+    uv_args: list[str] = []
+    notes: list[str] = []
+    for where, line in _file_lines(path):
+        option, _, value = re.sub(r"^(--?[\w-]+)[ =]+", r"\1 ", line).partition(" ")
+        if _LOCAL.match(line):
+            notes.append(f"{where}: left out {line!r}, which is no package of an index")
+        elif not line.startswith("-"):
+            requirements.append(_requirement(line, where=where))
+        elif option in _INDEX_OPTIONS:
+            uv_args += [_INDEX_OPTIONS[option], *([_index(value, where)] if value else [])]
+        elif option in _INCLUDES and value and depth < _DEEPEST:
+            found = _read_file(path.parent / value, depth + 1)
+            (constraints if _INCLUDES[option] else requirements).extend(found.requirements)
+            uv_args += found.uv_args
+            notes += found.notes
+        else:
+            do = f"options for uv are given apart, as --uv-arg={line}"
+            raise UsageError(f"an option among the requirements: {line}", where=where, do=do)
+    named = {name_of(text) for text in (*requirements, *own_needs().requirements)}
+    held = [text for text in constraints if name_of(text) in named]  # of a package that is installed anyway
+    return Side(str(path), (*requirements, *held), None, tuple(uv_args), tuple(notes))
+
+
+def _index(value: str, where: str) -> str:
+    if value.startswith("-"):
+        raise UsageError(f"an index cannot begin with a dash: {value}", where=where, do="give its address")
+    return value
+
+
+def _file_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield where each line stands, and the line without its comment."""
     try:
         text = read_text(path, MOST_TOML)
     except (OSError, ValueError) as error:
@@ -227,7 +289,7 @@ def _file_lines(path: Path) -> Iterator[str]:
         if bare := re.sub(r"(^|\s)#.*", "", line).strip():
             if not bare.replace("\t", " ").isprintable():
                 raise UsageError("an unprintable character", where=f"{path}, line {number}", do="mend the file")
-            yield _requirement(bare, where=f"{path}, line {number}")
+            yield f"{path}, line {number}", bare
 
 
 def _python_version(python: Path, *, where: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,12 +24,13 @@ class Pytest:
 
     def __init__(self) -> None:
         self.arguments: list[str] = []
+        self.environment: dict[str, str] = {}
         self.status = 0
         self.record: Record | None = None
 
     def main(self, arguments: list[str], plugins: list[Any]) -> int:
         """Do as pytest does at the end of a session."""
-        self.arguments = arguments
+        self.arguments, self.environment = arguments, dict(os.environ)
         print("the table")
         manager = SimpleNamespace(getplugin=lambda name: SimpleNamespace(record=self.record))
         for plugin in plugins:
@@ -189,3 +191,17 @@ def test_what_pytest_refuses_is_one_line(given: list[str], said: str, tmp_path: 
     assert done.stderr.startswith(f"ERROR: {said} ")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PYTEST_ADDOPTS", "--cov=src"), ("PYTEST_PLUGINS", "nothing"), ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")],
+)
+def test_settings_of_other_projects_runs_are_left_out(
+    name: str, value: str, run: Callable[..., tuple[Any, str, str]], fake: Pytest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    run("--case", "digits")
+
+    assert name not in fake.environment

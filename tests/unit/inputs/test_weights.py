@@ -326,7 +326,8 @@ def test_whatever_happened_to_a_file_is_one_line(tmp_path: Path, name: str) -> N
 
 
 def check(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return check_state(state, SHAPES, where="mine.pth", model="tiny_vit")
+    own = {name: torch.empty(shape, device="meta") for name, shape in SHAPES.items()}
+    return check_state(state, own, where="mine.pth", model="tiny_vit")
 
 
 def test_a_right_state_is_adopted_in_the_models_order() -> None:
@@ -391,3 +392,14 @@ def test_the_modules_import_without_torch() -> None:
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8, torch.complex64])
+def test_buffer_that_is_not_floating_stays_as_it_is(dtype: torch.dtype) -> None:
+    own = {"weight": torch.empty(2, device="meta"), "count": torch.empty(3, dtype=dtype, device="meta")}
+    state = {"weight": torch.ones(2, dtype=torch.float16), "count": torch.tensor([0, 1, 1]).to(dtype)}
+
+    found = check_state(state, own, where="mine.pth")
+
+    assert found["weight"].dtype == torch.float32
+    assert found["count"].dtype == dtype and torch.equal(found["count"], state["count"])

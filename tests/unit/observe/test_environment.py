@@ -66,3 +66,10 @@ def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(mo
     text = str(caught.value)
     assert text.startswith("the packages do not import together: import of timm halted")
     assert text.endswith("(torch 2.13.0, torchvision 0.28.0): install torch and torchvision together from one index")
+
+
+def test_torchscript_that_is_switched_off_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_JIT", "0")
+
+    with pytest.raises(MachineError, match=r"TorchScript is switched off \(PYTORCH_JIT=0\): unset that variable"):
+        environment.check_imports()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vitgate.judge.picture_accuracy import of_variant, predictions_from
+from vitgate.observe.outputs import logits_of as logits_of_model
 from vitgate.observe.predictions import predicted
 from vitgate.spec.outcome import ClaimFailed, Outcome
 
@@ -82,14 +83,41 @@ def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "output",
-    [torch.tensor([[0.0, float("nan"), 1.0]]), torch.zeros(3), torch.zeros(2, 3), torch.zeros(1, 2)],
-    ids=["nan", "flat", "two", "fewer_classes"],
+    "output", [torch.tensor([[0.0, float("nan"), 1.0]]), torch.zeros(1, 2)], ids=["nan", "fewer_classes"]
 )
 def test_what_is_no_prediction_is_none(output: torch.Tensor) -> None:
     found = of_variant(predicted({"lite": lambda x: output}, PICTURES, np.full(3, 2), quiet), "lite")
 
     assert "for 3 pictures" in predictions_from(found).problem(np.full(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        (torch.zeros(3), "torch.float32 [3] for an input [1, "),
+        (torch.zeros(2, 3), "torch.float32 [2, 3] for an input [1, "),
+        ((torch.zeros(1, 3), 0), "a tuple"),
+        ({"logits": torch.zeros(1, 3)}, "a dict"),
+    ],
+    ids=["flat", "two", "tuple", "dict"],
+)
+def test_model_that_returns_no_logits_is_told_what_to_return(output: Any, what: str) -> None:
+    found = of_variant(predicted({"lite": lambda x: output}, PICTURES, np.full(3, 2), quiet), "lite")
+
+    assert found.outcome is not None and (found.outcome.kind, found.outcome.at) == ("failed at", "run")
+    assert f"the model returned {what}" in found.outcome.message
+    assert "return one tensor of logits of shape [N, classes]" in found.outcome.message
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64])
+def test_logits_of_any_dtype_are_read_as_float32(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[1.0, 3.0]], dtype=dtype)
+    if dtype.is_floating_point:
+        logits.requires_grad_()
+
+    found = logits_of_model(lambda x: logits, torch.zeros(1, 3, 2, 2))
+
+    assert found.dtype == np.float32 and found.tolist() == [[1.0, 3.0]]
 
 
 def test_memory_does_not_grow_with_the_pictures() -> None:

@@ -15,7 +15,7 @@ from vitgate.files.errors import MachineError
 from vitgate.inputs.huggingface_names import from_timm
 from vitgate.inputs.standin import generate, vit_shapes
 from vitgate.pipeline.stages import create_model, trace
-from vitgate.pipeline.weights_file import shapes_of
+from vitgate.pipeline.weights_file import model_state
 from vitgate.spec.cases import Case, missing_library, read_cases
 
 CASE = read_cases()["vit_base_hf"]
@@ -45,7 +45,8 @@ def standin(case: Case) -> dict[str, torch.Tensor]:
 @installed
 def test_the_model_is_built_without_a_network_and_takes_weights_by_their_published_names(alone: None) -> None:
     state = standin(SMALL)
-    assert shapes_of(SMALL) == {name: tuple(value.shape) for name, value in state.items()}
+    found = model_state(SMALL)
+    assert {name: value.shape for name, value in found.items()} == {name: value.shape for name, value in state.items()}
     model = create_model(SMALL, state)
     assert not model.training
     x = torch.zeros(2, 3, 32, 32)
@@ -103,6 +104,6 @@ def test_the_blocks_of_the_traced_model_are_those_of_the_eager_one(frozen: bool,
 def test_without_transformers_it_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MachineError, match=r'pip install "vitgate\[transformers\]"') as caught:
-        shapes_of(SMALL)
+        model_state(SMALL)
     assert caught.value.exit_status == 6
     assert "\n" not in str(caught.value)

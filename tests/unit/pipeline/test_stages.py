@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from vitgate.pipeline import stages
 from vitgate.pipeline.stages import engine_set
+from vitgate.spec.cases import read_cases
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import ClaimFailed
 
@@ -42,3 +44,19 @@ def test_error_within_the_block_stays_itself(before: str) -> None:
         torch.backends.quantized.engine = "fbgemm"
         raise ValueError("its own")
     assert torch.backends.quantized.engine == before
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError])
+def test_model_that_needs_values_while_it_is_built_is_built_with_them(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As timm 1.0.15 to 1.0.20 does, where `Tensor.item()` cannot be called on meta tensors."""
+
+    def architecture(case: object) -> torch.nn.Module:
+        if torch.empty(0).is_meta:
+            raise error("Tensor.item() cannot be called on meta tensors")
+        return torch.nn.Linear(2, 3)
+
+    monkeypatch.setattr(stages, "architecture", architecture)
+
+    assert stages.unfilled(read_cases()["digits"]).weight.device.type == "cpu"

@@ -202,7 +202,7 @@ def test_requirements_file(data_file: Callable[[str, str], Path]) -> None:
     assert is_pinned(side)
 
 
-@pytest.mark.parametrize("line", ["--index-url https://evil.invalid", "-r other.txt", "torch>=", "torch --hash=x"])
+@pytest.mark.parametrize("line", ["--target /", "torch>=", "torch --hash=x"])
 def test_a_bad_line_of_a_file_is_named(line: str, data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
     path = data_file("wanted.txt", f"torch==2.12.1\n{line}\n")
     refuses(lambda: parse_side(str(path), where="OLD"), path, "line 2")
