@@ -14,6 +14,7 @@ import math
 import re
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import FailFast, Field, field_validator
 
-from vitgate.files.archives import measured_tar, MOST_BYTES, read_npy, read_npz
+from vitgate.files.archives import measured_tar, MOST_BYTES, pytorch_entries, read_npy, read_npz
 from vitgate.files.errors import NO_ROOM, UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.files.locks import locked
@@ -38,6 +39,7 @@ MANIFEST, SEEN, OWN = "field.json", "seen.npz", "field.toml"
 _RUNTIMES: dict[str, TutorialRuntime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
 _DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
 _LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
+_POINTER = b"version https://git-lfs"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
 _LONGEST_NAME = 255  # bytes of a file's name, on every system's disk
 _SEED = 269  # of the input that a user's own file gets where no other is given
@@ -119,7 +121,8 @@ class FieldItem:
 class Seen:
     """Inputs float32 [N, C, H, W]; the maker's logits float32 [N, classes] and its float original's, where known.
 
-    `least_sqnr_db` is the user's own bound, named `bound`, for a file that is no cell's.
+    `least_sqnr_db` is the user's own bound, named `bound`, for a file that is no cell's. `assumed` says that nobody
+    named the shape of the inputs.
     """
 
     x: npt.NDArray[np.float32]
@@ -127,6 +130,7 @@ class Seen:
     original: npt.NDArray[np.float32] | None
     least_sqnr_db: float | None = None
     bound: str = ""
+    assumed: bool = False
 
 
 def committed() -> list[FieldItem]:
@@ -174,15 +178,25 @@ def _manifest(folder: Path) -> FieldManifest:
 def _own_manifest(folder: Path) -> FieldManifest:
     if not folder.is_dir():
         raise UsageError("no such folder of artifacts", where=folder, do="name an existing one with --field")
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _RUNTIMES and path.is_file())
-    if not paths:
-        raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
     told = _told(folder)
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    paths = [path for path in files if path.name in told or path.suffix.lower() in _RUNTIMES]
+    if not paths and not told:
+        raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
     strangers = sorted(set(told) - {path.name for path in paths})
     if strangers:
         raise UsageError(f"no file {strangers[0]!r} here", where=folder / OWN, do="mend its name or delete the entry")
     rows = tuple(_own_row(path, told.get(path.name)) for path in paths)
     return FieldManifest(schema_version=SCHEMA, maker="", machine="", files=rows)
+
+
+def passed_over(folder: Path) -> list[str]:
+    """Return the names of the files in a user's folder that are not looked at: no file of PyTorch's by their names."""
+    if (folder / MANIFEST).exists():
+        return []
+    taken = {item.row.file for item in read_field(folder)} | {OWN}
+    about = {name for row in _told(folder).values() for name in (row.x, row.logits)}
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in taken | about)
 
 
 def _told(folder: Path) -> dict[str, OwnFile]:
@@ -193,15 +207,34 @@ def _told(folder: Path) -> dict[str, OwnFile]:
 
 
 def _own_row(path: Path, told: OwnFile | None) -> FieldFile:
+    runtime = (told and told.runtime) or _RUNTIMES.get(path.suffix.lower(), "torchscript")
+    _check_form(path, runtime)
     return FieldFile(
         id=f"own-{_UNSAFE.sub('_', path.name)}",
         file=path.name,
-        runtime=(told and told.runtime) or _RUNTIMES[path.suffix],
+        runtime=runtime,
         engine=told.engine if told else None,
         least_sqnr_db=told.least_sqnr_db if told else _LEAST_SQNR,
         bytes=path.stat().st_size,
         sha256=sha256_of(path),
     )
+
+
+def _check_form(path: Path, runtime: TutorialRuntime) -> None:
+    """UsageError for a file that is plainly something else, of which torch would only say that it is corrupted."""
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise UsageError("this is a Git LFS pointer, not the file itself", where=path, do="run git lfs pull")
+    try:
+        names = {entry.filename.partition("/")[2] for entry in pytorch_entries(path)}
+    except (ValueError, zipfile.BadZipFile):  # what the runtime says of it is more than could be said here
+        return
+    if "data.pkl" in names and "constants.pkl" not in names:
+        do = "save the model with torch.jit.script(model).save(path)"
+        raise UsageError("this is a checkpoint of torch.save, not a TorchScript file", where=path, do=do)
+    if runtime == "lite_interpreter" and "data.pkl" in names and "bytecode.pkl" not in names:
+        do = "name it .pt, or save it with module._save_for_lite_interpreter(path)"
+        raise UsageError("this TorchScript file has no bytecode for the lite interpreter", where=path, do=do)
 
 
 def seen(item: FieldItem) -> Seen:
@@ -221,7 +254,8 @@ def seen(item: FieldItem) -> Seen:
 def _own_seen(folder: Path, told: OwnFile) -> Seen:
     x = _array(folder, told.x) if told.x else np.random.default_rng(_SEED).standard_normal(told.input, np.float32)
     logits = _array(folder, told.logits) if told.logits else None
-    return Seen(x, logits, None, told.least_sqnr_db, f"{OWN}: least_sqnr_db")
+    assumed = not told.x and "input" not in told.model_fields_set
+    return Seen(x, logits, None, told.least_sqnr_db, f"{OWN}: least_sqnr_db", assumed)
 
 
 def _array(folder: Path, name: str) -> npt.NDArray[np.float32]:

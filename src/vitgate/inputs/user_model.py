@@ -41,7 +41,11 @@ def own_pictures(case: OwnCase) -> npt.NDArray[np.float32]:
 def own_picture(case: OwnCase, path: Path) -> npt.NDArray[np.float32]:
     """Return one picture as float32 [C, H, W]; UsageError for one that the model cannot take."""
     if case.transform is None:
-        return np.asarray(preprocess(path, case.input[-1], way=case.preprocessing)[0].numpy(), np.float32)
+        made = np.asarray(preprocess(path, case.input[-1], way=case.preprocessing)[0].numpy(), np.float32)
+        if made.shape != case.input:
+            what = f"the picture becomes {list(made.shape)}, and the input of {case.id} is {list(case.input)}"
+            raise UsageError(what, where=path, do="name a `transform` in the file of cases that makes such inputs")
+        return made
     if not path.is_file():
         raise UsageError("no such picture", where=path, do=f"give {case.id} pictures that exist")
     value = _called(case, case.transform, str(path))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitgate.files.errors import UsageError
 from vitgate.files.hashing import digest, key_of
-from vitgate.inputs.field_files import located, read_field, seen
+from vitgate.inputs.field_files import located, OWN, read_field, seen
 from vitgate.observe.artifacts import artifact, variant_of
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
@@ -75,18 +77,35 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
     item = next(item for item in read_field(Path(folder)) if item.row.id == row)
     with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
         run = runtimes.load(item.row.runtime, str(located(item, Path(observer.plan.session))))
-        x = [torch.from_numpy(picture[None]) for picture in seen(item).x]
-        logits = np.concatenate([logits_of(run, picture) for picture in x])
+        inputs = seen(item)
+        x = [torch.from_numpy(picture[None]) for picture in inputs.x]
+        try:
+            logits = np.concatenate([logits_of(run, picture) for picture in x])
+        except ClaimFailed as failure:
+            if not inputs.assumed:
+                raise
+            said = f"{failure.outcome.message} (nobody named the input's shape, so {list(x[0].shape)} was given: "
+            message = f"{said}name it as `input` in {OWN})"
+            raise ClaimFailed(replace(failure.outcome, message=message)) from None
         return Evidence(arrays={"logits": logits, "again": logits_of(run, x[0])})
 
 
 def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
     given = observer.get(pictures, cell.case).arrays
     arrays = {"logits": _logits(observer, cell, run, given["x"])}
+    _check_labels(cell.case, given["labels"], arrays["logits"].shape[1])
     arrays["again"] = _logits(observer, cell, run, given["x"][:1])  # the same memory: shows who wrote into it
     if "heldout_x" in given:
         arrays["heldout_logits"] = _logits(observer, cell, run, given["heldout_x"])
     return Evidence(arrays=arrays)
+
+
+def _check_labels(case: str, labels: Array, classes: int) -> None:
+    """UsageError for a label that the model has no logit for; a model with one logit tells two classes by its sign."""
+    most = max(classes, 2)
+    if labels.max(initial=0) >= most:
+        what = f"label {labels.max()} is beyond the model's {classes} classes"
+        raise UsageError(what, where=f"case {case}", do=f"give its pictures labels from 0 to {most - 1}")
 
 
 def _logits(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:

@@ -19,6 +19,7 @@ import pytest
 from vitgate.files import outputs
 from vitgate.files.errors import MachineError, NO_ROOM, UsageError
 from vitgate.files.locks import MachineLock
+from vitgate.files.text import some
 from vitgate.inputs import field_files
 from vitgate.observe.inputs import reference, source
 from vitgate.observe.observer import LocalObserver, Observer
@@ -141,7 +142,11 @@ def _end_in_order(config: pytest.Config) -> None:
 def look_for_inputs(plan: RunConfig) -> list[str]:
     """Find, and where need be download, weights and pictures of all cases; return what the header says of them."""
     observer = LocalObserver(plan)
-    return [_inputs_note(observer, case) for case in plan.own_cases()]
+    notes = [_inputs_note(observer, case) for case in plan.own_cases()]
+    for folder, names in ((folder, field_files.passed_over(Path(folder))) for folder in plan.field):
+        if names:
+            notes.append(f"{folder}: {len(names)} other files are not looked at: {some(names, 100)}")
+    return notes
 
 
 def _inputs_note(observer: Observer, case: str) -> str:

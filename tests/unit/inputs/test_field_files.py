@@ -25,6 +25,7 @@ from vitgate.inputs.field_files import (
     located,
     MANIFEST,
     OWN,
+    passed_over,
     read_field,
     SEEN,
     seen,
@@ -526,3 +527,64 @@ def test_a_full_disk_is_no_fault_of_the_archive(folder: Path, tmp_path: Path, mo
     with pytest.raises(OSError, match="No space left"):
         located(packed(folder), tmp_path)
     assert not isinstance(OSError(28, ""), UsageError)
+
+
+# What a user's folder may hold
+
+
+def _archive(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(f"{path.stem}/{name}", b"")
+
+
+def test_suffix_counts_in_any_case_and_what_is_named_is_taken(tmp_path: Path) -> None:
+    for name in ("UPPER.PT", "phone.PTL", "plain.torchscript", "notes.md"):
+        (tmp_path / name).write_bytes(b"anything")
+    (tmp_path / "field.toml").write_text('[[file]]\nfile = "plain.torchscript"\n', encoding="utf-8")
+
+    found = {item.row.file: item.row.runtime for item in read_field(tmp_path)}
+
+    assert found == {"UPPER.PT": "torchscript", "phone.PTL": "lite_interpreter", "plain.torchscript": "torchscript"}
+    assert passed_over(tmp_path) == ["notes.md"]
+
+
+def test_arrays_that_a_file_names_are_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"anything")
+    np.save(tmp_path / "x.npy", np.zeros((1, 3), np.float32))
+    (tmp_path / "field.toml").write_text('[[file]]\nfile = "a.pt"\nx = "x.npy"\n', encoding="utf-8")
+
+    assert passed_over(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "words"),
+    [
+        (
+            "full.ptl",
+            ("data.pkl", "constants.pkl", "code/__torch__.py"),
+            ("no bytecode for the lite interpreter", ".pt"),
+        ),
+        ("state.pt", ("data.pkl", "data/0"), ("a checkpoint of torch.save", "torch.jit.script")),
+    ],
+)
+def test_file_of_another_form_is_told_apart(
+    name: str, entries: tuple[str, ...], words: tuple[str, ...], tmp_path: Path, refuses: Refuses
+) -> None:
+    _archive(tmp_path / name, *entries)
+
+    refuses(lambda: read_field(tmp_path), *words)
+
+
+def test_pointer_of_git_lfs_is_told_apart(tmp_path: Path, refuses: Refuses) -> None:
+    (tmp_path / "phone.ptl").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+
+    refuses(lambda: read_field(tmp_path), "a Git LFS pointer", "git lfs pull")
+
+
+@pytest.mark.parametrize(("line", "assumed"), [("", True), ("input = [1, 3, 8, 8]\n", False)])
+def test_assumed_shape_is_known_as_such(line: str, assumed: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"anything")
+    (tmp_path / "field.toml").write_text(f'[[file]]\nfile = "a.pt"\n{line}', encoding="utf-8")
+
+    assert seen(read_field(tmp_path)[0]).assumed is assumed

@@ -223,3 +223,19 @@ def test_a_picture_that_is_missing_is_one_line(own: Write, refuses: Refuses, mon
     path = own(transform='"mine:tensor"')
     with_function(path, "def tensor(path): pass", monkeypatch)
     refuses(lambda: own_pictures(mine()), "a.png", "no such picture")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ('"size_ratio"', '"size_ration"', "tolerance mine.ratio: statistic 'size_ration' does not exist"),
+        ('"parent"', '"scripted"', "tolerance mine.ratio: against 'scripted' does not exist"),
+    ],
+    ids=["statistic", "against"],
+)
+def test_bound_of_a_number_that_no_claim_has_is_refused(
+    right: str, wrong: str, words: str, own: Write, refuses: Refuses
+) -> None:
+    own(RATIO.replace(right, wrong))
+
+    refuses(read_tolerances, words)
