@@ -75,7 +75,18 @@ def _convert(case: Case, source: WeightsSource, path: Path) -> None:
         state = {published(name): tensor for name, tensor in state.items()}
     state = check_state(state, model_state(case), where=str(source.path), model=case.id)
     with system_errors(path):
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+        save_file(_apart(state), path)
+
+
+def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors with memory of their own: safetensors stores no weights that are tied."""
+    found: dict[int, torch.Tensor] = {}
+    own = {}
+    for name, tensor in state.items():
+        whole = tensor.contiguous()
+        own[name] = whole.clone() if whole.data_ptr() in found else whole
+        found[whole.data_ptr()] = whole
+    return own
 
 
 @contextmanager
