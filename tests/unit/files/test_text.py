@@ -22,7 +22,7 @@ RuntimeError: shape '[1, 4]' is invalid for input of size 3
         (["one"], "one"),
         (["one", "two", "one"], "one, two"),
         (["one", "two", "three"], "one, two and 1 more"),
-        (["a name without room", "two"], "a name wit… and 1 more"),
+        (["much too long a name", "two"], "much too l… and 1 more"),
     ],
 )
 def test_names_without_room_are_counted(names: list[str], text: str) -> None:
