@@ -103,6 +103,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"vitgate merge shard-\*.json -o record.json", Run()),
     (r"vitgate merge shard-(\*|1.json shard-2).json -o 2.15.0.json.*", Elsewhere("docs/releases.md", "vitgate merge")),
     (r"vitgate check( -.*)?", Elsewhere("tests/meta/test_packaging.py", '"vitgate", "check"')),
+    (r"vitgate pins (?!\[).*", Elsewhere("tests/unit/upgrade/test_pins.py", '"pins"')),
     (r"vitgate environments (?!.*\[OPTIONS).*", Run()),
     (r"vitgate (upgrade|sweep|bisect) (?!\[).*", VERSIONS),
     (rf"VITGATE_FIXTURES=ours {SUITE}", Run(rf"\g<0> {SMALL}")),
@@ -133,6 +134,8 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
 ]
 OUTPUTS = (  # what a block that is neither shell nor TOML begins with
     "case ──▶ stages",
+    "plugin/",
+    "cli/",
     "Do not upgrade from PyTorch",
     "xnnpack-gone: breaks",
     "Files, made by one version",

@@ -44,15 +44,14 @@ def check_imports() -> None:
         import timm  # noqa: F401  # likewise
         import torch
         import torchvision  # noqa: F401  # imported for its check against torch
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:
+    except Exception as error:  # of any of a thousand modules: a KeyError where the user has no name
         versions = ", ".join(
             f"{name} {version}" for name, version in packages().items() if name.startswith(("torch", "timm"))
         )
-        raise MachineError(
-            f"the packages do not import together: {reason(error)}",
-            where=versions,
-            do="install torch and torchvision together from one index",
-        ) from None
+        do = "install torch and torchvision together from one index"
+        if "uid" in str(error):  # of `getpass`, which torch asks for the user's name
+            do = "set USER to any name, and HOME to a folder that can be written"
+        raise MachineError(f"the packages do not import together: {reason(error)}", where=versions, do=do) from None
     del torch
 
 

@@ -80,7 +80,7 @@ def read_back(
     Args:
         path: a `.pt` or `.ptl` file.
         original: the original's `state_dict` (float32, CPU), in the order in which the network uses it.
-        linears: the dotted names of every `nn.Linear`, in the same order.
+        linears: the dotted names of every plain `nn.Linear`, in the same order.
         frozen: the file keeps one graph with constants; otherwise modules with attributes.
         known: one dictionary for all files of the same original.
     """

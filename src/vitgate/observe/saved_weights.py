@@ -28,7 +28,7 @@ def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
     state, modules = model.state_dict(), dict(model.named_modules())
     order = _use_order(observer, cell.case)
     owners = dict.fromkeys(name.rpartition(".")[0] for name in order)
-    linears = [name for name in owners if isinstance(modules[name], nn.Linear)]
+    linears = [name for name in owners if type(modules[name]) is nn.Linear]  # no subclass is quantized
     original = {name: state[name] for name in order}
     known = observer.pool.read_layers.setdefault(cell.case, {})
     path = path_of(observer, cell)

@@ -16,7 +16,7 @@ from vitgate.pipeline import stages, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.stages import engine_set, stage
 from vitgate.pipeline.torch_build import torch_build
-from vitgate.spec.cases import read_cases
+from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.outcome import Evidence, Outcome
@@ -126,7 +126,9 @@ _SAVERS: dict[str, Saver] = {
 _STEPS: dict[str, Step] = {
     "script": lambda module, cell: torch.jit.script(module),
     "trace": lambda module, cell: stages.trace(module, read_cases()[cell.case]),
-    "quantize_dynamic": lambda module, cell: stages.quantize_dynamic(module, cell.engine),
+    "quantize_dynamic": lambda module, cell: stages.quantize_dynamic(
+        module, cell.engine, as_the_tutorial=not isinstance(read_cases()[cell.case], OwnCase)
+    ),
     "optimize_for_mobile": lambda module, cell: stages.optimize_for_mobile(module),
     "freeze": lambda module, cell: torch.jit.freeze(module),
     "quantize_torchao": lambda module, cell: successor_stages.quantize_torchao(module),

@@ -142,13 +142,23 @@ def example(case: Case) -> torch.Tensor:
     return torch.from_numpy(made_up_pictures(case)[:1])
 
 
-def quantize_dynamic(model: nn.Module, engine: Engine) -> nn.Module:
-    """Quantize every Linear to int8 as the tutorial does, static default qconfig on the model included."""
+def quantize_dynamic(model: nn.Module, engine: Engine, *, as_the_tutorial: bool = True) -> nn.Module:
+    """Quantize every Linear to int8 as the tutorial does, static default qconfig on the model included.
+
+    Without that qconfig, which a user's own model does not get, what is no plain Linear stays in float: the output
+    projection of `nn.MultiheadAttention`, and embeddings, which that qconfig would convert to modules that do not run.
+    """
+    if not as_the_tutorial:
+        return _quantized(model)
     model.qconfig = torch.quantization.get_default_qconfig(engine)  # type: ignore[assignment]  # what the tutorial does
     try:
-        quantized: nn.Module = torch.quantization.quantize_dynamic(model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
+        return _quantized(model)
     finally:
         del model.qconfig
+
+
+def _quantized(model: nn.Module) -> nn.Module:
+    quantized: nn.Module = torch.quantization.quantize_dynamic(model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
     return quantized
 
 

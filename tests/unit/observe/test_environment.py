@@ -73,3 +73,24 @@ def test_torchscript_that_is_switched_off_is_one_line(monkeypatch: pytest.Monkey
 
     with pytest.raises(MachineError, match=r"TorchScript is switched off \(PYTORCH_JIT=0\): unset that variable"):
         environment.check_imports()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (KeyError("getpwuid(): uid not found: 12345"), "set USER to any name"),
+        (ImportError("undefined symbol"), "install torch and torchvision together"),
+        (ValueError("anything"), "install torch and torchvision together"),
+    ],
+)
+def test_import_that_fails_is_one_line(error: Exception, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "timm":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Fails(), *sys.meta_path])
+
+    with pytest.raises(MachineError, match=f"the packages do not import together.*{advice}"):
+        environment.check_imports()

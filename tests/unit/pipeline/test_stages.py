@@ -60,3 +60,33 @@ def test_model_that_needs_values_while_it_is_built_is_built_with_them(
     monkeypatch.setattr(stages, "architecture", architecture)
 
     assert stages.unfilled(read_cases()["digits"]).weight.device.type == "cpu"
+
+
+class Attends(torch.nn.Module):
+    """Attention, an embedding and two Linears, as CLIP-like encoders have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = torch.nn.Embedding(16, 32)
+        self.attention = torch.nn.MultiheadAttention(32, 2, batch_first=True)
+        self.hidden = torch.nn.Linear(32, 64)
+        self.head = torch.nn.Linear(64, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.embed(x)
+        y = y + self.attention(y, y, y, need_weights=False)[0]
+        return self.head(torch.nn.functional.gelu(self.hidden(y)).mean(1))
+
+
+def test_users_model_gives_what_eager_dynamic_quantization_gives() -> None:
+    x = torch.arange(8)[None]
+    with stages.engine_set("fbgemm"), torch.no_grad():
+        expected = torch.quantization.quantize_dynamic(Attends().eval(), {torch.nn.Linear})(x)
+
+        quantized = stages.quantize_dynamic(Attends().eval(), "fbgemm", as_the_tutorial=False)
+        found = torch.jit.freeze(torch.jit.script(quantized))(x)
+
+    assert torch.equal(found, expected)
+    assert type(quantized.get_submodule("attention.out_proj")).__name__ == "NonDynamicallyQuantizableLinear"
+    assert type(quantized.get_submodule("embed")) is torch.nn.Embedding
