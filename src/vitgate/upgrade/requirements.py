@@ -257,8 +257,8 @@ def _read_file(path: Path, depth: int = 0) -> Side:
             notes.append(f"{where}: left out {line!r}, which is no package of an index")
         elif not line.startswith("-"):
             requirements.append(_requirement(line, where=where))
-        elif option in _INDEX_OPTIONS:
-            uv_args += [_INDEX_OPTIONS[option], *([_index(value, where)] if value else [])]
+        elif option in _INDEX_OPTIONS and not value.startswith("-"):
+            uv_args += [_INDEX_OPTIONS[option], *([value] if value else [])]
         elif option in _INCLUDES and value and depth < _DEEPEST:
             found = _read_file(path.parent / value, depth + 1)
             (constraints if _INCLUDES[option] else requirements).extend(found.requirements)
@@ -270,12 +270,6 @@ def _read_file(path: Path, depth: int = 0) -> Side:
     named = {name_of(text) for text in (*requirements, *own_needs().requirements)}
     held = [text for text in constraints if name_of(text) in named]  # of a package that is installed anyway
     return Side(str(path), (*requirements, *held), None, tuple(uv_args), tuple(notes))
-
-
-def _index(value: str, where: str) -> str:
-    if value.startswith("-"):
-        raise UsageError(f"an index cannot begin with a dash: {value}", where=where, do="give its address")
-    return value
 
 
 def _file_lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,7 @@ def test_project_itself_is_left_out_and_said_so(line: str, side: Callable[..., S
     [
         ("--target /", "an option among the requirements"),
         ("--python 3.9", "an option among the requirements"),
-        ("--index-url --target", "an index cannot begin with a dash"),
+        ("--index-url --target", "an option among the requirements"),
         ("-r missing.txt", "cannot read this file"),
         ("-r all.txt", "an option among the requirements"),  # which includes itself
     ],
