@@ -12,7 +12,7 @@ _HELP = """Print the version of torch that a project pins, for `vitgate upgrade`
 
 FILES are searched in this order, the first one that pins torch counts, and those that do not exist are left out. They
 may be requirement files, pyproject.toml, lock files (uv, poetry, pdm, pipenv, pylock), a Pipfile or a conda
-environment.yml. What names torch for another platform does not count. Nothing is printed if no file names torch.
+environment.yml. Torch that is named for another platform only has no pin. Nothing is printed if no file names torch.
 
 \b
 Examples:

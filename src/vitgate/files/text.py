@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, urlsplit
 
 _LONGEST = 300
@@ -41,6 +41,13 @@ def reason(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return lines[-1] if lines[0].startswith(_INTERPRETER) else lines[0]
+
+
+def bare_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line of a requirements file, joined after a backslash and without its comment."""
+    for number, line in enumerate(re.sub(r"\\\r?\n", " ", text).splitlines(), 1):
+        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
+            yield number, bare
 
 
 def some(names: Iterable[str], room: int) -> str:

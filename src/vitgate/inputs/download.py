@@ -23,7 +23,7 @@ from tqdm import tqdm
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of, verified
 from vitgate.files.locks import locked
-from vitgate.inputs.network import _in_short, _obstacle
+from vitgate.inputs.network import in_short, obstacle
 
 _CHUNK = 1 << 20  # bytes per read
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # RFC 9110 and 6585: worth another try
@@ -224,11 +224,11 @@ def _download(job: _Job) -> None:
 
 def _attempt(job: _Job, *, first: bool) -> None:
     """Make one try. A host out of reach ends all tries at the first one, and is a passing break in later ones."""
-    obstacle = _obstacle(job.url, job.patience.connect)
-    if obstacle and first:
-        raise job.error(obstacle)
-    if obstacle:
-        raise _Broken(obstacle)
+    found = obstacle(job.url, job.patience.connect)
+    if found and first:
+        raise job.error(found)
+    if found:
+        raise _Broken(found)
     try:
         resumed = _transfer(job)
         _settle(job, resumed)
@@ -236,9 +236,9 @@ def _attempt(job: _Job, *, first: bool) -> None:
         job.part.unlink(missing_ok=True)  # nothing in it can be gone on from
         raise
     except _HOPELESS as error:
-        raise job.error(_in_short(error)) from None
+        raise job.error(in_short(error)) from None
     except (requests.RequestException, ConnectionError, TimeoutError) as error:
-        raise _Broken(_in_short(error)) from None
+        raise _Broken(in_short(error)) from None
     except OSError as error:  # after requests' errors, which are OSErrors too: what is left comes from the disk
         job.part.unlink(missing_ok=True)
         raise job.disk_error(error) from None

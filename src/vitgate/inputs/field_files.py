@@ -15,7 +15,7 @@ import re
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -179,8 +179,7 @@ def _own_manifest(folder: Path) -> FieldManifest:
     if not folder.is_dir():
         raise UsageError("no such folder of artifacts", where=folder, do="name an existing one with --field")
     told = _told(folder)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    paths = [path for path in files if path.name in told or path.suffix.lower() in _RUNTIMES]
+    paths = _taken(folder, told)
     if not paths and not told:
         raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
     strangers = sorted(set(told) - {path.name for path in paths})
@@ -194,9 +193,16 @@ def passed_over(folder: Path) -> list[str]:
     """Return the names of the files in a user's folder that are not looked at: no file of PyTorch's by their names."""
     if (folder / MANIFEST).exists():
         return []
-    taken = {item.row.file for item in read_field(folder)} | {OWN}
-    about = {name for row in _told(folder).values() for name in (row.x, row.logits)}
-    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in taken | about)
+    told = _told(folder)
+    used = {path.name for path in _taken(folder, told)} | {OWN}
+    used |= {name for row in told.values() for name in (row.x, row.logits)}
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and path.name not in used)
+
+
+def _taken(folder: Path, told: Mapping[str, OwnFile]) -> list[Path]:
+    """Return the files that are checked: those that `field.toml` names, and those of PyTorch's suffixes."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return [path for path in files if path.name in told or path.suffix.lower() in _RUNTIMES]
 
 
 def _told(folder: Path) -> dict[str, OwnFile]:

@@ -12,7 +12,7 @@ import requests
 from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
 
 
-def _obstacle(url: str, seconds: float) -> str:
+def obstacle(url: str, seconds: float) -> str:
     """Say what keeps this machine from the host that requests would contact (the proxy, if there is one), or nothing.
 
     Neither name resolution nor the sum over a host's addresses can be bounded by requests' timeouts; hence a thread.
@@ -47,7 +47,7 @@ def _peer(url: str) -> tuple[str, int]:
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _in_short(error: Exception) -> str:
+def in_short(error: Exception) -> str:
     """Return a network error in a few words, without the object addresses and nested texts of the libraries."""
     if isinstance(error, (requests.Timeout, TimeoutError)) or "Read timed out" in str(error):
         return "the server stopped answering"

@@ -49,7 +49,8 @@ def check_imports() -> None:
             f"{name} {version}" for name, version in packages().items() if name.startswith(("torch", "timm"))
         )
         do = "install torch and torchvision together from one index"
-        if "uid" in str(error):  # of `getpass`, which torch asks for the user's name
+        nameless = ("getpwuid", "No username set")  # what `getpass` says, which torch calls
+        if any(words in str(error) for words in nameless):
             do = "set USER to any name, and HOME to a folder that can be written"
         raise MachineError(f"the packages do not import together: {reason(error)}", where=versions, do=do) from None
     del torch

@@ -102,7 +102,7 @@ def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
 
 
 def _check_labels(case: str, labels: Array, classes: int) -> None:
-    """UsageError for a label that the model has no logit for; a model with one logit tells two classes by its sign."""
+    """UsageError for a label that the model has no logit for; one logit may stand for two classes."""
     most = max(classes, 2)
     if labels.max(initial=0) >= most:
         what = f"label {labels.max()} is beyond the model's {classes} classes"

@@ -18,15 +18,15 @@ from typing import Any
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name, InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import MOST_JSON, parse_toml, read_text
+from vitgate.files.text import bare_lines
+from vitgate.upgrade.requirements import DEEPEST, SERIES, version_of
 
 NAMES = ("torch", "pytorch", "pytorch-cpu", "pytorch-gpu")
 """What the package is called: on PyPI, and in conda's channels."""
-_SERIES = 2  # parts of `2.12`, which means its newest patch release
-_DEEPEST = 8  # files that include each other
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]*(\S+)")
 _STRING = re.compile(r"""(["'])(.*?)\1""")
 _ASSIGNED = re.compile(r"""["']?([\w.-]+)["']?\s*=\s*(?:\{.*?\bversion\s*=\s*)?(["'])(.*?)\2""")
@@ -115,10 +115,12 @@ def _named(name: str, text: str, read: Reader, depth: int = 0) -> Iterator[Named
         yield from _of_lines(name, text, _of_conda)
     else:
         yield from _of_lines(name, text, _of_requirement)
-        for included in _INCLUDE.findall(re.sub(r"(?m)(^|\s)#.*", "", text)) if depth < _DEEPEST else ():
+        lines = bare_lines(text) if depth < DEEPEST else ()
+        for included in (found[1] for _, line in lines if (found := _INCLUDE.match(line))):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(name), included))
-            if (more := read(path)) is not None:
-                yield from _named(path, more, read, depth + 1)
+            if (more := read(path)) is None:
+                raise UsageError(f"there is no file {included}, which this one names", where=name, do="name its pin")
+            yield from _named(path, more, read, depth + 1)
 
 
 def _json(name: str, text: str) -> dict[str, Any]:
@@ -130,8 +132,7 @@ def _json(name: str, text: str) -> dict[str, Any]:
 
 
 def _of_lines(name: str, text: str, parse: Callable[[str], Iterator[tuple[str, str]]]) -> Iterator[Named]:
-    for number, line in enumerate(re.sub(r"\\\r?\n", " ", text).splitlines(), 1):
-        bare = re.sub(r"(^|\s)#.*", "", line).strip()
+    for number, bare in bare_lines(text):
         yield from (Named(version, says, f"{name}, line {number}") for version, says in parse(bare))
 
 
@@ -158,8 +159,8 @@ def _requirement(text: str) -> Requirement | None:
 
 
 def _of_parsed(found: Requirement) -> Iterator[tuple[str, str]]:
-    if found.marker is None or found.marker.evaluate({"extra": ""}):
-        yield _pinned(found), str(found)
+    held = found.marker is None or found.marker.evaluate({"extra": ""})
+    yield _pinned(found) if held else "", str(found)  # required elsewhere only: no pin that a gate here can test
 
 
 def _pinned(requirement: Requirement) -> str:
@@ -173,7 +174,7 @@ def _pinned(requirement: Requirement) -> str:
     for each in requirement.specifier:
         if each.operator in ("==", "==="):
             return each.version.removesuffix(".*")
-        if each.operator == "~=" and len(Version(each.version).release) > _SERIES:
+        if each.operator == "~=" and len(Version(each.version).release) > SERIES:
             return _series(each.version)
     return ""
 
@@ -184,7 +185,7 @@ def _of_poetry(text: str) -> str:
     if _is_version(bare.removesuffix(".*")):
         return bare.removesuffix(".*")
     tilde = bare.removeprefix("~=" if bare.startswith("~=") else "~")
-    if tilde != bare and _is_version(tilde) and len(Version(tilde).release) >= _SERIES:
+    if tilde != bare and _is_version(tilde) and len(Version(tilde).release) >= SERIES:
         return _series(tilde)
     return ""
 
@@ -251,12 +252,8 @@ def _is_torch(name: str) -> bool:
 
 
 def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except (InvalidVersion, ValueError):
-        return False
-    return True
+    return version_of(text) is not None
 
 
 def _series(version: str) -> str:
-    return ".".join(map(str, Version(version).release[:_SERIES]))
+    return ".".join(map(str, Version(version).release[:SERIES]))

@@ -24,12 +24,13 @@ from packaging.version import Version
 import vitgate
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import MOST_TOML, read_text, read_toml
+from vitgate.files.text import bare_lines
 from vitgate.spec.cases import read_cases
 
 OLDEST_PYTHON = (3, 10)
 _FORMS = "give a version (2.12.1), requirements ('torch==2.12.1 timm==1.0.20') or a requirements file"
 _AROUND_OPERATORS = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*|\s+(@)\s+")
-_DEEPEST = 8  # files that include each other
+DEEPEST = 8  # files that include each other
 _INCLUDES = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}  # whether it only constrains
 _INDEX_OPTIONS = {
     **{"-i": "--index-url", "--index-url": "--index-url", "--extra-index-url": "--extra-index-url"},
@@ -38,7 +39,7 @@ _INDEX_OPTIONS = {
 """Options of a requirements file that say where packages come from, by uv's name for each."""
 _LOCAL = re.compile(r"(?:-e|--editable)[ =]|\.{1,2}(?:$|[/\[])")
 _HASH = re.compile(r"\s--hash=\w+:[0-9a-fA-F]+")
-_SERIES = 2  # `2.12` has two parts and means its newest patch release, as in tox.ini; `2.12.0` means itself
+SERIES = 2  # `2.12` has two parts and means its newest patch release, as in tox.ini; `2.12.0` means itself
 _NUMPY_2 = (2, 3)  # the first torch built against NumPy 2
 _FOR_THE_GATE = frozenset({"uv", "click"})  # make and compare environments, and are not needed inside them
 
@@ -70,7 +71,7 @@ def parse_side(text: str, *, where: str) -> Side:
     text = text.strip()
     if not text or not text.isprintable():
         raise UsageError(f"this names no PyTorch: {text!r}", where=where, do=_FORMS)
-    version = _version(text)
+    version = version_of(text)
     if version is not None:
         return Side(text, (_pin(version),))
     if os.path.isfile(text):  # unlike Path's own, it takes a name that is too long for a file as one that is none
@@ -208,7 +209,8 @@ def is_pinned(side: Side) -> bool:
     return all(each.url or any(map(_is_exact, each.specifier)) for each in torch)
 
 
-def _version(text: str) -> Version | None:
+def version_of(text: str) -> Version | None:
+    """Return the version that the text is, None for any other text."""
     try:
         return Version(text)
     except ValueError:  # InvalidVersion, or a number of more digits than Python reads
@@ -216,7 +218,7 @@ def _version(text: str) -> Version | None:
 
 
 def _pin(version: Version) -> str:
-    whole = len(version.release) > _SERIES or str(version) != version.base_version  # 2.13rc1 and 2.13+cpu are exact too
+    whole = len(version.release) > SERIES or str(version) != version.base_version  # 2.13rc1 and 2.13+cpu are exact too
     return f"torch=={version}" if whole else f"torch=={version}.*"
 
 
@@ -259,7 +261,7 @@ def _read_file(path: Path, depth: int = 0) -> Side:
             requirements.append(_requirement(line, where=where))
         elif option in _INDEX_OPTIONS and not value.startswith("-"):
             uv_args += [_INDEX_OPTIONS[option], *([value] if value else [])]
-        elif option in _INCLUDES and value and depth < _DEEPEST:
+        elif option in _INCLUDES and value and depth < DEEPEST:
             found = _read_file(path.parent / value, depth + 1)
             (constraints if _INCLUDES[option] else requirements).extend(found.requirements)
             uv_args += found.uv_args
@@ -278,12 +280,10 @@ def _file_lines(path: Path) -> Iterator[tuple[str, str]]:
         text = read_text(path, MOST_TOML)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read this file: {error}", where=path, do="give a requirements file") from None
-    joined = re.sub(r"\\\r?\n", " ", text)  # a requirement goes on in the next line after a backslash
-    for number, line in enumerate(joined.splitlines(), 1):
-        if bare := re.sub(r"(^|\s)#.*", "", line).strip():
-            if not bare.replace("\t", " ").isprintable():
-                raise UsageError("an unprintable character", where=f"{path}, line {number}", do="mend the file")
-            yield f"{path}, line {number}", bare
+    for number, bare in bare_lines(text):
+        if not bare.replace("\t", " ").isprintable():
+            raise UsageError("an unprintable character", where=f"{path}, line {number}", do="mend the file")
+        yield f"{path}, line {number}", bare
 
 
 def _python_version(python: Path, *, where: str) -> tuple[int, int]:
@@ -339,12 +339,12 @@ def _before_numpy_2(requirements: Iterable[Requirement]) -> bool:
 
 def _excludes_numpy_2(specifier: Specifier) -> bool:
     """Whether this condition on torch leaves only releases before 2.3."""
-    version = _version(specifier.version.removesuffix(".*"))
+    version = version_of(specifier.version.removesuffix(".*"))
     if version is None:  # of `===`, which takes any text
         return False
     release = version.release
     if specifier.operator in ("==", "===", "<="):
         return release < _NUMPY_2
     if specifier.operator == "~=":
-        return len(release) > _SERIES and release < _NUMPY_2
+        return len(release) > SERIES and release < _NUMPY_2
     return specifier.operator == "<" and release[:3] <= (*_NUMPY_2, 0)

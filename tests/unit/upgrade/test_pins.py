@@ -17,6 +17,7 @@ FORMS = [
     ("requirements.txt", "torch == 2.9.1 ; python_version >= '3.8'\n", "2.9.1"),
     ("requirements.txt", "torch[opt-einsum]==2.9.1+cpu\n", "2.9.1+cpu"),
     ("requirements.txt", "torch===2.9.1\n", "2.9.1"),
+    ("requirements.txt", "opencv-contrib-python==4.12\nscikit-rf==1.8\ntorch==2.9.1\n", "2.9.1"),  # -c, -r within
     ("requirements.txt", "torch==2.9.*\n", "2.9"),
     ("requirements.txt", "torch~=2.9.0\n", "2.9"),
     ("requirements.txt", "torch==2.9.1 \\\n    --hash=sha256:00ff\n", "2.9.1"),
@@ -59,6 +60,7 @@ def test_pin_is_found(name: str, text: str, version: str, tmp_path: Path) -> Non
     ("name", "text"),
     [
         ("requirements.txt", "torch\n"),
+        ("requirements.txt", f"torch==2.9.1; {NOWHERE}\n"),
         ("requirements.txt", "torch>=2.9,<2.10\n"),
         ("requirements.txt", "torch~=2.9\n"),
         ("requirements.txt", "torch==$(VERSION)\n"),
@@ -75,10 +77,8 @@ def test_torch_without_a_pin_is_an_error(name: str, text: str, tmp_path: Path) -
         pin(tmp_path, **{name: text})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "torchvision==0.24.1\n", f"torch==2.9.1; {NOWHERE}\n", "# torch==2.9.1\n", "pytorch-lightning==2.5\n"]
-)
-def test_file_that_names_no_torch_for_this_platform_has_no_pin(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "torchvision==0.24.1\n", "# torch==2.9.1\n", "pytorch-lightning==2.5\n"])
+def test_file_that_names_no_torch_has_no_pin(text: str, tmp_path: Path) -> None:
     assert pin(tmp_path, **{"requirements.txt": text}) == ""
 
 
@@ -93,6 +93,11 @@ def test_included_files_are_followed(tmp_path: Path) -> None:
     (tmp_path / "base" / "more.txt").write_text("-c ../requirements.txt\ntorch==2.9.1\n", encoding="utf-8")
 
     assert pin(tmp_path, **{"requirements.txt": "-r base/more.txt\ntimm\n-e .\n"}) == "2.9.1"
+
+
+def test_included_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no file base\.txt, which this one names \(requirements\.txt\)"):
+        pin(tmp_path, **{"requirements.txt": "-r base.txt\ntimm\n"})
 
 
 def test_two_pins_in_one_file_are_an_error(tmp_path: Path) -> None:
