@@ -2,7 +2,6 @@
 
 import pytest
 
-from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
 from vitgate.observe.diagnosis import diagnosis_of
 from vitgate.observe.inputs import pictures, weights
@@ -14,9 +13,9 @@ from vitgate.plugin.fixtures import Check
 def test_label(check: Check) -> None:
     observer, cell = check.observer, check.cell
     own = observer.get(outputs, cell).demand()
-    original = observer.get(outputs, cell.at("original")).demand()
+    original = None if cell.variant == "original" else observer.get(outputs, cell.at("original")).demand()
     kind = observer.get(weights, cell.case).values["kind"]
-    found = findings.labels(own, observer.get(pictures, cell.case), original, true_labels=kind in KNOWN)
+    found = findings.labels(own, observer.get(pictures, cell.case), original, kind=kind)
     check.assert_within(findings=found, diagnose=lambda: diagnosis_of(observer, cell.at("original"), cell))
 
 

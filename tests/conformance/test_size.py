@@ -1,12 +1,13 @@
-"""The sizes that the tutorial gives: 346 MB, 89 MB, and no growth after that; and what the successors' files take."""
+"""What a file takes: the model's own tensors, each once, and code; of DeiT-Base the tutorial's 346 and 89 MB."""
 
 import pytest
 
 from vitgate.judge import findings
 from vitgate.observe.artifacts import artifact, parameters
 from vitgate.observe.environment import default_engine
-from vitgate.observe.inputs import weights
+from vitgate.observe.saved_weights import readback
 from vitgate.plugin.fixtures import Check
+from vitgate.spec.cases import TUTORIAL_CASE
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import Finding
@@ -21,14 +22,15 @@ def test_size(check: Check) -> None:
 def _of_tutorial(check: Check) -> tuple[Finding, ...]:
     observer, cell = check.observer, check.cell
     own, scripted = (observer.get(artifact, each).demand() for each in (cell, cell.at("scripted")))
-    parent = (
-        observer.get(artifact, cell.parent).demand()
-        if cell.parent and cell.parent.form.file and cell.parent.form.quantized
-        else None
+    parent = cell.parent if cell.parent and cell.parent.form.quantized else None
+    return findings.sizes(
+        own,
+        scripted,
+        observer.get(artifact, parent).demand() if parent else None,
+        observer.get(readback, cell).demand().values,
+        observer.get(parameters, cell.case).demand().values,
+        stated=cell.case == TUTORIAL_CASE and cell.variant in findings.STATED_SIZES,
     )
-    own_model = observer.get(weights, cell.case).values["kind"] == "own"
-    numbers = observer.get(parameters, cell.case).demand().values["numbers"] if own_model else None
-    return findings.sizes(own, scripted, parent, numbers)
 
 
 def _of_successor(check: Check) -> tuple[Finding, ...]:

@@ -190,6 +190,10 @@ def _times(old: float, new: float) -> float:
     return new / old if old > 0 else math.nan
 
 
+def _more(old: float, new: float) -> float:
+    return new - old
+
+
 def _decibels(old: float, new: float) -> float:
     return min(new, ROUNDING_DB) - min(old, ROUNDING_DB)
 
@@ -197,7 +201,8 @@ def _decibels(old: float, new: float) -> float:
 _STEPS = {
     "size": _Step("size", "", "growth", "1", _times),
     "logits_original": _Step("sqnr", "original", "sqnr_change", "dB", _decibels),
-    "lite_bytecode": _Step("bytecode_version", "", "bytecode_change", "1", lambda old, new: new - old),
+    "label": _Step("right_labels", "", "label_change", "1", _more),
+    "lite_bytecode": _Step("bytecode_version", "", "bytecode_change", "1", _more),
 }
 
 

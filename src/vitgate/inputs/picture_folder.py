@@ -146,7 +146,11 @@ def _by_number(rooms: list[str], folder: Path) -> dict[str, int]:
 
 
 def check_classes(found: LabelledFolder, classes: int, case: str) -> None:
-    """UsageError where the labels cannot be those of a model with so many classes."""
+    """UsageError where the labels cannot be those of a model with so many classes; a single logit tells two apart."""
+    if classes == 1 and len(set(found.labels.tolist())) == 1:
+        what = f"pictures of one class alone, and the single logit of {case} tells two apart"
+        raise UsageError(what, where=found.folder, do="have pictures of both: folders 0 (negative) and 1 (positive)")
+    classes = max(classes, 2)
     ways = f"name the {classes} folders by class index (0 to {classes - 1}), or have one for each class, sorted by name"
     if found.numbered and found.labels.max() >= classes:
         what = f"a class {found.labels.max()}, but {case} has {classes}"

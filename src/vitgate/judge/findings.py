@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vitgate.inputs.field_files import Seen
+from vitgate.inputs.weights import KNOWN
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
-from vitgate.judge.metrics import Array, margins, ROUNDING_DB, sqnr
+from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
 from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
+
+STATED_SIZES: tuple[VariantName, ...] = ("scripted", "scripted_quantized")
+"""The variants whose bytes the tutorial states."""
+
+MODULES_OF_A_FILE = 32
+"""What a file takes beside its tensors whatever the model, in modules."""
 
 AT_BLOCK = "sqnr at "
 """How a statistic begins that says the distance from the original within the network; a place's name follows."""
@@ -26,32 +32,38 @@ TUTORIAL_INT8: VariantName = "scripted_quantized"
 """What a successor's costs are shown against: the tutorial's int8 file under the build's usual engine."""
 
 
-def labels(outputs: Evidence, pictures: Evidence, original: Evidence, *, true_labels: bool) -> tuple[Finding, ...]:
+def labels(outputs: Evidence, pictures: Evidence, original: Evidence | None, *, kind: str) -> tuple[Finding, ...]:
     """Return the share of pictures whose top-1 is right, and the smallest margin in logits.
 
     The labels of the first pictures, as many as are `known`, hold for every weights; the others' only for weights that
-    they were made for (`true_labels`). Otherwise they are shown: how many of them get the label that the original gives
-    them. That is judged where no label is known.
+    they were made for. Otherwise they are shown: how many of them get the label that the original gives them. That is
+    judged where no label is known. A picture of a user's that the original itself gets wrong says nothing of a variant.
+
+    Args:
+        outputs: `logits` float32 [N, classes] of the variant.
+        pictures: `labels` int64 [N], their `names`, and how many are `known`.
+        original: the original's; None where the variant is the original.
+        kind: of the weights, as `vitgate.inputs.weights` has it.
     """
-    logits, reference = outputs.arrays["logits"], original.arrays["logits"]
+    logits, reference = outputs.arrays["logits"], (original or outputs).arrays["logits"]
     expected, names = pictures.arrays["labels"], pictures.values["names"]
     problem = _incomparable(logits, reference, expected)
-    if not problem and expected.max() >= logits.shape[1]:
-        problem = f"label {expected.max()} of {logits.shape[1]} classes"
+    if not problem and expected.max() >= by_class(logits).shape[1]:
+        problem = f"label {expected.max()} of {by_class(logits).shape[1]} classes"
     if problem:
         return (Finding("right_labels", math.nan, "1", note=problem),)
-    agreeing = float(np.mean(logits.argmax(axis=1) == reference.argmax(axis=1)))
-    if not true_labels:
-        known = int(pictures.values.get("known", 1))
-        logits, expected = logits[:known], expected[:known]
-    if not len(expected):
+    agreeing = float(np.mean(top1(logits) == top1(reference)))
+    judged = np.arange(len(expected) if kind in KNOWN else int(pictures.values.get("known", 1)))
+    if kind == "own" and original is not None:
+        judged = np.flatnonzero(top1(reference) == expected)
+    if not len(judged):
         return (Finding("same_labels", agreeing, "1", against="original"),)
-    wrong = np.flatnonzero(logits.argmax(axis=1) != expected)
-    note = ", ".join(f"{names[i]}: got {logits[i].argmax()}, expected {expected[i]}" for i in wrong)
-    spread = margins(logits, expected)
+    wrong = [at for at in judged if top1(logits)[at] != expected[at]]
+    note = ", ".join(f"{names[at]}: got {top1(logits)[at]}, expected {expected[at]}" for at in wrong)
+    spread = margins(logits[judged], expected[judged])
     return (
-        Finding("right_labels", 1.0 - len(wrong) / len(expected), "1", note=note),
-        Finding("smallest_margin", float(spread.min()), "logits", judged=False, note=names[int(spread.argmin())]),
+        Finding("right_labels", 1.0 - len(wrong) / len(judged), "1", note=note),
+        Finding("smallest_margin", float(spread.min()), "logits", judged=False, note=names[judged[spread.argmin()]]),
         Finding("same_labels", agreeing, "1", against="original", judged=False),
     )
 
@@ -76,7 +88,7 @@ def native(outputs: Evidence, found: Evidence) -> tuple[Finding, ...]:
     logits, own = outputs.arrays["logits"][:NATIVE_PICTURES], found.arrays["logits"]
     if problem := _incomparable(own, logits, np.arange(len(logits))):
         return (Finding("difference", math.nan, "logits", against="python", note=problem),)
-    kept = float(np.mean(own.argmax(axis=1) == logits.argmax(axis=1)))
+    kept = float(np.mean(top1(own) == top1(logits)))
     difference = float(np.max(np.abs(own - logits)))
     return (
         Finding("difference", difference, "logits", against="python"),
@@ -97,24 +109,50 @@ def anchor(logits: Array, committed: Array | None) -> tuple[Finding, ...]:
 
 
 def sizes(
-    own: Evidence, scripted: Evidence, parent: Evidence | None, numbers: int | None = None
+    own: Evidence,
+    scripted: Evidence,
+    parent: Evidence | None,
+    held: Mapping[str, Any],
+    model: Mapping[str, int],
+    *,
+    stated: bool,
 ) -> tuple[Finding, ...]:
-    """Return bytes, the reduction against the scripted file, and the ratio to a quantized parent's file.
+    """Return how often the file stores the model's tensors, and what it takes beyond them.
 
-    The tutorial states bytes and reduction of the scripted and the quantized file; of what is made from the quantized
-    one it says only that its size is about the same, so that there the ratio alone is judged. Of a user's model nobody
-    states bytes: its scripted file is held against `numbers`, how many its state has.
+    `copies` is exact: of a quantized file how often the int8 weights are stored, all else being there once; of a float
+    file how often everything is. `code_per_module` is what is left (code, pickles, padding), for each module of the
+    model and `MODULES_OF_A_FILE`. The other numbers are shown; bytes and reduction are judged where the tutorial states
+    them.
+
+    Args:
+        own: the file's artifact.
+        scripted: the artifact of the float file.
+        parent: the artifact of the quantized file that this one is made from, if it is.
+        held: what the file holds, a `vitgate.observe.readback.Readback` as values.
+        model: the eager model's `numbers` and `modules`, itself included.
+        stated: the tutorial states the size of this file.
     """
-    size = float(own.values["bytes"])
-    reduction = Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted")
+    size, tensors = float(own.values["bytes"]), held["stored_bytes"]
+    note = f"{tensors} bytes of tensors, the model's {held['int8_bytes'] + held['other_bytes']}"
+    found = [
+        Finding("copies", _copies(held), "1", note=note),
+        Finding("code_per_module", (size - tensors) / (model["modules"] + MODULES_OF_A_FILE), "bytes"),
+        Finding("size", size, "bytes", judged=stated),
+    ]
+    if own.values["path"] == scripted.values["path"]:
+        return (*found, Finding("size_per_number", size / model["numbers"], "bytes", judged=False))
+    found.append(Finding("reduction", 1.0 - size / scripted.values["bytes"], "1", against="scripted", judged=stated))
     if parent is not None:
-        ratio = Finding("size_ratio", size / parent.values["bytes"], "1", against="parent")
-        return (ratio, replace(reduction, judged=False), Finding("size", size, "bytes", judged=False))
-    is_scripted = own.values["path"] == scripted.values["path"]
-    stated = Finding("size", size, "bytes", judged=numbers is None)
-    if numbers is None:
-        return (stated,) if is_scripted else (stated, reduction)
-    return (stated, Finding("size_per_number", size / numbers, "bytes") if is_scripted else reduction)
+        found.append(Finding("size_ratio", size / parent.values["bytes"], "1", against="parent", judged=False))
+    return tuple(found)
+
+
+def _copies(held: Mapping[str, Any]) -> float:
+    """Return how often the weights are stored; equal tensors may be stored as one."""
+    stored, int8, others = (held[name] for name in ("stored_bytes", "int8_bytes", "other_bytes"))
+    if held["least_bytes"] <= stored <= int8 + others:
+        return 1.0
+    return float((stored - others) / int8 if int8 else stored / others)
 
 
 def successor_sizes(own: Evidence, numbers: int, int8: Evidence) -> tuple[Finding, ...]:
@@ -225,7 +263,7 @@ def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
     if seen.logits is None:
         return tuple(found)
     same = logits.shape == seen.logits.shape and logits.ndim == 2 and logits.size > 0
-    kept = float(np.mean(logits.argmax(axis=1) == seen.logits.argmax(axis=1))) if same else math.nan
+    kept = float(np.mean(top1(logits) == top1(seen.logits))) if same else math.nan
     found.append(Finding("same_labels", kept, "1", against="maker"))
     near = sqnr(seen.logits, logits)
     if seen.original is None:

@@ -26,6 +26,20 @@ model is bit-equal to the original on an Intel Xeon and at 140 dB on an AMD EPYC
 variants too."""
 
 
+def by_class(logits: Array) -> Array:
+    """Return logits of at least two classes, [pictures, classes]: a single one is that of class 1, class 0 having 0.
+
+    Its sign is then the label, its size the margin, and its sigmoid the confidence.
+    """
+    return np.hstack([np.zeros_like(logits), logits]) if logits.ndim == 2 and logits.shape[1] == 1 else logits
+
+
+def top1(logits: Array) -> npt.NDArray[np.int64]:
+    """Return the label that each row gives, int64 [pictures]."""
+    labels: npt.NDArray[np.int64] = by_class(logits).argmax(axis=1)
+    return labels
+
+
 def sqnr(reference: Array, other: Array) -> float:
     """Return the signal-to-quantization-noise ratio in dB, at most SQNR_CEILING.
 
@@ -57,7 +71,10 @@ def largest_difference(reference: Array, other: Array) -> float:
 
 
 def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, ...]:
-    """Return SQNR, cosine and largest difference of `other` from `reference`, without bounds yet."""
+    """Return SQNR, cosine and largest difference of `other` from `reference`, without bounds yet.
+
+    The cosine of single logits is left out: it is a sign.
+    """
     same = reference.shape == other.shape and reference.size > 0
     note = "" if same else f"shapes {reference.shape} and {other.shape}"
     values = (
@@ -68,14 +85,15 @@ def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, .
     return tuple(
         Finding(name, function(reference, other) if same else math.nan, unit, against=against, note=note)
         for name, function, unit in values
+        if name != "cosine" or other.shape[1:] != (1,)
     )
 
 
 def margins(logits: Array, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return per row how far the label's logit lies above the best other one; negative where the label is lost."""
     rows = np.arange(len(labels))
-    own = logits[rows, labels].astype(np.float64)
-    others = logits.astype(np.float64).copy()
+    own = by_class(logits)[rows, labels].astype(np.float64)
+    others = by_class(logits).astype(np.float64)
     others[rows, labels] = -np.inf
     result: npt.NDArray[np.float64] = own - others.max(axis=1)
     return result
@@ -91,10 +109,10 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
     if not (same and np.isfinite(reference).all() and np.isfinite(other).all()):
         note = f"shapes {reference.shape} and {other.shape}, {len(labels)} labels, or NaN or Inf among the logits"
         return (Finding("accuracy", math.nan, "1", note=note),)
-    right, was_right = other.argmax(axis=1) == labels, reference.argmax(axis=1) == labels
+    right, was_right = top1(other) == labels, top1(reference) == labels
     gained, lost = int(np.sum(right & ~was_right)), int(np.sum(~right & was_right))
     note, change = f"{gained} pictures gained, {lost} lost of {len(labels)}", paired_change(gained, lost, len(labels))
-    agreement = float(np.mean(other.argmax(axis=1) == reference.argmax(axis=1)))
+    agreement = float(np.mean(top1(other) == top1(reference)))
     return (
         Finding("accuracy", float(np.mean(right)), "1"),
         Finding("accuracy_change_low", change.low, "1", against="original", note=note),

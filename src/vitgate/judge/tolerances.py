@@ -23,6 +23,11 @@ from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Finding
 from vitgate.spec.variants import VariantName
 
+SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
+    "size": (("size", ""), ("size_ratio", "parent"), ("reduction", "scripted"), ("size_per_number", ""))
+}
+"""Statistics of a claim, and against what, that a user's row may judge where the suite only shows them."""
+
 
 class Tolerance(Strict):
     """Bounds for one statistic of one claim, with the reason for them and where they were measured.
@@ -83,13 +88,8 @@ class Tolerances:
 
     def find(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Tolerance:
         """Return the one row for this statistic; UsageError where there is none or more than one."""
-
-        def fitting(rows: Sequence[Tolerance]) -> list[Tolerance]:
-            wanted = (claim, finding.statistic, finding.against, finding.unit)
-            rows = [row for row in rows if (row.claim, row.statistic, row.against, row.unit) == wanted]
-            return [row for row in rows if row.selects(cell, weights, machine)]
-
-        rows = fitting(self._own) or fitting(self._rows)
+        place = (cell, weights, machine)
+        rows = self._fitting(self._own, claim, finding, *place) or self._fitting(self._rows, claim, finding, *place)
         if len(rows) != 1:
             names = ", ".join(row.id for row in rows) or "none"
             what = f"{claim}: {finding.statistic} [{finding.unit}] against {finding.against or 'nothing'} of {cell}"
@@ -98,12 +98,25 @@ class Tolerances:
             )
         return rows[0]
 
+    @staticmethod
+    def _fitting(
+        rows: Sequence[Tolerance], claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str
+    ) -> list[Tolerance]:
+        wanted = (claim, finding.statistic, finding.against, finding.unit)
+        rows = [row for row in rows if (row.claim, row.statistic, row.against, row.unit) == wanted]
+        return [row for row in rows if row.selects(cell, weights, machine)]
+
     def bounded(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Finding:
-        """Return the finding with the bounds of its row; one that is only shown, or has bounds already, as it is."""
-        if not finding.judged or finding.tolerance:
+        """Return the finding with the bounds of its row; one that has bounds already as it is.
+
+        One that is only shown is judged where a row of the user's is about it.
+        """
+        if finding.tolerance or not (
+            finding.judged or self._fitting(self._own, claim, finding, cell, weights, machine)
+        ):
             return finding
         row = self.find(claim, finding, cell, weights, machine)
-        return replace(finding, lower=row.lower, upper=row.upper, tolerance=row.id)
+        return replace(finding, lower=row.lower, upper=row.upper, tolerance=row.id, judged=True)
 
     def rows(self) -> list[Tolerance]:
         """Return all rows, for the checks of the file itself."""
@@ -152,11 +165,10 @@ def _own_rows(file: Path, committed: Sequence[Tolerance]) -> list[Tolerance]:
     """Return the tolerances of a user's file; UsageError for a statistic that its claim has not."""
     rows = own_tolerances(read_own(file), file)
     for row in rows:
-        statistics = dict.fromkeys(each.statistic for each in committed if each.claim == row.claim)
-        known([row.statistic], statistics, f"tolerance {row.id}: statistic", where=file)
-        against = dict.fromkeys(
-            each.against for each in committed if (each.claim, each.statistic) == (row.claim, row.statistic)
-        )
+        pairs = [(each.statistic, each.against) for each in committed if each.claim == row.claim]
+        pairs += SHOWN.get(row.claim, ())
+        known([row.statistic], dict(pairs), f"tolerance {row.id}: statistic", where=file)
+        against = dict.fromkeys(against for statistic, against in pairs if statistic == row.statistic)
         known([row.against], against, f"tolerance {row.id}: against", where=file)
     return rows
 

@@ -29,10 +29,11 @@ def artifact(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation()
 def parameters(observer: LocalObserver, case: str) -> Evidence:
-    """Return how many numbers the float model's parameters are, `count`, and its whole state, `numbers`."""
+    """Return how many numbers the float model's parameters are, `count`, its whole state, `numbers`, and `modules`."""
     model = model_of(observer, case)
     kinds = {"count": model.parameters(), "numbers": model.state_dict().values()}
-    return Evidence({name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()})
+    numbers = {name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()}
+    return Evidence({**numbers, "modules": sum(1 for _ in model.modules())})
 
 
 @observation()

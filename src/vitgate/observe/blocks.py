@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from vitgate.judge.blocks import BlockDiagnosis, part_ways
-from vitgate.observe.readback import executed_graph
+from vitgate.observe.saved_file import executed_graph
 
 Array = npt.NDArray[np.float32]
 

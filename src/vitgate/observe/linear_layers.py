@@ -45,7 +45,7 @@ def read_layer(name: str, stored: Layer | None, original: Layer, known: ReadLaye
     if stored is None:
         return LinearReadback(name, quantized=False)
     (weight, bias), (wanted, wanted_bias) = stored, original
-    bias_equal = bias is None if wanted_bias is None else bias is not None and same_bits(bias, wanted_bias)
+    bias_equal = _same_biases(bias, wanted_bias)
     if not weight.is_quantized:
         return LinearReadback(name, quantized=False, dtype=_word(weight.dtype), bias_equal=bias_equal)
     if name not in known or not _same_quantized(weight, known[name][0]):
@@ -112,9 +112,30 @@ def _scale_ratio(scales: torch.Tensor, wanted: torch.Tensor) -> float:
     return float(ratios[torch.argmax(torch.abs(torch.log(ratios)))])
 
 
+def is_made_of(stored: Layer, original: Layer) -> bool:
+    """Whether the layer looks like the original's, as it is or quantized: the bias' bits, and the scale or the bits."""
+    (weight, bias), (wanted, wanted_bias) = stored, original
+    if weight.shape != wanted.shape or not _same_biases(bias, wanted_bias):
+        return False
+    if not weight.is_quantized:
+        return same_bits(weight, wanted)
+    return abs(_scale_ratio(_parameters(weight)[0], wanted) - 1.0) < 1e-3
+
+
+def same_layer(one: Layer, other: Layer) -> bool:
+    """Whether two layers have the same weights and biases, bit for bit."""
+    if one[0].is_quantized != other[0].is_quantized or not _same_biases(one[1], other[1]):
+        return False
+    return (_same_quantized if one[0].is_quantized else same_bits)(one[0], other[0])
+
+
+def _same_biases(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:
+    return one is other if one is None or other is None else same_bits(one, other)
+
+
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors agree in shape, dtype and every bit, so that NaN equals itself and 0.0 is not -0.0."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[a.element_size()]
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16: torch.complex128}[a.element_size()]
     return torch.equal(a.detach().contiguous().view(whole), b.detach().contiguous().view(whole))

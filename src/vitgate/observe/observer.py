@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vitgate.observe.linear_layers import ReadLayers
+    from vitgate.observe.model_state import ModelState
     from vitgate.observe.runtimes import Loaded
     from vitgate.pipeline.graph import Builder
 
@@ -109,14 +110,14 @@ class Observer(ABC):
 class ModelPool:
     """What one process has loaded: eager models by case, variants by evidence name, and what is derived from them once.
 
-    `calls` counts the calls that each variant has had. `use_order` has the names of a model's state in the order of
+    `calls` counts the calls that each variant has had. `states` has the tensors of a model in the order of
     their use, `read_layers` the packed weights that were read last.
     """
 
     models: dict[str, nn.Module] = field(default_factory=dict)
     variants: dict[str, Loaded] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
-    use_order: dict[str, list[str]] = field(default_factory=dict)
+    states: dict[str, ModelState] = field(default_factory=dict)
     read_layers: dict[str, ReadLayers] = field(default_factory=dict)
     builder: Builder | None = None
 

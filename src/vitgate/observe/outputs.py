@@ -12,6 +12,7 @@ import numpy as np
 from vitgate.files.errors import UsageError
 from vitgate.files.hashing import digest, key_of
 from vitgate.inputs.field_files import located, OWN, read_field, seen
+from vitgate.judge.metrics import by_class
 from vitgate.observe.artifacts import artifact, variant_of
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
@@ -43,6 +44,9 @@ def outputs(observer: LocalObserver, cell: CellId) -> Evidence:
     with engine_set(cell.engine):
         run = variant_of(observer, cell)
         found, key = cached(observer, "outputs", cell, lambda: _observed(observer, cell, run))
+        if cell.variant == "original" and isinstance(read_cases()[cell.case], OwnCase):
+            labels = observer.get(pictures, cell.case).arrays["labels"]
+            _check_labels(cell.case, labels, by_class(found.arrays["logits"]).shape[1])
         if not key:
             return found
         first = _logits(observer, cell, run, observer.get(pictures, cell.case).arrays["x"][:1])
@@ -93,8 +97,6 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
 def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
     given = observer.get(pictures, cell.case).arrays
     arrays = {"logits": _logits(observer, cell, run, given["x"])}
-    if cell.variant == "original" and isinstance(read_cases()[cell.case], OwnCase):
-        _check_labels(cell.case, given["labels"], arrays["logits"].shape[1])
     arrays["again"] = _logits(observer, cell, run, given["x"][:1])  # the same memory: shows who wrote into it
     if "heldout_x" in given:
         arrays["heldout_logits"] = _logits(observer, cell, run, given["heldout_x"])
@@ -102,11 +104,10 @@ def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
 
 
 def _check_labels(case: str, labels: Array, classes: int) -> None:
-    """UsageError for a label that the model has no logit for; one logit may stand for two classes."""
-    most = max(classes, 2)
-    if labels.max(initial=0) >= most:
+    """UsageError for a label that the model has no logit for."""
+    if labels.max(initial=0) >= classes:
         what = f"label {labels.max()} is beyond the model's {classes} classes"
-        raise UsageError(what, where=f"case {case}", do=f"give its pictures labels from 0 to {most - 1}")
+        raise UsageError(what, where=f"case {case}", do=f"give its pictures labels from 0 to {classes - 1}")
 
 
 def _logits(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:

@@ -106,6 +106,9 @@ def predicted(
 
 def _row(logits: Array, label: int) -> tuple[float, float, float]:
     """Return top-1, its softmax and the logarithm of the label's; NaN where the logits say nothing."""
+    from vitgate.judge.metrics import by_class
+
+    logits = by_class(logits)
     if logits.ndim != 2 or len(logits) != 1 or not 0 <= label < logits.shape[1] or not np.isfinite(logits).all():
         return (-1.0, np.nan, np.nan)
     values = logits[0].astype(np.float64)

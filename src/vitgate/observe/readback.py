@@ -1,51 +1,63 @@
 """The weights as they stand in a saved file, against the original model's: was the right network saved, and well?
 
 Logits say that something is wrong; this says which layer, and finds what logits hide (one layer left in float, weights
-of 4 bits, a bias that changed). Nothing here unpickles a file itself: TorchScript's own loader does.
+of 4 bits, a bias that changed).
 
 The engine (`torch.backends.quantized.engine`) must be the one that the file was packed for, and is the caller's to set.
 """
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
 
 from vitgate.observe.arithmetic import arithmetic
-from vitgate.observe.linear_layers import Layer, LinearReadback, read_layer, ReadLayers, same_bits
+from vitgate.observe.linear_layers import (
+    is_made_of,
+    Layer,
+    LinearReadback,
+    read_layer,
+    ReadLayers,
+    same_bits,
+    same_layer,
+)
+from vitgate.observe.model_state import Constant, ModelState
+from vitgate.observe.saved_file import (
+    executed_graph,
+    from_graph,
+    from_modules,
+    records,
+    Stored,
+    stray_records,
+    walk,
+    whole,
+)
 
-Bytes = npt.NDArray[np.int8]
-
-# (first operand, weight operand) of the operators that a Linear becomes; the weight of the first two is packed.
-_LINEAR_OPERATORS = {"quantized::linear_dynamic", "prepacked::linear_clamp_run", "aten::linear"}
-_RECORD = re.compile(
-    r"/(?:data|constants)/\d+(?:\.storage)?$"
-)  # tensors in a .pt or .ptl archive, raw and uncompressed
+FOLDING_SLACK = 1e-5
+"""How far a folded weight may be from the one of float64, as a share of the largest: float32 rounds to 6e-8."""
 
 
 @dataclass(frozen=True)
 class Readback:
     """What a saved file holds, as plain values.
 
-    `layers` has one entry for every name in `linears`, in that order; `surplus_layers` counts those beyond.
-    `unmatched` names parameters of the original (quantized weights aside) that the file does not hold bit for bit.
-    `out_of_order` names parameters that a frozen graph uses earlier than one of the same shape which the model defines
+    `layers` has one entry for every Linear that the file should hold; `surplus_layers` counts those beyond.
+    `unmatched` names tensors of the original (quantized weights aside) that the file does not hold bit for bit, nor,
+    if it is frozen, what a call computes from them alone.
+    `out_of_order` names parameters that a frozen graph uses earlier than one of the same shape which the model uses
     before them; equal contents cannot be told apart, so they are taken to be in order.
     `strays` names raw tensor records of the archive that are neither a parameter nor the weights of a layer above; the
     second copy of the weights that a lite file may carry for the interpreter is among the records compared.
     `unreadable` names packed objects whose contents could not be got back; never empty silently.
-    `count` is the number of original parameters compared.
+    `count` is the number of original tensors compared.
     `arithmetic` counts what the graph computes beside its weights, see `vitgate.observe.arithmetic`.
+    `stored_bytes` is what the archive's tensor records take. It should be `int8_bytes`, one for each weight of the
+    layers to quantize, and `other_bytes`; tensors of equal contents may be stored as one, so that at the least it is
+    `least_bytes`.
     """
 
     layers: tuple[LinearReadback, ...]
@@ -56,231 +68,207 @@ class Readback:
     unreadable: tuple[str, ...]
     count: int
     arithmetic: dict[str, int]
+    stored_bytes: int
+    int8_bytes: int
+    other_bytes: int
+    least_bytes: int
 
 
-@dataclass
-class _Stored:
-    """What a file holds: Linears in order and float tensors, both named unless frozen, and objects that do not open."""
+@dataclass(frozen=True)
+class _Comparison:
+    """How what a file holds goes with the original's.
 
-    linears: list[tuple[str, Layer]] = field(default_factory=list)
-    floats: list[tuple[str, torch.Tensor]] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
+    `layers` has the Linears that the file should hold, `alike` the names that each of them stands for. `wanted` are the
+    tensors of the original that it should hold, `names` those that it does; `held` has the original's own tensor and
+    the file's for each that was looked for by its contents.
+    """
+
+    layers: dict[str, Layer | None]
+    alike: dict[str, list[str]]
+    wanted: Iterable[str]
+    names: frozenset[str]
+    surplus: int = 0
+    out_of_order: tuple[str, ...] = ()
+    held: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
 
 
 def read_back(
-    path: Path,
-    original: Mapping[str, torch.Tensor],
-    linears: Sequence[str],
-    *,
-    frozen: bool,
-    known: ReadLayers | None = None,
+    path: Path, original: ModelState, *, frozen: bool, quantized: bool, known: ReadLayers | None = None
 ) -> Readback:
     """Compare the file with the original's weights. Raises what `torch.jit.load` raises.
 
     Args:
         path: a `.pt` or `.ptl` file.
-        original: the original's `state_dict` (float32, CPU), in the order in which the network uses it.
-        linears: the dotted names of every plain `nn.Linear`, in the same order.
+        original: the eager float model's tensors.
         frozen: the file keeps one graph with constants; otherwise modules with attributes.
+        quantized: its Linears should be int8.
         known: one dictionary for all files of the same original.
     """
     module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
     graph = executed_graph(module)
-    stored = _from_graph(module, graph) if frozen else _from_modules(module, linears)
-    found = dict(zip(linears, (layer for _, layer in stored.linears), strict=False)) if frozen else dict(stored.linears)
+    stored = from_graph(module, graph) if frozen else from_modules(module, original.linears)
+    found = _by_content(stored, original) if frozen else _by_name(stored, original)
     known = {} if known is None else known
-    layers = tuple(read_layer(name, found.get(name), _layer_of(original, name), known) for name in linears)
-    matched, out_of_order = _match_by_content(stored, original) if frozen else (_match_by_name(stored, original), ())
-    packed = {f"{layer.name}.weight" for layer in layers if layer.quantized}
+    layers = tuple(read_layer(name, layer, original.layer(name), known) for name, layer in found.layers.items())
+    packed = {f"{name}.weight" for layer in layers if layer.quantized for name in found.alike[layer.name]}
     integers = [weight.int_repr() for _, (weight, _) in stored.linears if weight.is_quantized]
+    contents = [*original.contents(), *(held for _, held in found.held), *integers]
+    int8, others, repeated = _expected_bytes(original, found, quantized=quantized)
     return Readback(
         layers=layers,
-        surplus_layers=max(0, len(stored.linears) - len(linears)),
-        unmatched=tuple(name for name in original if name not in matched and name not in packed),
-        out_of_order=out_of_order,
-        strays=stray_records(path, [*original.values(), *integers]),
+        surplus_layers=found.surplus,
+        unmatched=tuple(name for name in found.wanted if name not in found.names | packed),
+        out_of_order=found.out_of_order,
+        strays=stray_records(path, contents),
         unreadable=tuple(stored.unreadable),
-        count=len(original),
+        count=len(original.tensors),
         arithmetic=arithmetic(walk(graph)),
+        stored_bytes=sum(records(path).values()),
+        int8_bytes=int8,
+        other_bytes=others,
+        least_bytes=int8 + others - repeated,
     )
 
 
-def _layer_of(original: Mapping[str, torch.Tensor], name: str) -> Layer:
-    return original[f"{name}.weight"], original.get(f"{name}.bias")
+def _by_name(stored: Stored, original: ModelState) -> _Comparison:
+    """Compare the modules of a file: every tensor of the original stands there under its own name."""
+    own, layers = original.tensors, dict(stored.linears)
+    return _Comparison(
+        layers={name: layers.get(name) for name in original.linears},
+        alike={name: [name] for name in original.linears},
+        wanted=own,
+        names=frozenset(name for name, tensor in stored.others if name in own and same_bits(tensor, own[name])),
+    )
 
 
-def in_use_order(model: nn.Module, x: torch.Tensor) -> list[str]:
-    """Return the names of the model's state in the order in which a call with `x` uses them.
+def _by_content(stored: Stored, original: ModelState) -> _Comparison:
+    """Compare the constants of a graph: what a call reads stands there, without a name, in the order of its use."""
+    alike = _alike({name: original.layer(name) for name in original.used_linears})
+    layers, surplus = _pair(stored, original, list(alike))
+    names, late, held = _matched(stored, original)
+    wanted = [name for name in original.tensors if name in original.used]
+    return _Comparison(layers, alike, wanted, names, surplus, late, held)
 
-    A module's own tensors count where it is called; those of one that is never called, where its parent is.
+
+def _alike(layers: Mapping[str, Layer]) -> dict[str, list[str]]:
+    """Group the names of layers that have the same weight and bias under the first of them."""
+    groups: dict[str, list[str]] = {}
+    for name, layer in layers.items():
+        first = next((other for other in groups if same_layer(layer, layers[other])), name)
+        groups.setdefault(first, []).append(name)
+    return groups
+
+
+def _pair(stored: Stored, original: ModelState, names: list[str]) -> tuple[dict[str, Layer | None], int]:
+    """Return the file's layer for each name, and how many are left; a layer that is used again counts once.
+
+    They go together in the order of use; where that does not come out even, by their contents first.
     """
-    called: dict[str, int] = {}
-    names = {module: name for name, module in model.named_modules()}
-
-    def note(module: nn.Module, _: object) -> None:
-        called.setdefault(names[module], len(called))
-
-    handles = [module.register_forward_pre_hook(note) for module in names]
-    try:
-        with torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return sorted(model.state_dict(), key=lambda name: _called_at(name, called))  # stable: as defined within a module
+    linear = [original.tensors[f"{name}.weight"] for name in original.linears]
+    found = {str(at): each for at, (_, each) in enumerate(stored.linears)}
+    found = {at: each for at, each in found.items() if each[0].is_quantized or _is_among(each[0], linear)}
+    left = [found[first] for first in _alike(found)]
+    if [layer[0].shape for layer in left] == [original.layer(name)[0].shape for name in names]:
+        return dict(zip(names, left, strict=True)), 0
+    pairs: dict[str, Layer | None] = dict.fromkeys(names)
+    for fits in (is_made_of, _has_its_shape):
+        for name in [name for name, layer in pairs.items() if layer is None]:
+            index = next((at for at, layer in enumerate(left) if fits(layer, original.layer(name))), None)
+            pairs[name] = None if index is None else left.pop(index)
+    return pairs, len(left)
 
 
-def _called_at(name: str, called: Mapping[str, int]) -> int:
-    owner = name.rpartition(".")[0]
-    while owner and owner not in called:
-        owner = owner.rpartition(".")[0]
-    return called.get(owner, 0)
+def _is_among(tensor: torch.Tensor, others: Iterable[torch.Tensor]) -> bool:
+    return not tensor.is_quantized and any(same_bits(tensor, other) for other in others)
 
 
-# What the file holds: modules with attributes, or one graph with constants.
+def _has_its_shape(layer: Layer, original: Layer) -> bool:
+    return layer[0].shape == original[0].shape
 
 
-def _from_modules(module: torch.jit.ScriptModule, linears: Sequence[str]) -> _Stored:
-    stored = _Stored(floats=[*module.named_parameters(), *module.named_buffers()])
-    children = dict(module.named_modules())
-    plain = dict(stored.floats)
-    for name in linears:
-        child = children.get(name)
-        packed = getattr(getattr(child, "_packed_params", None), "_packed_params", None)
-        if packed is not None:
-            weight, bias = torch.ops.quantized.linear_unpack(packed)
-            stored.linears.append((name, (weight, bias)))
-            stored.floats += [] if bias is None else [(f"{name}.bias", bias)]
-        elif f"{name}.weight" in plain:
-            stored.linears.append((name, _layer_of(plain, name)))
-    listed = {f"{name}._packed_params" for name in linears}
-    packs = [name for name in children if name.endswith("._packed_params") and name not in listed]
-    stored.unreadable += [f"packed weights of {name}, no Linear of the original" for name in packs]
-    return stored
+def _matched(
+    stored: Stored, original: ModelState
+) -> tuple[frozenset[str], tuple[str, ...], tuple[tuple[torch.Tensor, torch.Tensor], ...]]:
+    """Pair every constant with the first tensor of the same contents that is still free.
+
+    Return the names that are there, those out of order, and the pairs. The order of use is compared among parameters of
+    one shape.
+    """
+    wanted = original.constants()
+    by_shape: dict[torch.Size, list[Constant]] = defaultdict(list)
+    for each in wanted:
+        by_shape[each.tensor.shape].append(each)
+    order = _Order(list(original.tensors))
+    names: set[str] = set()
+    taken: set[int] = set()
+    pairs = []
+    for _, tensor in stored.others:
+        same = [each for each in by_shape[tensor.shape] if _is_same(tensor, each)] or _of_which_part(tensor, wanted)
+        names |= {name for each in same for name in each.sources}
+        free = [each for each in same if id(each) not in taken]
+        if free:
+            taken.add(id(free[0]))
+            pairs.append((free[0].tensor, tensor))
+            order.note(free[0])
+    return frozenset(names), tuple(order.late), tuple(pairs)
 
 
-def _from_graph(module: torch.jit.ScriptModule, graph: Any) -> _Stored:
-    stored = _Stored()
-    for node in walk(graph):
-        operands = [_constant(value, module) for value in node.inputs()]
-        tensors = [operand for operand in operands if isinstance(operand, torch.Tensor)]
-        for operand in operands:
-            if isinstance(operand, torch.ScriptObject):
-                tensors += _open(operand, node.kind(), stored)
-        if node.kind() in _LINEAR_OPERATORS and tensors:
-            stored.linears.append(("", (tensors[0], tensors[1] if len(tensors) > 1 else None)))
-        stored.floats += [("", tensor) for tensor in tensors if tensor.dtype == torch.float32]
-    return stored
+class _Order:
+    """Whether the tensors of one shape come in the order of these names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._position = {name: index for index, name in enumerate(names)}
+        self._last: dict[torch.Size, int] = {}
+        self.late: list[str] = []
+
+    def note(self, found: Constant) -> None:
+        """Note that this tensor comes next; what is computed has no place of its own."""
+        if found.computed:
+            return
+        (name,), shape = found.sources, found.tensor.shape
+        if self._position[name] < self._last.get(shape, -1):
+            self.late.append(name)
+        self._last[shape] = max(self._position[name], self._last.get(shape, -1))
 
 
-def _open(packed: Any, operator: str, stored: _Stored) -> list[torch.Tensor]:
-    """Return weight and bias of a packed object of quantized:: or of XNNPACK; note the ones that do not open."""
-    try:
-        if operator.startswith("quantized::"):
-            return [tensor for tensor in torch.ops.quantized.linear_unpack(packed) if tensor is not None]
-        return list(_tensors_in(packed.__getstate__()))
-    except (RuntimeError, AttributeError, NotImplementedError) as error:
-        stored.unreadable.append(f"{operator}: {str(error).splitlines()[0]}")
+def _of_which_part(tensor: torch.Tensor, wanted: Iterable[Constant]) -> list[Constant]:
+    """Return the tensors of the original that a constant is a piece of, as the parts of a projection are."""
+    row = whole(tensor)
+    if len(row) == tensor.numel():
         return []
+    own = [each for each in wanted if not each.computed and each.tensor.numel() == len(row)]
+    return [each for each in own if same_bits(row, each.tensor.reshape(-1))]
 
 
-def _tensors_in(state: object) -> Iterator[torch.Tensor]:
-    """Yield the tensors of an XNNPACK context's state, ((weight, bias, stride, …), type name), the weight first."""
-    if isinstance(state, torch.Tensor):
-        yield state
-    elif isinstance(state, (tuple, list)):
-        for part in state:
-            yield from _tensors_in(part)
+def _is_same(tensor: torch.Tensor, wanted: Constant) -> bool:
+    if wanted.exact or tensor.dtype != wanted.tensor.dtype:
+        return same_bits(tensor, wanted.tensor)
+    slack = FOLDING_SLACK * float(wanted.tensor.abs().max())
+    return torch.allclose(tensor, wanted.tensor, rtol=FOLDING_SLACK, atol=slack)
 
 
-def _constant(value: Any, module: torch.jit.ScriptModule) -> object:
-    """Return what a graph value holds if it is a constant or an attribute of the module itself, else None."""
-    node = value.node()
-    if node.kind() == "prim::Constant":
-        return value.toIValue()
-    if node.kind() == "prim::GetAttr" and node.input().node().kind() == "prim::Param":
-        return getattr(module, node.s("name"), None)
-    return None
+def _expected_bytes(original: ModelState, found: _Comparison, *, quantized: bool) -> tuple[int, int, int]:
+    """Return the bytes of the int8 weights, of all other tensors, and how many of both a file may do without.
 
-
-def executed_graph(module: torch.jit.ScriptModule) -> Any:
-    """Return a copy of `forward`'s graph (torch.Graph) as a call with the picture alone runs it.
-
-    Calls are inlined; inputs after the first two (self, picture) become their defaults, so that the branches which only
-    an attention mask would take are gone. In such a branch the same weights stand a second time.
+    It may store tensors of equal contents as one; and a tensor without a name as code.
     """
-    graph: Any = module.graph.copy()  # torch's stubs lack half of its methods
-    schema: Any = getattr(module.forward, "schema")  # noqa: B009  # likewise
-    torch._C._jit_pass_inline(graph)
-    inputs, arguments = list(graph.inputs()), schema.arguments
-    first = next(iter(graph.nodes()))
-    for index in reversed(range(2, len(inputs))):
-        default = graph.insertConstant(arguments[index].default_value)
-        default.node().moveBefore(first)
-        inputs[index].replaceAllUsesWith(default)
-        graph.eraseInput(index)
-    torch._C._jit_pass_constant_propagation(graph)
-    torch._C._jit_pass_dce(graph)
-    return graph
+    linears = [name for alike in found.alike.values() for name in alike] if quantized else []
+    int8 = sum(original.tensors[f"{name}.weight"].numel() for name in linears)
+    distinct = sum(original.tensors[f"{name}.weight"].numel() for name in found.alike if quantized)
+    if found.held:
+        others = _distinct(own for own, _ in found.held)
+        spare = [tensor for index, tensor in enumerate(others) if _is_among(tensor, others[:index])]
+    else:
+        packed = {f"{name}.weight" for name in linears}
+        spare = [each.tensor for each in original.computed if not (each.sources or each.is_view)]
+        others = [*_distinct(tensor for name, tensor in original.tensors.items() if name not in packed), *spare]
+    return int8, _bytes(others), _bytes(spare) + int8 - distinct
 
 
-def walk(block: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph or block in order, those of nested blocks after the node that holds them."""
-    for node in block.nodes():
-        yield node
-        for inner in node.blocks():
-            yield from walk(inner)
+def _distinct(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return each tensor once, whatever number of names it has."""
+    return list({(tensor.data_ptr(), tensor.shape): tensor for tensor in tensors}.values())
 
 
-# Parameters that stay in float.
-
-
-def _match_by_name(stored: _Stored, original: Mapping[str, torch.Tensor]) -> set[str]:
-    return {name for name, tensor in stored.floats if name in original and same_bits(tensor, original[name])}
-
-
-def _match_by_content(stored: _Stored, original: Mapping[str, torch.Tensor]) -> tuple[set[str], tuple[str, ...]]:
-    """Pair every use of a constant with the first unused parameter of the same bits; return also what is out of order.
-
-    The order of use is compared among parameters of one shape.
-    """
-    left: dict[torch.Size, list[str]] = defaultdict(list)
-    for name, tensor in original.items():
-        left[tensor.shape].append(name)
-    position = {name: index for index, name in enumerate(original)}
-    last: dict[torch.Size, int] = {}
-    matched, late = set(), []
-    for _, tensor in stored.floats:
-        same = [name for name in left[tensor.shape] if same_bits(tensor, original[name])]
-        if not same:
-            continue
-        name = same[0]
-        left[tensor.shape].remove(name)
-        matched.add(name)
-        if position[name] < last.get(tensor.shape, -1):
-            late.append(name)
-        last[tensor.shape] = max(position[name], last.get(tensor.shape, -1))
-    return matched, tuple(late)
-
-
-# The archive's raw records.
-
-
-def stray_records(path: Path, tensors: Iterable[torch.Tensor]) -> tuple[str, ...]:
-    """Return the tensor records of the archive that are none of these tensors, byte for byte."""
-    known: dict[int, list[Bytes]] = defaultdict(list)
-    for tensor in tensors:
-        raw = tensor.detach().contiguous().numpy().reshape(-1).view(np.int8)
-        known[raw.nbytes].append(raw)
-    strays = []
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if _RECORD.search(entry.filename):
-                raw = np.frombuffer(archive.read(entry), dtype=np.int8)
-                if not any(_same_bytes(raw, other) for other in known[raw.nbytes]):
-                    strays.append(f"{entry.filename.partition('/')[2]} ({raw.nbytes} bytes)")
-    return tuple(strays)
-
-
-def _same_bytes(a: Bytes, b: Bytes) -> bool:
-    return a[:64].tobytes() == b[:64].tobytes() and bool(np.array_equal(a, b))
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from vitgate.observe.artifacts import model_of, path_of
 from vitgate.observe.observer import LocalObserver, observation
@@ -11,6 +12,9 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
+if TYPE_CHECKING:
+    from vitgate.observe.model_state import ModelState
+
 
 @observation()
 def readback(observer: LocalObserver, cell: CellId) -> Evidence:
@@ -18,35 +22,43 @@ def readback(observer: LocalObserver, cell: CellId) -> Evidence:
     return cached(observer, "readback", cell, lambda: _read_back(observer, cell))[0]
 
 
-def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
-    from torch import nn
+@observation()
+def graph_operators(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return the `operators` that the graph of the cell's file calls, sorted, with overloads."""
+    import torch
 
+    from vitgate.observe.saved_file import operators
+    from vitgate.pipeline.stages import engine_set, stage
+
+    path = path_of(observer, cell)
+    with engine_set(cell.engine), stage("load"):
+        module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
+        return Evidence({"operators": sorted(operators(module))})
+
+
+def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
     from vitgate.observe import readback as reader
     from vitgate.pipeline.stages import engine_set, stage
 
-    model = model_of(observer, cell.case)
-    state, modules = model.state_dict(), dict(model.named_modules())
-    order = _use_order(observer, cell.case)
-    owners = dict.fromkeys(name.rpartition(".")[0] for name in order)
-    linears = [name for name in owners if type(modules[name]) is nn.Linear]  # no subclass is quantized
-    original = {name: state[name] for name in order}
+    original = _state_of(observer, cell.case)
     known = observer.pool.read_layers.setdefault(cell.case, {})
-    path = path_of(observer, cell)
+    path, form = path_of(observer, cell), cell.form
     with engine_set(cell.engine), stage("read_weights"):
-        return Evidence(asdict(reader.read_back(path, original, linears, frozen=cell.form.frozen, known=known)))
+        found = reader.read_back(path, original, frozen=form.frozen, quantized=form.quantized, known=known)
+    return Evidence(asdict(found))
 
 
-def _use_order(observer: LocalObserver, case: str) -> list[str]:
-    """Return the names of the model's state in the order of their use, found once per process."""
+def _state_of(observer: LocalObserver, case: str) -> ModelState:
+    """Return the model's tensors in the order of their use, found once per process."""
     import torch
 
     from vitgate.inputs.pictures import made_up_pictures
-    from vitgate.observe.readback import in_use_order
+    from vitgate.observe.model_state import model_state
     from vitgate.pipeline.stages import stage
 
-    orders = observer.pool.use_order
-    if case not in orders:
+    states = observer.pool.states
+    if case not in states:
         with stage("run"):
             x = torch.from_numpy(made_up_pictures(read_cases()[case])[:1])
-            orders[case] = in_use_order(model_of(observer, case), x)
-    return orders[case]
+            states[case] = model_state(model_of(observer, case), x)
+    return states[case]

@@ -13,7 +13,7 @@ from vitgate import __version__
 from vitgate.inputs.field_files import committed
 from vitgate.inputs.run_options import expected_claims as expected_names
 from vitgate.judge.latency_ratios import fastest_quartile, ratio
-from vitgate.judge.metrics import margins, sqnr
+from vitgate.judge.metrics import margins, sqnr, top1
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import labelled, pictures, weights
@@ -116,7 +116,7 @@ def _numbers(cell: CellId, store: Store) -> dict[str, Any]:
     logits, reference = own.arrays["logits"], original.arrays["logits"]
     if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
         return {}
-    top = logits[:1].argmax(axis=1)
+    top = top1(logits[:1])
     values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
     return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
 

@@ -84,12 +84,22 @@ def _notes(record: Record, plain: Plain) -> Iterator[str]:
         yield f"declared {name}: {known[name].reason} Instead: {known[name].advice} ({known[name].link})"
     for row in {row.deviation: row for row in _stopped(record) if row.deviation not in known}.values():
         yield f"declared {plain(row.deviation)}: {plain(row.message)}"  # once: the record is of another release
+    yield from _mislabelled(record, plain)
     yield from _files(record, plain)
     yield from _lacking(record)
 
 
 def _stopped(record: Record) -> list[ClaimRow]:
     return [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
+
+
+def _mislabelled(record: Record, plain: Plain) -> Iterator[str]:
+    """Name the pictures of a user's that the original itself gets wrong, by which no variant is judged."""
+    for row in record.claims:
+        wrong = [each.note for each in row.findings if each.statistic == "right_labels" and each.note]
+        if wrong and row.status == "passed":
+            do = "no variant is judged by these; correct the labels, or `transform`"
+            yield f"{plain(row.name)}: the original itself gives other labels ({plain(wrong[0])}): {do}."
 
 
 def _files(record: Record, plain: Plain) -> Iterator[str]:

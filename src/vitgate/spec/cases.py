@@ -18,6 +18,9 @@ from vitgate.spec.options import OWN
 ALL = "all"
 """What stands for every case on the command line."""
 
+TUTORIAL_CASE = "deit_base"
+"""The model of the tutorial, of which alone it states numbers."""
+
 TRANSFORMERS_MODEL = "ViTForImageClassification"
 """The one class of transformers that a case can name."""
 

@@ -60,7 +60,7 @@ def deviation_covers_earlier_releases(scene: Scene) -> None:
 @fault(size=("lite_frozen",), says="narrow its condition", engine="qnnpack")
 def deviation_covers_other_engines(scene: Scene) -> None:
     """A deviation's condition was widened to an engine on which the claim holds."""
-    _declare_all(scene, _widened("lite-stored-twice-digits-frozen", engines=None))
+    _declare_all(scene, _widened("lite-stored-twice", engines=None))
 
 
 @fault(label=("lite_frozen",), says="review date")

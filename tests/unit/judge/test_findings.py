@@ -67,7 +67,7 @@ def seconds(thread: Any, wall: Any = None, process: Any = None, profiled_ms: Any
 
 
 def test_labels_that_are_all_right() -> None:
-    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), true_labels=True))
+    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), kind="trained"))
 
     assert tuple(found.values()) == (
         Finding("right_labels", 1.0, "1"),
@@ -77,14 +77,14 @@ def test_labels_that_are_all_right() -> None:
 
 
 def test_a_wrong_label_is_named_with_its_picture() -> None:
-    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 2]), outputs(LOGITS), true_labels=True))
+    found = by_name(findings.labels(outputs(LOGITS), pictures([1, 2]), outputs(LOGITS), kind="trained"))
 
     assert found["right_labels"].value == 0.5
     assert found["right_labels"].note == "cat: got 0, expected 2"
 
 
 def test_all_wrong_labels_are_named() -> None:
-    found = by_name(findings.labels(outputs(LOGITS), pictures([0, 2]), outputs(LOGITS), true_labels=True))
+    found = by_name(findings.labels(outputs(LOGITS), pictures([0, 2]), outputs(LOGITS), kind="trained"))
 
     assert found["right_labels"] == Finding(
         "right_labels", 0.0, "1", note="wolf: got 1, expected 0, cat: got 0, expected 2"
@@ -97,7 +97,7 @@ def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_kno
 ) -> None:
     shown = replace(pictures(labels), values={"names": ["wolf", "cat"], "known": known})
 
-    found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), true_labels=False))
+    found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), kind="pretrained"))
 
     assert found["right_labels"].value == right
     assert not found["same_labels"].judged
@@ -107,7 +107,7 @@ def test_where_no_label_is_known_the_originals_are_the_measure() -> None:
     shown = replace(pictures([0, 0]), values={"names": ["ball", "cat"], "known": 0})
     other = outputs(LOGITS[[0, 0]])
 
-    assert findings.labels(other, shown, outputs(LOGITS), true_labels=False) == (
+    assert findings.labels(other, shown, outputs(LOGITS), kind="pretrained") == (
         Finding("same_labels", 0.5, "1", against="original"),
     )
 
@@ -116,7 +116,7 @@ def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference
     logits = np.vstack([LOGITS, LOGITS[:1]])
     original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]])
 
-    found = by_name(findings.labels(outputs(logits), pictures([1, 0, 1]), original, true_labels=False))
+    found = by_name(findings.labels(outputs(logits), pictures([1, 0, 1]), original, kind="pretrained"))
 
     assert found["right_labels"].value == 1.0
     assert (found["same_labels"].value, found["same_labels"].judged) == (pytest.approx(1 / 3), False)
@@ -125,12 +125,12 @@ def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference
 def test_without_true_labels_the_reference_picture_still_needs_its_own_label() -> None:
     wrong = outputs([[9.0, 0.0, 0.0], [2.0, 0.0, 1.5]])
 
-    found = by_name(findings.labels(wrong, pictures([1, 0]), wrong, true_labels=False))
+    found = by_name(findings.labels(wrong, pictures([1, 0]), wrong, kind="pretrained"))
 
     assert found["right_labels"].note == "wolf: got 0, expected 1"
 
 
-@pytest.mark.parametrize("true_labels", [True, False])
+@pytest.mark.parametrize("kind", ["trained", "pretrained", "own"])
 @pytest.mark.parametrize(
     ("logits", "reference", "labels", "note"),
     [
@@ -165,9 +165,9 @@ def test_labels_of_what_cannot_be_judged_are_no_number(
     reference: NDArray[Any] | list[list[float]],
     labels: list[int],
     note: str,
-    true_labels: bool,
+    kind: str,
 ) -> None:
-    found = findings.labels(outputs(logits), pictures(labels), outputs(reference), true_labels=true_labels)
+    found = findings.labels(outputs(logits), pictures(labels), outputs(reference), kind=kind)
 
     assert found == (Finding("right_labels", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
@@ -214,35 +214,82 @@ def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other: NDArr
     assert math.isnan(findings.native(outputs(other), outputs(LOGITS))[0].value)
 
 
-def test_sizes_against_the_scripted_file_and_the_parent() -> None:
-    own, scripted, parent = (
-        Evidence({"path": path, "bytes": size}) for path, size in (("c", 90), ("a", 360), ("b", 100))
-    )
+MODEL = {"numbers": 100, "modules": 8}
 
-    found = by_name(findings.sizes(own, scripted, parent))
 
-    assert tuple(found.values()) == (
-        Finding("size_ratio", 0.9, "1", against="parent"),
+def held(stored: int, int8: int = 60, other: int = 40, least: int = 100) -> dict[str, int]:
+    return {"stored_bytes": stored, "int8_bytes": int8, "other_bytes": other, "least_bytes": least}
+
+
+def file(path: str, size: int) -> Evidence:
+    return Evidence({"path": path, "bytes": size})
+
+
+def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
+    found = findings.sizes(file("c", 180), file("a", 720), file("b", 200), held(100), MODEL, stated=False)
+
+    assert found == (
+        Finding("copies", 1.0, "1", note="100 bytes of tensors, the model's 100"),
+        Finding("code_per_module", 2.0, "bytes"),
+        Finding("size", 180.0, "bytes", judged=False),
         Finding("reduction", 0.75, "1", against="scripted", judged=False),
-        Finding("size", 90.0, "bytes", judged=False),
+        Finding("size_ratio", 0.9, "1", against="parent", judged=False),
     )
 
 
-def test_a_file_without_a_quantized_parent_is_judged_by_its_bytes_and_its_reduction() -> None:
-    own, scripted = Evidence({"path": "b", "bytes": 90}), Evidence({"path": "a", "bytes": 360})
+@pytest.mark.parametrize(
+    ("tensors", "copies"),
+    [
+        (held(160), 2.0),
+        (held(100), 1.0),
+        (held(280), 4.0),  # float32 weights
+        (held(101), 61 / 60),
+        (held(95, least=90), 1.0),  # equal tensors stored as one
+        (held(89, least=90), 49 / 60),
+        (held(80, int8=0, least=40), 2.0),
+    ],
+    ids=str,
+)
+def test_how_often_the_weights_are_stored(tensors: dict[str, int], copies: float) -> None:
+    found = by_name(findings.sizes(file("b", 999), file("a", 999), None, tensors, MODEL, stated=False))
 
-    assert findings.sizes(own, scripted, None) == (
-        Finding("size", 90.0, "bytes"),
-        Finding("reduction", 0.75, "1", against="scripted"),
-    )
+    assert found["copies"].value == copies
+
+
+def test_where_the_tutorial_states_a_size_it_is_judged() -> None:
+    found = by_name(findings.sizes(file("b", 90), file("a", 360), None, held(90), MODEL, stated=True))
+
+    assert found["size"].judged
+    assert found["reduction"] == Finding("reduction", 0.75, "1", against="scripted")
 
 
 def test_the_scripted_file_is_not_compared_with_itself() -> None:
-    scripted = Evidence({"path": "a", "bytes": 360})
+    found = by_name(findings.sizes(file("a", 420), file("a", 420), None, held(100), MODEL, stated=True))
 
-    found = by_name(findings.sizes(scripted, scripted, None))
+    assert found["size_per_number"] == Finding("size_per_number", 4.2, "bytes", judged=False)
+    assert "reduction" not in found
 
-    assert tuple(found.values()) == (Finding("size", 360.0, "bytes"),)
+
+def test_a_users_picture_that_the_original_gets_wrong_says_nothing_of_a_variant() -> None:
+    original = outputs([[0.0, 3.0, 1.0], [0.0, 2.0, 1.5]])
+    shown = pictures([1, 0])
+
+    assert by_name(findings.labels(original, shown, None, kind="own"))["right_labels"].value == 0.5
+    assert by_name(findings.labels(original, shown, original, kind="own"))["right_labels"].value == 1.0
+    lost = outputs([[3.0, 0.0, 1.0], [2.0, 0.0, 1.5]])
+    found = by_name(findings.labels(lost, shown, original, kind="own"))["right_labels"]
+    assert (found.value, found.note) == (0.0, "wolf: got 0, expected 1")
+
+
+def test_a_single_logit_is_a_label_by_its_sign() -> None:
+    found = by_name(findings.labels(outputs([[2.0], [-0.5]]), pictures([1, 0]), None, kind="own"))
+
+    assert found["right_labels"].value == 1.0
+    assert found["smallest_margin"].value == 0.5
+    assert (
+        by_name(findings.labels(outputs([[2.0], [0.5]]), pictures([1, 0]), None, kind="own"))["right_labels"].value
+        == 0.5
+    )
 
 
 def test_weights_of_a_quantized_file() -> None:
@@ -523,14 +570,3 @@ def test_an_anchor_of_another_shape_says_both() -> None:
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
     assert found.note == "shapes (2, 2) and (1, 2)"
     assert math.isnan(found.value)
-
-
-def test_a_users_scripted_file_is_held_against_how_many_numbers_it_has() -> None:
-    scripted = Evidence({"bytes": 420, "path": "a"})
-    assert findings.sizes(scripted, scripted, None, 100) == (
-        Finding("size", 420.0, "bytes", judged=False),
-        Finding("size_per_number", 4.2, "bytes"),
-    )
-    (size, reduction) = findings.sizes(Evidence({"bytes": 105, "path": "b"}), scripted, None, 100)
-    assert not size.judged
-    assert reduction == Finding("reduction", 0.75, "1", against="scripted")

@@ -235,7 +235,15 @@ def test_accuracy_over_what_cannot_be_compared_is_no_number(
     assert findings == (Finding("accuracy", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
 
-def test_accuracy_of_one_picture_with_one_class() -> None:
-    one = np.array([[1.0]], dtype=np.float32)
+@pytest.mark.parametrize(("logit", "accuracy"), [(1.0, 1.0), (-1.0, 0.0)])
+def test_accuracy_of_a_single_logit_goes_by_its_sign(logit: float, accuracy: float) -> None:
+    one = np.array([[logit]], dtype=np.float32)
 
-    assert by_name(paired_accuracy(one, one, np.array([0])))["accuracy"].value == 1.0
+    assert by_name(paired_accuracy(one, one, np.array([1])))["accuracy"].value == accuracy
+
+
+def test_single_logits_have_no_cosine() -> None:
+    assert [found.statistic for found in compare(LOGITS[:, :1], LOGITS[:, :1], against="parent")] == [
+        "sqnr",
+        "largest_difference",
+    ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from vitgate.inputs.field_files import committed, FieldItem, located
 from vitgate.observe.arithmetic import arithmetic
-from vitgate.observe.readback import executed_graph, walk
+from vitgate.observe.saved_file import executed_graph, walk
 from vitgate.pipeline.stages import engine_set
 
 

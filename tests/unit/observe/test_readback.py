@@ -6,6 +6,7 @@ import copy
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import torch
 import torch.backends.xnnpack
 from torch import nn
 
-from vitgate.observe.readback import in_use_order, read_back, Readback, stray_records
+from vitgate.observe.model_state import model_state
+from vitgate.observe.readback import read_back, Readback
+from vitgate.observe.saved_file import stray_records
 
 FORMS = [
     "scripted_quantized",
@@ -52,17 +55,15 @@ def model() -> nn.Module:
 @pytest.fixture
 def readback(model: nn.Module, tmp_path: Path) -> Callable[..., Readback]:
     """Return a helper: quantize the model, let `spoil` change it, save it in a form, read it back."""
-    linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    original = model_state(model, torch.zeros(1, 1, 8, 8))
 
     def make(form: str, spoil: Callable[[nn.Module], None] = lambda _: None, model: nn.Module = model) -> Readback:
         path = tmp_path / form
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             save(model, path, form, spoil)
-            original = {name: tensor.clone() for name, tensor in reference.items()}
-            return read_back(path, original, linears, frozen=form not in {"scripted", "scripted_quantized"})
+            return read_back(path, original, frozen=form not in {"scripted", "scripted_quantized"}, quantized=True)
 
-    reference = model.state_dict()
     return make
 
 
@@ -192,8 +193,8 @@ def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.script(model).save(str(tmp_path / "m.pt"))
-        linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        found = read_back(tmp_path / "m.pt", model.state_dict(), linears, frozen=False)
+        original = model_state(model, torch.zeros(1, 1, 8, 8))
+        found = read_back(tmp_path / "m.pt", original, frozen=False, quantized=False)
     assert (found.unmatched, found.strays) == ((), ())
     assert {(one.quantized, one.dtype, one.bias_equal) for one in found.layers} == {(False, "float32", True)}
 
@@ -213,14 +214,20 @@ class OutOfOrder(nn.Module):
         return self.last(self.part(self.first(x) * self.scale))
 
 
-def test_the_state_is_put_into_the_order_of_its_use() -> None:
-    order = in_use_order(OutOfOrder(), torch.zeros(1, 4))
-    assert [name for name in order if name.endswith("weight") and "unused" not in name] == [
+def test_the_state_is_in_the_order_of_its_use() -> None:
+    state = model_state(OutOfOrder(), torch.zeros(1, 4))
+    assert [name for name in state.tensors if name in state.used] == [
         "first.weight",
+        "first.bias",
+        "scale",
         "part.0.weight",
+        "part.0.bias",
         "last.weight",
+        "last.bias",
     ]
-    assert sorted(order) == sorted(OutOfOrder().state_dict())
+    assert sorted(state.tensors) == sorted(OutOfOrder().state_dict())
+    assert state.linears == ("part.0", "last", "unused")
+    assert state.used_linears == ("part.0", "last")
 
 
 def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_path: Path) -> None:
@@ -229,14 +236,106 @@ def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_pat
         parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) + 1)
     model.part[0].bias += 1
     model.last.bias += 2
-    del model.unused
     path = tmp_path / "model.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.freeze(torch.jit.script(model)).save(str(path))
-    state, order = model.state_dict(), in_use_order(model, torch.zeros(1, 4))
-    read = lambda names, linears: read_back(  # noqa: E731  # the same call twice
-        path, {name: state[name] for name in names}, linears, frozen=True
-    )
-    assert read(order, ["part.0", "last"]).out_of_order == ()
-    assert read(list(state), ["last", "part.0"]).out_of_order != ()
+    state = model_state(model, torch.zeros(1, 4))
+    found = read_back(path, state, frozen=True, quantized=False)
+    assert (found.out_of_order, found.unmatched, found.strays) == ((), (), ())
+    backwards = replace(state, tensors=dict(reversed(state.tensors.items())))
+    assert read_back(path, backwards, frozen=True, quantized=False).out_of_order != ()
+
+
+class Attention(nn.Module):
+    """nn.MultiheadAttention, whose projections are no Linear that dynamic quantization converts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(x)
+        return self.head(self.attention(y, y, y, need_weights=False)[0].mean(1))
+
+
+class Folded(nn.Module):
+    """A batch norm that freezing folds into the convolution before it, and a buffer that no state dict has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8))
+        for buffer in self.stem.buffers():
+            buffer.data = buffer + torch.rand(8) if buffer.is_floating_point() else buffer
+        self.register_buffer("offset", torch.rand(1, 8), persistent=False)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.stem(x).mean((2, 3)) + self.offset)
+
+
+class Shared(nn.Module):
+    """A Linear that is called twice, two that share their weights, and a table that is gathered by an index."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.two.weight = self.one.weight
+        self.two.bias.data += 1
+        self.table = nn.Parameter(torch.rand(5, 8))
+        self.mask_token = nn.Parameter(torch.rand(8))
+        self.gain = torch.rand(8)  # a plain attribute
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.two(self.one(self.one(x))) + self.table[torch.tensor([3, 1, 1, 0])].mean(0)
+        return self.head(x * self.gain)
+
+
+OWN = [(Attention, (1, 4, 16)), (Folded, (1, 3, 8, 8)), (Shared, (1, 8))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("made", "shape"), OWN, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_sound_file_of_what_users_build(
+    made: type[nn.Module], shape: tuple[int, ...], form: str, engine: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = made().eval().requires_grad_(False)
+    original = model_state(model, torch.rand(shape))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save(model, tmp_path / form, form, lambda _: None)
+        found = read_back(tmp_path / form, original, frozen=form != "scripted_quantized", quantized=True)
+    assert (found.unmatched, found.out_of_order, found.strays, found.unreadable) == ((),) * 4
+    assert found.surplus_layers == 0
+    assert all(one.quantized and one.bias_equal and (one.max_error_steps or 9) < 0.501 for one in found.layers)
+    copies = 2 if engine == "fbgemm" and form.startswith("lite") else 1
+    stored = found.stored_bytes - (copies - 1) * found.int8_bytes
+    assert found.least_bytes <= stored <= found.int8_bytes + found.other_bytes
+
+
+@pytest.mark.parametrize(
+    ("made", "shape", "name"),
+    [
+        (Attention, (1, 4, 16), "attention.in_proj_weight"),
+        (Folded, (1, 3, 8, 8), "stem.1.running_var"),
+        (Folded, (1, 3, 8, 8), "offset"),
+        (Shared, (1, 8), "table"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_changed_tensor_is_named_in_a_frozen_file(
+    made: type[nn.Module], shape: tuple[int, ...], name: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = made().eval().requires_grad_(False)
+    original = model_state(copy.deepcopy(model), torch.rand(shape))
+    dict([*model.named_parameters(), *model.named_buffers()])[name] += 0.01
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save(model, tmp_path / "m.ptl", "lite_frozen", lambda _: None)
+        found = read_back(tmp_path / "m.ptl", original, frozen=True, quantized=True)
+    assert name in found.unmatched
+    assert found.strays

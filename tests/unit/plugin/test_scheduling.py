@@ -122,7 +122,7 @@ def test_the_program_is_compiled_first_and_run_late_in_each_scope() -> None:
     order = ordered([first, *tests, program])
 
     names = [item.nodeid.partition("::")[2].partition("[")[0] for item in order]
-    assert names == ["test_native_program", "test_size", "test_native", "test_latency", "test_weights", "test_calls"]
+    assert names == ["test_native_program", "test_native", "test_latency", "test_weights", "test_size", "test_calls"]
 
 
 def test_all_other_tests_come_after_in_their_own_order() -> None:
@@ -140,6 +140,6 @@ def test_all_other_tests_come_after_in_their_own_order() -> None:
 
 
 def test_a_test_is_scheduled_by_its_claim_and_not_by_its_file() -> None:
-    assert scope_of("tests/conformance/test_weights.py::test_size[digits-x86-scripted]") == "digits-float"
+    assert scope_of("tests/conformance/test_weights.py::test_label[digits-x86-scripted]") == "digits-float"
     assert scope_of("tests/conformance/test_size.py::test_weights[digits-x86-scripted]") == "digits-weights"
     assert scope_of("elsewhere/test_weights.py::test_weights[digits-x86-scripted]") == "elsewhere/test_weights.py"

@@ -124,10 +124,12 @@ def test_a_tolerance_of_the_users_own_decides_about_their_case(own: Write) -> No
     assert ratio(CellId("mine", "qnnpack", "optimized")) == "mine.ratio"
 
 
-def test_where_the_user_says_nothing_the_suites_own_row_for_such_cases_decides(own: Write) -> None:
+def test_where_the_user_says_nothing_a_number_that_is_shown_stays_so(own: Write) -> None:
     own()
+    shown = Finding("size_ratio", 9.0, "1", against="parent", judged=False)
+    place = CellId("mine", "qnnpack", "optimized")
 
-    assert ratio(CellId("mine", "qnnpack", "optimized")) == "size.own.ratio"
+    assert read_tolerances().bounded("size", shown, place, "own", "") == shown
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_where_the_user_says_nothing_the_suites_own_row_for_such_cases_decides(o
         (('reason = "It is small."', 'reason = " "'), "no reason"),
         (('claim = "size"', 'claim = "sizes"'), "'sizes'"),
         (('claim = "size"', 'claim = "size"\ncases = ["deit_base"]'), "case 'deit_base' does not exist"),
-        (('id = "mine.ratio"', 'id = "size.own.ratio"'), "duplicate name"),
+        (('id = "mine.ratio"', 'id = "size.copies"'), "duplicate name"),
     ],
 )
 def test_a_mistake_in_a_tolerance_is_one_line(

@@ -18,8 +18,9 @@ from vitgate.records.record import Record
 from vitgate.records.rows import InputRow
 from vitgate.report.page import charts, views
 from vitgate.report.page.charts import Chart
-from vitgate.report.page.published import CASE, Edition, published, read_published
+from vitgate.report.page.published import Edition, published, read_published
 from vitgate.report.templates import template
+from vitgate.spec.cases import TUTORIAL_CASE
 from vitgate.spec.versions import public
 
 _TEMPLATE = Path(__file__).with_name("templates") / "page.html"
@@ -86,7 +87,7 @@ def _case(name: str, case: str, view: views.View, editions: Sequence[Edition]) -
         lines=view.lines(case),
         plots=[chart for chart in plots if chart],
         sweep=charts.sweep(f"{name}-sweep", view.sweep, case),
-        beside=published(f"{name}-published", editions, cells) if case == CASE else None,
+        beside=published(f"{name}-published", editions, cells) if case == TUTORIAL_CASE else None,
     )
 
 

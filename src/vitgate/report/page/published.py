@@ -17,9 +17,6 @@ from vitgate.report.page.svg import colour, drawing, inline, marker
 from vitgate.report.page.views import ABSENT, engines_in
 from vitgate.spec.variants import VariantName
 
-CASE = "deit_base"
-"""The case whose model the tutorial deploys: no other's figures can be set beside the published ones."""
-
 TUTORIAL: tuple[VariantName, ...] = ("original", "scripted", "scripted_quantized", "optimized", "lite")
 """The variants that the tutorial times, in its order."""
 
