@@ -69,3 +69,23 @@ def test_a_model_that_is_traced_holds_every_claim_too(tmp_path: Path) -> None:
 
     assert done.status == 0, done.text
     assert {row.status for row in done.record.claims} <= {"passed", "declared"}
+
+
+def test_a_fault_of_one_case_ends_no_other(tmp_path: Path) -> None:
+    copy = shutil.copytree(EXAMPLE, tmp_path / "example")
+    text = (copy / "vitgate.toml").read_text(encoding="utf-8")
+    case = text[text.index("[[case]]") :]
+    bad = case.replace('id = "shapes"', 'id = "damaged"').replace("weights.safetensors", "damaged.safetensors")
+    (copy / "vitgate.toml").write_text(f"{bad}\n{case}", encoding="utf-8")
+    (copy / "damaged.safetensors").write_bytes(b"damaged")
+
+    done = run_pytest(
+        "tests/conformance", "--case-file", str(copy / "vitgate.toml"), "--case", "damaged", "--case", "shapes",
+        "--claim", "label", "--engine", "qnnpack", folder=tmp_path,
+    )  # fmt: skip
+
+    assert done.status == 4
+    assert "No answer for case damaged: the inputs cannot be used." in done.text
+    assert "cannot use this file as weights" in done.text
+    found = {row.case: (row.status, row.at) for row in done.record.claims if row.subject.endswith("-original")}
+    assert found == {"damaged": ("environment error", "inputs"), "shapes": ("passed", "")}

@@ -16,6 +16,7 @@ class VitgateError(Exception):
     """Base class: `str(error)` is one line that says what is wrong, where, and what to do."""
 
     exit_status: int
+    case = ""  # the one case that it is about, where the run can go on with others
 
     def __init__(self, what: str, *, where: object = "", do: str) -> None:
         """Join the three parts into one line; line breaks are folded, and what is not printable is written out."""

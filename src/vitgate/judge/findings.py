@@ -120,7 +120,8 @@ def sizes(
     """Return how often the file stores the model's tensors, and what it takes beyond them.
 
     `copies` is exact: of a quantized file how often the int8 weights are stored, all else being there once; of a float
-    file how often everything is. `code_per_module` is what is left (code, pickles, padding), for each module of the
+    file how often everything is. `unknown_bytes` are those of records that are neither tensors nor anything else that
+    TorchScript writes. `code_per_module` is what is left (code, pickles, padding), for each module of the
     model and `MODULES_OF_A_FILE`. The other numbers are shown; bytes and reduction are judged where the tutorial states
     them.
 
@@ -136,6 +137,7 @@ def sizes(
     note = f"{tensors} bytes of tensors, the model's {held['int8_bytes'] + held['other_bytes']}"
     found = [
         Finding("copies", _copies(held), "1", note=note),
+        Finding("unknown_bytes", float(held["unknown_bytes"]), "bytes"),
         Finding("code_per_module", (size - tensors) / (model["modules"] + MODULES_OF_A_FILE), "bytes"),
         Finding("size", size, "bytes", judged=stated),
     ]

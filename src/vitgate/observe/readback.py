@@ -33,6 +33,7 @@ from vitgate.observe.saved_file import (
     records,
     Stored,
     stray_records,
+    unknown_bytes,
     walk,
     whole,
 )
@@ -57,7 +58,7 @@ class Readback:
     `arithmetic` counts what the graph computes beside its weights, see `vitgate.observe.arithmetic`.
     `stored_bytes` is what the archive's tensor records take. It should be `int8_bytes`, one for each weight of the
     layers to quantize, and `other_bytes`; tensors of equal contents may be stored as one, so that at the least it is
-    `least_bytes`.
+    `least_bytes`. `unknown_bytes` is what records take that TorchScript does not write.
     """
 
     layers: tuple[LinearReadback, ...]
@@ -72,6 +73,7 @@ class Readback:
     int8_bytes: int
     other_bytes: int
     least_bytes: int
+    unknown_bytes: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def read_back(
     packed = {f"{name}.weight" for layer in layers if layer.quantized for name in found.alike[layer.name]}
     integers = [weight.int_repr() for _, (weight, _) in stored.linears if weight.is_quantized]
     contents = [*original.contents(), *(held for _, held in found.held), *integers]
-    int8, others, repeated = _expected_bytes(original, found, quantized=quantized)
+    int8, others, spare = _expected_bytes(original, found, quantized=quantized)
     return Readback(
         layers=layers,
         surplus_layers=found.surplus,
@@ -126,7 +128,8 @@ def read_back(
         stored_bytes=sum(records(path).values()),
         int8_bytes=int8,
         other_bytes=others,
-        least_bytes=int8 + others - repeated,
+        least_bytes=int8 + others - spare,
+        unknown_bytes=unknown_bytes(path),
     )
 
 

@@ -86,6 +86,7 @@ class RemoteObserver(Observer):
         self._machine_lock = machine_lock
         self._connection: socket.socket | None = None
         self._scope = ""
+        self._unusable: dict[str, UsageError] = {}
 
     def close(self) -> None:
         """End the process that serves this worker."""
@@ -93,11 +94,19 @@ class RemoteObserver(Observer):
             self._connection.close()
         self._connection = None
 
+    def _case(self, arguments: tuple[object, ...]) -> str:
+        """Return the case that a request is about, if it is about one."""
+        first = arguments[0] if arguments else ""
+        case = first.case if isinstance(first, CellId) else first
+        return case if isinstance(case, str) and case in self.plan.cases else ""
+
     def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
         """Return the evidence, made by the server unless the store has it; a process that dies is an outcome."""
         assert not named, "requests carry positional arguments"
         found = what.find(self.store, *arguments, **named)
         if found is None:
+            if error := self._unusable.get(self._case(arguments)):
+                raise error
             name = what.name(*arguments, **named)
             with self._machine_lock.alone() if what.alone else self._machine_lock.shared():
                 self._attend(arguments)
@@ -132,7 +141,11 @@ class RemoteObserver(Observer):
             self.close()
             _connected(Path(self.plan.session)).close()
         elif answer:
-            raise _ERRORS[answer["error"]].from_line(answer["message"])
+            error = _ERRORS[answer["error"]].from_line(answer["message"])
+            if isinstance(error, UsageError) and (case := self._case(arguments)):
+                error.case = case
+                self._unusable[case] = error
+            raise error
 
     def _crashed(self, what: Observation[...], name: str) -> Evidence:
         """Return the outcome of a process that died; MachineError if the disk is full, when torch ends the process."""

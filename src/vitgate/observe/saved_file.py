@@ -27,6 +27,12 @@ _LINEAR_OPERATORS = {"quantized::linear_dynamic", "prepacked::linear_clamp_run",
 _RECORD = re.compile(
     r"/(?:data|constants)/\d+(?:\.storage)?$"
 )  # tensors in a .pt or .ptl archive, raw and uncompressed
+_REST = (
+    re.compile(  # all else that TorchScript writes: torch/csrc/jit/serialization/export_module.cpp, caffe2/serialize
+        r"/(?:code/.+\.py(?:\.debug_pkl)?|(?:data|constants|bytecode|mobile_debug_handles)\.pkl|version|byteorder"
+        r"|\.data/(?:version|serialization_id)|\.format_version|\.storage_alignment)$"
+    )
+)
 
 
 @dataclass
@@ -176,6 +182,13 @@ def records(path: Path) -> dict[str, int]:
     """Return the bytes of every tensor record in the archive, by name, from its own directory."""
     with zipfile.ZipFile(path) as archive:
         return {entry.filename: entry.file_size for entry in archive.infolist() if _RECORD.search(entry.filename)}
+
+
+def unknown_bytes(path: Path) -> int:
+    """Return the bytes of the archive's records that are neither tensors nor anything else that TorchScript writes."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    return sum(each.file_size for each in entries if not (_RECORD.search(each.filename) or _REST.search(each.filename)))
 
 
 def stray_records(path: Path, tensors: Iterable[torch.Tensor]) -> tuple[str, ...]:

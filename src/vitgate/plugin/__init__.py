@@ -27,7 +27,7 @@ from vitgate.observe.remote import start_server
 from vitgate.observe.session_directory import apply_settings, SessionDirectory
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.plugin import expected_failures, options, scheduling
-from vitgate.plugin.expected_failures import ROW
+from vitgate.plugin.expected_failures import ends_run, ROW
 from vitgate.plugin.fixtures import (
     check,
     claim_of,
@@ -261,7 +261,7 @@ def pytest_runtest_makereport(
     if marker is not None and (report.when == "call" or call.excinfo is not None):
         row = expected_failures.settle(item, call, report, claim_of(marker))
         report.__dict__[ROW] = row.model_dump_json()
-        if row.status == "environment error":  # it stands in the way of this worker's other checks too
+        if ends_run(row, item.config.stash[PLAN]):  # it stands in the way of this worker's other checks too
             item.session.shouldstop = row.message
     elif call.excinfo is not None:
         expected_failures.shorten(call, report)

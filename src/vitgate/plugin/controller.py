@@ -13,7 +13,7 @@ from vitgate.files.outputs import write_text
 from vitgate.observe.environment import environment
 from vitgate.observe.remote import RemoteObserver
 from vitgate.observe.store import Store
-from vitgate.plugin.expected_failures import ROW
+from vitgate.plugin.expected_failures import ends_run, ROW
 from vitgate.plugin.options import INTERRUPTED, place_of
 from vitgate.records.assemble import assemble
 from vitgate.records.record import Record
@@ -44,6 +44,7 @@ class Controller:
         self._record: Record | None = None
         self._stopped = ""
         self._stopped_by = ""
+        self._unusable: tuple[str, ...] = ()
         self._changed = ""
         self._path, self._page = "not written", ""
 
@@ -76,7 +77,7 @@ class Controller:
         row = ClaimRow.model_validate_json(report.__dict__[ROW])
         self._properties[report.nodeid] = junit.properties(row)
         self._rows[row.name] = _one_row(self._rows.get(row.name, row), row)
-        if row.status == "environment error" and not self._stopped_by:
+        if ends_run(row, self._plan) and not self._stopped_by:
             self._stop(row)
 
     def _stop(self, row: ClaimRow) -> None:
@@ -122,6 +123,9 @@ class Controller:
             return
         if not self._rows:
             session.exitstatus = pytest.ExitCode.OK
+        self._unusable = tuple(dict.fromkeys(row.message for row in rows if row.status == "environment error"))
+        if self._unusable:
+            session.exitstatus = UsageError.exit_status
         red = self._record.missing or any(row.status == "failed" for row in rows)
         if red and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -167,8 +171,8 @@ class Controller:
             for line in github.of_record(self._record) if github.wanted() else ():
                 terminalreporter.write_line(line)
             render(self._record, terminalreporter, self._path, self._changed, self._page)
-        if self._stopped_by:
-            terminalreporter.write_line(f"ERROR: {self._stopped}", red=True, bold=True)
+        for line in (self._stopped,) if self._stopped_by else self._unusable:
+            terminalreporter.write_line(f"ERROR: {line}", red=True, bold=True)
 
 
 def _one_row(kept: ClaimRow, row: ClaimRow) -> ClaimRow:

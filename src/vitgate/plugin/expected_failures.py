@@ -15,7 +15,8 @@ from vitgate.records.rows import claim_row, ClaimRow, Status
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, RowName
 from vitgate.spec.claims import Claim, read_claims
-from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.spec.outcome import ClaimFailed, INPUTS, Outcome
+from vitgate.spec.run_config import RunConfig
 from vitgate.spec.versions import machine, packages
 
 ROW = "vitgate_row"
@@ -55,6 +56,11 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     )
 
 
+def ends_run(row: ClaimRow, plan: RunConfig) -> bool:
+    """Whether what stood in the way of this check stands in that of all others: it is not about one case of several."""
+    return row.status == "environment error" and not (row.at == INPUTS and len(plan.cases) > 1)
+
+
 def subject_of(item: pytest.Item) -> str:
     """Return what the test is about, as its row will name it: the exact id of its parameters, or its own name."""
     return str(item.callspec.id) if hasattr(item, "callspec") else item.name
@@ -83,7 +89,8 @@ def _outcome(item: pytest.Item, call: pytest.CallInfo[None]) -> Outcome:
     if isinstance(error, ClaimFailed):
         return error.outcome
     if isinstance(error, VitgateError):
-        return Outcome("environment error", error=type(error).__name__, message=str(error))
+        at = INPUTS if error.case else ""
+        return Outcome("environment error", at, type(error).__name__, str(error))
     if isinstance(error, OSError) and error.errno in NO_ROOM:  # evidence that could not be kept judges nothing
         full = MachineError(f"cannot write: {error.strerror}", where=error.filename or "", do="free disk space")
         return Outcome("environment error", error=type(full).__name__, message=str(full))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +13,7 @@ from vitgate.records.rows import ClaimRow
 from vitgate.report.successors import ways_out
 from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES, NO_ENGINE
-from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.outcome import INPUTS, NO_TOOLS
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 Plain = Callable[[str], str]
@@ -49,6 +49,13 @@ def answer_of(record: Record, plain: Plain = clean) -> Answer:
     """Return the answer of a run, as `answer`, with its kind and its notes."""
     subject = f"PyTorch {plain(record.environment.torch)}"
     notes = tuple(_notes(record, plain))
+    unusable = {row.case: row for row in record.claims if (row.outcome, row.at) == ("environment error", INPUTS)}
+    if unusable:
+        rest = answer_of(record.model_copy(update={"claims": _without(record, unusable)}), plain)
+        cases = "case" if len(unusable) == 1 else "cases"
+        what = f"No answer for {cases} {some([plain(name) for name in unusable], _ROOM)}: the inputs cannot be used."
+        given = (f"case {plain(name)}: {plain(row.message)}" for name, row in unusable.items())
+        return Answer("failed" if rest.kind == "failed" else "none", f"{what} {rest.text}", (*rest.notes, *given))
     failed = [row for row in record.claims if row.status in ("failed", "environment error")]
     if failed:
         out = f" {ways_out(record, plain)}" if any(row.variant in VARIANTS for row in failed) else ""
@@ -68,6 +75,10 @@ def answer_of(record: Record, plain: Plain = clean) -> Answer:
         return Answer("broken as declared", f"{subject} {what}", notes)
     whole = "the successors of the pipeline" if record.engines == (NO_ENGINE,) else "the whole pipeline"
     return Answer("works", f"{subject} can carry {whole}{scope}: every claim holds{_declared(record, plain)}.", notes)
+
+
+def _without(record: Record, cases: Collection[str]) -> tuple[ClaimRow, ...]:
+    return tuple(row for row in record.claims if row.case not in cases)
 
 
 def _count(rows: list[ClaimRow]) -> str:

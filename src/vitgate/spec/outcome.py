@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+INPUTS = "inputs"
+"""Where an environment error is that is about one case alone: what the user gave for it cannot be used."""
+
 Kind = Literal["passed", "failed", "failed at", "blocked by", "environment error", "unsupported"]
 
 NO_TOOLS = "ToolsMissing"
@@ -85,7 +88,8 @@ def _admitting(value: float, *, low: bool) -> str:
 class Outcome:
     """How one claim about one cell went.
 
-    `at` names the stage of "failed at" and the variant of "blocked by"; `error` is the exception's type name there.
+    `at` names the stage of "failed at" and the variant of "blocked by", or is `INPUTS`; `error` is the exception's type
+    name there.
     """
 
     kind: Kind

@@ -218,7 +218,7 @@ MODEL = {"numbers": 100, "modules": 8}
 
 
 def held(stored: int, int8: int = 60, other: int = 40, least: int = 100) -> dict[str, int]:
-    return {"stored_bytes": stored, "int8_bytes": int8, "other_bytes": other, "least_bytes": least}
+    return {"stored_bytes": stored, "int8_bytes": int8, "other_bytes": other, "least_bytes": least, "unknown_bytes": 0}
 
 
 def file(path: str, size: int) -> Evidence:
@@ -230,6 +230,7 @@ def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
 
     assert found == (
         Finding("copies", 1.0, "1", note="100 bytes of tensors, the model's 100"),
+        Finding("unknown_bytes", 0.0, "bytes"),
         Finding("code_per_module", 2.0, "bytes"),
         Finding("size", 180.0, "bytes", judged=False),
         Finding("reduction", 0.75, "1", against="scripted", judged=False),
