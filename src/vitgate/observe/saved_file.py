@@ -24,14 +24,12 @@ Bytes = npt.NDArray[np.int8]
 
 # The weight is the second input of the operators that a Linear becomes; that of the first two is packed.
 _LINEAR_OPERATORS = {"quantized::linear_dynamic", "prepacked::linear_clamp_run", "aten::linear"}
-_RECORD = re.compile(
-    r"/(?:data|constants)/\d+(?:\.storage)?$"
-)  # tensors in a .pt or .ptl archive, raw and uncompressed
-_REST = (
-    re.compile(  # all else that TorchScript writes: torch/csrc/jit/serialization/export_module.cpp, caffe2/serialize
-        r"/(?:code/.+\.py(?:\.debug_pkl)?|(?:data|constants|bytecode|mobile_debug_handles)\.pkl|version|byteorder"
-        r"|\.data/(?:version|serialization_id)|\.format_version|\.storage_alignment)$"
-    )
+# Tensors in a .pt or .ptl archive, raw and uncompressed.
+_RECORD = re.compile(r"/(?:data|constants)/\d+(?:\.storage)?$")
+# All else that TorchScript writes: torch/csrc/jit/serialization/export_module.cpp, caffe2/serialize/inline_container.cc.
+_REST = re.compile(
+    r"/(?:code/.+\.py(?:\.debug_pkl)?|(?:data|constants|bytecode|mobile_debug_handles|traced_inputs)\.pkl"
+    r"|traced_inputs/\d+|version|byteorder|\.data/(?:version|serialization_id)|\.format_version|\.storage_alignment)$"
 )
 
 
