@@ -109,6 +109,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (rf"VITGATE_FIXTURES=ours {SUITE}", Run(rf"\g<0> {SMALL}")),
     (rf"VITGATE_ASSETS=pictures {SUITE}|{SUITE} --assets pictures", Run(r"\g<0> --collect-only -q")),
     (rf"{SUITE} --case digits --engine fbgemm", Run(r"\g<0> --claim build --claim label")),
+    (rf"{SUITE} --case-file examples/gallery/\S+ .*", Elsewhere("tests/meta/test_gallery.py", "CLAIMS")),
     (rf"{SUITE} --case-file \S+ --case shapes", Elsewhere("tests/meta/test_own_model.py", "shapes")),
     (rf"{SUITE} .*--images .*", PICTURES),
     (rf"{SUITE} --(engine none|successors)", SUCCESSORS),

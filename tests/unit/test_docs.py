@@ -168,6 +168,13 @@ def test_the_compatibility_page_is_what_the_records_say(
     assert capsys.readouterr().out == (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
 
 
+def test_the_page_of_what_is_accepted_is_what_the_tests_show() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "accepted.py")]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+
+    assert made == (ROOT / "docs" / "accepted.md").read_text(encoding="utf-8")
+
+
 def test_a_text_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="markers"):
         script("compatibility").renewed("# vitgate\n", [])

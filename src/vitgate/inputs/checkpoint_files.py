@@ -16,6 +16,7 @@ import tarfile
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TYPE_CHECKING
 
@@ -137,7 +138,30 @@ class _Weights:
         self._stack += [weight] * len(opcode.stack_after)
 
 
+@dataclass(frozen=True)
+class StateFile:
+    """What a checkpoint holds: the tensors of the state that is taken, and the keys of `others` that lie beside it."""
+
+    tensors: dict[str, torch.Tensor]
+    key: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """A sentence on which state was taken and how to take another; empty where there is one alone."""
+        if not self.others:
+            return ""
+        others = [f"'{quoted(key)}'" for key in self.others]
+        do = f"for another, save that alone, torch.save(torch.load(file)[{others[0]}], new)"
+        return f"it holds {', '.join(others)} beside '{self.key}', which was taken: {do}"
+
+
 def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint, as `read_state_file` does."""
+    return read_state_file(path).tensors
+
+
+def read_state_file(path: Path) -> StateFile:
     """Return the tensors of a `.pth`, `.pt` or `.safetensors` file by name, on the CPU, dtypes and shapes as stored.
 
     Nothing in the file is executed. A state under the key `model` or `state_dict` is unwrapped. The tensors may map the
@@ -147,7 +171,10 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     """
     head = _head(path)
     loaded = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path, head)
-    return _tensors(_unwrapped(loaded), path)
+    states = _states(loaded)
+    key = next((key for key in _WRAPPERS if key in states), "")
+    tensors = _tensors(states[key] if key else loaded, path)
+    return StateFile(tensors, key, tuple(other for other in states if other != key) if key else ())
 
 
 def _head(path: Path) -> bytes:
@@ -245,11 +272,16 @@ def _refused(path: Path, error: BaseException) -> UsageError:
     return unusable(path, what, f"{_FETCH_AGAIN}, or {_RESAVE}")
 
 
-def _unwrapped(loaded: Any) -> Any:
-    for key in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            return loaded[key]
-    return loaded
+def _states(loaded: Any) -> dict[str, Mapping[Any, Any]]:
+    """Return what under a key looks like a state: names of tensors, or what may be unwrapped though it is none."""
+    if not isinstance(loaded, Mapping):
+        return {}
+    found = {key: value for key, value in loaded.items() if isinstance(key, str) and isinstance(value, Mapping)}
+    return {
+        key: value
+        for key, value in found.items()
+        if key in _WRAPPERS or (value and all(map(_is_plain, value.values())))
+    }
 
 
 def _tensors(loaded: Any, path: Path) -> dict[str, torch.Tensor]:

@@ -134,7 +134,7 @@ def sizes(
         stated: the tutorial states the size of this file.
     """
     size, tensors = float(own.values["bytes"]), held["stored_bytes"]
-    note = f"{tensors} bytes of tensors, the model's {held['int8_bytes'] + held['other_bytes']}"
+    note = f"{tensors} bytes of tensors, the model's {held['least_bytes']} to {held['most_bytes']}"
     found = [
         Finding("copies", _copies(held), "1", note=note),
         Finding("unknown_bytes", float(held["unknown_bytes"]), "bytes"),
@@ -150,11 +150,12 @@ def sizes(
 
 
 def _copies(held: Mapping[str, Any]) -> float:
-    """Return how often the weights are stored; equal tensors may be stored as one."""
-    stored, int8, others = (held[name] for name in ("stored_bytes", "int8_bytes", "other_bytes"))
-    if held["least_bytes"] <= stored <= int8 + others:
-        return 1.0
-    return float((stored - others) / int8 if int8 else stored / others)
+    """Return how often the weights are stored: a whole number where all that is stored is explained so."""
+    stored, int8, least, most = (held[f"{name}_bytes"] for name in ("stored", "int8", "least", "most"))
+    times = max(1, math.ceil((stored - most) / int8) + 1) if int8 else 1
+    if least <= stored - (times - 1) * int8 <= most:
+        return float(times)
+    return float((stored - most) / int8 + 1 if int8 else stored / most)
 
 
 def successor_sizes(own: Evidence, numbers: int, int8: Evidence) -> tuple[Finding, ...]:

@@ -45,7 +45,7 @@ def read_layer(name: str, stored: Layer | None, original: Layer, known: ReadLaye
     if stored is None:
         return LinearReadback(name, quantized=False)
     (weight, bias), (wanted, wanted_bias) = stored, original
-    bias_equal = _same_biases(bias, wanted_bias)
+    bias_equal = _is_bias_of(bias, wanted_bias)
     if not weight.is_quantized:
         return LinearReadback(name, quantized=False, dtype=_word(weight.dtype), bias_equal=bias_equal)
     if name not in known or not _same_quantized(weight, known[name][0]):
@@ -115,7 +115,7 @@ def _scale_ratio(scales: torch.Tensor, wanted: torch.Tensor) -> float:
 def is_made_of(stored: Layer, original: Layer) -> bool:
     """Whether the layer looks like the original's, as it is or quantized: the bias' bits, and the scale or the bits."""
     (weight, bias), (wanted, wanted_bias) = stored, original
-    if weight.shape != wanted.shape or not _same_biases(bias, wanted_bias):
+    if weight.shape != wanted.shape or not _is_bias_of(bias, wanted_bias):
         return False
     if not weight.is_quantized:
         return same_bits(weight, wanted)
@@ -127,6 +127,11 @@ def same_layer(one: Layer, other: Layer) -> bool:
     if one[0].is_quantized != other[0].is_quantized or not _same_biases(one[1], other[1]):
         return False
     return (_same_quantized if one[0].is_quantized else same_bits)(one[0], other[0])
+
+
+def _is_bias_of(stored: torch.Tensor | None, original: torch.Tensor | None) -> bool:
+    """Whether a stored bias is the original's; qnnpack packs zeros where there is none."""
+    return _same_biases(stored, original) or (original is None and stored is not None and not stored.any())
 
 
 def _same_biases(one: torch.Tensor | None, other: torch.Tensor | None) -> bool:

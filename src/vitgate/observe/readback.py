@@ -56,9 +56,9 @@ class Readback:
     `unreadable` names packed objects whose contents could not be got back; never empty silently.
     `count` is the number of original tensors compared.
     `arithmetic` counts what the graph computes beside its weights, see `vitgate.observe.arithmetic`.
-    `stored_bytes` is what the archive's tensor records take. It should be `int8_bytes`, one for each weight of the
-    layers to quantize, and `other_bytes`; tensors of equal contents may be stored as one, so that at the least it is
-    `least_bytes`. `unknown_bytes` is what records take that TorchScript does not write.
+    `stored_bytes` is what the archive's tensor records take. It should be from `least_bytes` to `most_bytes`, in which
+    `int8_bytes` are those of the quantized weights: tensors of equal contents may be stored as one, and what the code
+    makes may be stored or not. `unknown_bytes` is what records take that TorchScript does not write.
     """
 
     layers: tuple[LinearReadback, ...]
@@ -71,8 +71,8 @@ class Readback:
     arithmetic: dict[str, int]
     stored_bytes: int
     int8_bytes: int
-    other_bytes: int
     least_bytes: int
+    most_bytes: int
     unknown_bytes: int
 
 
@@ -114,12 +114,14 @@ def read_back(
     layers = tuple(read_layer(name, layer, original.layer(name), known) for name, layer in found.layers.items())
     packed = {f"{name}.weight" for layer in layers if layer.quantized for name in found.alike[layer.name]}
     integers = [weight.int_repr() for _, (weight, _) in stored.linears if weight.is_quantized]
-    contents = [*original.contents(), *(held for _, held in found.held), *integers]
-    int8, others, spare = _expected_bytes(original, found, quantized=quantized)
+    unmatched = tuple(name for name in found.wanted if name not in found.names | packed)
+    biases = [bias for _, (weight, bias) in stored.linears if bias is not None and not bias.any()]
+    contents = [*original.contents(), *(held for _, held in found.held), *integers, *biases]
+    int8, least, most = _expected_bytes(original, found, unmatched, quantized=quantized)
     return Readback(
         layers=layers,
         surplus_layers=found.surplus,
-        unmatched=tuple(name for name in found.wanted if name not in found.names | packed),
+        unmatched=unmatched,
         out_of_order=found.out_of_order,
         strays=stray_records(path, contents),
         unreadable=tuple(stored.unreadable),
@@ -127,8 +129,8 @@ def read_back(
         arithmetic=arithmetic(walk(graph)),
         stored_bytes=sum(records(path).values()),
         int8_bytes=int8,
-        other_bytes=others,
-        least_bytes=int8 + others - spare,
+        least_bytes=least,
+        most_bytes=most,
         unknown_bytes=unknown_bytes(path),
     )
 
@@ -250,22 +252,30 @@ def _is_same(tensor: torch.Tensor, wanted: Constant) -> bool:
     return torch.allclose(tensor, wanted.tensor, rtol=FOLDING_SLACK, atol=slack)
 
 
-def _expected_bytes(original: ModelState, found: _Comparison, *, quantized: bool) -> tuple[int, int, int]:
-    """Return the bytes of the int8 weights, of all other tensors, and how many of both a file may do without.
+def _expected_bytes(
+    original: ModelState, found: _Comparison, unmatched: Iterable[str], *, quantized: bool
+) -> tuple[int, int, int]:
+    """Return the bytes of the int8 weights, and the least and the most that all tensors of the file may take.
 
-    It may store tensors of equal contents as one; and a tensor without a name as code.
+    What is `unmatched` should be there in its own size. A file may store tensors of equal contents as one. What the
+    call makes without the picture, and a frozen file what the call does not read, it may store or not.
     """
     linears = [name for alike in found.alike.values() for name in alike] if quantized else []
-    int8 = sum(original.tensors[f"{name}.weight"].numel() for name in linears)
-    distinct = sum(original.tensors[f"{name}.weight"].numel() for name in found.alike if quantized)
+    packed = {f"{name}.weight" for name in linears}
+    int8 = sum(original.tensors[name].numel() for name in packed)
+    again = int8 - sum(original.tensors[f"{name}.weight"].numel() for name in found.alike if quantized)
+    made = [each.tensor for each in original.computed if each.exact and not each.is_view]
     if found.held:
-        others = _distinct(own for own, _ in found.held)
-        spare = [tensor for index, tensor in enumerate(others) if _is_among(tensor, others[:index])]
+        missing = [original.tensors[name] for name in unmatched if name not in packed]
+        others = _distinct([*(own for own, _ in found.held), *missing])
+        equal = [tensor for index, tensor in enumerate(others) if _is_among(tensor, others[:index])]
+        made += [tensor for name, tensor in original.tensors.items() if name not in original.used]
     else:
-        packed = {f"{name}.weight" for name in linears}
-        spare = [each.tensor for each in original.computed if not (each.sources or each.is_view)]
-        others = [*_distinct(tensor for name, tensor in original.tensors.items() if name not in packed), *spare]
-    return int8, _bytes(others), _bytes(spare) + int8 - distinct
+        others = _distinct(tensor for name, tensor in original.tensors.items() if name not in packed)
+        equal = []
+    biases = [torch.zeros(len(original.layer(name)[0])) for name in linears if original.layer(name)[1] is None]
+    spare = [tensor for tensor in _distinct([*others, *made])[len(others) :]] + biases  # qnnpack packs zeros for none
+    return int8, int8 + _bytes(others) - _bytes(equal) - again, int8 + _bytes(others) + _bytes(spare)
 
 
 def _distinct(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:

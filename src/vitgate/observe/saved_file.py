@@ -26,7 +26,7 @@ Bytes = npt.NDArray[np.int8]
 _LINEAR_OPERATORS = {"quantized::linear_dynamic", "prepacked::linear_clamp_run", "aten::linear"}
 # Tensors in a .pt or .ptl archive, raw and uncompressed.
 _RECORD = re.compile(r"/(?:data|constants)/\d+(?:\.storage)?$")
-# All else that TorchScript writes: torch/csrc/jit/serialization/export_module.cpp, caffe2/serialize/inline_container.cc.
+# All else that TorchScript writes (torch/csrc/jit/serialization/export_module.cpp, caffe2/serialize).
 _REST = re.compile(
     r"/(?:code/.+\.py(?:\.debug_pkl)?|(?:data|constants|bytecode|mobile_debug_handles|traced_inputs)\.pkl"
     r"|traced_inputs/\d+|version|byteorder|\.data/(?:version|serialization_id)|\.format_version|\.storage_alignment)$"
@@ -92,13 +92,12 @@ def _contents(value: Any, module: torch.jit.ScriptModule, stored: Stored) -> lis
     """Return the tensors of a graph value that is a constant; of a packed object the weight first, then the bias."""
     constant = _constant(value, module)
     if isinstance(constant, torch.ScriptObject):
-        return _open(constant, stored)
+        return _open(constant, str(value.type()), stored)
     return list(_tensors_in(constant))
 
 
-def _open(packed: Any, stored: Stored) -> list[torch.Tensor]:
-    """Return weight and bias of a packed object of quantized:: or of XNNPACK; note the ones that do not open."""
-    name = str(packed._type())
+def _open(packed: Any, name: str, stored: Stored) -> list[torch.Tensor]:
+    """Return weight and bias of a packed object of that class, quantized:: or XNNPACK; note what does not open."""
     try:
         if name.endswith("LinearPackedParamsBase"):
             return [tensor for tensor in torch.ops.quantized.linear_unpack(packed) if tensor is not None]

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from safetensors import SafetensorError
+from safetensors import safe_open, SafetensorError
 from safetensors.numpy import save_file as save_arrays
 
 from vitgate.files.errors import MachineError
 from vitgate.files.hashing import digest, digest_of, key_of
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs import standin
-from vitgate.inputs.checkpoint_files import read_state
+from vitgate.inputs.checkpoint_files import read_state, read_state_file
 from vitgate.inputs.huggingface_names import from_timm, published
 from vitgate.inputs.pictures import read_standin
 from vitgate.inputs.weights import check_equal, check_state, WeightsSource
@@ -29,6 +29,8 @@ from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
     import torch
+
+_BESIDE = "beside"  # the key of the metadata that says which other states the user's checkpoint holds
 
 
 def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
@@ -45,7 +47,10 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
     digest = digest_of(source.path)
     parts = {"weights": digest, "case": case.id, "equals": str(source.published or "")}
     entry = cache.get(key_of(parts), "weights.safetensors", lambda path: _convert(case, source, path))
-    return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": source.note})
+    with safe_open(entry.path, "np") as file:
+        beside = (file.metadata() or {}).get(_BESIDE, "")
+    note = f"{source.note}; {beside}" if beside else source.note
+    return Evidence({"path": entry.path, "digest": digest, "kind": source.kind, "note": note})
 
 
 def _as_built(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evidence:
@@ -68,14 +73,15 @@ def _convert(case: Case, source: WeightsSource, path: Path) -> None:
     from safetensors.torch import save_file
 
     assert source.path is not None
-    state = read_state(source.path)
+    found = read_state_file(source.path)
+    state = found.tensors
     if source.published is not None:
         check_equal(state, read_state(source.published), where=source.note)
     if case.library == "transformers":
         state = {published(name): tensor for name, tensor in state.items()}
     state = check_state(state, model_state(case), where=str(source.path), model=case.id)
     with system_errors(path):
-        save_file(_apart(state), path)
+        save_file(_apart(state), path, {_BESIDE: found.note})
 
 
 def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

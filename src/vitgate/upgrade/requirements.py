@@ -204,9 +204,9 @@ def name_of(requirement: str) -> str:
 
 
 def is_pinned(side: Side) -> bool:
-    """Whether the side means one release of torch, today and later."""
+    """Whether the side means one release of torch, today and later; what asks for it several times means all of it."""
     torch = [_parsed(text) for text in side.requirements if name_of(text) == "torch"]
-    return all(each.url or any(map(_is_exact, each.specifier)) for each in torch)
+    return not torch or any(each.url or any(map(_is_exact, each.specifier)) for each in torch)
 
 
 def version_of(text: str) -> Version | None:

@@ -254,7 +254,7 @@ def blocks_swapped(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=("scripted_quantized",), may=("weights", "lite_operators"))
+@fault(weights=("scripted_quantized",), size=("scripted_quantized",), may=("weights", "size", "lite_operators"))
 def tensor_too_many(scene: Scene) -> None:
     """The file holds a tensor that is no part of the model."""
 

@@ -232,7 +232,7 @@ def call_fails(scene: Scene) -> None:
     scene.running("lite_frozen", wrap)
 
 
-@fault(weights=FROZEN, arithmetic=FROZEN, stage="read_weights")
+@fault(weights=FROZEN, arithmetic=FROZEN, size=FROZEN, stage="read_weights")
 def weights_cannot_be_read(scene: Scene) -> None:
     """What is in the file cannot be read back."""
     from vitgate.observe import readback

@@ -383,6 +383,7 @@ def test_an_archive_elsewhere(folder: Path, tmp_path: Path, refuses: Refuses, na
 # ---- a user's own folder
 
 
+@pytest.mark.accepts("saved file (`--field`)", "a file about which nothing is recorded: it loads, runs and repeats")
 def test_own_files_without_a_word_about_them(folder: Path) -> None:
     for name in ("phone.ptl", "a b(1).pt", "notes.txt"):
         (folder / name).write_bytes(b"x")
@@ -418,6 +419,7 @@ input = [3, 1, 8, 8]
 """
 
 
+@pytest.mark.accepts("saved file (`--field`)", "inputs, logits, engine and bound in `field.toml`")
 def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
     for name in ("phone.ptl", "small.pt"):
         (folder / name).write_bytes(b"x")
@@ -493,6 +495,7 @@ def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None
     refuses(lambda: seen(read_field(folder)[0]), "is not a plain file name")
 
 
+@pytest.mark.refuses("saved file (`--field`)", "a folder without such files")
 def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_field(folder), folder, "no .pt or .ptl file here")
     (folder / "model.onnx").touch()
@@ -538,6 +541,9 @@ def _archive(path: Path, *names: str) -> None:
             archive.writestr(f"{path.stem}/{name}", b"")
 
 
+@pytest.mark.accepts(
+    "saved file (`--field`)", "`.pt`, `.pth`, `.ptl`, in capitals too, and any file that `field.toml` names"
+)
 def test_suffix_counts_in_any_case_and_what_is_named_is_taken(tmp_path: Path) -> None:
     for name in ("UPPER.PT", "phone.PTL", "plain.torchscript", "notes.md"):
         (tmp_path / name).write_bytes(b"anything")
@@ -557,6 +563,9 @@ def test_arrays_that_a_file_names_are_not_passed_over(tmp_path: Path) -> None:
     assert passed_over(tmp_path) == []
 
 
+@pytest.mark.refuses(
+    "saved file (`--field`)", "a full TorchScript module named `.ptl`, a state dict, an archive of another kind"
+)
 @pytest.mark.parametrize(
     ("name", "entries", "words"),
     [
@@ -576,12 +585,16 @@ def test_file_of_another_form_is_told_apart(
     refuses(lambda: read_field(tmp_path), *words)
 
 
+@pytest.mark.refuses("saved file (`--field`)", "a Git LFS pointer")
 def test_pointer_of_git_lfs_is_told_apart(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "phone.ptl").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
 
     refuses(lambda: read_field(tmp_path), "a Git LFS pointer", "git lfs pull")
 
 
+@pytest.mark.accepts(
+    "saved file (`--field`)", "no `input`: [1, 3, 224, 224] is assumed, which is said where the file fails"
+)
 @pytest.mark.parametrize(("line", "assumed"), [("", True), ("input = [1, 3, 8, 8]\n", False)])
 def test_assumed_shape_is_known_as_such(line: str, assumed: bool, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"anything")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -202,10 +203,11 @@ def test_transformers_own_processor_gives_the_same_tensor() -> None:
     """That on Pillow, as the published checkpoint is used; from 5.x on there is one on torchvision beside it."""
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     try:
-        from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil as Processor
+        module = importlib.import_module("transformers.models.vit.image_processing_pil_vit")
+        processor = module.ViTImageProcessorPil
     except ImportError:
-        Processor = transformers.ViTImageProcessor
-    theirs = Processor()(images=Image.open(INPUT).convert("RGB"), return_tensors="pt")["pixel_values"]
+        processor = transformers.ViTImageProcessor
+    theirs = processor()(images=Image.open(INPUT).convert("RGB"), return_tensors="pt")["pixel_values"]
     assert torch.equal(theirs, preprocess(INPUT, way="transformers"))
 
 

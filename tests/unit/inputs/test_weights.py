@@ -176,6 +176,10 @@ def save_three(state: dict[str, torch.Tensor], folder: Path) -> None:
     save_file(state, str(folder / "s.safetensors"))
 
 
+@pytest.mark.accepts(
+    "checkpoint",
+    "a state dict in a `.pth` or `.pt`, new or legacy format, plain or under the key `model` or `state_dict`",
+)
 @pytest.mark.parametrize("save", [save_zip, save_legacy])
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"model": s}, lambda s: {"state_dict": s, "epoch": 3}])
 def test_a_checkpoint_is_read_and_unwrapped(
@@ -187,6 +191,7 @@ def test_a_checkpoint_is_read_and_unwrapped(
     assert all(torch.equal(state[name], tensor) for name, tensor in tiny().items())
 
 
+@pytest.mark.accepts("checkpoint", "`.safetensors`; `nn.Parameter` as values")
 def test_safetensors_and_parameters_are_read(tmp_path: Path) -> None:
     save_file(tiny(), str(tmp_path / "file.safetensors"))
     assert {name: tuple(tensor.shape) for name, tensor in read_state(tmp_path / "file.safetensors").items()} == SHAPES
@@ -194,6 +199,7 @@ def test_safetensors_and_parameters_are_read(tmp_path: Path) -> None:
     assert not read_state(tmp_path / "file.pt")["w"].requires_grad
 
 
+@pytest.mark.refuses("checkpoint", "a pickle that asks for more than tensors; nothing of it is run")
 @pytest.mark.parametrize(
     ("save", "word"),
     [
@@ -216,6 +222,7 @@ def test_the_bomb_is_live(tmp_path: Path) -> None:
     assert (tmp_path / "harm").exists()
 
 
+@pytest.mark.refuses("checkpoint", "a TorchScript archive")
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated")  # newer releases; the archive is what matters here
 def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(tmp_path / "scripted.pt"))
@@ -245,6 +252,7 @@ def test_a_checkpoint_whose_pickle_would_fill_the_memory_is_refused(tmp_path: Pa
         read_state(tmp_path / "file.pth")
 
 
+@pytest.mark.refuses("checkpoint", "a truncated file")
 @pytest.mark.parametrize("name", ["z.pth", "l.pth", "s.safetensors"])
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.98])
 def test_a_truncated_file_is_one_line(tmp_path: Path, name: str, part: float) -> None:
@@ -255,6 +263,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, name: str, part: float) ->
         read_state(tmp_path / name)
 
 
+@pytest.mark.refuses("checkpoint", "a Git LFS pointer, a web page, an archive of another kind")
 @pytest.mark.parametrize(
     ("name", "body", "word"),
     [
@@ -337,6 +346,7 @@ def test_a_right_state_is_adopted_in_the_models_order() -> None:
     assert all(state[name].data_ptr() == given[name].data_ptr() for name in SHAPES)  # not copied
 
 
+@pytest.mark.accepts("checkpoint", "weights in float16, bfloat16 or float64: judged as float32")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floating_dtypes_become_float32(dtype: torch.dtype) -> None:
     state = check({name: tensor.to(dtype) for name, tensor in tiny().items()})
@@ -344,6 +354,7 @@ def test_other_floating_dtypes_become_float32(dtype: torch.dtype) -> None:
     assert torch.equal(state["pos"], tiny()["pos"])
 
 
+@pytest.mark.refuses("checkpoint", "weights of another architecture; the first differences are named")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -364,6 +375,7 @@ def test_another_architecture_is_named_with_its_difference(
         check(state)
 
 
+@pytest.mark.refuses("checkpoint", "NaN or Inf among the weights")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_value_that_is_no_number_names_its_parameter(value: float) -> None:
     state = tiny()
@@ -394,6 +406,7 @@ def test_the_modules_import_without_torch() -> None:
     assert ran.stdout.strip() == "False"
 
 
+@pytest.mark.accepts("checkpoint", "buffers of integers, booleans or complex numbers")
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8, torch.complex64])
 def test_buffer_that_is_not_floating_stays_as_it_is(dtype: torch.dtype) -> None:
     own = {"weight": torch.empty(2, device="meta"), "count": torch.empty(3, dtype=dtype, device="meta")}

@@ -217,8 +217,9 @@ def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other: NDArr
 MODEL = {"numbers": 100, "modules": 8}
 
 
-def held(stored: int, int8: int = 60, other: int = 40, least: int = 100) -> dict[str, int]:
-    return {"stored_bytes": stored, "int8_bytes": int8, "other_bytes": other, "least_bytes": least, "unknown_bytes": 0}
+def held(stored: int, int8: int = 60, least: int = 100, most: int = 100) -> dict[str, int]:
+    sizes = {"stored": stored, "int8": int8, "least": least, "most": most, "unknown": 0}
+    return {f"{name}_bytes": size for name, size in sizes.items()}
 
 
 def file(path: str, size: int) -> Evidence:
@@ -229,7 +230,7 @@ def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
     found = findings.sizes(file("c", 180), file("a", 720), file("b", 200), held(100), MODEL, stated=False)
 
     assert found == (
-        Finding("copies", 1.0, "1", note="100 bytes of tensors, the model's 100"),
+        Finding("copies", 1.0, "1", note="100 bytes of tensors, the model's 100 to 100"),
         Finding("unknown_bytes", 0.0, "bytes"),
         Finding("code_per_module", 2.0, "bytes"),
         Finding("size", 180.0, "bytes", judged=False),
@@ -244,10 +245,11 @@ def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
         (held(160), 2.0),
         (held(100), 1.0),
         (held(280), 4.0),  # float32 weights
-        (held(101), 61 / 60),
+        (held(101), 1 + 1 / 60),
         (held(95, least=90), 1.0),  # equal tensors stored as one
-        (held(89, least=90), 49 / 60),
-        (held(80, int8=0, least=40), 2.0),
+        (held(152, least=90), 2.0),
+        (held(89, least=90), 1 - 11 / 60),
+        (held(80, int8=0, least=40, most=40), 2.0),
     ],
     ids=str,
 )

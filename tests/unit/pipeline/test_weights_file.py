@@ -38,6 +38,28 @@ def counting():
 """
 
 
+@pytest.mark.accepts(
+    "checkpoint",
+    "several states in one file (`state_dict_ema`): the first is taken, which is said, and how to take another",
+)
+def test_state_that_was_taken_and_the_one_beside_it_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights_file_model.py").write_text(MODELS, encoding="utf-8")
+    (tmp_path / "cases.toml").write_text(CASE.format(build="tied"), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "weights_file_model", raising=False)
+    state = importlib.import_module("weights_file_model").tied().state_dict()
+    torch.save({"state_dict": state, "state_dict_ema": state, "optimizer": {"lr": 0.1}}, tmp_path / "weights.pth")
+    source = WeightsSource("own", tmp_path / "weights.pth", "own weights")
+
+    for _ in range(2):  # the second time from the cache
+        found = weights_of(read_own(tmp_path / "cases.toml").case[0], source, ArtifactCache(tmp_path / "cache"))
+
+        note = found.values["note"]
+        assert note.startswith("own weights; it holds 'state_dict_ema' beside 'state_dict', which was taken")
+        assert "torch.save(torch.load(file)['state_dict_ema'], new)" in note
+
+
+@pytest.mark.accepts("checkpoint", "tied weights, and modules that keep the weights they were built with")
 @pytest.mark.parametrize("build", ["tied", "counting"])
 @pytest.mark.parametrize("stored", [True, False], ids=["from a file", "as built"])
 def test_state_is_stored_as_it_is(build: str, stored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

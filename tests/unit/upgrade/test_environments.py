@@ -843,6 +843,10 @@ def test_old_copies_go(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not old.exists()
 
 
+def test_a_constraint_pins_what_a_requirement_leaves_open() -> None:
+    assert is_pinned(Side("file", ("torch>=2", "torch==2.12.1")))
+
+
 def test_a_side_without_a_version_is_no_pin() -> None:
     assert not is_pinned(Side("torch", ("torch",)))
     assert not is_pinned(Side("2.12", ("torch==2.12.*",)))

@@ -21,6 +21,7 @@ def side_of(tmp_path: Path, *lines: str) -> Side:
     return parse_side(str(path), where="OLD")
 
 
+@pytest.mark.refuses("requirements", "torch that is required on another platform alone")
 @pytest.mark.parametrize("marker", [NOWHERE, "python_version < '3.0'", "extra == 'gpu'"])
 def test_torch_that_is_required_elsewhere_is_refused(marker: str, tmp_path: Path) -> None:
     side = side_of(tmp_path, f"torch==2.12.1; {marker}")
@@ -29,6 +30,7 @@ def test_torch_that_is_required_elsewhere_is_refused(marker: str, tmp_path: Path
         applicable(side, None)
 
 
+@pytest.mark.accepts("requirements", "environment markers, of the environment's own Python and platform")
 def test_only_what_holds_here_is_installed(tmp_path: Path) -> None:
     side = side_of(tmp_path, "torch==2.12.1; python_version >= '3.0'", f"torch==2.9.1; {NOWHERE}", f"timm; {NOWHERE}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,27 +52,35 @@ def pin(folder: Path, **texts: str) -> str:
     return find_pin([name.replace("__", ".") for name in texts], reader(folder, None))
 
 
-@pytest.mark.parametrize(("name", "text", "version"), FORMS)
+def form(name: str, text: str, mark: Callable[..., pytest.MarkDecorator], *more: str) -> object:
+    """Give a form the mark that puts it into docs/accepted.md: its file, and its lines in one."""
+    lines = " ⏎ ".join(line.strip() for line in text.splitlines())
+    return pytest.param(name, text, *more, marks=mark("pin of torch", f"`{name}`: `{lines}`"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"), [form(name, text, pytest.mark.accepts, version) for name, text, version in FORMS]
+)
 def test_pin_is_found(name: str, text: str, version: str, tmp_path: Path) -> None:
     assert pin(tmp_path, **{name: text}) == version
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("requirements.txt", "torch\n"),
-        ("requirements.txt", f"torch==2.9.1; {NOWHERE}\n"),
-        ("requirements.txt", "torch>=2.9,<2.10\n"),
-        ("requirements.txt", "torch~=2.9\n"),
-        ("requirements.txt", "torch==$(VERSION)\n"),
-        ("requirements.txt", "torch @ git+https://example.org/pytorch.git\n"),
-        ("pyproject.toml", '[project]\ndependencies = ["torch>=2"]\n'),
-        ("pyproject.toml", '[tool.poetry.dependencies]\ntorch = "^2.9.1"\n'),
-        ("pyproject.toml", '[tool.poetry.dependencies]\ntorch = {git = "https://example.org/pytorch.git"}\n'),
-        ("environment.yml", "dependencies:\n  - pytorch\n"),
-        ("environment.yml", "dependencies:\n  - pytorch>=2.9.1\n"),
-    ],
-)
+UNPINNED = [
+    ("requirements.txt", "torch\n"),
+    ("requirements.txt", f"torch==2.9.1; {NOWHERE}\n"),
+    ("requirements.txt", "torch>=2.9,<2.10\n"),
+    ("requirements.txt", "torch~=2.9\n"),
+    ("requirements.txt", "torch==$(VERSION)\n"),
+    ("requirements.txt", "torch @ git+https://example.org/pytorch.git\n"),
+    ("pyproject.toml", '[project]\ndependencies = ["torch>=2"]\n'),
+    ("pyproject.toml", '[tool.poetry.dependencies]\ntorch = "^2.9.1"\n'),
+    ("pyproject.toml", '[tool.poetry.dependencies]\ntorch = {git = "https://example.org/pytorch.git"}\n'),
+    ("environment.yml", "dependencies:\n  - pytorch\n"),
+    ("environment.yml", "dependencies:\n  - pytorch>=2.9.1\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [form(name, text, pytest.mark.refuses) for name, text in UNPINNED])
 def test_torch_without_a_pin_is_an_error(name: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="torch is named without a pin"):
         pin(tmp_path, **{name: text})

@@ -25,6 +25,7 @@ def side(tmp_path: Path) -> Callable[..., Side]:
     return make
 
 
+@pytest.mark.accepts("requirements", "`-r FILE`")
 @pytest.mark.parametrize("option", ["-r ", "--requirement ", "--requirement="])
 def test_included_file_is_read_beside_the_one_that_names_it(option: str, side: Callable[..., Side]) -> None:
     base, more = "torch==2.9.1\n-r more.txt\n", "pillow\n"
@@ -34,12 +35,14 @@ def test_included_file_is_read_beside_the_one_that_names_it(option: str, side: C
     assert found.requirements == ("torch==2.9.1", "pillow", "timm==1.0.31")
 
 
+@pytest.mark.accepts("requirements", "`-c FILE`")
 def test_constraint_counts_for_what_is_installed_anyway(side: Callable[..., Side]) -> None:
     found = side(all="torch\n-c pins.txt\n", pins="torch==2.9.1\ntimm==1.0.31\nflask==3.0\n")
 
     assert found.requirements == ("torch", "torch==2.9.1", "timm==1.0.31")
 
 
+@pytest.mark.accepts("requirements", "`--index-url`, `--extra-index-url`, `--find-links` and the like")
 @pytest.mark.parametrize(
     ("line", "uv_args"),
     [
@@ -55,6 +58,7 @@ def test_index_options_reach_uv(line: str, uv_args: tuple[str, ...], side: Calla
     assert side(all=f"{line}\ntorch==2.9.1\n").uv_args == uv_args
 
 
+@pytest.mark.accepts("requirements", "`-e .`: left out, which is said")
 @pytest.mark.parametrize("line", ["-e .", "--editable ./here", ".", "./package", "../package[extra]"])
 def test_project_itself_is_left_out_and_said_so(line: str, side: Callable[..., Side]) -> None:
     found = side(all=f"torch==2.9.1\n{line}\n")
@@ -63,6 +67,7 @@ def test_project_itself_is_left_out_and_said_so(line: str, side: Callable[..., S
     assert [note.partition(": ")[2] for note in found.notes] == [f"left out {line!r}, which is no package of an index"]
 
 
+@pytest.mark.refuses("requirements", "any other option")
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -78,6 +83,7 @@ def test_other_options_are_refused(line: str, what: str, side: Callable[..., Sid
         side(all=f"torch==2.9.1\n{line}\n")
 
 
+@pytest.mark.refuses("requirements", "what clashes with a need of the suite; whose need it is, and the way out")
 def test_clash_with_the_suite_says_whose_need_it_is(side: Callable[..., Side]) -> None:
     with pytest.raises(UsageError, match=r"packaging==21\.3 clashes with packaging>=.*vitgate's own suite needs"):
         check_clashes(side(all="torch==2.9.1\npackaging==21.3\n"), own_needs())
