@@ -21,8 +21,8 @@ KINDS = ("model", "checkpoint", "saved file (`--field`)", "requirements", "pin o
 HEAD = """# What is accepted
 
 Each line is shown by a test; `scripts/accepted.py` makes this page from them. What is refused ends in one line that
-says what, where and what to do, with exit status 4, before anything is built. [Kinds of models](models.md#kinds-of-models)
-says what each needs.
+says what, where and what to do, with exit status 4, before anything is built.
+[Kinds of models](models.md#kinds-of-models) says what each needs.
 """
 
 

@@ -32,6 +32,7 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.artifacts import artifact, builder_of, lite_info, model_of, parameters, variant_of
 from vitgate.observe.diagnosis import blocks, diagnosis
 from vitgate.observe.inputs import labelled, pictures
+from vitgate.observe.layers import expected_logits, kernels, layers
 from vitgate.observe.observer import LocalObserver, Observation, Observer, P
 from vitgate.observe.outputs import anchor, outputs
 from vitgate.observe.predictions import images, predict
@@ -45,7 +46,7 @@ from vitgate.records.rows import ClaimRow
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, IMAGES, read_claims
-from vitgate.spec.engines import Engine
+from vitgate.spec.engines import Engine, ENGINES
 from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import VariantName, VARIANTS, variants_of
@@ -336,8 +337,11 @@ class Scene:
         """
         if variant == "original":
             self.forget(parameters, self.case)
+            self.forget(kernels, self.case)
+            for engine in ENGINES:
+                self.forget(expected_logits, self.case, engine)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
-            for what in (artifact, outputs, anchor, readback, lite_info, blocks):
+            for what in (artifact, outputs, anchor, readback, layers, lite_info, blocks):
                 self.forget(what, self.cell(name))
 
     def after(self, stage: str, variant: VariantName, change: Callable[[Any], Any]) -> None:

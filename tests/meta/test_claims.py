@@ -234,7 +234,20 @@ class MadeUp(Observer):
         return Evidence(arrays={"logits": np.ones((2, 10), np.float32)})
 
     def _parameters(self, name: str) -> Evidence:
-        return Evidence({"count": 5, "numbers": 5})
+        return Evidence({"count": 5, "numbers": 5, "modules": 5})
+
+    def _expected_logits(self, name: str) -> Evidence:
+        return self._outputs(name)
+
+    def _layers(self, name: str) -> Evidence:
+        layer = {"name": "head", "quantized": self._quantized, "exact": 130.0, "below_noise": 60.0}
+        return Evidence({"layers": [layer]})
+
+    def _kernels(self, name: str) -> Evidence:
+        return Evidence({"kernels": [{"operator": "aten::addmm", "sqnr": 130.0, "calls": 1}]})
+
+    def _graph_operators(self, name: str) -> Evidence:
+        return Evidence({"operators": ["aten::add.Tensor"]})
 
     def _readback(self, name: str) -> Evidence:
         layer = {
@@ -251,6 +264,11 @@ class MadeUp(Observer):
                 "unreadable": [],
                 "count": 1,
                 "arithmetic": {},
+                "stored_bytes": 7,
+                "int8_bytes": 5,
+                "least_bytes": 7,
+                "most_bytes": 7,
+                "unknown_bytes": 0,
             }
         )
 

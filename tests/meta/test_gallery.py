@@ -15,7 +15,19 @@ GALLERY = ROOT / "examples" / "gallery"
 UNQUANTIZABLE = "torchvision_swin"
 KINDS = {case.id: case.title for case in read_own(GALLERY / "vitgate.toml").case}
 CASES = [case for case in KINDS if case != UNQUANTIZABLE]
-CLAIMS = ("build", "label", "repeatable", "logits_original", "logits_parent", "weights", "size", "lite_operators")
+CLAIMS = (
+    *(
+        "build",
+        "label",
+        "repeatable",
+        "logits_original",
+        "logits_parent",
+        "weights",
+        "layers",
+        "size",
+        "lite_operators",
+    ),
+)
 
 
 def check(folder: Path, cases: list[str], *more: str) -> Done:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-Layer = tuple[torch.Tensor, torch.Tensor | None]
-"""Weight and bias."""
+
+class Layer(NamedTuple):
+    """Weight and bias, float or quantized; and what calls the kernel that a file names for them."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    call: Callable[[torch.Tensor], torch.Tensor] | None = None
+
 
 # The smallest scale that torch.ao.quantization's observers give: eps = torch.finfo(torch.float32).eps.
 _LEAST_SCALE = float(np.finfo(np.float32).eps)
@@ -44,7 +52,7 @@ def read_layer(name: str, stored: Layer | None, original: Layer, known: ReadLaye
     """Compare one layer with the original's; `known` is one dictionary for all files of the same original."""
     if stored is None:
         return LinearReadback(name, quantized=False)
-    (weight, bias), (wanted, wanted_bias) = stored, original
+    weight, bias, wanted, wanted_bias = *stored[:2], *original[:2]
     bias_equal = _is_bias_of(bias, wanted_bias)
     if not weight.is_quantized:
         return LinearReadback(name, quantized=False, dtype=_word(weight.dtype), bias_equal=bias_equal)
@@ -114,7 +122,7 @@ def _scale_ratio(scales: torch.Tensor, wanted: torch.Tensor) -> float:
 
 def is_made_of(stored: Layer, original: Layer) -> bool:
     """Whether the layer looks like the original's, as it is or quantized: the bias' bits, and the scale or the bits."""
-    (weight, bias), (wanted, wanted_bias) = stored, original
+    weight, bias, wanted, wanted_bias = *stored[:2], *original[:2]
     if weight.shape != wanted.shape or not _is_bias_of(bias, wanted_bias):
         return False
     if not weight.is_quantized:

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vitgate.observe.linear_layers import Layer
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -48,9 +50,9 @@ class ModelState:
     used: frozenset[str]
     computed: tuple[Constant, ...] = ()
 
-    def layer(self, name: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def layer(self, name: str) -> Layer:
         """Return weight and bias of a Linear."""
-        return self.tensors[f"{name}.weight"], self.tensors.get(f"{name}.bias")
+        return Layer(self.tensors[f"{name}.weight"], self.tensors.get(f"{name}.bias"))
 
     def constants(self) -> list[Constant]:
         """Return what a graph may hold: the model's own tensors in their order, then what is computed from them."""

@@ -113,9 +113,9 @@ def read_back(
     known = {} if known is None else known
     layers = tuple(read_layer(name, layer, original.layer(name), known) for name, layer in found.layers.items())
     packed = {f"{name}.weight" for layer in layers if layer.quantized for name in found.alike[layer.name]}
-    integers = [weight.int_repr() for _, (weight, _) in stored.linears if weight.is_quantized]
+    integers = [weight.int_repr() for _, (weight, _, _) in stored.linears if weight.is_quantized]
     unmatched = tuple(name for name in found.wanted if name not in found.names | packed)
-    biases = [bias for _, (weight, bias) in stored.linears if bias is not None and not bias.any()]
+    biases = [bias for _, (weight, bias, _) in stored.linears if bias is not None and not bias.any()]
     contents = [*original.contents(), *(held for _, held in found.held), *integers, *biases]
     int8, least, most = _expected_bytes(original, found, unmatched, quantized=quantized)
     return Readback(
@@ -133,6 +133,15 @@ def read_back(
         most_bytes=most,
         unknown_bytes=unknown_bytes(path),
     )
+
+
+def linears_of(module: torch.jit.ScriptModule, original: ModelState, *, frozen: bool) -> dict[str, Layer | None]:
+    """Return the file's Linear for each one of the original that it should hold; None for one that it lacks."""
+    if not frozen:
+        found = dict(from_modules(module, original.linears).linears)
+        return {name: found.get(name) for name in original.used_linears}
+    names = _alike({name: original.layer(name) for name in original.used_linears})
+    return _pair(from_graph(module, executed_graph(module)), original, list(names))[0]
 
 
 def _by_name(stored: Stored, original: ModelState) -> _Comparison:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,10 @@ def from_modules(module: torch.jit.ScriptModule, linears: Sequence[str]) -> Stor
         packed = getattr(getattr(child, "_packed_params", None), "_packed_params", None)
         if packed is not None:
             weight, bias = torch.ops.quantized.linear_unpack(packed)
-            stored.linears.append((name, (weight, bias)))
+            stored.linears.append((name, Layer(weight, bias, child)))
             stored.others += [] if bias is None else [(f"{name}.bias", bias)]
         elif f"{name}.weight" in plain:
-            stored.linears.append((name, (plain[f"{name}.weight"], plain.get(f"{name}.bias"))))
+            stored.linears.append((name, Layer(plain[f"{name}.weight"], plain.get(f"{name}.bias"), child)))
     listed = {f"{name}._packed_params" for name in linears}
     packs = [name for name in children if name.endswith("._packed_params") and name not in listed]
     stored.unreadable += [f"packed weights of {name}, no Linear of the original" for name in packs]
@@ -76,12 +76,20 @@ def from_graph(module: torch.jit.ScriptModule, graph: Any) -> Stored:
         opened = [_contents(value, module, stored) for value in node.inputs()]
         if node.kind() in _LINEAR_OPERATORS and opened[1]:
             parts = [tensor for operand in opened[1:] for tensor in operand]
-            stored.linears.append(("", (parts[0], parts[1] if len(parts) > 1 else None)))
+            call = _kernel(node, [_constant(value, module) for value in node.inputs()])
+            stored.linears.append(("", Layer(parts[0], parts[1] if len(parts) > 1 else None, call)))
         for value, tensors in zip(node.inputs(), opened, strict=True):
             fresh = [tensor for tensor in tensors if not {_place(tensor), value.debugName()} & seen]
             stored.others += [("", tensor) for tensor in fresh if not tensor.is_quantized]
             seen |= {value.debugName(), *map(_place, tensors)} if tensors else set()
     return stored
+
+
+def _kernel(node: Any, constants: list[object]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what calls the node's operator with its constants and another first input."""
+    space, _, name = node.kind().partition("::")
+    operator = getattr(getattr(torch.ops, space), name)
+    return lambda x: operator(x, *constants[1:])
 
 
 def _place(tensor: torch.Tensor) -> object:

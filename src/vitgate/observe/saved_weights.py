@@ -40,7 +40,7 @@ def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
     from vitgate.observe import readback as reader
     from vitgate.pipeline.stages import engine_set, stage
 
-    original = _state_of(observer, cell.case)
+    original = state_of(observer, cell.case)
     known = observer.pool.read_layers.setdefault(cell.case, {})
     path, form = path_of(observer, cell), cell.form
     with engine_set(cell.engine), stage("read_weights"):
@@ -48,7 +48,7 @@ def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
     return Evidence(asdict(found))
 
 
-def _state_of(observer: LocalObserver, case: str) -> ModelState:
+def state_of(observer: LocalObserver, case: str) -> ModelState:
     """Return the model's tensors in the order of their use, found once per process."""
     import torch
 

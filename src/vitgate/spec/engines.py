@@ -14,6 +14,9 @@ Engine = Literal["fbgemm", "x86", "onednn", "qnnpack", "none"]
 
 ENGINES: tuple[Engine, ...] = ("fbgemm", "x86", "onednn", "qnnpack")
 NO_ENGINE: Engine = "none"
+
+ACTIVATION_BITS: dict[Engine, int] = {"fbgemm": 7, "x86": 7, "onednn": 7, "qnnpack": 8}
+"""Bits of an activation in dynamic int8: the first three reduce the range, so that sums of products fit 16 bits."""
 EVERY_ENGINE: tuple[Engine, ...] = (*ENGINES, NO_ENGINE)
 
 _MOST_USUAL: tuple[Engine, ...] = ("x86", "fbgemm", "qnnpack", "onednn")  # in the order in which PyTorch prefers them

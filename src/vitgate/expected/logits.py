@@ -1,0 +1,68 @@
+"""The logits that a model should give if its Linears compute by a scheme: the size of the error that int8 should cost.
+
+Rounding amplifies differences of 1e-6 to the size of a step, so that the error's size is predicted, not its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from vitgate.expected.schemes import Scheme
+
+
+def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.Tensor:
+    """Run the pictures one by one with every plain Linear computed by the scheme.
+
+    Args:
+        model: the eager float model, in evaluation mode; it is as before afterwards.
+        scheme: how weights and activations are rounded.
+        x: float32 [N, C, H, W].
+
+    Returns:
+        Logits, float32 [N, classes].
+    """
+    with torch.no_grad(), plain_attention(), _computed_by(model, scheme):
+        return torch.cat([model(x[at : at + 1]) for at in range(len(x))])
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Keep PyTorch's fused encoder layers out, which read the weights of their Linears without calling them."""
+    mha = getattr(torch.backends, "mha", None)  # from 2.0 on
+    before = mha.get_fastpath_enabled() if mha else True
+    if mha:
+        mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        if mha:
+            mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def _computed_by(model: nn.Module, scheme: Scheme) -> Iterator[None]:
+    """Replace the forward of every plain Linear; each rounds its weights once."""
+    linears = [module for module in model.modules() if type(module) is nn.Linear]  # what quantize_dynamic converts
+    for module in linears:
+        module.forward = _Rounded(module, scheme)  # type: ignore[method-assign, assignment]  # while the block lasts
+    try:
+        yield
+    finally:
+        for module in linears:
+            del module.forward  # the class has it
+
+
+class _Rounded:
+    """A Linear whose weights are rounded, and whose activations are at each call."""
+
+    def __init__(self, module: nn.Linear, scheme: Scheme) -> None:
+        """Round the weights."""
+        self._weight, self._bias, self._scheme = scheme.weight(module.weight), module.bias, scheme
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return float32 [..., out] of activations float32 [..., in]."""
+        return nn.functional.linear(self._scheme.activation(x), self._weight, self._bias)

@@ -1,0 +1,86 @@
+"""What a model's Linears and operators give, and what its int8 logits should be, by the reference arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from vitgate.observe.artifacts import model_of, path_of
+from vitgate.observe.inputs import pictures
+from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.saved_weights import state_of
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import ACTIVATION_BITS, Engine
+from vitgate.spec.outcome import Evidence
+
+if TYPE_CHECKING:
+    from vitgate.expected.layers import FileLayer
+
+FEWEST_LOGITS = 100
+"""How many logits an error is measured by at the least, where there are as many: its size has a spread of its own."""
+
+_PICTURES = 5  # and at least as many; the reference costs more than a call of the model
+
+
+@observation(name_of=lambda case, engine: f"{case}-{ACTIVATION_BITS[engine]}bit")
+def expected_logits(observer: LocalObserver, case: str, engine: Engine) -> Evidence:
+    """Return `logits` float32 [n, classes] that int8 should give on the first n pictures under the engine."""
+    import torch
+
+    from vitgate.expected.logits import expected_logits as compute
+    from vitgate.expected.schemes import scheme_of
+    from vitgate.pipeline.stages import stage
+
+    x = observer.get(pictures, case).arrays["x"]
+    model = model_of(observer, case)
+    with stage("run"):
+        found = compute(model, scheme_of(engine), torch.from_numpy(x[:_PICTURES]))
+        more = x[_PICTURES : -(-FEWEST_LOGITS // max(1, found.shape[1]))]
+        parts = [found, *([compute(model, scheme_of(engine), torch.from_numpy(more))] if len(more) else [])]
+        return Evidence(arrays={"logits": torch.cat(parts).numpy()})
+
+
+@observation()
+def kernels(observer: LocalObserver, case: str) -> Evidence:
+    """Return `kernels`: for each operator of the original a `vitgate.expected.kernels.KernelError` as values."""
+    import torch
+
+    from vitgate.expected.kernels import kernel_errors
+    from vitgate.pipeline.stages import stage
+
+    x = torch.from_numpy(observer.get(pictures, case).arrays["x"][:1])
+    model = model_of(observer, case)
+    with stage("run"):
+        return Evidence({"kernels": [asdict(each) for each in kernel_errors(model, x)]})
+
+
+@observation()
+def layers(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `layers`: for each Linear of the file a `vitgate.expected.layers.LayerError` as values."""
+    import torch
+
+    from vitgate.expected.layers import layer_errors
+    from vitgate.expected.schemes import scheme_of
+    from vitgate.pipeline.stages import engine_set, stage
+
+    model = model_of(observer, cell.case)
+    x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
+    with engine_set(cell.engine), stage("run"):
+        found = layer_errors(model, x, _file_layers(observer, cell), scheme_of(cell.engine))
+    return Evidence({"layers": [asdict(each) for each in found]})
+
+
+def _file_layers(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
+    """Return the Linears of the cell's file by the names that the model has for them."""
+    import torch
+
+    from vitgate.expected.layers import FileLayer
+    from vitgate.observe.readback import linears_of
+
+    module = torch.jit.load(str(path_of(observer, cell)), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped
+    found = linears_of(module, state_of(observer, cell.case), frozen=cell.form.frozen)
+    return {
+        name: FileLayer(layer.call, layer.weight.dequantize(), layer.weight.is_quantized)
+        for name, layer in found.items()
+        if layer is not None and layer.call is not None
+    }

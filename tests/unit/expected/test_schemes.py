@@ -1,0 +1,101 @@
+"""The reference arithmetic: rounding to grids, by numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from vitgate.expected.kernels import kernel_errors
+from vitgate.expected.layers import FileLayer, layer_errors
+from vitgate.expected.logits import expected_logits
+from vitgate.expected.schemes import DynamicInt8, scheme_of, settled
+from vitgate.spec.engines import Engine
+
+
+@pytest.mark.parametrize(("engine", "bits"), [("fbgemm", 7), ("x86", 7), ("onednn", 7), ("qnnpack", 8)])
+def test_engine_has_its_bits(engine: Engine, bits: int) -> None:
+    assert scheme_of(engine) == DynamicInt8(bits)
+
+
+def test_weights_are_rounded_to_steps_of_the_largest() -> None:
+    weight = torch.tensor([[127.5, 0.6, -0.4], [1.5, -127.5, 2.5]])
+    assert DynamicInt8(7).weight(weight).tolist() == [[127.0, 1.0, -0.0], [2.0, -128.0, 2.0]]  # halves go to even
+
+
+def test_weights_of_zeros_stay_zeros() -> None:
+    assert not DynamicInt8(7).weight(torch.zeros(2, 2)).any()
+
+
+@pytest.mark.parametrize(("bits", "expected"), [(7, [-27.0, 0.0, 0.0, 100.0]), (8, [-27.0, 0.0, 0.5, 100.0])])
+def test_activations_are_rounded_over_a_range_that_includes_zero(bits: int, expected: list[float]) -> None:
+    x = torch.tensor([-27.0, 0.1, 0.49, 100.0])
+    step = 127.0 / (2**bits - 1)
+    found = DynamicInt8(bits).activation(x)
+    assert found.tolist() == pytest.approx(expected, abs=step / 2 + 1e-6)
+    assert torch.allclose(found / step, (found / step).round(), atol=1e-4)
+
+
+def test_activations_above_zero_alone_begin_at_zero() -> None:
+    found = DynamicInt8(7).activation(torch.tensor([64.0, 127.0]))
+    assert found.tolist() == [64.0, 127.0]
+
+
+def test_activations_that_lie_on_the_grid_stay_there() -> None:
+    scheme = DynamicInt8(7)
+    x = scheme.activation(torch.randn(50, 20, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(scheme.activation(x), x, rtol=0, atol=1e-6)
+
+
+def test_weight_midway_between_two_steps_is_as_stored() -> None:
+    weight, rounded = torch.tensor([[1.5, 1.2]]), torch.tensor([[2.0, 1.0]])
+    assert settled(rounded, torch.tensor([[1.0, 1.0]]), weight, 1.0).tolist() == [[1.0, 1.0]]
+    assert settled(rounded, torch.tensor([[3.0, 0.0]]), weight, 1.0).tolist() == [[2.0, 1.0]]
+
+
+def test_model_is_as_before_after_its_expected_logits() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2)).eval()
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    before = model(x)
+
+    found = expected_logits(model, DynamicInt8(7), x)
+
+    assert torch.equal(model(x), before)
+    assert found.shape == (3, 2)
+    assert 0 < float((found - before).abs().max()) < 0.1
+
+
+def test_layers_are_held_against_their_arithmetic_by_name() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)).eval()
+    scheme = DynamicInt8(7)
+
+    def layer(at: int, gain: float) -> FileLayer:
+        module = model[at]
+        assert isinstance(module, nn.Linear)
+        weight = scheme.weight(module.weight.detach())
+        return FileLayer(lambda x: gain * nn.functional.linear(scheme.activation(x), weight, module.bias), weight, True)
+
+    right, wrong = layer_errors(model, torch.randn(5, 8), {"0": layer(0, 1.0), "2": layer(2, 1.01)}, scheme)
+
+    assert (right.name, wrong.name) == ("0", "2")
+    assert right.exact > 110
+    assert wrong.exact == pytest.approx(40.0, abs=0.5)
+
+
+def test_layer_in_float_is_held_against_float64() -> None:
+    module = nn.Linear(8, 8)
+    own = FileLayer(lambda x: 1.0001 * nn.functional.linear(x, module.weight, module.bias), torch.zeros(8, 8), False)
+    (found,) = layer_errors(nn.Sequential(module).eval(), torch.randn(5, 8), {"0": own}, DynamicInt8(7))
+    assert (found.quantized, found.below_noise) == (False, None)
+    assert found.exact == pytest.approx(80.0, abs=1.0)
+
+
+def test_each_operator_is_held_against_float64() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.LayerNorm(196), nn.Linear(196, 3)).eval()
+    found = {each.operator: each for each in kernel_errors(model, torch.randn(1, 3, 8, 8))}
+    assert {"aten::convolution", "aten::native_layer_norm", "aten::addmm"} <= found.keys()
+    assert all(each.sqnr > 110 and not math.isnan(each.sqnr) for each in found.values())
