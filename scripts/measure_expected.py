@@ -1,6 +1,7 @@
 """Print what the claims that are held against computed numbers came to, over records: least, most, and which cell's.
 
     python scripts/measure_expected.py vitgate-record.json other.json
+    python scripts/measure_expected.py --table vitgate-record.json other.json    (the table of docs/expected.md)
 
 `fixtures/tolerances/layers.toml`, `kernels.toml` and the computed rows of `logits_original.toml` quote it.
 """
@@ -14,6 +15,20 @@ from pathlib import Path
 from vitgate.records.record import read_record
 
 COMPUTED = ("expected", "float64")
+
+
+def table(paths: list[str]) -> None:
+    """Print a row for each case and engine of the tutorial's int8 file: expected, measured, and the worst layer."""
+    print("| case | engine | expected, dB | measured, dB | worst layer, dB |\n|---|---|---|---|---|")
+    for path in paths:
+        numbers: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        for row in read_record(Path(path)).claims:
+            if row.variant == "scripted_quantized" and row.claim in ("logits_original", "layers"):
+                own = {each.statistic: each.value for each in row.findings if each.value is not None}
+                numbers[row.case, row.engine] |= own
+        for (case, engine), own in numbers.items():
+            figures = (f"{own[name]:.1f}" for name in ("expected_sqnr", "sqnr", "int8_layer"))
+            print(f"| {case} | {engine} | {' | '.join(figures)} |")
 
 
 def main(paths: list[str]) -> None:
@@ -33,4 +48,5 @@ def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    arguments = [name for name in sys.argv[1:] if name != "--table"]
+    (table if "--table" in sys.argv else main)(arguments)

@@ -5,7 +5,8 @@ Of the tutorial's int8 model the distance is shown after each block too.
 
 import pytest
 
-from vitgate.judge.findings import by_block, expected_error, TUTORIAL_INT8, two_noises
+from vitgate.judge.computed import expected_error, two_noises
+from vitgate.judge.findings import by_block, TUTORIAL_INT8
 from vitgate.judge.metrics import compare
 from vitgate.observe.diagnosis import blocks, diagnosis_of
 from vitgate.observe.inputs import weights

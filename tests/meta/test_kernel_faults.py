@@ -22,7 +22,7 @@ from vitgate.expected.layers import FileLayer, layer_errors
 from vitgate.expected.logits import expected_logits
 from vitgate.expected.schemes import scheme_of
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge import findings
+from vitgate.judge import computed
 from vitgate.judge.metrics import Array
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.pipeline.stages import create_model
@@ -133,9 +133,9 @@ class Judged:
     def red(self) -> set[str]:
         """Return the claims that do not hold."""
         errors = layer_errors(self.model, self.x[:1], self.layers, scheme_of(ENGINE))
-        of_layers = findings.layers([vars(each) for each in errors])
-        of_logits = findings.expected_error(self.logits(self.int8), self.original, self.expected)
-        of_kernels = findings.kernels([vars(each) for each in kernel_errors(self.model, self.x[:1])])
+        of_layers = computed.layers([vars(each) for each in errors])
+        of_logits = computed.expected_error(self.logits(self.int8), self.original, self.expected)
+        of_kernels = computed.kernels([vars(each) for each in kernel_errors(self.model, self.x[:1])])
         claims = {"layers": of_layers, "logits_original": of_logits}
         out = {claim for claim, found in claims.items() if not all(holds(claim, each, CELL) for each in found)}
         return out | (set() if holds("kernels", of_kernels, CELL.at("original")) else {"kernels"})

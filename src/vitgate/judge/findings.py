@@ -22,9 +22,6 @@ NATIVE_PICTURES = 3
 STATED_SIZES: tuple[VariantName, ...] = ("scripted", "scripted_quantized")
 """The variants whose bytes the tutorial states."""
 
-DB = 10.0 / math.log(10.0)
-"""Decibels of a power that grows by the factor e."""
-
 MODULES_OF_A_FILE = 32
 """What a file takes beside its tensors whatever the model, in modules."""
 
@@ -223,77 +220,6 @@ def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
 
 def _nan_is_worst(error: float) -> float:
     return math.inf if math.isnan(error) else error
-
-
-def layers(rows: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return the worst of the file's Linears, in int8 and in float: `vitgate.expected.layers.LayerError` as values."""
-    found = []
-    for statistic, key, quantized in _LAYERS:
-        own = [row for row in rows if row["quantized"] is quantized]
-        if own:
-            worst = min(own, key=lambda row: _nan_is_least(float(row[key])))
-            note = f"{worst['name']}, of {len(own)}; an error of 1% is 40 dB"
-            found.append(Finding(statistic, float(worst[key]), "dB", against="expected", note=note))
-    return tuple(found) or (Finding("int8_layer", math.nan, "dB", against="expected", note="no Linear is called"),)
-
-
-def kernels(rows: Sequence[Mapping[str, Any]]) -> Finding:
-    """Return the operator whose results in float32 are farthest from float64's: `KernelError`s as values."""
-    if not rows:
-        return Finding("kernel", math.nan, "dB", against="float64", note="no operator computes in float32")
-    worst = min(rows, key=lambda row: float(row["sqnr"]))
-    note = f"{worst['operator']}, of {len(rows)}; an error of 0.01% is 80 dB"
-    return Finding("kernel", float(worst["sqnr"]), "dB", against="float64", note=note)
-
-
-# Statistic, the field it is about, and of which layers.
-_LAYERS = (("int8_layer", "exact", True), ("int8_rounding", "below_noise", True), ("float_layer", "exact", False))
-
-
-def _nan_is_least(value: float) -> float:
-    return -math.inf if math.isnan(value) else value
-
-
-def expected_error(own: Array, original: Array, expected: Array) -> tuple[Finding, ...]:
-    """Return how much more, in dB, the logits are like the original's than int8 should make them; and the SQNR.
-
-    The size of an error that is measured by n numbers has a standard deviation of 4.3 sqrt(2 / n) dB (that of the
-    logarithm of a chi-squared variable): what lies within three of them is no change.
-
-    Args:
-        own: the variant's logits, float32 [N, classes].
-        original: the original's, [N, classes].
-        expected: those that the reference arithmetic gives for the first n pictures, [n, classes].
-    """
-    if own.shape != original.shape or not expected.size or expected.shape != original[: len(expected)].shape:
-        note = f"shapes {own.shape}, {original.shape} and {expected.shape}"
-        return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
-    found, should = (sqnr(original[: len(expected)], each) for each in (own[: len(expected)], expected))
-    change, slack = found - should, 3.0 * DB * math.sqrt(2.0 / expected.size)
-    beyond = math.copysign(max(0.0, abs(change) - slack), change)
-    return (
-        Finding("sqnr_change", beyond, "dB", against="expected", note=f"{found:.1f} of {should:.1f} dB expected"),
-        Finding("sqnr", sqnr(original, own), "dB", against="original", judged=False),
-    )
-
-
-def two_noises(own: Array, parent: Array, original: Array, expected: Array) -> tuple[Finding, ...]:
-    """Return how much nearer the logits are to the parent's than two int8 models whose noise has nothing in common.
-
-    Both are as far from the original as `expected`, so that they are up to twice its power from each other, 3 dB less.
-    Arguments as for `expected_error`.
-    """
-    n = len(expected)
-    if not (own.shape == parent.shape == original.shape and expected.size and expected.shape == own[:n].shape):
-        note = f"shapes {own.shape}, {parent.shape}, {original.shape} and {expected.shape}"
-        return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
-    found, least = sqnr(parent[:n], own[:n]), sqnr(original[:n], expected) - 10.0 * math.log10(2.0)
-    slack = 3.0 * DB * math.sqrt(2.0 / expected.size)
-    note = f"{found:.1f} dB, at least {least:.1f} expected"
-    return (
-        Finding("sqnr_change", found - least + slack, "dB", against="expected", note=note),
-        Finding("sqnr", sqnr(parent, own), "dB", against="parent", judged=False),
-    )
 
 
 def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:

@@ -1,0 +1,101 @@
+"""Numbers that are computed from the model, and what is judged of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vitgate.judge import computed
+
+
+def by_name(found: Any) -> Any:
+    return {finding.statistic: finding for finding in found}
+
+
+def layer_row(name: str, exact: float, below: float | None = 60.0) -> dict[str, Any]:
+    return {"name": name, "quantized": below is not None, "exact": exact, "below_noise": below}
+
+
+def test_worst_layer_is_named() -> None:
+    rows = [layer_row("fc1", 130.0), layer_row("fc2", 40.0, 20.0), layer_row("proj", 128.0, None)]
+    found = by_name(computed.layers(rows))
+
+    assert {name: each.value for name, each in found.items()} == {
+        "int8_layer": 40.0,
+        "int8_rounding": 20.0,
+        "float_layer": 128.0,
+    }
+    assert found["int8_layer"].note == "fc2, of 2; an error of 1% is 40 dB"
+
+
+def test_layer_that_gives_no_number_is_the_worst() -> None:
+    found = by_name(computed.layers([layer_row("fc1", 40.0), layer_row("fc2", math.nan)]))
+    assert math.isnan(found["int8_layer"].value)
+
+
+def test_file_without_a_layer_that_is_called_proves_nothing() -> None:
+    (found,) = computed.layers([])
+    assert math.isnan(found.value)
+    assert math.isnan(computed.kernels([]).value)
+
+
+def test_worst_operator_is_named() -> None:
+    rows = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "aten::gelu", "sqnr": 80.0}]
+    found = computed.kernels(rows)
+    assert (found.value, found.note) == (80.0, "aten::gelu, of 2; an error of 0.01% is 80 dB")
+
+
+def with_noise(noise_db: float, seed: int, n: int = 200) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return logits of n pictures and five classes, and the same with noise that lies so far below them."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(n, 5)).astype(np.float32)
+    noise = generator.normal(size=logits.shape) * 10 ** (-noise_db / 20)
+    return logits, (logits + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize(("noise_db", "change"), [(30.0, 0.0), (33.0, 2.4), (27.0, -2.4)])
+def test_error_is_held_against_the_expected_one(noise_db: float, change: float) -> None:
+    original, expected = with_noise(30.0, 0)
+    own = original + (with_noise(noise_db, 1)[1] - with_noise(noise_db, 1)[0])
+
+    found = by_name(computed.expected_error(own, original, expected))
+
+    assert found["sqnr_change"].value == pytest.approx(change, abs=0.4)
+    assert found["sqnr_change"].judged
+    assert not found["sqnr"].judged
+    assert found["expected_sqnr"].value == pytest.approx(30.0, abs=0.5)
+
+
+def test_spread_of_few_numbers_is_no_change() -> None:
+    original, expected = with_noise(30.0, 0)
+    own = original + (with_noise(29.0, 1)[1] - with_noise(29.0, 1)[0])
+
+    found = by_name(computed.expected_error(own, original, expected[:8]))
+
+    assert found["sqnr_change"].value == 0.0
+
+
+def test_two_int8_models_are_at_most_twice_the_noise_apart() -> None:
+    original, expected = with_noise(30.0, 0)
+    own, parent = (original + (with_noise(30.0, seed)[1] - with_noise(30.0, seed)[0]) for seed in (1, 2))
+
+    apart = by_name(computed.two_noises(own, parent, original, expected))["sqnr_change"].value
+    same = by_name(computed.two_noises(own, own, original, expected))["sqnr_change"].value
+    worse = by_name(computed.two_noises(10 * own, parent, original, expected))["sqnr_change"].value
+
+    assert 0.0 < apart < 1.0
+    assert same > 100
+    assert worse < -20
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 4)], ids=str)
+def test_error_without_an_expected_one_is_no_number(shape: tuple[int, int]) -> None:
+    original, own = with_noise(30.0, 0)
+    expected = np.ones(shape, np.float32)
+
+    assert math.isnan(computed.expected_error(own, original, expected)[0].value)
+    assert math.isnan(computed.two_noises(own, own, original, expected)[0].value)
