@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from vitgate.judge.metrics import Array, compare, sqnr
 from vitgate.spec.outcome import Finding
 
@@ -53,8 +55,7 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
         original: the original's, [N, classes].
         expected: those that the reference arithmetic gives for the first n pictures, [n, classes].
     """
-    if own.shape != original.shape or not expected.size or expected.shape != original[: len(expected)].shape:
-        note = f"shapes {own.shape}, {original.shape} and {expected.shape}"
+    if note := _incomparable(own, original, original, expected):
         return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
     found, should = (sqnr(original[: len(expected)], each) for each in (own[: len(expected)], expected))
     change, slack = found - should, _spread(expected.size)
@@ -64,6 +65,14 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
         Finding("expected_sqnr", should, "dB", against="original", judged=False),
         *_shown(compare(original, own, against="original")),
     )
+
+
+def _incomparable(own: Array, other: Array, original: Array, expected: Array) -> str:
+    """Say why an error of these logits says nothing; empty where it does."""
+    shapes = (own.shape, other.shape, original.shape)
+    if len({*shapes}) > 1 or not expected.size or expected.shape != original[: len(expected)].shape:
+        return f"shapes {own.shape}, {other.shape}, {original.shape} and {expected.shape}"
+    return "" if all(np.isfinite(each).all() for each in (own, other, original, expected)) else "NaN or Inf among them"
 
 
 def _spread(n: int) -> float:
@@ -86,8 +95,7 @@ def two_noises(own: Array, parent: Array, original: Array, expected: Array) -> t
     Arguments as for `expected_error`.
     """
     n = len(expected)
-    if not (own.shape == parent.shape == original.shape and expected.size and expected.shape == own[:n].shape):
-        note = f"shapes {own.shape}, {parent.shape}, {original.shape} and {expected.shape}"
+    if note := _incomparable(own, parent, original, expected):
         return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
     found, least = sqnr(parent[:n], own[:n]), sqnr(original[:n], expected) - 10.0 * math.log10(2.0)
     note = f"{found:.1f} dB, at least {least:.1f} expected"

@@ -66,11 +66,11 @@ def layers(observer: LocalObserver, cell: CellId) -> Evidence:
     model = model_of(observer, cell.case)
     x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
     with engine_set(cell.engine), stage("run"):
-        found = layer_errors(model, x, _file_layers(observer, cell), scheme_of(cell.engine))
+        found = layer_errors(model, x, file_layers(observer, cell), scheme_of(cell.engine))
     return Evidence({"layers": [asdict(each) for each in found]})
 
 
-def _file_layers(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
+def file_layers(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
     """Return the Linears of the cell's file by the names that the model has for them."""
     import torch
 

@@ -89,6 +89,7 @@ BROKEN = ("size", "table", "arithmetic", "label", "repeatable", "logits_original
 
 
 @fault(
+    layers=QUANTIZED,
     label=QUANTIZED, repeatable=QUANTIZED, logits_original=QUANTIZED, accuracy=QUANTIZED, weights=QUANTIZED,
     images=QUANTIZED, arithmetic=QUANTIZED, size=QUANTIZED, native=QUANTIZED, table=TABLE,
     may=("size", "logits_parent"), stage="load",
@@ -98,7 +99,7 @@ def file_cut_short(scene: Scene) -> None:
     scene.saved("scripted_quantized", lambda path: os.truncate(path, path.stat().st_size // 2))
 
 
-@fault(weights=QUANTIZED, may=(*BROKEN, "logits_parent"))
+@fault(layers=QUANTIZED, weights=QUANTIZED, may=(*BROKEN, "logits_parent"))
 def one_bit_flipped(scene: Scene) -> None:
     """One bit of the weights is another in the saved file than it was in memory."""
     scene.saved("scripted_quantized", _flip_bit)
@@ -115,6 +116,7 @@ def _flip_bit(path: Path) -> None:
 
 
 @fault(
+    layers=FROZEN,
     weights=FROZEN, logits_original=FROZEN, logits_parent=FROZEN, accuracy=FROZEN, label=FROZEN, table=TABLE,
     may=("size",),
 )  # fmt: skip

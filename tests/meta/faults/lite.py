@@ -17,6 +17,7 @@ FROZEN = ("lite_frozen",)
 
 
 @fault(
+    layers=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, weights=FROZEN,
     images=FROZEN, size=FROZEN, native=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
 )  # fmt: skip
@@ -102,13 +103,13 @@ def _without(variants: tuple[str, ...], *also: str) -> dict[str, Any]:
 _LITE_CLAIMS = ("lite_bytecode", "lite_operators")
 
 
-@fault(table=TABLE, stage="freeze", **_without(FROZEN, *_LITE_CLAIMS))
+@fault(layers=("lite_frozen",), table=TABLE, stage="freeze", **_without(FROZEN, *_LITE_CLAIMS))
 def freezing_raises(scene: Scene) -> None:
     """A release in which torch.jit.freeze raises."""
     scene.raising("freeze", "lite_frozen")
 
 
-@fault(table=TABLE, stage="save_for_lite_interpreter", **_without(FROZEN, *_LITE_CLAIMS))
+@fault(layers=("lite_frozen",), table=TABLE, stage="save_for_lite_interpreter", **_without(FROZEN, *_LITE_CLAIMS))
 def saving_for_lite_raises(scene: Scene) -> None:
     """A release without the private call that saves bytecode."""
 
@@ -118,7 +119,16 @@ def saving_for_lite_raises(scene: Scene) -> None:
     scene.saving("save_for_lite_interpreter", "lite_frozen", save)
 
 
-@fault(everywhere=True, may=("table",), stage="optimize_for_mobile", **_without(MADE_FROM_INT8[:2], *_LITE_CLAIMS))
+@fault(
+    layers=(
+        "optimized",
+        "lite",
+    ),
+    everywhere=True,
+    may=("table",),
+    stage="optimize_for_mobile",
+    **_without(MADE_FROM_INT8[:2], *_LITE_CLAIMS),
+)
 def optimizer_raises(scene: Scene) -> None:
     """The mobile optimizer fails in another way than is declared of any release."""
     scene.raising("optimize_for_mobile", "optimized")

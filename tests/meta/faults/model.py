@@ -100,6 +100,7 @@ def original_positions_are_not_trained(scene: Scene) -> None:
 
 
 @fault(
+    kernels=("original",), layers=FILES,
     anchor=("original",), parameters=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES,
     logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, images=ALL, size=FILES,
     lite_bytecode=LITE, lite_operators=LITE, native=FILES, latency=FILES, table=TABLE, everywhere=True,
@@ -154,6 +155,7 @@ def _scripted(scene: Scene, change: Any) -> None:
 
 
 @fault(
+    layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
     images=("scripted",), native=("scripted",), table=TABLE, stage="script",
@@ -164,6 +166,7 @@ def scripting_raises(scene: Scene) -> None:
 
 
 @fault(
+    layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
     images=("scripted",), native=("scripted",), table=TABLE, stage="trace",
@@ -176,6 +179,7 @@ def tracing_raises(scene: Scene) -> None:
 
 
 @fault(
+    layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
     images=("scripted",), native=("scripted",), table=TABLE, stage="save",
@@ -190,6 +194,7 @@ def saving_raises(scene: Scene) -> None:
 
 
 @fault(
+    layers=INT8,
     label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8, arithmetic=INT8,
     accuracy=INT8, build=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,
     images=INT8, native=INT8, everywhere=True, stage="set_engine",

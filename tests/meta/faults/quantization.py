@@ -44,25 +44,25 @@ def _scaled(scene: Scene, factor: float) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, may=NUMBERS, says="blocks.1.mlp.fc1", full_size=True)
+@fault(layers=INT8, weights=INT8, may=NUMBERS, says="blocks.1.mlp.fc1", full_size=True)
 def scale_off_by_5_percent(scene: Scene) -> None:
     """One Linear's scale is 5% too large; its integers are right."""
     _scaled(scene, 1.05)
 
 
-@fault(weights=INT8, may=(*NUMBERS, "label"), says="blocks.1.mlp.fc1")
+@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "label"), says="blocks.1.mlp.fc1")
 def scale_off_by_20_percent(scene: Scene) -> None:
     """One Linear's scale is 20% too large."""
     _scaled(scene, 1.2)
 
 
-@fault(weights=INT8, may=(*NUMBERS, "label"), says="blocks.1.mlp.fc1")
+@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "label"), says="blocks.1.mlp.fc1")
 def scale_doubled(scene: Scene) -> None:
     """One Linear's scale is twice as large as it should be."""
     _scaled(scene, 2.0)
 
 
-@fault(weights=INT8, may=NUMBERS, says="blocks.2.attn.qkv", full_size=True)
+@fault(layers=INT8, weights=INT8, may=NUMBERS, says="blocks.2.attn.qkv", full_size=True)
 def zero_point_off_by_one(scene: Scene) -> None:
     """One Linear's zero point is 1 instead of 0."""
 
@@ -73,7 +73,7 @@ def zero_point_off_by_one(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, may=(*NUMBERS, "label"), says="levels", full_size=True)
+@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "label"), says="levels", full_size=True)
 def four_bit_weights(scene: Scene) -> None:
     """One Linear uses 16 of its 256 levels."""
 
@@ -89,7 +89,7 @@ def four_bit_weights(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, may=NUMBERS, says="blocks.3.mlp.fc2")
+@fault(layers=INT8, weights=INT8, may=NUMBERS, says="blocks.3.mlp.fc2")
 def bias_changed(scene: Scene) -> None:
     """One element of one bias of the quantized model is off by a hundredth."""
 
@@ -138,7 +138,7 @@ def nothing_is_quantized(scene: Scene) -> None:
     _quantized(scene, lambda model: model_of(scene.observer, scene.case))
 
 
-@fault(weights=INT8, may=NUMBERS, says="steps")
+@fault(layers=INT8, weights=INT8, may=NUMBERS, says="steps")
 def weights_quantized_twice(scene: Scene) -> None:
     """All weights were rounded to another scale's steps before they were quantized."""
 
@@ -165,7 +165,7 @@ def activations_quantized_twice(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, may=(*NUMBERS, "size", "logits_parent"), says="other_schemes")
+@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "size", "logits_parent"), says="other_schemes")
 def quantized_by_channel(scene: Scene) -> None:
     """A release gives every output channel a scale of its own: other files, other numbers."""
     spec = {torch.nn.Linear: torch.quantization.per_channel_dynamic_qconfig}
@@ -243,7 +243,7 @@ def block_taken_out(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(weights=INT8, logits_original=INT8, accuracy=INT8, table=TABLE, may=("label",))
+@fault(layers=INT8, weights=INT8, logits_original=INT8, accuracy=INT8, table=TABLE, may=("label",))
 def blocks_swapped(scene: Scene) -> None:
     """Two blocks of the quantized model have changed places."""
 
@@ -290,6 +290,7 @@ def quantized_softmax_in_half(scene: Scene) -> None:
 
 
 @fault(
+    layers=INT8,
     build=INT8, label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8,
     arithmetic=INT8, accuracy=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,
     images=INT8, native=INT8, everywhere=True, stage="quantize_dynamic",

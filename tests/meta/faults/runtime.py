@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from vitgate.expected.layers import FileLayer
 from vitgate.observe import saved_weights
+from vitgate.observe.observer import LocalObserver
 from vitgate.observe.outputs import outputs
 from vitgate.pipeline.stages import engine_set, stage
+from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Evidence
+from vitgate.spec.variants import VariantName
 
 from ..harness import Scene
 from .catalogue import fault, INT8, LITE, TABLE
@@ -164,7 +168,7 @@ def output_buffer_reused(scene: Scene) -> None:
 # The engine
 
 
-@fault(accuracy=INT8, size=LITE, table=TABLE, may=("logits_original",))
+@fault(layers=INT8, accuracy=INT8, size=LITE, table=TABLE, may=("logits_original",))
 def engine_silently_switched(scene: Scene) -> None:
     """A release says that the engine is fbgemm, and builds and runs everything with qnnpack."""
     engines = {name: number for number, name in _names().items()}
@@ -254,3 +258,49 @@ def three_percent_of_pictures_lost(scene: Scene) -> None:
         return replace(found, arrays={**found.arrays, "heldout_logits": logits})
 
     scene.alter(outputs, lose, scene.cell("lite_frozen"))
+
+
+# Kernels: no file, graph, weight or size shows them. tests/meta/test_kernel_faults.py has more, by the dispatcher.
+
+
+@fault(layers=("lite_frozen",))
+def one_layer_gains_a_thousandth(scene: Scene) -> None:
+    """One int8 layer of the lite file gives a thousandth more than it should."""
+    _with_gain(scene, "lite_frozen", "blocks.1.mlp.fc1", 1.001)
+
+
+@fault(layers=("scripted",))
+def one_float_layer_gains_a_ten_thousandth(scene: Scene) -> None:
+    """One Linear of the scripted file gives a ten-thousandth more than it should."""
+    _with_gain(scene, "scripted", "blocks.1.mlp.fc1", 1.0001)
+
+
+def _with_gain(scene: Scene, variant: VariantName, name: str, gain: float) -> None:
+    from vitgate.observe import layers
+
+    real = layers.file_layers
+
+    def spoilt(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
+        found = real(observer, cell)
+        if cell.variant == variant:
+            sound = found[name].call
+            found[name] = replace(found[name], call=lambda x: gain * sound(x))
+        return found
+
+    scene.patch.setattr(layers, "file_layers", spoilt)
+    scene.forget(layers.layers, scene.cell(variant))
+
+
+@fault(kernels=("original",), says="aten::gelu")
+def gelu_gains_a_ten_thousandth(scene: Scene) -> None:
+    """The original's GELU gives a ten-thousandth more than it should; so it does in every variant."""
+    from vitgate.expected import kernels
+    from vitgate.observe.layers import kernels as observed
+
+    real = kernels.run
+    scene.patch.setattr(
+        kernels,
+        "run",
+        lambda func, args, kwargs: real(func, args, kwargs) * (1.0001 if func.name() == "aten::gelu" else 1),
+    )
+    scene.forget(observed, scene.case)

@@ -46,7 +46,7 @@ def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None
     """Let there be the claims of that record alone: one that was added since its run is not missing in it."""
     then = {row.claim for row in whole.claims}
     claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("spec.claims", "records.merge"):
+    for module in ("spec.claims", "records.merge", "inputs.run_options"):
         monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
 
 
