@@ -177,6 +177,7 @@ def quantized_by_channel(scene: Scene) -> None:
 
 
 @fault(
+    layers=INT8,
     weights=INT8, lite_operators=LITE, logits_original=INT8, accuracy=INT8, size=("scripted_quantized",), table=TABLE,
     may=("size", "repeatable", "label", "logits_parent"),
 )  # fmt: skip
