@@ -125,6 +125,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
         Never("the claim is yet to be written"),
     ),
     (r"pytest (-n auto )?tests/meta/test_(claims|faults).py( -k YOUR_FAULT)?", Never("it is a part of this very run")),
+    (r"python scripts/accepted.py > docs/accepted.md", Elsewhere("tests/unit/test_docs.py", "accepted.py")),
     (r"python scripts/list_faults.py > docs/faults.md", Elsewhere("tests/meta/test_faults.py", "list_faults.py")),
     (rf"{SUITE} --report report.html", Run(rf"\g<0> {SMALL}")),
     (r"(vitgate report) vitgate-record.json (-o report.html)", Run(r"\1 fixtures/records/2.15.0.json \2")),

@@ -51,7 +51,7 @@ Exit status:
   0  every claim holds, or deviates exactly as declared
   1  a claim failed
   2  interrupted, by Ctrl-C or SIGTERM: no record is written
-  4  usage: an unknown case, a checkpoint of another model, a mistake in a data file
+  4  usage: an unknown case, a checkpoint of another model, a mistake in a data file (other cases are judged)
   6  the environment stood in the way: no network, no disk space, a torchvision that does not match torch
   3 and 5 are pytest's own: an internal error, and no test was chosen
 """
