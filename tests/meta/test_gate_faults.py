@@ -128,7 +128,7 @@ def test_parts_of_one_run_are_a_whole(
 ) -> None:
     then = {row.claim for part in parts() for row in part.claims}  # claims that were added since are not its matter
     claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("spec.claims", "records.merge"):
+    for module in ("spec.claims", "records.merge", "inputs.run_options"):
         monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
     status, text, record = _merged(parts(), command, tmp_path)
     assert status == 0 and record is not None and record.complete, text

@@ -160,6 +160,16 @@ def made_an_inner_function(text: str) -> str:
     return f"{head}\n\ndef outer():\n" + "".join(f"    {line}\n" for line in test.splitlines())
 
 
+@lost("kernels")
+def hidden_by_a_later_function_of_its_name(text: str) -> str:
+    return f"{text}\n\ndef test_kernels():\n    pass\n"
+
+
+@lost("layers")
+def file_skipped_on_a_condition(text: str) -> str:
+    return text.replace("import pytest\n", "import pytest\npytest.skip('not here', allow_module_level=True)\n")
+
+
 OTHER_PLUGIN = """
 import pytest
 
