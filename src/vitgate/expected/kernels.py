@@ -5,19 +5,19 @@ Every variant is held against the original: a fault in a kernel that all of them
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
-from vitgate.judge.metrics import sqnr, SQNR_CEILING
+from vitgate.expected.tensors import nearness, tensors_in
 
 # What gives values that are no function of its inputs.
 _RANDOM = ("empty", "rand", "bernoulli", "dropout", "new_empty", "multinomial", "normal_", "uniform_")
+_FLOATS = (torch.float32, torch.float64)  # of a result, and of what it is held against
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def kernel_errors(model: nn.Module, x: torch.Tensor) -> tuple[KernelError, ...]:
     watcher = _Doubled()
     with torch.no_grad(), watcher:
         model(x)
-    return tuple(KernelError(name, min(found), len(found)) for name, found in watcher.found.items() if found)
+    return tuple(KernelError(name, min(found), len(found)) for name, found in watcher.found.items())
 
 
 def run(func: Any, args: Any, kwargs: Any) -> Any:
@@ -59,52 +59,28 @@ class _Doubled(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = (args, kwargs or {})
-        wanted = self._in_double(func, given)
-        output = run(func, args, kwargs or {})
-        if wanted is not None:
-            pairs = [pair for pair in zip(_floats(output), wanted, strict=True) if pair[0].numel()]
-            self.found.setdefault(func.name(), []).extend(_sqnr(exact, own) for own, exact in pairs)
+        exact = self._in_double(func, given)
+        output = run(func, *given)
+        pairs = zip(tensors_in(output), exact, strict=True) if exact is not None else ()
+        floats = [(own, wanted) for own, wanted in pairs if (own.dtype, wanted.dtype) == _FLOATS and own.numel()]
+        if floats:
+            self.found.setdefault(func.name(), []).extend(nearness(wanted, own) for own, wanted in floats)
         return output
 
     def _in_double(self, func: Any, given: Any) -> list[torch.Tensor] | None:
         """Return the results in float64; None of an operator that is random, has no float32 or knows no float64."""
         name = func.name().partition("::")[2]
-        if name.startswith(_RANDOM) or not list(_floats(given)):
+        if name.startswith(_RANDOM) or torch.float32 not in {tensor.dtype for tensor in tensors_in(given)}:
             return None
-        args, kwargs = _doubled(given)
+        args, kwargs = tree_map(_doubled, given)
         try:
-            return [tensor.clone() for tensor in _tensors(func(*args, **kwargs)) if tensor.dtype == torch.float64]
-        except (RuntimeError, NotImplementedError, TypeError):
+            return [tensor.clone() for tensor in tensors_in(func(*args, **kwargs))]
+        except (RuntimeError, NotImplementedError, TypeError):  # it stays unchecked: not every operator knows float64
             return None
 
 
-def _sqnr(exact: torch.Tensor, own: torch.Tensor) -> float:
-    """Return the SQNR in dB; the ceiling where both are equal, zeros included, and less than any where it is none."""
-    if torch.equal(own.double(), exact):
-        return SQNR_CEILING
-    value = sqnr(exact.numpy(), own.numpy())
-    return -SQNR_CEILING if math.isnan(value) else value
-
-
-def _doubled(value: Any) -> Any:
+def _doubled(value: object) -> object:
+    """Return a tensor of float32 in float64, and any other as a copy: an operator may write into what it is given."""
     if isinstance(value, torch.Tensor):
-        return value.double() if value.dtype == torch.float32 else value
-    if isinstance(value, (tuple, list)):
-        return type(value)(map(_doubled, value))
-    if isinstance(value, Mapping):
-        return {key: _doubled(part) for key, part in value.items()}
+        return value.double() if value.dtype == torch.float32 else value.clone()
     return torch.float64 if value is torch.float32 else value
-
-
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _tensors(part)
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-
-
-def _floats(value: object) -> Iterator[torch.Tensor]:
-    return (tensor for tensor in _tensors(value) if tensor.dtype == torch.float32)

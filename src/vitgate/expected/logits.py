@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from vitgate.expected.schemes import Scheme
+from vitgate.expected.schemes import DynamicInt8
 
 
-def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.Tensor:
+def expected_logits(model: nn.Module, scheme: DynamicInt8, x: torch.Tensor) -> torch.Tensor:
     """Run the pictures one by one with every plain Linear computed by the scheme.
 
     Args:
@@ -26,7 +26,7 @@ def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.
         Logits, float32 [N, classes].
     """
     with torch.no_grad(), plain_attention(), _computed_by(model, scheme):
-        return torch.cat([model(x[at : at + 1]) for at in range(len(x))])
+        return torch.cat([model(x[at : at + 1]).detach().float() for at in range(len(x))])
 
 
 @contextmanager
@@ -44,22 +44,24 @@ def plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def _computed_by(model: nn.Module, scheme: Scheme) -> Iterator[None]:
+def _computed_by(model: nn.Module, scheme: DynamicInt8) -> Iterator[None]:
     """Replace the forward of every plain Linear; each rounds its weights once."""
     linears = [module for module in model.modules() if type(module) is nn.Linear]  # what quantize_dynamic converts
+    before = [vars(module).get("forward") for module in linears]  # what others have put in its place
     for module in linears:
         module.forward = _Rounded(module, scheme)  # type: ignore[method-assign, assignment]  # while the block lasts
     try:
         yield
     finally:
-        for module in linears:
-            del module.forward  # the class has it
+        for module, forward in zip(linears, before, strict=True):
+            vars(module).pop("forward")
+            vars(module).update({} if forward is None else {"forward": forward})
 
 
 class _Rounded:
     """A Linear whose weights are rounded, and whose activations are at each call."""
 
-    def __init__(self, module: nn.Linear, scheme: Scheme) -> None:
+    def __init__(self, module: nn.Linear, scheme: DynamicInt8) -> None:
         """Round the weights."""
         self._weight, self._bias, self._scheme = scheme.weight(module.weight), module.bias, scheme
 

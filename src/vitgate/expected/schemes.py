@@ -6,11 +6,9 @@ kernels multiply the integers themselves, exactly, so that the two agree to the 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from vitgate.spec.engines import ACTIVATION_BITS, Engine
 
@@ -21,24 +19,8 @@ TIE = 1e-3
 """How near to midway between two steps, in steps, float32 may round either way."""
 
 
-class Scheme(ABC):
-    """How a Linear's weights and activations are rounded."""
-
-    @abstractmethod
-    def weight(self, weight: torch.Tensor) -> torch.Tensor:
-        """Return the rounded weights, float32 [out, in], in the units of `weight`."""
-
-    @abstractmethod
-    def activation(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the rounded activations of one call, float32 [..., in], in the units of `x`."""
-
-    def linear(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """Return what a Linear of these float weights should give, float32 [..., out]."""
-        return functional.linear(self.activation(x), self.weight(weight), bias)
-
-
 @dataclass(frozen=True)
-class DynamicInt8(Scheme):
+class DynamicInt8:
     """PyTorch's dynamic quantization as the tutorial uses it.
 
     Weights per tensor, symmetric, scale max|w| / 127.5. Activations per tensor and call, in `bits` bits, over a range
@@ -52,12 +34,12 @@ class DynamicInt8(Scheme):
         return max(float(weight.abs().max()) / 127.5, LEAST_SCALE)
 
     def weight(self, weight: torch.Tensor) -> torch.Tensor:
-        """Round per tensor to [-128, 127]."""
+        """Return the rounded weights, float32 [out, in], in the units of `weight`: steps from -128 to 127."""
         scale = self.step(weight)
         return (weight / scale).round_().clamp_(-128, 127).mul_(scale)
 
     def activation(self, x: torch.Tensor) -> torch.Tensor:
-        """Round per tensor to [0, 2^bits - 1]."""
+        """Return the rounded activations of one call, float32 [..., in], in the units of `x`: 2^bits steps."""
         low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
         levels = 2**self.bits - 1
         scale = (high - low) / levels or 1.0

@@ -7,7 +7,6 @@ with the batch norm after it folded in. Which tensors those are is seen by watch
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vitgate.expected.tensors import tensors_in
 from vitgate.observe.linear_layers import Layer
 
 Tensors = dict[str, torch.Tensor]
@@ -190,10 +190,10 @@ class _Watcher(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.name() == "aten::lift_fresh":  # a tensor that the code writes out
             self._memory.add(args[0], frozenset())
-        given = [self._memory.sources(tensor) for tensor in _tensors_in((args, kwargs))]
+        given = [self._memory.sources(tensor) for tensor in tensors_in((args, kwargs))]
         output = func(*args, **(kwargs or {}))
         self.used.update(dict.fromkeys(name for sources in given for name in sorted(sources or ())))
-        made = list(_tensors_in(output))
+        made = tensors_in(output)
         for tensor in made:
             if None in given:
                 self._memory.forget(tensor)  # written into by what depends on the picture
@@ -219,14 +219,3 @@ class _Watcher(TorchDispatchMode):
             for folded, own in parts:
                 sources = [self._memory.sources(tensor) or () for tensor in own if tensor is not None]
                 self.computed.append(Constant(folded, frozenset().union(*sources), exact=False))
-
-
-def _tensors_in(value: object) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _tensors_in(part)
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _tensors_in(part)

@@ -117,7 +117,7 @@ def read_back(
     unmatched = tuple(name for name in found.wanted if name not in found.names | packed)
     biases = [bias for _, (weight, bias, _) in stored.linears if bias is not None and not bias.any()]
     contents = [*original.contents(), *(held for _, held in found.held), *integers, *biases]
-    int8, least, most = _expected_bytes(original, found, unmatched, quantized=quantized)
+    int8, least, most = _expected_bytes(original, found, unmatched, frozen=frozen, quantized=quantized)
     return Readback(
         layers=layers,
         surplus_layers=found.surplus,
@@ -262,7 +262,7 @@ def _is_same(tensor: torch.Tensor, wanted: Constant) -> bool:
 
 
 def _expected_bytes(
-    original: ModelState, found: _Comparison, unmatched: Iterable[str], *, quantized: bool
+    original: ModelState, found: _Comparison, unmatched: Iterable[str], *, frozen: bool, quantized: bool
 ) -> tuple[int, int, int]:
     """Return the bytes of the int8 weights, and the least and the most that all tensors of the file may take.
 
@@ -274,7 +274,7 @@ def _expected_bytes(
     int8 = sum(original.tensors[name].numel() for name in packed)
     again = int8 - sum(original.tensors[f"{name}.weight"].numel() for name in found.alike if quantized)
     made = [each.tensor for each in original.computed if each.exact and not each.is_view]
-    if found.held:
+    if frozen:
         missing = [original.tensors[name] for name in unmatched if name not in packed]
         others = _distinct([*(own for own, _ in found.held), *missing])
         equal = [tensor for index, tensor in enumerate(others) if _is_among(tensor, others[:index])]

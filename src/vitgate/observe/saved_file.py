@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from vitgate.expected.tensors import tensors_in
 from vitgate.observe.linear_layers import Layer
 
 Bytes = npt.NDArray[np.int8]
@@ -101,7 +102,7 @@ def _contents(value: Any, module: torch.jit.ScriptModule, stored: Stored) -> lis
     constant = _constant(value, module)
     if isinstance(constant, torch.ScriptObject):
         return _open(constant, str(value.type()), stored)
-    return list(_tensors_in(constant))
+    return tensors_in(constant)
 
 
 def _open(packed: Any, name: str, stored: Stored) -> list[torch.Tensor]:
@@ -109,19 +110,10 @@ def _open(packed: Any, name: str, stored: Stored) -> list[torch.Tensor]:
     try:
         if name.endswith("LinearPackedParamsBase"):
             return [tensor for tensor in torch.ops.quantized.linear_unpack(packed) if tensor is not None]
-        return list(_tensors_in(packed.__getstate__()))
+        return tensors_in(packed.__getstate__())  # of XNNPACK: ((weight, bias, …), type name)
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         stored.unreadable.append(f"{name.rpartition('.')[2]}: {str(error).splitlines()[0]}")
         return []
-
-
-def _tensors_in(state: object) -> Iterator[torch.Tensor]:
-    """Yield the tensors of a value; of an XNNPACK context's, ((weight, bias, …), type name), the weight first."""
-    if isinstance(state, torch.Tensor):
-        yield state
-    elif isinstance(state, (tuple, list)):
-        for part in state:
-            yield from _tensors_in(part)
 
 
 def _constant(value: Any, module: torch.jit.ScriptModule) -> object:

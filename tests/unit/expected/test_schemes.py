@@ -99,3 +99,55 @@ def test_each_operator_is_held_against_float64() -> None:
     found = {each.operator: each for each in kernel_errors(model, torch.randn(1, 3, 8, 8))}
     assert {"aten::convolution", "aten::native_layer_norm", "aten::addmm"} <= found.keys()
     assert all(each.sqnr > 110 and not math.isnan(each.sqnr) for each in found.values())
+
+
+class Odd(nn.Module):
+    """Weights of zeros, a Linear that is called twice, float64 logits with a gradient."""
+
+    calls: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fresh, self.twice = nn.Linear(8, 8), nn.Linear(8, 8)
+        nn.init.zeros_(self.fresh.weight)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            self.calls.add_(x.new_ones(()))
+            return self.twice(self.twice(x + self.fresh(x))).double()
+
+
+def test_what_users_write_is_compared_like_anything_else() -> None:
+    torch.manual_seed(0)
+    model, scheme, x = Odd().eval(), DynamicInt8(7), torch.randn(4, 8)
+    own = {
+        name: FileLayer(
+            lambda given, module=module: nn.functional.linear(  # type: ignore[misc]  # bound at once
+                scheme.activation(given), scheme.weight(module.weight), module.bias
+            ),
+            scheme.weight(module.weight),
+            True,
+        )
+        for name, module in model.named_children()
+        if isinstance(module, nn.Linear)
+    }
+
+    assert expected_logits(model, scheme, x).dtype == torch.float32
+    assert all(each.exact > 100 and (each.below_noise or 0) > 6 for each in layer_errors(model, x, own, scheme))
+    before = float(model.calls)
+    assert all(each.sqnr > 100 for each in kernel_errors(model, x))
+    assert float(model.calls) == before + 1
+
+
+def test_layer_that_gives_nan_in_one_of_its_calls_is_the_worst() -> None:
+    model, scheme = nn.Sequential(layer := nn.Linear(8, 8), layer).eval(), DynamicInt8(7)
+    results = iter([1.0, 1.0, float("nan"), float("nan")])
+    weight = scheme.weight(layer.weight.detach())
+    spoilt = FileLayer(
+        lambda x: next(results) * nn.functional.linear(scheme.activation(x), weight, layer.bias), weight, True
+    )
+
+    (found,) = layer_errors(model, torch.randn(3, 8), {"0": spoilt}, scheme)
+
+    assert found.exact < 0
