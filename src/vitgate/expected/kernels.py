@@ -22,10 +22,13 @@ _FLOATS = (torch.float32, torch.float64)  # of a result, and of what it is held 
 
 @dataclass(frozen=True)
 class KernelError:
-    """How near one operator's results in float32 are to those in float64, in dB (SQNR), at the worst of its `calls`."""
+    """How near one operator's results in float32 are to those in float64, in dB (SQNR), at the worst of its `calls`.
+
+    None and 0 of an operator that knows no float64.
+    """
 
     operator: str
-    sqnr: float
+    sqnr: float | None
     calls: int
 
 
@@ -37,12 +40,13 @@ def kernel_errors(model: nn.Module, x: torch.Tensor) -> tuple[KernelError, ...]:
         x: one picture, float32 [1, C, H, W].
 
     Returns:
-        An entry for each operator that computes with float32, in the order of their first calls.
+        An entry for each operator that computes with float32, in the order of their first calls, then those unchecked.
     """
     watcher = _Doubled()
     with torch.no_grad(), watcher:
         model(x)
-    return tuple(KernelError(name, min(found), len(found)) for name, found in watcher.found.items())
+    checked = [KernelError(name, min(found), len(found)) for name, found in watcher.found.items()]
+    return (*checked, *(KernelError(name, None, 0) for name in sorted(watcher.unchecked - {*watcher.found})))
 
 
 def run(func: Any, args: Any, kwargs: Any) -> Any:
@@ -56,6 +60,7 @@ class _Doubled(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, list[float]] = {}
+        self.unchecked: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = (args, kwargs or {})
@@ -68,15 +73,24 @@ class _Doubled(TorchDispatchMode):
         return output
 
     def _in_double(self, func: Any, given: Any) -> list[torch.Tensor] | None:
-        """Return the results in float64; None of an operator that is random, has no float32 or knows no float64."""
+        """Return the results in float64; None of one that is random, has no float32, views or knows no float64."""
         name = func.name().partition("::")[2]
         if name.startswith(_RANDOM) or torch.float32 not in {tensor.dtype for tensor in tensors_in(given)}:
+            return None
+        if _views(func):
             return None
         args, kwargs = tree_map(_doubled, given)
         try:
             return [tensor.clone() for tensor in tensors_in(func(*args, **kwargs))]
-        except (RuntimeError, NotImplementedError, TypeError):  # it stays unchecked: not every operator knows float64
+        except (RuntimeError, NotImplementedError, TypeError):  # not every operator knows float64
+            self.unchecked.add(func.name())
             return None
+
+
+def _views(func: Any) -> bool:
+    """Whether the operator only looks at what it is given: by strides that its copy in float64 may not have."""
+    aliases = [result.alias_info for result in func._schema.returns]
+    return any(alias is not None and not alias.is_write for alias in aliases)
 
 
 def _doubled(value: object) -> object:

@@ -63,12 +63,12 @@ def _clear_abandoned(own: Path) -> None:
 def is_abandoned(folder: Path) -> bool:
     """Whether the process that made this session folder is gone."""
     lock = folder / "owner.lock"
-    if not lock.exists():
-        return False
     try:
+        if not lock.exists():
+            return False
         with if_free(lock) as free:
             return free
-    except OSError:  # another user's
+    except OSError:  # another user's, who may have closed the folder to others
         return False
 
 

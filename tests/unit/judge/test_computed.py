@@ -49,6 +49,14 @@ def test_worst_operator_is_named() -> None:
     assert (found.value, found.note) == (80.0, "aten::gelu, of 2; an error of 0.01% is 80 dB")
 
 
+def test_operators_that_know_no_float64_are_named() -> None:
+    rows = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "own::op", "sqnr": None}]
+    found = computed.kernels(rows)
+    assert found.value == 130.0
+    assert found.note.endswith("these know no float64: own::op")
+    assert math.isnan(computed.kernels(rows[1:]).value)
+
+
 def with_noise(noise_db: float, seed: int, n: int = 200) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return logits of n pictures and five classes, and the same with noise that lies so far below them."""
     generator = np.random.default_rng(seed)

@@ -156,3 +156,17 @@ def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path: Path) -> None:
 
     assert counts(tmp_path) == {}
     assert counts(tmp_path / "nowhere") == {}
+
+
+def test_folder_that_another_user_closed_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "vitgate-session-other"
+    other.mkdir()
+
+    def closed(path: Path, **_options: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    own = SessionDirectory()
+    monkeypatch.undo()
+    own.remove()
+    assert other.is_dir()
