@@ -50,7 +50,7 @@ def test_worst_operator_is_named() -> None:
 
 
 def test_operators_that_know_no_float64_are_named() -> None:
-    rows = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "own::op", "sqnr": None}]
+    rows: list[dict[str, object]] = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "own::op", "sqnr": None}]
     found = computed.kernels(rows)
     assert found.value == 130.0
     assert found.note.endswith("these know no float64: own::op")
