@@ -1,14 +1,15 @@
 """Measure how often the gate is wrong: false alarms where nothing has changed, and slowdowns that it finds.
 
-    python benchmarks/false_alarms.py pairs --times 50 [--busy | --jobs 3] [--slowdown 0.08]  # files against themselves
-    python benchmarks/false_alarms.py conformance --times 50                                  # in random order
-    python benchmarks/false_alarms.py report                                                  # tables of docs/proof.md
+    python benchmarks/false_alarms.py pairs --times 50 [--load 6 | --jobs 3] [--inject cpu:0.08]  # against themselves
+    python benchmarks/false_alarms.py conformance --times 50 [--case deit_base] [--load 6]        # in random order
+    python benchmarks/false_alarms.py report                                              # tables of docs/proof.md
 
 Every comparison and every run appends a line to `--results`, so that a series can be measured in parts, and the report
-is of all of them. The small case's files are compared by this interpreter on both sides. "Busy" is beside a process
-that computes on every core, or beside other comparisons; a slowdown is a busy loop in the worker of NEW. A conformance
-run is a false alarm where it ends red, or where its record against the first one's gives a red verdict. It needs the
-extra `observer`.
+is of all of them. The small case's files are compared by this interpreter on both sides. A load is that many
+processes which only compute, or other comparisons; what is injected into the worker of NEW is a share of a call's CPU
+time that it computes longer (`cpu`), sleeps (`sleep`) or lets another thread compute (`thread`). A conformance run is a
+false alarm where it ends red, or where its record against the first one's gives a red verdict. It needs the extras
+`observer` and `bench`.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class Line:
     """One comparison or one run: what series it belongs to, the words that it ended with, and the wall seconds."""
 
     series: str
-    busy: bool
-    slowdown: float
+    load: int
+    injected: str
     seed: int
     seconds: float
     words: dict[str, str]
@@ -64,9 +65,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["pairs", "conformance", "report"])
     parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--load", type=int, default=0, help="processes that compute meanwhile")
+    parser.add_argument("--case", default="digits", help="of conformance")
     parser.add_argument("--jobs", type=int, default=1, help="comparisons at once: each is busy beside the others")
-    parser.add_argument("--slowdown", type=float, default=0.0, help="a fraction of the CPU time of a call")
+    parser.add_argument("--inject", default="", help="KIND:FRACTION of the CPU time of a call, such as sleep:0.05")
     parser.add_argument("--engine", default="fbgemm")
     parser.add_argument("--results", type=Path, default=Path("false-alarms.jsonl"))
     arguments = parser.parse_args()
@@ -92,7 +94,7 @@ def read(path: Path) -> list[Line]:
 def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line]:
     """Yield one comparison after the other."""
     apply_settings()
-    slow = ("--inject", f"cpu:{arguments.slowdown}") if arguments.slowdown else ()
+    slow = ("--inject", arguments.inject) if arguments.inject else ()
     with tempfile.TemporaryDirectory() as folder:
         models, x = artifacts(Path(folder), arguments.engine)
         old, new = Installation(sys.executable, models, ENV), Installation(sys.executable, models, ENV, slow)
@@ -103,10 +105,10 @@ def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line
             seconds = time.monotonic() - start
             words = {name: str(each.word) for name, each in found.items()}
             ratios = {name: each.ratios for name, each in found.items()}
-            busy = arguments.busy or arguments.jobs > 1
-            return Line("pairs", busy, arguments.slowdown, seed, seconds, words, ratios)
+            load = arguments.load + arguments.jobs - 1
+            return Line("pairs", load, arguments.inject, seed, seconds, words, ratios)
 
-        with neighbours(arguments.busy), ThreadPoolExecutor(arguments.jobs) as pool:
+        with neighbours(arguments.load), ThreadPoolExecutor(arguments.jobs) as pool:
             for done in as_completed([pool.submit(measured, seed) for seed in seeds]):
                 yield done.result()
 
@@ -129,9 +131,8 @@ def artifacts(folder: Path, engine: str) -> tuple[dict[str, tuple[str, Runtime]]
 
 
 @contextmanager
-def neighbours(busy: bool) -> Iterator[None]:
-    """Compute on every core meanwhile."""
-    count = (os.cpu_count() or 1) if busy else 0
+def neighbours(count: int) -> Iterator[None]:
+    """Let so many processes compute meanwhile."""
     loop = f"import os\nwhile os.getppid() == {os.getpid()}:\n    sum(range(100_000))"  # ends with this process
     started = [subprocess.Popen([sys.executable, "-c", loop]) for _ in range(count)]  # noqa: S603  # our own loop
     try:
@@ -142,7 +143,7 @@ def neighbours(busy: bool) -> Iterator[None]:
             process.wait()
 
 
-# Conformance: whole runs of the small case
+# Conformance: whole runs of a case
 
 
 def measured_runs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line]:
@@ -151,19 +152,19 @@ def measured_runs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line]
         records: list[Path] = []
         for seed in seeds:
             records.append(Path(folder) / f"{seed}.json")
-            with neighbours(arguments.busy):
+            with neighbours(arguments.load):
                 start = time.monotonic()
-                words = {"run": conformance(records[-1], seed)}
+                words = {"run": conformance(arguments.case, records[-1], seed)}
                 seconds = time.monotonic() - start
             if len(records) > 1:
                 words["verdict"] = verdict(records[0], records[-1])
-            yield Line("conformance", arguments.busy, 0.0, seed, seconds, words)
+            yield Line("conformance", arguments.load, arguments.case, seed, seconds, words)
 
 
-def conformance(record: Path, seed: int) -> str:
+def conformance(case: str, record: Path, seed: int) -> str:
     """Run the suite in a random order of its tests; return how it ended."""
     order = ["--random-order-bucket=global", f"--random-order-seed={seed}"]
-    suite = ["-q", "-n", "auto", "tests/conformance", "--case", "digits", "--record", str(record), *order]
+    suite = ["-q", "-n", "auto", "tests/conformance", "--case", case, "--record", str(record), *order]
     return _ended([sys.executable, "-m", "pytest", *suite], {0: "green", 1: "red"})
 
 
@@ -210,9 +211,9 @@ RUNS = ("series", "runs", "red", "verdicts against the first", "red", "seconds: 
 def _table(heads: tuple[str, ...], lines: list[Line], row: Callable[[list[Line]], tuple[str, ...]]) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
-    for slowdown, busy in sorted({(line.slowdown, line.busy) for line in lines}):
-        some = [line for line in lines if (line.slowdown, line.busy) == (slowdown, busy)]
-        title = (f"+{slowdown:.0%}" if slowdown else "equal") + (", busy" if busy else "")
+    for injected, load in sorted({(line.injected, line.load) for line in lines}):
+        some = [line for line in lines if (line.injected, line.load) == (injected, load)]
+        title = (injected or "equal") + (f", load {load}" if load else "")
         yield f"| {title} | {' | '.join(row(some))} |"
 
 

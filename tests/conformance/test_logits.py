@@ -14,12 +14,11 @@ from vitgate.observe.layers import expected_logits
 from vitgate.observe.outputs import outputs
 from vitgate.plugin.fixtures import Check
 from vitgate.spec.cells import CellId
-from vitgate.spec.engines import NO_ENGINE
 
 
 @pytest.mark.claim("logits_original")
 def test_logits_original(check: Check) -> None:
-    if check.cell.form.quantized and check.cell.engine != NO_ENGINE:
+    if check.cell.scheme:
         _expect(check)
     else:
         _compare(check, check.cell.at("original"), "original")
@@ -48,8 +47,9 @@ def _expect(check: Check, parent: CellId | None = None) -> None:
     """Hold the int8 model's error, or its distance from its parent, against what its arithmetic should make."""
     observer, cell = check.observer, check.cell
     original = cell.at("original")
+    assert cell.scheme is not None
     logits, reference = (observer.get(outputs, each).demand().arrays["logits"] for each in (cell, original))
-    expected = observer.get(expected_logits, cell.case, cell.engine).demand().arrays["logits"]
+    expected = observer.get(expected_logits, cell.case, cell.scheme).demand().arrays["logits"]
     if parent is None:
         shown = by_block(observer.get(blocks, cell)) if cell.variant == TUTORIAL_INT8 else ()
         found = (*expected_error(logits, reference, expected), *shown)

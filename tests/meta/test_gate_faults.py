@@ -302,7 +302,7 @@ def test_slowdown_turns_the_verdict_red_and_says_why(name: str) -> None:
     assert red(verdict) == {"paired_latency[digits-fbgemm-lite_frozen]"}
     assert verdict.exit_status == 1
     words = {
-        "sleeping": "wall time per CPU time",
+        "sleeping": "time asleep (sleeps, locks, I/O) grew by",
         "one more thread": "more threads",
         "slow in the first calls only": "CPU time of the first calls grew",
         "slow in loading only": "CPU time of loading grew",

@@ -20,7 +20,7 @@ from torch.nn import functional
 from vitgate.expected.kernels import kernel_errors
 from vitgate.expected.layers import FileLayer, layer_errors
 from vitgate.expected.logits import expected_logits
-from vitgate.expected.schemes import scheme_of
+from vitgate.expected.schemes import DynamicInt8
 from vitgate.files.schemas import fixtures_folder
 from vitgate.judge import computed
 from vitgate.judge.metrics import Array
@@ -33,6 +33,7 @@ from vitgate.spec.outcome import Finding
 
 Kernel = Callable[[torch.Tensor, Any, bool], torch.Tensor]
 ENGINE: Engine = "fbgemm"
+SCHEME = DynamicInt8(7)
 CELL = CellId("deit_base", ENGINE, "scripted_quantized")  # whose tolerances are those of every case
 
 
@@ -118,7 +119,7 @@ class Judged:
         torch.backends.quantized.engine = ENGINE
         self.int8 = torch.quantization.quantize_dynamic(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
         self.original = self.logits(self.model)
-        self.expected = expected_logits(self.model, scheme_of(ENGINE), self.x).numpy()
+        self.expected = expected_logits(self.model, SCHEME, self.x).numpy()
         children = dict(self.int8.named_modules())
         linears = [name for name, module in self.model.named_modules() if type(module) is nn.Linear]
         self.layers = {
@@ -132,7 +133,7 @@ class Judged:
 
     def red(self) -> set[str]:
         """Return the claims that do not hold."""
-        errors = layer_errors(self.model, self.x[:1], self.layers, scheme_of(ENGINE))
+        errors = layer_errors(self.model, self.x[:1], self.layers, SCHEME)
         of_layers = computed.layers([vars(each) for each in errors])
         of_logits = computed.expected_error(self.logits(self.int8), self.original, self.expected)
         of_kernels = computed.kernels([vars(each) for each in kernel_errors(self.model, self.x[:1])])

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from vitgate.compare.pairing import VerdictRow
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict
-from vitgate.judge.metrics import ROUNDING_DB
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow
@@ -194,13 +193,9 @@ def _more(old: float, new: float) -> float:
     return new - old
 
 
-def _decibels(old: float, new: float) -> float:
-    return min(new, ROUNDING_DB) - min(old, ROUNDING_DB)
-
-
 _STEPS = {
     "size": _Step("size", "", "growth", "1", _times),
-    "logits_original": _Step("sqnr", "original", "sqnr_change", "dB", _decibels),
+    "logits_original": _Step("sqnr_change", "expected", "sqnr_change", "dB", _more),
     "label": _Step("right_labels", "", "label_change", "1", _more),
     "lite_bytecode": _Step("bytecode_version", "", "bytecode_change", "1", _more),
 }

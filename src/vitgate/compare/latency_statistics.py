@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from vitgate.judge.latency_ratios import fastest_quartile
+from vitgate.judge.latency_ratios import asleep_per_cpu, BUSY, fastest_quartile, waited_per_cpu
 
 PairWord = Literal["same", "regressed", "fixed", "not comparable", "environment error"]
 
@@ -35,11 +35,11 @@ OFFSET_SD = 0.02
 # Quantiles 0.975 of Student's t by degrees of freedom (any table of it).
 _T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365}
 
-# CPU time of one thread sees neither sleeps, locks and I/O, nor other threads. These are growths from OLD to NEW of
-# wall time per CPU time, and of the CPU time of the process per that of the thread, each in its lowest quarter of
-# calls. They are loose, since a neighbour on the same core stretches wall time at will, and the median of the pairs
-# counts: one strange pair must neither raise an alarm nor hide a sleep that all others show.
-WALL_GROWTH = 1.5
+# CPU time of one thread sees neither sleeps, locks and I/O, nor other threads. These are how much the time asleep per
+# CPU time has grown from OLD to NEW, as a difference (measured: at most 0.006 where nothing sleeps, a load of 6 on two
+# cores or none, `benchmarks/false_alarms.py`), and the CPU time of the process per that of the thread, as a factor. The
+# median of the pairs counts: one strange pair must neither raise an alarm nor hide a sleep that all others show.
+ASLEEP_GROWTH = 0.025
 PROCESS_GROWTH = 1.25
 
 # What a user waits for once, and a device at each start: the CPU time of loading, and of the first calls together, in
@@ -53,6 +53,7 @@ _START_FLOOR = 0.002  # seconds that are added to both: what takes less is nobod
 class Timed:
     """Seconds of each timed call of one side of a pair: CPU of the calling thread, CPU of the process, wall.
 
+    `waited` is how long it was ready and waited for a processor, empty where the system does not say.
     `load` and `first` are the CPU seconds that the process spent on loading the model and on each of its first calls.
     """
 
@@ -61,28 +62,30 @@ class Timed:
     wall: tuple[float, ...] = ()
     load: tuple[float, ...] = ()
     first: tuple[float, ...] = ()
+    waited: tuple[float, ...] = ()
 
     def __add__(self, later: Timed) -> Timed:
         """Append the calls of a later round."""
-        kinds = ("thread", "process", "wall", "load", "first")
-        return Timed(*(getattr(self, kind) + getattr(later, kind) for kind in kinds))
+        return Timed(**{each.name: getattr(self, each.name) + getattr(later, each.name) for each in fields(self)})
 
 
 @dataclass(frozen=True)
 class PairRatio:
     """What one pair of processes says of NEW against OLD, as factors; times in milliseconds of CPU.
 
-    `wall` is the growth of wall time per CPU time, `process` that of the process's CPU time per the thread's; `load`
-    and `first` are those of the CPU time of loading and of the first calls together.
+    `asleep` is how much more of its CPU time NEW sleeps than OLD; `process` is the growth of the process's CPU time per
+    the thread's; `load` and `first` are those of the CPU time of loading and of the first calls together. `waited` is
+    how long the side that waited longer did so for a processor, per CPU time.
     """
 
     ratio: float
     old_ms: float
     new_ms: float
-    wall: float = 1.0
+    asleep: float = 0.0
     process: float = 1.0
     load: float = 1.0
     first: float = 1.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,18 +123,24 @@ def pair_ratio(old: Timed, new: Timed) -> PairRatio:
     """
     for side in (old, new):
         every = (*side.thread, *side.process, *side.wall, *side.load, *side.first)
-        if not side.thread or not all(0.0 < seconds < math.inf for seconds in every):
+        waits = all(0.0 <= seconds < math.inf for seconds in side.waited)
+        if not side.thread or not waits or not all(0.0 < seconds < math.inf for seconds in every):
             raise ValueError("a pair needs positive times of both sides")
     slow, fast = fastest_quartile(old.thread), fastest_quartile(new.thread)
     return PairRatio(
         ratio=fast / slow,
         old_ms=1000.0 * slow,
         new_ms=1000.0 * fast,
-        wall=_undisturbed(new.wall, new.thread) / _undisturbed(old.wall, old.thread),
+        asleep=_asleep(new) - _asleep(old) if old.waited and new.waited else 0.0,
         process=_undisturbed(new.process, new.thread) / _undisturbed(old.process, old.thread),
         load=_growth(old.load, new.load),
         first=_growth(old.first, new.first),
+        waited=max(waited_per_cpu(side.thread, side.waited) for side in (old, new)),
     )
+
+
+def _asleep(side: Timed) -> float:
+    return asleep_per_cpu(side.wall, side.thread, side.waited)
 
 
 def _undisturbed(of: Sequence[float], per: Sequence[float]) -> float:
@@ -188,7 +197,9 @@ def judged(pairs: Sequence[PairRatio], note: str = "") -> Paired:
     medians = {
         name: statistics.median(getattr(pair, name) for pair in pairs) for name in ("old_ms", "new_ms", "load", "first")
     }
-    notes = "; ".join(part for part in (why, note) if part)
+    waited = statistics.median(pair.waited for pair in pairs)
+    busy = f"the machine was busy: {waited:.1f} s of waiting for a processor a second of CPU time"
+    notes = "; ".join(part for part in (why, note, busy if waited > BUSY else "") if part)
     return Paired(mean, low, high, len(pairs), word, notes, ratios=tuple(pair.ratio for pair in pairs), **medians)
 
 
@@ -207,7 +218,6 @@ def _word(pairs: Sequence[PairRatio], mean: float, high: float) -> tuple[PairWor
 def _tripped(pairs: Sequence[PairRatio]) -> str:
     """Return what a guard says whose growth, the median over the pairs, is above its limit; nothing where none is."""
     guards: tuple[tuple[str, Callable[[PairRatio], float], float], ...] = (
-        ("wall time per CPU time (sleeps, locks, I/O)", lambda pair: pair.wall, WALL_GROWTH),
         ("CPU time of the process per that of one thread (more threads)", lambda pair: pair.process, PROCESS_GROWTH),
         ("CPU time of loading", lambda pair: pair.load, START_GROWTH),
         ("CPU time of the first calls", lambda pair: pair.first, START_GROWTH),
@@ -215,4 +225,8 @@ def _tripped(pairs: Sequence[PairRatio]) -> str:
     for what, of, limit in guards:
         if (growth := statistics.median(of(pair) for pair in pairs)) > limit:
             return f"{what} grew {growth:.2f} times (median of {len(pairs)} pairs), more than {limit:.2f}"
+    slept = statistics.median(pair.asleep for pair in pairs)
+    if slept > ASLEEP_GROWTH:
+        what = f"time asleep (sleeps, locks, I/O) grew by {slept:.1%} of the CPU time"
+        return f"{what} (median of {len(pairs)} pairs), more than {ASLEEP_GROWTH:.1%}"
     return ""

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from vitgate.expected.schemes import DynamicInt8
+from vitgate.expected.schemes import Scheme
 
 
-def expected_logits(model: nn.Module, scheme: DynamicInt8, x: torch.Tensor) -> torch.Tensor:
+def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.Tensor:
     """Run the pictures one by one with every plain Linear computed by the scheme.
 
     Args:
@@ -44,7 +44,7 @@ def plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def _computed_by(model: nn.Module, scheme: DynamicInt8) -> Iterator[None]:
+def _computed_by(model: nn.Module, scheme: Scheme) -> Iterator[None]:
     """Replace the forward of every plain Linear; each rounds its weights once."""
     linears = [module for module in model.modules() if type(module) is nn.Linear]  # what quantize_dynamic converts
     before = [vars(module).get("forward") for module in linears]  # what others have put in its place
@@ -61,7 +61,7 @@ def _computed_by(model: nn.Module, scheme: DynamicInt8) -> Iterator[None]:
 class _Rounded:
     """A Linear whose weights are rounded, and whose activations are at each call."""
 
-    def __init__(self, module: nn.Linear, scheme: DynamicInt8) -> None:
+    def __init__(self, module: nn.Linear, scheme: Scheme) -> None:
         """Round the weights."""
         self._weight, self._bias, self._scheme = scheme.weight(module.weight), module.bias, scheme
 

@@ -7,16 +7,29 @@ kernels multiply the integers themselves, exactly, so that the two agree to the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
-from vitgate.spec.engines import ACTIVATION_BITS, Engine
+from vitgate.spec.cells import SchemeName
 
 LEAST_SCALE = float(torch.finfo(torch.float32).eps)
 """The smallest scale that PyTorch's observers give (torch/ao/quantization/observer.py)."""
 
 TIE = 1e-3
 """How near to midway between two steps, in steps, float32 may round either way."""
+
+
+class Scheme(Protocol):
+    """How a Linear rounds: weights once, activations at each call."""
+
+    def weight(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the rounded weights, float32 [out, in], in the units of `weight`."""
+        ...
+
+    def activation(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the rounded activations of one call, float32 [..., in], in the units of `x`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,54 @@ def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, s
     return torch.where(either, stored, rounded)
 
 
-def scheme_of(engine: Engine) -> DynamicInt8:
-    """Return the scheme of the tutorial's quantized model under an engine."""
-    return DynamicInt8(ACTIVATION_BITS[engine])
+@dataclass(frozen=True)
+class ChannelInt8:
+    """Dynamic int8 as the successors of TorchScript compute it: weights symmetric, with a scale for each output channel.
+
+    `steps` is into how many steps the largest weight of a channel is divided, `least` the smallest scale. Activations
+    are rounded in 8 bits over the range of each row (of each token), or of the whole call; with a zero point over a
+    range that includes 0, without one over a symmetric range of 127.5 steps to either side.
+    """
+
+    steps: float
+    by_row: bool
+    zero_point: bool
+    least: float = 0.0
+
+    def weight(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the rounded weights, float32 [out, in], in the units of `weight`."""
+        scale = _scale(weight.abs().amax(1, keepdim=True) / self.steps, self.least)
+        return (weight / scale).round_().clamp_(-128, 127).mul_(scale)
+
+    def activation(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the rounded activations of one call, float32 [..., in], in the units of `x`: 256 steps."""
+        low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if self.by_row else (x.min(), x.max())
+        low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+        if not self.zero_point:
+            scale = _scale(torch.maximum(-low, high) / 127.5)
+            return (x / scale).round_().clamp_(-128, 127).mul_(scale)
+        scale = _scale((high - low) / 255)
+        zero = (-low / scale).round_().clamp_(0, 255)
+        return (x / scale).round_().add_(zero).clamp_(0, 255).sub_(zero).mul_(scale)
+
+
+def _scale(scale: torch.Tensor, least: float = 0.0) -> torch.Tensor:
+    """Return the scales, none below `least`; those of zeros are 1."""
+    return torch.where(scale > 0, scale, torch.ones_like(scale)).clamp(min=least)
+
+
+_SCHEMES: dict[SchemeName, Scheme] = {
+    "7 bits": DynamicInt8(7),
+    "8 bits": DynamicInt8(8),
+    # torchao.quantization.Int8DynamicActivationInt8WeightConfig, symmetric by row on both sides (quant_primitives.py)
+    "torchao": ChannelInt8(127.5, by_row=True, zero_point=False),
+    # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer; the kernels take a range for each row
+    "xnnpack": ChannelInt8(127.0, by_row=True, zero_point=True, least=2.0**-12),
+    # quantize_dynamic of ONNX Runtime: DynamicQuantizeLinear, weights from -127 to 127 (quant_utils.py)
+    "onnxruntime": ChannelInt8(127.0, by_row=False, zero_point=True),
+}
+
+
+def scheme_named(name: SchemeName) -> Scheme:
+    """Return the arithmetic of `CellId.scheme`."""
+    return _SCHEMES[name]

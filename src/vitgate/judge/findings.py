@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vitgate.inputs.field_files import Seen
 from vitgate.inputs.weights import KNOWN
-from vitgate.judge.latency_ratios import fastest_quartile, ratio
+from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio, waited_per_cpu
 from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
 from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import SUCCESSORS, VariantName
@@ -24,6 +24,9 @@ STATED_SIZES: tuple[VariantName, ...] = ("scripted", "scripted_quantized")
 
 MODULES_OF_A_FILE = 32
 """What a file takes beside its tensors whatever the model, in modules."""
+
+WAITED = "waited_per_cpu"
+"""The statistic that says how busy the machine was."""
 
 AT_BLOCK = "sqnr at "
 """How a statistic begins that says the distance from the original within the network; a place's name follows."""
@@ -234,10 +237,20 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
     return (
         *costs,
         Finding("ratio", found.value, "1", against="original", note=note),
-        Finding("wall_per_cpu", _least(own["wall"], own["thread"]), "1"),
+        *_sleep(own),
         Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
         Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
         Finding("profiler", float(own["profiled_ms"]), "ms", judged=False, note="the tutorial's own figure"),
+    )
+
+
+def _sleep(own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return the time asleep, and how busy the machine was; neither where the system does not say who waited."""
+    if not own["waited"]:
+        return ()
+    return (
+        Finding("asleep_per_cpu", asleep_per_cpu(own["wall"], own["thread"], own["waited"]), "1"),
+        Finding(WAITED, waited_per_cpu(own["thread"], own["waited"]), "1", judged=False),
     )
 
 

@@ -73,7 +73,7 @@ def largest_difference(reference: Array, other: Array) -> float:
 def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, ...]:
     """Return SQNR, cosine and largest difference of `other` from `reference`, without bounds yet.
 
-    The cosine of single logits is left out: it is a sign.
+    The cosine is shown: what it would find, the SQNR does. That of single logits is left out, it is a sign.
     """
     same = reference.shape == other.shape and reference.size > 0
     note = "" if same else f"shapes {reference.shape} and {other.shape}"
@@ -83,7 +83,14 @@ def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, .
         ("largest_difference", largest_difference, "std of logits"),
     )
     return tuple(
-        Finding(name, function(reference, other) if same else math.nan, unit, against=against, note=note)
+        Finding(
+            name,
+            function(reference, other) if same else math.nan,
+            unit,
+            against=against,
+            note=note,
+            judged=name != "cosine",
+        )
         for name, function, unit in values
         if name != "cosine" or other.shape[1:] != (1,)
     )
@@ -100,7 +107,7 @@ def margins(logits: Array, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.floa
 
 
 def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
-    """Return accuracy, the lower end of the 95% interval of its change against `reference`, top-1 agreement, and SQNR.
+    """Return accuracy, the lower end of the 95% interval of its change against `reference`, and top-1 agreement.
 
     The change is of paired proportions on the same pictures; the interval is Agresti and Min's (2005) adjusted Wald
     interval, which keeps its coverage where few pictures change.
@@ -117,7 +124,6 @@ def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64
         Finding("accuracy", float(np.mean(right)), "1"),
         Finding("accuracy_change_low", change.low, "1", against="original", note=note),
         Finding("agreement", agreement, "1", against="original"),
-        Finding("sqnr", sqnr(reference, other), "dB", against="original"),
     )
 
 

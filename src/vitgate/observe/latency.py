@@ -3,7 +3,7 @@
 One torch thread, `time.thread_time()` (CPU seconds of the calling thread), all variants of one engine interleaved in
 random order within each round, at least four warm-up calls, garbage collection off, the mean of the fastest quartile.
 A ratio's interval must clear its bound; while it does not, more rounds are taken, up to a limit. CPU time of a thread
-sees neither sleeps nor other threads, so wall time and the process's CPU time are kept beside it as guards.
+sees neither sleeps nor other threads, so the time asleep and the process's CPU time are kept beside it as guards.
 """
 
 from __future__ import annotations

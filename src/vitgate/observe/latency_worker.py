@@ -27,7 +27,8 @@ _LIMIT = 600  # seconds, where a request names none
 _TORCHSCRIPT = "The following operation failed in"  # how TorchScript begins; it ends with what the operation said
 
 Times = dict[str, list[float]]
-"""Seconds of each timed call, in the order taken, by clock: `thread`, `process`, `wall`."""
+"""Seconds of each timed call, in the order taken, by clock: `thread`, `process`, `wall`, `waited`."""
+_SCHEDSTAT = "/proc/thread-self/schedstat"
 _MOMENTS = ("load", "first")  # before the timed calls
 
 
@@ -166,6 +167,7 @@ class Worker:
 
 def take(run: Callable[[], object], times: Times, delay: Callable[[float], None] | None = None) -> None:
     """Time one call; `delay` is told when it began, by this thread's CPU clock, and counts as part of it."""
+    before = waited()
     wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
     run()
     if delay:
@@ -173,6 +175,22 @@ def take(run: Callable[[], object], times: Times, delay: Callable[[float], None]
     times["thread"].append(time.thread_time() - thread)
     times["process"].append(time.process_time() - process)
     times["wall"].append(time.perf_counter() - wall)
+    if before is not None and (after := waited()) is not None:
+        times["waited"].append(after - before)
+
+
+def waited() -> float | None:
+    """Return the seconds that this thread was ready to run and waited for a processor; None where no system says so.
+
+    The second number of `/proc/thread-self/schedstat` (Linux, "Documentation/scheduler/sched-stats.rst"). Sandboxes
+    that only imitate the file leave the first, the time on a processor, at 0.
+    """
+    try:
+        with open(_SCHEDSTAT, encoding="ascii") as file:  # noqa: PTH123  # twice in each timed call
+            running, ready = file.read().split()[:2]
+    except (OSError, ValueError):
+        return None
+    return int(ready) / 1e9 if int(running) else None
 
 
 def _loaded(path: str, runtime: str) -> Callable[[Any], object]:
@@ -194,8 +212,11 @@ def _bound(module: Callable[[Any], object], x: Any) -> Callable[[], object]:
 
 
 def no_times() -> Times:
-    """Return room for the seconds of calls: CPU of this thread, CPU of the whole process, wall."""
-    return Times(thread=[], process=[], wall=[])
+    """Return room for the seconds of calls: CPU of this thread, CPU of the whole process, wall, waiting for a CPU.
+
+    The last stays empty where the system does not say.
+    """
+    return Times(thread=[], process=[], wall=[], waited=[])
 
 
 def _own_stdout() -> TextIO:

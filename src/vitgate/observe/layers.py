@@ -9,8 +9,8 @@ from vitgate.observe.artifacts import model_of, path_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.saved_weights import state_of
-from vitgate.spec.cells import CellId
-from vitgate.spec.engines import ACTIVATION_BITS, Engine
+from vitgate.spec.cells import CellId, SchemeName
+from vitgate.spec.engines import ACTIVATION_BITS
 from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
@@ -22,22 +22,28 @@ FEWEST_LOGITS = 100
 _PICTURES = 5  # and at least as many; the reference costs more than a call of the model
 
 
-@observation(name_of=lambda case, engine: f"{case}-{ACTIVATION_BITS[engine]}bit")
-def expected_logits(observer: LocalObserver, case: str, engine: Engine) -> Evidence:
-    """Return `logits` float32 [n, classes] that int8 should give on the first n pictures under the engine."""
+@observation(name_of=lambda case, scheme: f"{case}-{scheme.replace(' ', '-')}")
+def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
+    """Return `logits` float32 [n, classes] that int8 should give on the first n pictures by that arithmetic.
+
+    And `heldout_logits` of all held-out pictures of a case that has some.
+    """
     import torch
 
     from vitgate.expected.logits import expected_logits as compute
-    from vitgate.expected.schemes import scheme_of
+    from vitgate.expected.schemes import scheme_named
     from vitgate.pipeline.stages import stage
 
-    x = observer.get(pictures, case).arrays["x"]
-    model = model_of(observer, case)
+    given, scheme = observer.get(pictures, case).arrays, scheme_named(name)
+    x, model = given["x"], model_of(observer, case)
     with stage("run"):
-        found = compute(model, scheme_of(engine), torch.from_numpy(x[:_PICTURES]))
+        found = compute(model, scheme, torch.from_numpy(x[:_PICTURES]))
         more = x[_PICTURES : -(-FEWEST_LOGITS // max(1, found.shape[1]))]
-        parts = [found, *([compute(model, scheme_of(engine), torch.from_numpy(more))] if len(more) else [])]
-        return Evidence(arrays={"logits": torch.cat(parts).numpy()})
+        parts = [found, *([compute(model, scheme, torch.from_numpy(more))] if len(more) else [])]
+        arrays = {"logits": torch.cat(parts).numpy()}
+        if "heldout_x" in given:
+            arrays["heldout_logits"] = compute(model, scheme, torch.from_numpy(given["heldout_x"])).numpy()
+        return Evidence(arrays=arrays)
 
 
 @observation()
@@ -60,13 +66,13 @@ def layers(observer: LocalObserver, cell: CellId) -> Evidence:
     import torch
 
     from vitgate.expected.layers import layer_errors
-    from vitgate.expected.schemes import scheme_of
+    from vitgate.expected.schemes import DynamicInt8
     from vitgate.pipeline.stages import engine_set, stage
 
     model = model_of(observer, cell.case)
     x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
     with engine_set(cell.engine), stage("run"):
-        found = layer_errors(model, x, file_layers(observer, cell), scheme_of(cell.engine))
+        found = layer_errors(model, x, file_layers(observer, cell), DynamicInt8(ACTIVATION_BITS[cell.engine]))
     return Evidence({"layers": [asdict(each) for each in found]})
 
 

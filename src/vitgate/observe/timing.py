@@ -53,7 +53,7 @@ def warmed(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation(name_of=_group, alone=True)
 def latency(observer: LocalObserver, cell: CellId, edges: Edges | None = None) -> Evidence:
-    """Return the seconds of each call of every variant that runs (`thread`, `process`, `wall`), and `profiled_ms`."""
+    """Return the seconds of each call of every variant that runs (the clocks of `Times`), and `profiled_ms`."""
     import torch
 
     from vitgate.observe.latency import sample

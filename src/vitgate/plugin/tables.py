@@ -13,6 +13,7 @@ from vitgate.judge.table import DECLARED, judged, parse, read_table, Table
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
+from vitgate.observe.layers import expected_logits
 from vitgate.observe.outputs import outputs
 from vitgate.plugin.fixtures import Check
 from vitgate.records.assemble import cell_row
@@ -79,6 +80,8 @@ def own_table(check: Check) -> Table:
     observer, cell = check.observer, check.cell
     cells = [cell.at(variant) for variant in VARIANTS]
     outcome_of = {each.variant: _outcome(check, each) for each in cells}
+    for scheme in {each.scheme for each in cells if each.scheme is not None}:
+        observer.get(expected_logits, cell.case, scheme)
     rows = [cell_row(each, observer.store, []) for each in cells]
     about_machine = observer.get(environment).values
     about = {

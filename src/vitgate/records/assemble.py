@@ -17,6 +17,7 @@ from vitgate.judge.metrics import margins, sqnr, top1
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import labelled, pictures, weights
+from vitgate.observe.layers import expected_logits
 from vitgate.observe.outputs import outputs
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency
@@ -118,6 +119,10 @@ def _numbers(cell: CellId, store: Store) -> dict[str, Any]:
         return {}
     top = top1(logits[:1])
     values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
+    expected = expected_logits.find(store, cell.case, cell.scheme) if cell.scheme else None
+    if expected is not None and expected.outcome is None:
+        should = expected.arrays["logits"]
+        values["expected_sqnr_db"] = sqnr(reference[: len(should)], should)
     return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
 
 

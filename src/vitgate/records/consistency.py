@@ -18,6 +18,7 @@ from vitgate.spec.outcome import Finding, NO_TOOLS
 _TWICE = (  # numbers that a record holds twice: in a finding of the claim, and in the cell's line
     ("size", "size", "size_bytes"),
     ("logits_original", "sqnr", "sqnr_db"),
+    ("logits_original", "expected_sqnr", "expected_sqnr_db"),
     ("latency", "ratio", "latency_ratio"),
 )
 _BUILT = ("size_bytes", "digest_blake2b", "label")  # what a cell cannot have where its build stopped

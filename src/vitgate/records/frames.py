@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from vitgate.judge.table import COLUMNS, EMPTY, Table
+from vitgate.judge.table import EMPTY, Table
 from vitgate.records.record import read_record
 from vitgate.records.rows import CellRow
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_EXPECTED = "expected_sqnr_db"
 _FORMS = {
     "size_mb": "{:.3f}",
     "size_reduction": "{:.1%}",
@@ -56,7 +57,8 @@ def benchmark_frame(cells: Sequence[CellRow]) -> DataFrame:
     """Return the tutorial's table of one case and engine, one row a variant, NaN where nothing was measured.
 
     Columns: `size_mb` (10^6 bytes), `size_reduction` (of 1, against the scripted file), `latency_ms` (CPU time of a
-    call), `latency_ratio` (to the original's), `label`, `sqnr_db` (dB against the original) and `outcome`.
+    call), `latency_ratio` (to the original's), `label`, `sqnr_db` (dB against the original), `expected_sqnr_db` (what
+    the variant's arithmetic should make it) and `outcome`.
     """
     import pandas as pd
 
@@ -64,7 +66,14 @@ def benchmark_frame(cells: Sequence[CellRow]) -> DataFrame:
     size = frame["size_bytes"].astype(float)
     scripted = size.get("scripted", float("nan"))
     frame = frame.assign(size_mb=size / 1e6, size_reduction=1 - size / scripted)
-    return frame[[name for name in COLUMNS if name != "variant"]].astype(dict.fromkeys(_FORMS, float))
+    numbers = dict.fromkeys([*_FORMS, _EXPECTED], float)
+    return frame[[*_FORMS, _EXPECTED, "outcome"]].astype(numbers)
+
+
+def _with_expected(line: Any) -> dict[str, str]:
+    """Return the SQNR as `27.2 of 27.4` where it is known what it should be."""
+    own, should = line["sqnr_db"], line[_EXPECTED]
+    return {"sqnr_db": f"{own:.1f} of {should:.1f}"} if own == own and should == should else {}
 
 
 def table_of(cells: Sequence[CellRow], about: Mapping[str, str], outcomes: Mapping[Any, str] | None = None) -> Table:
@@ -82,6 +91,7 @@ def table_of(cells: Sequence[CellRow], about: Mapping[str, str], outcomes: Mappi
             **{name: EMPTY if line[name] != line[name] else form.format(line[name]) for name, form in _FORMS.items()},
             "outcome": (outcomes or {}).get(str(variant), str(line["outcome"])),
         }
+        | _with_expected(line)
         for variant, line in frame.iterrows()
     }
     return Table(about, lines)

@@ -107,6 +107,7 @@ class CellRow(Strict):
     label: Count | None = None
     margin: Number | None = None
     sqnr_db: Number | None = None
+    expected_sqnr_db: Number | None = None
 
     @property
     def outcome_text(self) -> str:

@@ -14,9 +14,10 @@ def shown(value: float | None, form: str, absent: str = ABSENT) -> str:
     return absent if value is None or math.isnan(value) else form.format(value)
 
 
-def decibels(value: float | None, absent: str = ABSENT) -> str:
-    """Return a signal-to-noise ratio; at the ceiling nothing differs."""
-    return "exact" if value is not None and value >= SQNR_CEILING else shown(value, "{:.1f} dB", absent)
+def decibels(value: float | None, absent: str = ABSENT, expected: float | None = None) -> str:
+    """Return a signal-to-noise ratio, and what it should be where that is known; at the ceiling nothing differs."""
+    should = "" if expected is None else f" of {expected:.1f}"
+    return "exact" if value is not None and value >= SQNR_CEILING else shown(value, f"{{:.1f}}{should} dB", absent)
 
 
 def megabytes(size_bytes: float | None, digits: int = 2, absent: str = ABSENT) -> str:

@@ -41,7 +41,7 @@ def _costs(record: Record, row: CellRow) -> str:
     parts = [
         row.size_bytes and f"{megabytes(row.size_bytes, 1)}{_against_int8(record, row, 'size')}",
         row.latency_ratio and f"{row.latency_ratio:.2f} of the original's time{_against_int8(record, row, 'latency')}",
-        row.sqnr_db and f"SQNR {decibels(row.sqnr_db)}",
+        row.sqnr_db and f"SQNR {decibels(row.sqnr_db, expected=row.expected_sqnr_db)}",
     ]
     return f"{row.variant} ({', '.join(part for part in parts if part)})"
 

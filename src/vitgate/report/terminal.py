@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from vitgate.files.text import clean
-from vitgate.judge.findings import TUTORIAL_INT8
+from vitgate.judge.findings import TUTORIAL_INT8, WAITED
+from vitgate.judge.latency_ratios import BUSY
 from vitgate.records.frames import benchmark_frame
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
@@ -64,7 +65,15 @@ def _details(record: Record, reporter: pytest.TerminalReporter) -> None:
         reporter.write_line(clean(f"{row.case}: {'; '.join(notes)}"))
     for note in (*record.warnings, *record.new_operators):
         reporter.write_line(clean(f"note: {note}"))
-    reporter.write_line("latency is CPU time of one thread on one input; the profiler's figure judges nothing")
+    busy = _busy(record)
+    reporter.write_line(f"latency is CPU time of one thread on one input; the profiler's figure judges nothing{busy}")
+
+
+def _busy(record: Record) -> str:
+    """Say how busy the machine was while latencies were measured, if it was."""
+    waited = [found.value or 0.0 for row in record.claims for found in row.findings if found.statistic == WAITED]
+    most = max(waited, default=0.0)
+    return f"; the machine was busy (up to {most:.1f} s of waiting for a second of CPU time)" if most > BUSY else ""
 
 
 def _table(case: str, engine: str, rows: list[CellRow]) -> Table:
@@ -101,7 +110,7 @@ def _cells(row: CellRow, size_mb: float, size_reduction: float) -> list[str]:
         shown(None if ratio is None else 1 - ratio, "{:.0%}"),
         shown(row.profiler_ms, "{:.2f} ms"),
         shown(row.label, "{}"),
-        decibels(row.sqnr_db),
+        decibels(row.sqnr_db, expected=row.expected_sqnr_db),
         _outcome(row),
     ]
 

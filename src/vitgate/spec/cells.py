@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from vitgate.spec.cases import read_cases
-from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE
+from vitgate.spec.engines import ACTIVATION_BITS, Engine, engine_named, EVERY_ENGINE
 from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, Variant, VariantName, VARIANTS
+
+SchemeName = Literal["7 bits", "8 bits", "torchao", "xnnpack", "onnxruntime"]
+"""The arithmetic of an int8 variant: the tutorial's by the bits of an activation, a successor's by who defines it."""
+
+_SUCCESSOR_SCHEMES: dict[VariantName, SchemeName] = {
+    "exported_int8": "torchao",
+    "inductor_int8": "torchao",
+    "executorch_int8": "xnnpack",
+    "onnx_int8": "onnxruntime",
+}
 
 
 def cell_name(case: str, engine: str, variant: str) -> str:
@@ -75,6 +86,13 @@ class CellId:
     def form(self) -> Variant:
         """The row of the variant table."""
         return FORMS[self.variant]
+
+    @property
+    def scheme(self) -> SchemeName | None:
+        """The arithmetic of its int8 Linears; None of a float variant."""
+        if self.variant in SUCCESSORS:
+            return _SUCCESSOR_SCHEMES.get(self.variant)
+        return ("8 bits" if ACTIVATION_BITS[self.engine] == 8 else "7 bits") if self.form.quantized else None
 
     @property
     def stages(self) -> tuple[Stage, ...]:

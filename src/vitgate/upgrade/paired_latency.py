@@ -26,6 +26,7 @@ from vitgate.compare.latency_statistics import (
     unmeasured,
 )
 from vitgate.files.paths import default_cache
+from vitgate.observe.latency_worker import no_times
 from vitgate.upgrade.latency_workers import (
     failure,
     Installation,
@@ -223,7 +224,7 @@ class _Comparison:
                     self._give_up(name, failure(side, answer["error"]))
                     del times[name]
                     break
-                times[name][side] += Timed(*(tuple(answer[key]) for key in ("thread", "process", "wall")))
+                times[name][side] += Timed(**{clock: tuple(answer[clock]) for clock in no_times()})
 
     def _say(self, text: str) -> None:
         number = self._clock.pairs + 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
+from vitgate.judge.latency_ratios import asleep_per_cpu
 from vitgate.judge.tolerances import read_tolerances
 from vitgate.observe.latency_worker import no_times, take
 from vitgate.observe.timing import latency
@@ -58,25 +62,63 @@ def too_fast(scene: Scene) -> None:
     scene.latency("lite_frozen", samples(0.02))
 
 
-@fault(latency=("scripted_quantized",), says="wall_per_cpu")
-def waiting(scene: Scene) -> None:
-    """A variant waits: CPU time does not see it, wall time does."""
-    scene.latency("scripted_quantized", samples(1.0, wall=4.0))
+@fault(latency=("scripted_quantized",), says="asleep_per_cpu")
+def sleeping(scene: Scene) -> None:
+    """A variant sleeps for a twentieth of its time: CPU time does not see it, however busy the machine is."""
+    scene.latency("scripted_quantized", samples(1.0, asleep=0.05))
 
 
-@fault(latency=("scripted_quantized",), says="wall_per_cpu")
+@fault(latency=("scripted_quantized",), says="asleep_per_cpu")
 def sleeping_in_every_call(scene: Scene) -> None:
-    """A variant really sleeps in every call that is timed; the more so on a busy machine."""
-    x, taken = torch.ones(1), no_times()
+    """A variant really sleeps in every call that is timed."""
+    _taken(scene, lambda seconds: time.sleep(0.05 * seconds))
 
-    def run() -> torch.Tensor:
-        time.sleep(0.02)
-        return x.sum()
+
+@fault(latency=("scripted_quantized",), says="asleep_per_cpu")
+def waiting_for_a_lock(scene: Scene) -> None:
+    """A variant waits for a lock that another thread holds for a twentieth of its time."""
+    lock = threading.Lock()
+
+    def wait(seconds: float) -> None:
+        lock.acquire()
+        other = threading.Timer(0.05 * seconds, lock.release)
+        other.start()
+        with lock:
+            other.join()
+
+    _taken(scene, wait)
+
+
+@fault(latency=("scripted_quantized",), says="asleep_per_cpu")
+def waiting_for_a_file(scene: Scene) -> None:
+    """A variant waits for I/O: for a pipe into which somebody else writes."""
+
+    def wait(seconds: float) -> None:
+        reader, writer = os.pipe()
+        other = threading.Timer(0.05 * seconds, os.write, (writer, b"x"))
+        other.start()
+        os.read(reader, 1)
+        other.join()
+        os.close(reader)
+        os.close(writer)
+
+    _taken(scene, wait)
+
+
+def _taken(scene: Scene, wait: Callable[[float], None]) -> None:
+    """Time calls that compute for 20 ms and wait, and make them the variant's, each clock as it was per CPU time."""
+    taken, seconds = no_times(), 0.02
+
+    def run() -> None:
+        end = time.thread_time() + seconds
+        while time.thread_time() < end:
+            torch.ones(64, 64).sum()
+        wait(seconds)
 
     for _ in range(8):
         take(run, taken)
-    least = min(wall / thread for wall, thread in zip(taken["wall"], taken["thread"], strict=True))
-    scene.latency("scripted_quantized", samples(1.0, wall=least))
+    slept = asleep_per_cpu(taken["wall"], taken["thread"], taken["waited"])
+    scene.latency("scripted_quantized", samples(1.0, asleep=slept))
 
 
 @fault(latency=("scripted",), says="process_per_thread")

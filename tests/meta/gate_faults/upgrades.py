@@ -292,8 +292,8 @@ def a_file_that_is_declared_too_large_grows(upgrade: Upgrade) -> None:
 
 @worse(LOGITS, says="sqnr_change against old: -3 dB")
 def the_error_grows_by_3_db(upgrade: Upgrade) -> None:
-    """Within the bounds of each."""
-    upgrade.number(LOGITS, "sqnr", lambda decibels: decibels - 3.0)
+    """From the one end of what each may be to the other."""
+    upgrade.number(LOGITS, "sqnr_change", lambda decibels: decibels - 3.0)
 
 
 @worse(CROSSING, says="unknown operator")

@@ -57,12 +57,10 @@ def step(
         ("size", "size", "", 0.5, 0.51, "same"),
         ("size", "ratio", "", 1000.0, 9000.0, "same"),
         ("weights", "size", "", 1000.0, 9000.0, "same"),
-        ("logits_original", "sqnr", "original", 24.0, 22.5, "same"),
-        ("logits_original", "sqnr", "original", 24.0, 21.5, "regressed"),
-        ("logits_original", "sqnr", "original", 21.5, 24.0, "fixed"),
-        ("logits_original", "sqnr", "original", 200.0, 140.0, "same"),  # both rounding
-        ("logits_original", "sqnr", "original", 200.0, 97.0, "regressed"),
-        ("logits_original", "sqnr", "parent", 24.0, 10.0, "same"),
+        ("logits_original", "sqnr_change", "expected", 0.5, -0.9, "same"),
+        ("logits_original", "sqnr_change", "expected", 0.5, -1.1, "regressed"),
+        ("logits_original", "sqnr_change", "expected", -1.1, 0.5, "fixed"),
+        ("logits_original", "sqnr", "original", 24.0, 10.0, "same"),  # another scheme, of which less is expected
         ("lite_bytecode", "bytecode_version", "", 8.0, 8.0, "same"),
         ("lite_bytecode", "bytecode_version", "", 8.0, 9.0, "regressed"),
         ("lite_bytecode", "bytecode_version", "", 9.0, 8.0, "fixed"),
@@ -89,7 +87,9 @@ def test_the_note_says_the_step_and_its_bound(step: Callable[..., tuple[VerdictR
         "growth against old: 2 1, expected [-inf, 1.03] [size.growth: would need upper = 2]"
     )
     assert step("size", "size", 2000.0, 1000.0)[1].note == "growth against old: 0.5 1, expected [-inf, 1.03]"
-    assert step("logits_original", "sqnr", 30.0, 20.0, "original")[1].note.startswith("sqnr_change against old: -10 dB")
+    assert step("logits_original", "sqnr_change", 0.0, -10.0, "expected")[1].note.startswith(
+        "sqnr_change against old: -10 dB"
+    )
     assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
 
 

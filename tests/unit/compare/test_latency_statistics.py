@@ -26,7 +26,6 @@ from vitgate.compare.latency_statistics import (
     START_GROWTH,
     Timed,
     unmeasured,
-    WALL_GROWTH,
 )
 
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
@@ -43,8 +42,9 @@ def pairs(*ratios: float, **guards: Any) -> list[PairRatio]:
     return [PairRatio(ratio, 10.0, 10.0 * ratio, **guards) for ratio in ratios]
 
 
-def timed(*calls: float, wall: float = 1.0, process: float = 1.0) -> Timed:
-    return Timed(calls, tuple(process * each for each in calls), tuple(wall * each for each in calls))
+def timed(*calls: float, wall: float = 1.0, process: float = 1.0, waited: float = 0.0) -> Timed:
+    clocks = [tuple(factor * each for each in calls) for factor in (process, wall, waited)]
+    return Timed(calls, clocks[0], clocks[1], waited=clocks[2])
 
 
 def compared(true: float, sd: float, rng: Any) -> Paired:
@@ -62,25 +62,34 @@ def share(word: str, true: float, sd: float, runs: int = 1000) -> float:
 
 def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guards() -> None:
     old = timed(0.010, 0.011, 0.5, 0.9)
-    new = timed(0.012, 0.013, 0.6, 0.6, wall=3.0, process=2.0)
+    new = timed(0.012, 0.013, 0.6, 0.6, wall=3.0, process=2.0, waited=1.5)
 
     found = pair_ratio(old, new)
 
     assert found.ratio == pytest.approx(1.2)
     assert (found.old_ms, found.new_ms) == pytest.approx((10.0, 12.0))
-    assert (found.wall, found.process) == pytest.approx((3.0, 2.0))
+    assert (found.asleep, found.process, found.waited) == pytest.approx((0.5, 2.0, 1.5), abs=1e-3)
 
 
-def test_a_quarter_of_undisturbed_calls_is_enough_for_a_guard() -> None:
-    disturbed = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 6 + (0.01,) * 2)
+def test_one_call_that_slept_is_no_habit() -> None:
+    once = Timed((0.01,) * 8, (0.01,) * 8, (0.01,) * 7 + (0.05,), waited=(0.0,) * 8)
 
-    assert pair_ratio(timed(*[0.01] * 8), disturbed).wall == 1.0
+    assert pair_ratio(timed(*[0.01] * 8), once).asleep == 0.0
 
 
-def test_one_call_that_was_charged_for_time_it_did_not_run_hides_no_sleep() -> None:
-    sleeps = Timed((0.01,) * 31 + (0.5,), (0.01,) * 31 + (0.5,), (0.03,) * 31 + (0.52,))
+def test_busy_neighbour_adds_nothing_to_the_time_asleep() -> None:
+    busy = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 8, waited=(0.04,) * 8)
 
-    assert pair_ratio(timed(*[0.01] * 32), sleeps).wall > 2.5
+    found = pair_ratio(timed(*[0.01] * 8), busy)
+
+    assert found.asleep == pytest.approx(0.0)
+    assert judged([found] * 3).note == "the machine was busy: 4.0 s of waiting for a processor a second of CPU time"
+
+
+def test_time_asleep_is_not_judged_where_a_system_does_not_say_who_waited() -> None:
+    unknown = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 8)
+
+    assert pair_ratio(timed(*[0.01] * 8), unknown).asleep == 0.0
 
 
 def test_loading_and_first_calls_grow_by_what_they_take_together() -> None:
@@ -144,7 +153,7 @@ def test_too_few_pairs_are_no_verdict() -> None:
 
 @pytest.mark.parametrize(
     ("guard", "limit"),
-    [("wall", WALL_GROWTH), ("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
+    [("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
 )
 def test_a_guard_counts_where_most_pairs_show_it(guard: str, limit: float) -> None:
     shown, not_shown = (pairs(0.5, **{guard: factor * limit})[0] for factor in (1.1, 0.9))
@@ -283,7 +292,8 @@ def test_notes_name_the_guard_its_growth_and_its_limit() -> None:
         return judged([PairRatio(1.0, 10.0, 10.0, **guard)] * 3).note
 
     grew = "grew 3.00 times (median of 3 pairs), more than"
-    assert noted(wall=3.0) == f"wall time per CPU time (sleeps, locks, I/O) {grew} 1.50"
+    slept = "time asleep (sleeps, locks, I/O) grew by 5.0% of the CPU time (median of 3 pairs), more than 2.5%"
+    assert noted(asleep=0.05) == slept
     assert noted(process=3.0) == f"CPU time of the process per that of one thread (more threads) {grew} 1.25"
     assert noted(load=3.0) == f"CPU time of loading {grew} 2.00"
     assert noted(first=3.0) == f"CPU time of the first calls {grew} 2.00"
@@ -292,7 +302,7 @@ def test_notes_name_the_guard_its_growth_and_its_limit() -> None:
     assert judged(pairs(*[0.5] * 3), "not pinned").note == "faster; not pinned"
 
 
-@pytest.mark.parametrize(("guard", "limit"), [("wall", 1.5), ("process", 1.25), ("load", 2.0), ("first", 2.0)])
+@pytest.mark.parametrize(("guard", "limit"), [("asleep", 0.025), ("process", 1.25), ("load", 2.0), ("first", 2.0)])
 def test_a_guard_at_its_limit_is_not_tripped(guard: str, limit: float) -> None:
     assert judged(pairs(*[1.0] * 3, **{guard: limit})).word == "same"
     assert judged(pairs(*[1.0] * 3, **{guard: limit + 0.01})).word == "regressed"
@@ -339,10 +349,10 @@ def test_each_time_of_a_pair_must_be_positive(kind: str, bad: float) -> None:
 
 def test_a_guard_pairs_each_call_with_its_own() -> None:
     with pytest.raises(ValueError):
-        pair_ratio(Timed((1.0, 1.0), (1.0, 1.0), (1.0,)), Timed((1.0,), (1.0,), (1.0,)))
+        pair_ratio(Timed((1.0, 1.0), (1.0,), (1.0, 1.0)), Timed((1.0,), (1.0,), (1.0,)))
 
 
 def test_growths_are_those_from_the_old_side() -> None:
-    found = pair_ratio(timed(1.0, wall=1.5, process=2.0), timed(1.0, wall=3.0, process=2.5))
+    found = pair_ratio(timed(1.0, wall=1.5, process=2.0), timed(1.0, wall=1.75, process=2.5))
 
-    assert (found.wall, found.process) == pytest.approx((2.0, 1.25))
+    assert (found.asleep, found.process) == pytest.approx((0.25, 1.25))

@@ -9,13 +9,57 @@ from torch import nn
 from vitgate.expected.kernels import kernel_errors
 from vitgate.expected.layers import FileLayer, layer_errors
 from vitgate.expected.logits import expected_logits
-from vitgate.expected.schemes import DynamicInt8, scheme_of, settled
+from vitgate.expected.schemes import DynamicInt8, scheme_named, settled
+from vitgate.spec.cells import CellId, SchemeName
 from vitgate.spec.engines import Engine
+from vitgate.spec.variants import SUCCESSORS
 
 
 @pytest.mark.parametrize(("engine", "bits"), [("fbgemm", 7), ("x86", 7), ("onednn", 7), ("qnnpack", 8)])
 def test_engine_has_its_bits(engine: Engine, bits: int) -> None:
-    assert scheme_of(engine) == DynamicInt8(bits)
+    assert CellId("digits", engine, "original").scheme is None
+    scheme = CellId("digits", engine, "lite").scheme
+    assert scheme is not None and scheme_named(scheme) == DynamicInt8(bits)
+
+
+def test_successors_have_their_arithmetic() -> None:
+    schemes = {name: CellId("digits", "none", name).scheme for name in SUCCESSORS}
+    assert {name: scheme for name, scheme in schemes.items() if scheme} == {
+        "exported_int8": "torchao",
+        "inductor_int8": "torchao",
+        "executorch_int8": "xnnpack",
+        "onnx_int8": "onnxruntime",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"), [("torchao", 127.0, 1e-9), ("onnxruntime", 127.5, 1e-9), ("xnnpack", 127.5, 0.0)]
+)
+def test_channel_is_rounded_to_steps_of_its_largest(name: SchemeName, first: float, second: float) -> None:
+    weights = torch.tensor([[127.5, 0.6, -0.4], [0.0, 0.0, 0.0], [1e-9, -5e-10, 0.0]])
+    rounded = scheme_named(name).weight(weights)
+    assert float(rounded[0, 0]) == pytest.approx(first)
+    assert rounded[1].tolist() == [0.0, 0.0, 0.0]
+    assert float(rounded[2, 0]) == pytest.approx(second, rel=0.01)  # XNNPACK's quantizer has a smallest scale
+
+
+@pytest.mark.parametrize(("name", "step"), [("torchao", 4.0 / 127.5), ("xnnpack", 5.0 / 255)])
+def test_each_row_of_activations_has_its_own_range(name: SchemeName, step: float) -> None:
+    row = torch.tensor([-1.0, 0.3, 2.7, 4.0])
+    rounded = scheme_named(name).activation(torch.stack([row, row / 100]))
+    for own, given, size in zip(rounded, (row, row / 100), (step, step / 100), strict=True):
+        assert float((own - given).abs().max()) <= 0.501 * size
+        assert float((own / size - (own / size).round()).abs().max()) < 1e-3
+
+
+def test_one_range_of_a_call_loses_its_small_rows() -> None:
+    rounded = scheme_named("onnxruntime").activation(torch.tensor([[-1.0, 4.0], [0.001, -0.001]]))
+    assert rounded[1].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["torchao", "xnnpack", "onnxruntime"])
+def test_rows_of_zeros_stay_zeros(name: SchemeName) -> None:
+    assert scheme_named(name).activation(torch.zeros(2, 3)).abs().sum() == 0.0
 
 
 def test_weights_are_rounded_to_steps_of_the_largest() -> None:

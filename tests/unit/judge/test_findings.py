@@ -62,8 +62,10 @@ def layer(**fields: Any) -> Any:
     return {**good, **fields}
 
 
-def seconds(thread: Any, wall: Any = None, process: Any = None, profiled_ms: Any = 9.0) -> Any:
-    return {"thread": thread, "wall": wall or thread, "process": process or thread, "profiled_ms": profiled_ms}
+def seconds(thread: Any, wall: Any = None, process: Any = None, waited: Any = None) -> Any:
+    waited = [0.0] * len(thread) if waited is None else waited
+    clocks = {"thread": thread, "wall": wall or thread, "process": process or thread, "waited": waited}
+    return {**clocks, "profiled_ms": 9.0}
 
 
 def test_labels_that_are_all_right() -> None:
@@ -370,20 +372,23 @@ def test_a_file_without_any_linear_is_no_number(quantized: bool, statistic: str)
 def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged() -> None:
     samples = {
         "original": seconds([1.0] * 4),
-        "lite": seconds([0.5] * 4, wall=[0.6, 0.55, 0.7, 0.8], process=[1.0, 1.0, 0.75, 1.0]),
+        "lite": seconds([0.5] * 4, [0.6, 2.1, 1.2, 0.8], process=[1.0, 1.0, 0.75, 1.0], waited=[0.0, 0.0, 0.6, 0.2]),
     }
 
     found = by_name(findings.latency(samples, "lite"))
 
     assert {name: row.value for name, row in found.items()} == pytest.approx(
-        {"ratio": 0.5, "wall_per_cpu": 1.1, "process_per_thread": 1.5, "latency": 500.0, "profiler": 9.0}
+        {"ratio": 0.5, "asleep_per_cpu": 0.2, "waited_per_cpu": 0.4, "process_per_thread": 1.5}
+        | {"latency": 500.0, "profiler": 9.0},
+        abs=2e-5,  # what reading the clocks takes
     )
     interval = found["ratio"].note.removesuffix(", 4 rounds").split()
     assert interval[0::2] == ["interval", "to"]
     assert float(interval[1]) < 0.5 < float(interval[3])
     assert tuple(replace(row, value=0.0) for row in found.values()) == (
         Finding("ratio", 0.0, "1", against="original", note=found["ratio"].note),
-        Finding("wall_per_cpu", 0.0, "1"),
+        Finding("asleep_per_cpu", 0.0, "1"),
+        Finding("waited_per_cpu", 0.0, "1", judged=False),
         Finding("process_per_thread", 0.0, "1"),
         Finding("latency", 0.0, "ms", judged=False),
         Finding("profiler", 0.0, "ms", judged=False, note="the tutorial's own figure"),
@@ -408,14 +413,20 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers() -> None:
 
     found = by_name(findings.latency(samples, "lite"))
 
-    assert math.isnan(found["wall_per_cpu"].value)
+    assert math.isnan(found["asleep_per_cpu"].value)
     assert math.isnan(found["process_per_thread"].value)
 
 
 def test_guards_per_no_time_are_no_numbers() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5, 0.0, 0.5, 0.5], wall=[0.5] * 4)}
 
-    assert math.isnan(by_name(findings.latency(samples, "lite"))["wall_per_cpu"].value)
+    assert math.isnan(by_name(findings.latency(samples, "lite"))["asleep_per_cpu"].value)
+
+
+def test_wall_time_judges_nothing_where_no_system_says_who_waited() -> None:
+    samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5] * 4, wall=[9.0] * 4, waited=[])}
+
+    assert {"asleep_per_cpu", "waited_per_cpu"}.isdisjoint(by_name(findings.latency(samples, "lite")))
 
 
 def test_parameters_in_another_order_and_stray_records_are_counted() -> None:

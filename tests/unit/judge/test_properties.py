@@ -249,7 +249,7 @@ def test_a_faster_processor_changes_nothing_but_the_times(old: Any, new: Any, po
 
     plain, scaled = pair_ratio(timed(old), timed(new)), pair_ratio(timed(old, factor), timed(new, factor))
 
-    assert (scaled.ratio, scaled.wall, scaled.process) == (plain.ratio, plain.wall, plain.process)
+    assert (scaled.ratio, scaled.asleep, scaled.process) == (plain.ratio, plain.asleep, plain.process)
     assert (scaled.old_ms, scaled.new_ms) == (factor * plain.old_ms, factor * plain.new_ms)
 
 

@@ -20,8 +20,8 @@ from vitgate.spec.run_config import RunConfig
 
 LITE = CellId("digits", "qnnpack", "lite")
 LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
-FASTER = {"thread": [0.5] * 4, "wall": [0.5] * 4, "process": [0.5] * 4, "profiled_ms": 7.0}
-ORIGINAL = {"thread": [1.0] * 4, "wall": [1.0] * 4, "process": [1.0] * 4, "profiled_ms": 9.0}
+FASTER = {"thread": [0.5] * 4, "wall": [0.5] * 4, "waited": [0.0] * 4, "process": [0.5] * 4, "profiled_ms": 7.0}
+ORIGINAL = {"thread": [1.0] * 4, "wall": [1.0] * 4, "waited": [0.0] * 4, "process": [1.0] * 4, "profiled_ms": 9.0}
 STOPPED = Evidence(outcome=Outcome("failed at", "script", "RuntimeError", "no"))
 
 

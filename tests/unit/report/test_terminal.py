@@ -219,3 +219,15 @@ def test_without_such_numbers_there_is_no_such_table(
     shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], verbosity: int
 ) -> None:
     assert "SQNR of" not in shown(verbosity=verbosity, claims=(claim_row(),)).text
+
+
+@pytest.mark.parametrize(
+    ("waited", "busy"),
+    [(2.14, "; the machine was busy (up to 2.1 s of waiting for a second of CPU time)"), (0.4, "")],
+)
+def test_busy_machine_is_named_beside_latency(
+    shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], waited: float, busy: str
+) -> None:
+    finding = FindingRow(statistic="waited_per_cpu", value=waited, unit="1", judged=False)
+    text = shown(claims=(claim_row("latency", findings=(finding,)),)).text
+    assert f"the profiler's figure judges nothing{busy}\n" in text

@@ -178,7 +178,7 @@ class View:
             latency=value(cell.latency_ms, "{:.2f} ms"),
             ratio=value(cell.latency_ratio, "{:.3f}"),
             interval=interval(low, high, ABSENT),
-            sqnr=Value(decibels(cell.sqnr_db, ABSENT), cell.sqnr_db),
+            sqnr=Value(decibels(cell.sqnr_db, ABSENT, cell.expected_sqnr_db), cell.sqnr_db),
             label=value(cell.label, "{}"),
             kind=_cell_kind(cell),
             trouble=tuple(e for e in self._explained if (e.row.case, e.row.engine, e.row.variant) == place),
