@@ -8,9 +8,9 @@ import pytest
 from vitgate.inputs.pictures import committed_logits
 from vitgate.inputs.weights import KNOWN
 from vitgate.judge import findings
-from vitgate.observe.artifacts import parameters
 from vitgate.observe.inputs import weights
 from vitgate.observe.outputs import anchor
+from vitgate.observe.saved_weights import parameters
 from vitgate.plugin.fixtures import Check
 from vitgate.spec.cases import read_cases
 

@@ -4,9 +4,8 @@ about a lite variant, since their logits come from the real lite interpreter."""
 import pytest
 
 from vitgate.judge.operators import outside, read_operators
-from vitgate.observe.artifacts import lite_info
 from vitgate.observe.inputs import weights
-from vitgate.observe.saved_weights import graph_operators
+from vitgate.observe.saved_weights import graph_operators, lite_info
 from vitgate.plugin.fixtures import Check
 from vitgate.spec.outcome import Finding
 

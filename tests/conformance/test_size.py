@@ -3,9 +3,9 @@
 import pytest
 
 from vitgate.judge import findings
-from vitgate.observe.artifacts import artifact, parameters
+from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import default_engine
-from vitgate.observe.saved_weights import readback
+from vitgate.observe.saved_weights import parameters, readback
 from vitgate.plugin.fixtures import Check
 from vitgate.spec.cases import TUTORIAL_CASE
 from vitgate.spec.cells import CellId
@@ -37,4 +37,5 @@ def _of_successor(check: Check) -> tuple[Finding, ...]:
     observer, cell = check.observer, check.cell
     own = observer.get(artifact, cell).demand()
     int8 = observer.get(artifact, CellId(cell.case, default_engine(observer), findings.TUTORIAL_INT8))
-    return findings.successor_sizes(own, observer.get(parameters, cell.case).demand().values["numbers"], int8)
+    model = observer.get(parameters, cell.case).demand().values
+    return findings.successor_sizes(own, model, int8, quantized=cell.scheme is not None)

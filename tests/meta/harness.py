@@ -29,7 +29,7 @@ from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.judge.table import parse, render
 from vitgate.judge.tolerances import read_tolerances
-from vitgate.observe.artifacts import artifact, builder_of, lite_info, model_of, parameters, variant_of
+from vitgate.observe.artifacts import artifact, builder_of, model_of, variant_of
 from vitgate.observe.diagnosis import blocks, diagnosis
 from vitgate.observe.inputs import labelled, pictures
 from vitgate.observe.layers import expected_logits, kernels, layers
@@ -37,7 +37,7 @@ from vitgate.observe.observer import LocalObserver, Observation, Observer, P
 from vitgate.observe.outputs import anchor, outputs
 from vitgate.observe.predictions import images, predict
 from vitgate.observe.programs import native, program
-from vitgate.observe.saved_weights import readback
+from vitgate.observe.saved_weights import lite_info, parameters, readback
 from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables

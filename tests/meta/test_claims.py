@@ -234,7 +234,7 @@ class MadeUp(Observer):
         return Evidence(arrays={"logits": np.ones((2, 10), np.float32)})
 
     def _parameters(self, name: str) -> Evidence:
-        return Evidence({"count": 5, "numbers": 5, "modules": 5})
+        return Evidence({"count": 5, "numbers": 5, "used": 5, "linear": 0, "modules": 5})
 
     def _expected_logits(self, name: str) -> Evidence:
         return self._outputs(name)

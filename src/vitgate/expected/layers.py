@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -22,7 +22,7 @@ MOST_NOISE_DB = ROUNDING_DB - 10.0
 
 @dataclass(frozen=True)
 class FileLayer:
-    """A Linear as the file has it: `call` runs its kernel, `weight` is float32 [out, in], dequantized if need be."""
+    """A Linear as the file has it: `call` runs its kernel, `weight` [out, in] is as stored, quantized or not."""
 
     call: Call
     weight: torch.Tensor
@@ -45,51 +45,96 @@ class LayerError:
     below_noise: float | None
 
 
+class Reference(NamedTuple):
+    """One call of an int8 Linear: the activations, what they give on their grid, and int8's own noise in dB."""
+
+    x: torch.Tensor
+    wanted: torch.Tensor
+    noise: float
+
+
+References = dict[str, tuple[torch.Tensor, list[Reference]]]
+"""By layer the weight as stored, and its calls: files that store the same weights are held against the same."""
+
+
 def layer_errors(
-    model: nn.Module, x: torch.Tensor, layers: Mapping[str, FileLayer], scheme: DynamicInt8
+    model: nn.Module,
+    x: torch.Tensor,
+    layers: Mapping[str, FileLayer],
+    scheme: DynamicInt8,
+    known: References | None = None,
 ) -> tuple[LayerError, ...]:
-    """Call the float model once, and each layer of the file with what reaches its Linear.
+    """Call each layer of the file with what reaches its Linear in the float model, which is called once.
 
     Args:
         model: the eager float model, in evaluation mode.
         x: one picture, float32 [1, C, H, W].
         layers: the file's Linears by the names that the model has for them.
         scheme: the arithmetic of those that are quantized.
+        known: one dictionary for all files of the same model, picture and scheme, which is filled.
 
     Returns:
-        An entry for each layer that the call reaches, in the order of its calls.
+        An entry for each layer that the call reaches.
     """
+    known = {} if known is None else known
+    fresh = {name for name, layer in layers.items() if not _is_known(layer, known.get(name))}
+    for name in fresh:
+        known.pop(name, None)
     found: dict[str, LayerError] = {}
     modules = dict(model.named_modules(remove_duplicate=False))
+
+    def worst(name: str, error: LayerError) -> None:
+        found[name] = min(found.get(name, error), error, key=lambda each: each.exact)
 
     def compare(name: str) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
         def hook(module: nn.Module, given: tuple[Any, ...], output: torch.Tensor) -> None:
             assert isinstance(module, nn.Linear)
-            error = _error(name, module, given[0], output, layers[name], scheme)
-            found[name] = min(found.get(name, error), error, key=lambda each: each.exact)
+            layer = layers[name]
+            if not layer.quantized:
+                return worst(name, _float_error(name, module, given[0], layer))
+            reference = _reference(module, given[0].clone(), output, layer, scheme)
+            known.setdefault(name, (layer.weight, []))[1].append(reference)
+            return worst(name, _error(name, layer, reference, scheme))
 
         return hook
 
-    handles = [modules[name].register_forward_hook(compare(name)) for name in layers]
+    handles = [modules[name].register_forward_hook(compare(name)) for name in fresh]
     try:
         with torch.no_grad(), plain_attention():
-            model(x)
+            if fresh:
+                model(x)
+            for name in layers.keys() - fresh:
+                for reference in known[name][1]:
+                    worst(name, _error(name, layers[name], reference, scheme))
     finally:
         for handle in handles:
             handle.remove()
     return tuple(found.values())
 
 
-def _error(
-    name: str, module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: DynamicInt8
-) -> LayerError:
-    if not layer.quantized:
-        bias = None if module.bias is None else module.bias.double()
-        wanted = nn.functional.linear(x.double(), module.weight.double(), bias)
-        return LayerError(name, False, nearness(wanted, layer.call(x)), None)
-    rounded = scheme.weight(module.weight)
-    weight = settled(rounded, layer.weight, module.weight, scheme.step(module.weight))
-    on_grid = scheme.activation(x)
-    wanted = nn.functional.linear(on_grid, weight, module.bias)
-    noise = min(nearness(output, wanted), MOST_NOISE_DB)
-    return LayerError(name, True, nearness(wanted, layer.call(on_grid)), nearness(wanted, layer.call(x)) - noise)
+def _is_known(layer: FileLayer, known: tuple[torch.Tensor, list[Reference]] | None) -> bool:
+    if known is None or not layer.quantized or layer.weight.is_quantized != known[0].is_quantized:
+        return False
+    return torch.equal(layer.weight, known[0])
+
+
+def _float_error(name: str, module: nn.Linear, x: torch.Tensor, layer: FileLayer) -> LayerError:
+    bias = None if module.bias is None else module.bias.double()
+    wanted = nn.functional.linear(x.double(), module.weight.double(), bias)
+    return LayerError(name, False, nearness(wanted, layer.call(x)), None)
+
+
+def _reference(
+    module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: DynamicInt8
+) -> Reference:
+    weight, stored = scheme.weight(module.weight), layer.weight.dequantize()
+    if not torch.equal(weight, stored):
+        weight = settled(weight, stored, module.weight, scheme.step(module.weight))
+    wanted = nn.functional.linear(scheme.activation(x), weight, module.bias)
+    return Reference(x, wanted, min(nearness(output, wanted), MOST_NOISE_DB))
+
+
+def _error(name: str, layer: FileLayer, reference: Reference, scheme: DynamicInt8) -> LayerError:
+    own, on_grid = layer.call(reference.x), layer.call(scheme.activation(reference.x))
+    below_noise = nearness(reference.wanted, own) - reference.noise
+    return LayerError(name, True, nearness(reference.wanted, on_grid), below_noise)

@@ -78,7 +78,7 @@ def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, s
 
 @dataclass(frozen=True)
 class ChannelInt8:
-    """Dynamic int8 as the successors of TorchScript compute it: weights symmetric, with a scale for each output channel.
+    """Dynamic int8 as the successors of TorchScript compute it: weights symmetric, a scale for each output channel.
 
     `steps` is into how many steps the largest weight of a channel is divided, `least` the smallest scale. Activations
     are rounded in 8 bits over the range of each row (of each token), or of the whole call; with a zero point over a

@@ -95,7 +95,7 @@ def native(outputs: Evidence, found: Evidence) -> tuple[Finding, ...]:
     difference = float(np.max(np.abs(own - logits)))
     return (
         Finding("difference", difference, "logits", against="python"),
-        Finding("same_labels", kept, "1", against="python"),
+        Finding("same_labels", kept, "1", against="python", judged=False),
     )
 
 
@@ -161,13 +161,24 @@ def _copies(held: Mapping[str, Any]) -> float:
     return float((stored - most) / int8 + 1 if int8 else stored / most)
 
 
-def successor_sizes(own: Evidence, numbers: int, int8: Evidence) -> tuple[Finding, ...]:
-    """Return a successor's bytes for each of the `numbers` in the model's state; its size, and ratios, are shown.
+def successor_sizes(own: Evidence, model: Mapping[str, int], int8: Evidence, *, quantized: bool) -> tuple[Finding, ...]:
+    """Return what a successor's file takes beyond the model's tensors, for each module; size and ratios are shown.
 
-    `int8` is the tutorial's scripted, quantized file, where there is one.
+    Args:
+        own: the file's artifact.
+        model: the eager model's `numbers`, of which a call reads `used` (a file need not have the others) and `linear`
+            are weights of Linears, and `modules`.
+        int8: the artifact of the tutorial's scripted, quantized file, where there is one.
+        quantized: the weights of Linears take a byte each, all else four.
     """
     size = float(own.values["bytes"])
-    found = (Finding("size_per_number", size / numbers, "bytes"), Finding("size", size, "bytes", judged=False))
+    least, most = (4 * model[name] - (3 * model["linear"] if quantized else 0) for name in ("used", "numbers"))
+    beyond = min(size - least, 0.0) + max(size - most, 0.0)
+    found = (
+        Finding("code_per_module", beyond / (model["modules"] + MODULES_OF_A_FILE), "bytes"),
+        Finding("size_per_number", size / model["numbers"], "bytes", judged=False),
+        Finding("size", size, "bytes", judged=False),
+    )
     if int8.outcome is not None:
         return found
     return (*found, Finding("size_ratio", size / int8.values["bytes"], "1", against=TUTORIAL_INT8, judged=False))

@@ -140,6 +140,5 @@ class _Column:
 
 _NUMBERS = (
     _Column("size_mb", "size_change", "log ratio", relative=True),
-    _Column("size_reduction", "reduction_change", "1"),
     _Column("latency_ratio", "latency_ratio_change", "log ratio", relative=True, same="cpu"),
 )

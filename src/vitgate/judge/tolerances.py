@@ -24,7 +24,10 @@ from vitgate.spec.outcome import Finding
 from vitgate.spec.variants import VariantName
 
 SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
-    "size": (("size", ""), ("size_ratio", "parent"), ("reduction", "scripted"), ("size_per_number", ""))
+    "size": (("size", ""), ("size_ratio", "parent"), ("reduction", "scripted"), ("size_per_number", "")),
+    "logits_original": (("cosine", "original"),),
+    "logits_parent": (("cosine", "parent"),),
+    "accuracy": (("cosine", "original"),),
 }
 """Statistics of a claim, and against what, that a user's row may judge where the suite only shows them."""
 
@@ -88,8 +91,10 @@ class Tolerances:
 
     def find(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Tolerance:
         """Return the one row for this statistic; UsageError where there is none or more than one."""
-        place = (cell, weights, machine)
-        rows = self._fitting(self._own, claim, finding, *place) or self._fitting(self._rows, claim, finding, *place)
+        place, named = (cell, weights, machine), read_claims().get(claim)
+        judged_as = (named.judged_as if named else "") or claim
+        rows = self._fitting(self._own, claim, finding, *place)
+        rows = rows or self._fitting(self._rows, judged_as, finding, *place)
         if len(rows) != 1:
             names = ", ".join(row.id for row in rows) or "none"
             what = f"{claim}: {finding.statistic} [{finding.unit}] against {finding.against or 'nothing'} of {cell}"

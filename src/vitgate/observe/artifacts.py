@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,26 +24,6 @@ if TYPE_CHECKING:
 def artifact(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return path, bytes, digest and seconds of the cell's file, built with its parents if it is not cached."""
     return builder_of(observer).build(cell)
-
-
-@observation()
-def parameters(observer: LocalObserver, case: str) -> Evidence:
-    """Return how many numbers the float model's parameters are, `count`, its whole state, `numbers`, and `modules`."""
-    model = model_of(observer, case)
-    kinds = {"count": model.parameters(), "numbers": model.state_dict().values()}
-    numbers = {name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()}
-    return Evidence({**numbers, "modules": sum(1 for _ in model.modules())})
-
-
-@observation()
-def lite_info(observer: LocalObserver, cell: CellId) -> Evidence:
-    """Return `bytecode_version` and `operators` of a lite file."""
-    from vitgate.observe.lite_info import lite_info as read_lite_info
-    from vitgate.pipeline.stages import stage
-
-    path = path_of(observer, cell)
-    with stage("load"):
-        return Evidence(asdict(read_lite_info(path)))
 
 
 def path_of(observer: LocalObserver, cell: CellId) -> Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vitgate.observe.artifacts import model_of, path_of, variant_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation, Observer
+from vitgate.observe.outputs import cached
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
@@ -20,6 +21,10 @@ _PICTURES = 2  # enough to tell the blocks apart; each costs a call
 @observation()
 def blocks(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return `sqnr`, dB: how near the cell is to the original after the embedding, each block and the head."""
+    return cached(observer, "blocks", cell, lambda: _blocks(observer, cell))[0]
+
+
+def _blocks(observer: LocalObserver, cell: CellId) -> Evidence:
     found = _diagnose(observer, cell.at("original"), cell)
     return Evidence({"sqnr": dict(zip(found.places, found.sqnr, strict=True))})
 

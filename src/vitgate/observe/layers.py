@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vitgate.observe.artifacts import model_of, path_of
+from vitgate.observe.artifacts import model_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
-from vitgate.observe.saved_weights import state_of
+from vitgate.observe.outputs import cached
+from vitgate.observe.saved_weights import linears_of
 from vitgate.spec.cells import CellId, SchemeName
-from vitgate.spec.engines import ACTIVATION_BITS
+from vitgate.spec.engines import ACTIVATION_BITS, NO_ENGINE
 from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
     from vitgate.expected.layers import FileLayer
+    from vitgate.expected.schemes import DynamicInt8
 
 FEWEST_LOGITS = 100
 """How many logits an error is measured by at the least, where there are as many: its size has a spread of its own."""
@@ -28,6 +30,11 @@ def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evi
 
     And `heldout_logits` of all held-out pictures of a case that has some.
     """
+    original = CellId(case, NO_ENGINE, "original")
+    return cached(observer, f"expected-{name}", original, lambda: _expected(observer, case, name))[0]
+
+
+def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     import torch
 
     from vitgate.expected.logits import expected_logits as compute
@@ -49,6 +56,10 @@ def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evi
 @observation()
 def kernels(observer: LocalObserver, case: str) -> Evidence:
     """Return `kernels`: for each operator of the original a `vitgate.expected.kernels.KernelError` as values."""
+    return cached(observer, "kernels", CellId(case, NO_ENGINE, "original"), lambda: _kernels(observer, case))[0]
+
+
+def _kernels(observer: LocalObserver, case: str) -> Evidence:
     import torch
 
     from vitgate.expected.kernels import kernel_errors
@@ -63,30 +74,38 @@ def kernels(observer: LocalObserver, case: str) -> Evidence:
 @observation()
 def layers(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return `layers`: for each Linear of the file a `vitgate.expected.layers.LayerError` as values."""
+    return cached(observer, "layers", cell, lambda: _layers(observer, cell))[0]
+
+
+def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
     import torch
 
     from vitgate.expected.layers import layer_errors
-    from vitgate.expected.schemes import DynamicInt8
     from vitgate.pipeline.stages import engine_set, stage
 
-    model = model_of(observer, cell.case)
+    model, own, scheme = model_of(observer, cell.case), file_layers(observer, cell), _scheme(cell)
     x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
+    key = f"{cell.case} {scheme}"
+    if observer.pool.references[0] != key:
+        observer.pool.references = (key, {})
     with engine_set(cell.engine), stage("run"):
-        found = layer_errors(model, x, file_layers(observer, cell), DynamicInt8(ACTIVATION_BITS[cell.engine]))
+        found = layer_errors(model, x, own, scheme, observer.pool.references[1])
+    observer.pool.linears = ("", {})  # nothing more is asked about them
     return Evidence({"layers": [asdict(each) for each in found]})
+
+
+def _scheme(cell: CellId) -> DynamicInt8:
+    from vitgate.expected.schemes import DynamicInt8
+
+    return DynamicInt8(ACTIVATION_BITS[cell.engine])
 
 
 def file_layers(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
     """Return the Linears of the cell's file by the names that the model has for them."""
-    import torch
-
     from vitgate.expected.layers import FileLayer
-    from vitgate.observe.readback import linears_of
 
-    module = torch.jit.load(str(path_of(observer, cell)), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped
-    found = linears_of(module, state_of(observer, cell.case), frozen=cell.form.frozen)
     return {
-        name: FileLayer(layer.call, layer.weight.dequantize(), layer.weight.is_quantized)
-        for name, layer in found.items()
+        name: FileLayer(layer.call, layer.weight, layer.weight.is_quantized)
+        for name, layer in linears_of(observer, cell).items()
         if layer is not None and layer.call is not None
     }

@@ -27,7 +27,8 @@ from vitgate.spec.run_config import RunConfig
 if TYPE_CHECKING:
     from torch import nn
 
-    from vitgate.observe.linear_layers import ReadLayers
+    from vitgate.expected.layers import References
+    from vitgate.observe.linear_layers import Layer, ReadLayers
     from vitgate.observe.model_state import ModelState
     from vitgate.observe.runtimes import Loaded
     from vitgate.pipeline.graph import Builder
@@ -111,7 +112,8 @@ class ModelPool:
     """What one process has loaded: eager models by case, variants by evidence name, and what is derived from them once.
 
     `calls` counts the calls that each variant has had. `states` has the tensors of a model in the order of
-    their use, `read_layers` the packed weights that were read last.
+    their use, `read_layers` the packed weights that were read last, `linears` the Linears of the file that was read
+    last with its evidence name, `references` what int8 layers are held against, with the case and the arithmetic.
     """
 
     models: dict[str, nn.Module] = field(default_factory=dict)
@@ -119,6 +121,8 @@ class ModelPool:
     calls: Counter[str] = field(default_factory=Counter)
     states: dict[str, ModelState] = field(default_factory=dict)
     read_layers: dict[str, ReadLayers] = field(default_factory=dict)
+    linears: tuple[str, dict[str, Layer | None]] = ("", {})
+    references: tuple[str, References] = ("", {})
     builder: Builder | None = None
 
 

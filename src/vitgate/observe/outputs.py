@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from vitgate.observe.runtimes import Runnable
 
 _BUILD = ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")
-_CODE = (Path(__file__).parent, Path(__file__).parents[1] / "pipeline")
+_CODE = tuple(Path(__file__).parents[1] / room for room in ("observe", "expected", "pipeline", "inputs"))
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "FBGEMM_ENABLE_INSTRUCTIONS", "MKL_ENABLE_INSTRUCTIONS")
+"""What else may hold the kernels to another instruction set than the processor's."""
 
 
 @observation()
@@ -166,6 +169,7 @@ def _key(observer: LocalObserver, kind: str, cell: CellId) -> str:
     return key_of(
         {
             **{name: build[name] for name in _BUILD},
+            "limits": [os.environ.get(name, "") for name in _LIMITS],
             "kind": kind,
             "cell": cell.evidence_name,
             "file": observer.get(artifact, cell).demand().values["digest"] if cell.form.file else "",

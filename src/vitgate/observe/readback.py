@@ -96,8 +96,8 @@ class _Comparison:
 
 def read_back(
     path: Path, original: ModelState, *, frozen: bool, quantized: bool, known: ReadLayers | None = None
-) -> Readback:
-    """Compare the file with the original's weights. Raises what `torch.jit.load` raises.
+) -> tuple[Readback, dict[str, Layer | None]]:
+    """Compare the file with the original's weights, and return the file's Linears too. Raises as `torch.jit.load` does.
 
     Args:
         path: a `.pt` or `.ptl` file.
@@ -118,7 +118,7 @@ def read_back(
     biases = [bias for _, (weight, bias, _) in stored.linears if bias is not None and not bias.any()]
     contents = [*original.contents(), *(held for _, held in found.held), *integers, *biases]
     int8, least, most = _expected_bytes(original, found, unmatched, frozen=frozen, quantized=quantized)
-    return Readback(
+    readback = Readback(
         layers=layers,
         surplus_layers=found.surplus,
         unmatched=unmatched,
@@ -133,15 +133,7 @@ def read_back(
         most_bytes=most,
         unknown_bytes=unknown_bytes(path),
     )
-
-
-def linears_of(module: torch.jit.ScriptModule, original: ModelState, *, frozen: bool) -> dict[str, Layer | None]:
-    """Return the file's Linear for each one of the original that it should hold; None for one that it lacks."""
-    if not frozen:
-        found = dict(from_modules(module, original.linears).linears)
-        return {name: found.get(name) for name in original.used_linears}
-    names = _alike({name: original.layer(name) for name in original.used_linears})
-    return _pair(from_graph(module, executed_graph(module)), original, list(names))[0]
+    return readback, found.layers
 
 
 def _by_name(stored: Stored, original: ModelState) -> _Comparison:

@@ -13,7 +13,9 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
 if TYPE_CHECKING:
+    from vitgate.observe.linear_layers import Layer
     from vitgate.observe.model_state import ModelState
+    from vitgate.observe.readback import Readback
 
 
 @observation()
@@ -36,16 +38,66 @@ def graph_operators(observer: LocalObserver, cell: CellId) -> Evidence:
         return Evidence({"operators": sorted(operators(module))})
 
 
-def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
-    from vitgate.observe import readback as reader
+@observation()
+def parameters(observer: LocalObserver, case: str) -> Evidence:
+    """Return how many numbers the model's parameters are, `count`, its whole state, `numbers`, and `modules`.
+
+    `used` are the numbers of the state that a call reads, `linear` those that are weights of a Linear, which int8
+    quantizes.
+    """
+    from torch import nn
+
+    model, state = model_of(observer, case), state_of(observer, case)
+    linears = {module.weight for module in model.modules() if type(module) is nn.Linear}
+    kinds = {
+        "count": model.parameters(),
+        "numbers": model.state_dict().values(),
+        "used": (state.tensors[name] for name in state.tensors.keys() & state.used),
+        "linear": linears,
+    }
+    numbers = {name: sum(tensor.numel() for tensor in tensors) for name, tensors in kinds.items()}
+    return Evidence({**numbers, "modules": sum(1 for _ in model.modules())})
+
+
+@observation()
+def lite_info(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `bytecode_version` and `operators` of a lite file."""
+    return cached(observer, "lite_info", cell, lambda: _lite_info(observer, cell))[0]
+
+
+def _lite_info(observer: LocalObserver, cell: CellId) -> Evidence:
+    from vitgate.observe.lite_info import lite_info as read_lite_info
     from vitgate.pipeline.stages import engine_set, stage
 
-    original = state_of(observer, cell.case)
+    path = path_of(observer, cell)
+    with engine_set(cell.engine), stage("load"):
+        return Evidence(asdict(read_lite_info(path)))
+
+
+def _read_back(observer: LocalObserver, cell: CellId) -> Evidence:
+    return Evidence(asdict(_read(observer, cell)[0]))
+
+
+def linears_of(observer: LocalObserver, cell: CellId) -> dict[str, Layer | None]:
+    """Return the Linear of the cell's file for each one of the original's, None for one that it lacks.
+
+    Those of the file that was read last are there already: `readback` and `layers` of a file follow each other.
+    """
+    last, found = observer.pool.linears
+    return found if last == cell.evidence_name else _read(observer, cell)[1]
+
+
+def _read(observer: LocalObserver, cell: CellId) -> tuple[Readback, dict[str, Layer | None]]:
+    from vitgate.observe.readback import read_back
+    from vitgate.pipeline.stages import engine_set, stage
+
+    original, observer.pool.linears = state_of(observer, cell.case), ("", {})
     known = observer.pool.read_layers.setdefault(cell.case, {})
     path, form = path_of(observer, cell), cell.form
     with engine_set(cell.engine), stage("read_weights"):
-        found = reader.read_back(path, original, frozen=form.frozen, quantized=form.quantized, known=known)
-    return Evidence(asdict(found))
+        found = read_back(path, original, frozen=form.frozen, quantized=form.quantized, known=known)
+    observer.pool.linears = (cell.evidence_name, found[1])
+    return found
 
 
 def state_of(observer: LocalObserver, case: str) -> ModelState:

@@ -1,10 +1,10 @@
 """Which worker runs what, so that nothing is loaded twice: one scope holds all tests of one case under one engine.
 
 Each worker takes a scope and keeps its modules while it lasts. The two float variants are a scope of their own,
-shared by all engines, so that two workers can start on one engine at once; reading weights back needs the files alone,
-and is one too, and so are the successors that are compiled. Scopes start in collection order, which `ordered` sets:
-first of all the C++ program is compiled, which takes a worker a quarter of a minute once, and what runs that program
-comes late in its scope.
+shared by all engines, so that two workers can start on one engine at once; what reads the files and what runs them by
+the C++ program need the files alone, and are scopes too, and so are the successors that are compiled. Scopes start in
+collection order, which `ordered` sets: first of all the C++ program is compiled, which takes a worker a quarter of a
+minute once, and last comes what runs it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from vitgate.spec.cells import CellId, FieldFileId, RowName
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.run_config import case_and_engine
+from vitgate.spec.variants import FORMS
 
 FLOAT = ("original", "scripted")
 COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
@@ -52,6 +53,8 @@ def scope_of(nodeid: str) -> str:
         return path
     if claim.scope == "weights":
         return f"{group.case}-weights"
+    if claim.scope == "programs":
+        return f"{subject}-programs"  # a process of its own for each
     variant = "" if claim.scope == "engine" else subject.removeprefix(str(group)).lstrip("-")
     if variant in COMPILED:
         return f"{group.case}-compiled"
@@ -101,14 +104,22 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     return sorted(items, key=_rank)
 
 
-def _rank(item: pytest.Item) -> tuple[int, str, int]:
+def _rank(item: pytest.Item) -> tuple[int, str, int, tuple[int, ...]]:
     path, scope = item.nodeid.partition("::")[0], scope_of(item.nodeid)
     claim = claim_of_test(item.nodeid)
     if claim is not None and claim.runs == "first":
-        return (0, "", 0)
+        return (0, "", 0, ())
     conformance = cell_of(item) is not None and scope != path
-    last = {"late": 1, "alone": 2}.get(claim.runs if claim else "", 0)
-    return (0 if conformance else 1, _weight(scope) if conformance else "", last)
+    last = int(claim is not None and claim.runs == "alone")
+    return (0 if conformance else 1, _weight(scope) if conformance else "", last, _file(item, claim))
+
+
+def _file(item: pytest.Item, claim: Claim | None) -> tuple[int, ...]:
+    """Keep together what is read from one file."""
+    cell = cell_of(item)
+    if cell is None or claim is None or claim.scope != "weights":
+        return ()
+    return (EVERY_ENGINE.index(cell.engine), [*FORMS].index(cell.variant))
 
 
 def _weight(scope: str) -> str:
@@ -116,5 +127,5 @@ def _weight(scope: str) -> str:
 
     What takes longest must not be what one worker is left with while the others have nothing to do.
     """
-    case, _, part = scope.rpartition("-")
-    return f"{case}:{('float', 'compiled', *reversed(EVERY_ENGINE), 'weights').index(part)}"
+    case, part = scope.partition("-")[0], scope.rpartition("-")[2]
+    return f"{case}:{('float', 'compiled', *reversed(EVERY_ENGINE), 'weights', 'programs').index(part)}"

@@ -38,8 +38,10 @@ class Claim(Strict):
     one engine, one of the tutorial's calls, a file from the field, a session.
     `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and
-    compiled variants apart; all of a case and `engine`; all about the `weights` of a case; all `files` of an engine.
-    `runs` is when: `first` of all, `late` in its scope, or `alone`, last in its scope and while no other test runs.
+    compiled variants apart; all of a case and `engine`; all that reads the `weights` and graphs of a case's files; none
+    of the `programs` that run a file without Python; all `files` of an engine.
+    `judged_as` is the claim whose tolerances are this one's too.
+    `runs` is when: `first` of all, or `alone`, last in its scope and while no other test runs.
     A claim's test is the function `test_<id>`, so that its scope is known from a test's id.
     """
 
@@ -54,8 +56,9 @@ class Claim(Strict):
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
     successors: bool = False
-    scope: Literal["cell", "engine", "weights", "files"] = "cell"
-    runs: Literal["", "first", "late", "alone"] = ""
+    judged_as: str = ""
+    scope: Literal["cell", "engine", "weights", "programs", "files"] = "cell"
+    runs: Literal["", "first", "alone"] = ""
 
     def cells(self) -> list[CellId]:
         """Return the cells that the claim is made about, in the tables' order."""

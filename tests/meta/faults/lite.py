@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from vitgate.observe.artifacts import lite_info, model_of, path_of
+from vitgate.observe.artifacts import model_of, path_of
+from vitgate.observe.saved_weights import lite_info
 
 from ..harness import Scene
 from .catalogue import fault, LITE, MADE_FROM_INT8, TABLE

@@ -62,7 +62,7 @@ def readback(model: nn.Module, tmp_path: Path) -> Callable[..., Readback]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             save(model, path, form, spoil)
-            return read_back(path, original, frozen=form not in {"scripted", "scripted_quantized"}, quantized=True)
+            return read_back(path, original, frozen=form not in {"scripted", "scripted_quantized"}, quantized=True)[0]
 
     return make
 
@@ -194,7 +194,7 @@ def test_the_fp32_file_holds_every_parameter(model: nn.Module, tmp_path: Path) -
         warnings.simplefilter("ignore")
         torch.jit.script(model).save(str(tmp_path / "m.pt"))
         original = model_state(model, torch.zeros(1, 1, 8, 8))
-        found = read_back(tmp_path / "m.pt", original, frozen=False, quantized=False)
+        found = read_back(tmp_path / "m.pt", original, frozen=False, quantized=False)[0]
     assert (found.unmatched, found.strays) == ((), ())
     assert {(one.quantized, one.dtype, one.bias_equal) for one in found.layers} == {(False, "float32", True)}
 
@@ -241,10 +241,10 @@ def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_pat
         warnings.simplefilter("ignore")
         torch.jit.freeze(torch.jit.script(model)).save(str(path))
     state = model_state(model, torch.zeros(1, 4))
-    found = read_back(path, state, frozen=True, quantized=False)
+    found = read_back(path, state, frozen=True, quantized=False)[0]
     assert (found.out_of_order, found.unmatched, found.strays) == ((), (), ())
     backwards = replace(state, tensors=dict(reversed(state.tensors.items())))
-    assert read_back(path, backwards, frozen=True, quantized=False).out_of_order != ()
+    assert read_back(path, backwards, frozen=True, quantized=False)[0].out_of_order != ()
 
 
 class Attention(nn.Module):
@@ -307,7 +307,7 @@ def test_a_sound_file_of_what_users_build(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save(model, tmp_path / form, form, lambda _: None)
-        found = read_back(tmp_path / form, original, frozen=form != "scripted_quantized", quantized=True)
+        found = read_back(tmp_path / form, original, frozen=form != "scripted_quantized", quantized=True)[0]
     assert (found.unmatched, found.out_of_order, found.strays, found.unreadable) == ((),) * 4
     assert found.surplus_layers == 0
     assert all(one.quantized and one.bias_equal and (one.max_error_steps or 9) < 0.501 for one in found.layers)
@@ -336,6 +336,6 @@ def test_a_changed_tensor_is_named_in_a_frozen_file(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         save(model, tmp_path / "m.ptl", "lite_frozen", lambda _: None)
-        found = read_back(tmp_path / "m.ptl", original, frozen=True, quantized=True)
+        found = read_back(tmp_path / "m.ptl", original, frozen=True, quantized=True)[0]
     assert name in found.unmatched
     assert found.strays

@@ -113,16 +113,27 @@ def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last() -> N
     assert {item.nodeid for item in order} == {item.nodeid for item in items}
 
 
-def test_the_program_is_compiled_first_and_run_late_in_each_scope() -> None:
+def test_program_is_compiled_first_and_run_last() -> None:
     cell = CellId("digits", "x86", "lite")
-    tests = [about(cell, "latency", alone=True), about(cell, "native"), about(cell, "weights"), about(cell, "size")]
+    tests = [about(cell, "native"), about(cell, "latency", alone=True), about(cell, "weights"), about(cell, "size")]
     program: Any = Item("tests/conformance/test_native.py::test_native_program")
     first: Any = Item("tests/conformance/test_api.py::test_calls[load]")
 
     order = ordered([first, *tests, program])
 
     names = [item.nodeid.partition("::")[2].partition("[")[0] for item in order]
-    assert names == ["test_native_program", "test_native", "test_latency", "test_weights", "test_size", "test_calls"]
+    assert names == ["test_native_program", "test_latency", "test_weights", "test_size", "test_native", "test_calls"]
+
+
+def test_what_is_read_from_one_file_follows_each_other() -> None:
+    cells = [CellId("digits", engine, variant) for engine in ("x86", "qnnpack") for variant in ("lite", "scripted")]
+    claims = ("arithmetic", "layers", "lite_bytecode", "weights")
+    tests = [about(cell, claim) for claim in claims for cell in cells]
+
+    subjects = [item.nodeid.partition("[")[2] for item in ordered(tests)]
+
+    assert len(set(subjects)) == 4
+    assert subjects == [name for name in dict.fromkeys(subjects) for _ in claims]
 
 
 def test_all_other_tests_come_after_in_their_own_order() -> None:
