@@ -246,6 +246,9 @@ class MadeUp(Observer):
     def _kernels(self, name: str) -> Evidence:
         return Evidence({"kernels": [{"operator": "aten::addmm", "sqnr": 130.0, "calls": 1}]})
 
+    def _scripted_arithmetic(self, name: str) -> Evidence:
+        return Evidence({"arithmetic": {}})
+
     def _graph_operators(self, name: str) -> Evidence:
         return Evidence({"operators": ["aten::add.Tensor"]})
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vitgate.observe.inputs import weights
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.session_directory import counting
-from vitgate.spec.cases import read_cases
+from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
@@ -42,7 +42,7 @@ def builder_of(observer: LocalObserver) -> Builder:
         observer.pool.builder = Builder(
             observer.cache,
             artifact=lambda cell: observer.get(artifact, cell),
-            model=lambda case: model_of(observer, case),
+            model=lambda case: _uncalled(observer, case),
             weights=lambda case: str(observer.get(weights, case).values["digest"]),
             under_way=under_way,
         )
@@ -51,10 +51,19 @@ def builder_of(observer: LocalObserver) -> Builder:
 
 def model_of(observer: LocalObserver, case: str) -> nn.Module:
     """Return the case's eager model, created once per process; ClaimFailed where that fails."""
+    return _created(observer, case, observer.pool.models)
+
+
+def _uncalled(observer: LocalObserver, case: str) -> nn.Module:
+    """Return the model that files are built from: a user's may keep what a call computes, and save it."""
+    own = isinstance(read_cases()[case], OwnCase)
+    return _created(observer, case, observer.pool.uncalled if own else observer.pool.models)
+
+
+def _created(observer: LocalObserver, case: str, models: dict[str, nn.Module]) -> nn.Module:
     from vitgate.pipeline.stages import create_model, stage
     from vitgate.pipeline.weights_file import load_state
 
-    models = observer.pool.models
     if case not in models:
         with stage("create_model"):
             models[case] = create_model(read_cases()[case], load_state(observer.get(weights, case)))

@@ -111,12 +111,14 @@ class Observer(ABC):
 class ModelPool:
     """What one process has loaded: eager models by case, variants by evidence name, and what is derived from them once.
 
+    `uncalled` are users' models from which files are built, and which nothing calls.
     `calls` counts the calls that each variant has had. `states` has the tensors of a model in the order of
     their use, `read_layers` the packed weights that were read last, `linears` the Linears of the file that was read
     last with its evidence name, `references` what int8 layers are held against, with the case and the arithmetic.
     """
 
     models: dict[str, nn.Module] = field(default_factory=dict)
+    uncalled: dict[str, nn.Module] = field(default_factory=dict)
     variants: dict[str, Loaded] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     states: dict[str, ModelState] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Literal, TYPE_CHECKING
 
 from vitgate.observe.artifacts import model_of, path_of
 from vitgate.observe.observer import LocalObserver, observation
@@ -36,6 +36,25 @@ def graph_operators(observer: LocalObserver, cell: CellId) -> Evidence:
     with engine_set(cell.engine), stage("load"):
         module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
         return Evidence({"operators": sorted(operators(module))})
+
+
+@observation()
+def scripted_arithmetic(observer: LocalObserver, case: str, form: Literal["modules", "frozen"]) -> Evidence:
+    """Return what the graph of the float model computes that is scripted (or traced) here, and frozen if asked for.
+
+    Values as those of `vitgate.observe.arithmetic.arithmetic`.
+    """
+    import torch
+
+    from vitgate.observe.arithmetic import arithmetic
+    from vitgate.observe.saved_file import executed_graph, walk
+    from vitgate.pipeline import stages
+
+    own, model = read_cases()[case], model_of(observer, case)
+    with stages.stage(own.conversion):
+        module = torch.jit.script(model) if own.conversion == "script" else stages.trace(model, own)
+        graph = executed_graph(torch.jit.freeze(module) if form == "frozen" else module)
+        return Evidence({"arithmetic": arithmetic(walk(graph))})
 
 
 @observation()

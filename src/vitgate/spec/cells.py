@@ -116,10 +116,15 @@ class CellId:
         return read_cases()[self.case].operators
 
     @property
-    def arithmetic(self) -> dict[str, int]:
-        """What the cell's saved graph computes: the case's, with the convolution that the mobile optimizer packs."""
+    def arithmetic(self) -> dict[str, int] | None:
+        """What the cell's saved graph computes, with the convolution that the mobile optimizer packs.
+
+        None where the case does not say.
+        """
+        case = read_cases()[self.case].arithmetic
+        if case is None:
+            return None
         optimized = any("optimize_for_mobile" in cell.stages for cell in self.lineage())
-        case = read_cases()[self.case].arithmetic or {}
         return {f"prepacked {word}" if optimized and word == "conv2d" else word: case[word] for word in case}
 
     @property
