@@ -37,7 +37,7 @@ from vitgate.observe.observer import LocalObserver, Observation, Observer, P
 from vitgate.observe.outputs import anchor, outputs
 from vitgate.observe.predictions import images, predict
 from vitgate.observe.programs import native, program
-from vitgate.observe.saved_weights import lite_info, parameters, readback
+from vitgate.observe.saved_weights import lite_info, parameters, readback, scripted_arithmetic
 from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables
@@ -54,7 +54,8 @@ from vitgate.spec.versions import machine
 
 CASE = "digits"  # the smallest case
 FULL_SIZE = "deit_base"
-RATIOS = {CASE: 1.0, FULL_SIZE: 0.5}  # made-up latencies as ratios to the original's, in every window
+OWN_CASE = "shapes"  # of examples/own_model, where its file is named
+RATIOS = {CASE: 1.0, FULL_SIZE: 0.5, OWN_CASE: 1.0}  # made-up latencies as ratios to the original's, in every window
 GIVEN = (str(fixtures_folder() / "field" / "2.12.1"),)  # stands for a folder that a user names with --field
 CONFORMANCE = Path(__file__).parents[1] / "conformance"
 STOPPED = ("failed at", "blocked by", "unsupported")
@@ -339,6 +340,8 @@ class Scene:
         if variant == "original":
             self.forget(parameters, self.case)
             self.forget(kernels, self.case)
+            for form in ("modules", "frozen"):
+                self.forget(scripted_arithmetic, self.case, form)
             for scheme in get_args(SchemeName):
                 self.forget(expected_logits, self.case, scheme)
         for name in [name for name in VARIANTS if self.cell(variant) in self.cell(name).lineage()]:
@@ -358,7 +361,9 @@ class Scene:
 
     def original(self, change: Callable[[Any], Any]) -> None:
         """Change the eager model, from which all variants are made anew."""
-        self.observer.pool.models[self.case] = change(copy.deepcopy(model_of(self.observer, self.case)))
+        pool = self.observer.pool
+        pool.models[self.case] = change(copy.deepcopy(model_of(self.observer, self.case)))
+        pool.uncalled[self.case] = copy.deepcopy(pool.models[self.case])
         self.rebuild("original")
 
     def raising(self, stage: str, variant: VariantName) -> None:

@@ -35,7 +35,7 @@ def assert_found(fault: Fault, scene: Scene) -> None:
     __tracebackhide__ = True
     fault.inject(scene)
     rows = scene.rows()
-    wanted = _wanted(fault, scene.clean)
+    wanted = wanted_of(fault, scene.clean)
     assert {name: rows[name].findings for name in wanted - red(rows)} == {}, f"{fault.what} Not found."
     others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in fault.may}
     assert others == {}, f"{fault.what} Something else turned red."
@@ -46,7 +46,7 @@ def assert_found(fault: Fault, scene: Scene) -> None:
     )
 
 
-def _wanted(fault: Fault, clean: Baseline) -> set[str]:
+def wanted_of(fault: Fault, clean: Baseline) -> set[str]:
     """Return the names of the claims that must turn red; a cell that is never built here has none."""
     claims = read_claims()
     names = {
@@ -55,6 +55,7 @@ def _wanted(fault: Fault, clean: Baseline) -> set[str]:
         for subject in subjects
         if clean.case in (claims[claim].cases or (clean.case,))
     }
+    names &= clean.rows.keys()
     return names if fault.everywhere else names - stopped(clean.rows)
 
 
