@@ -266,6 +266,7 @@ class MadeUp(Observer):
                 "strays": [],
                 "unreadable": [],
                 "count": 1,
+                "folded": 0,
                 "arithmetic": {},
                 "stored_bytes": 7,
                 "int8_bytes": 5,

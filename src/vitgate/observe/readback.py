@@ -54,7 +54,8 @@ class Readback:
     `strays` names raw tensor records of the archive that are neither a parameter nor the weights of a layer above; the
     second copy of the weights that a lite file may carry for the interpreter is among the records compared.
     `unreadable` names packed objects whose contents could not be got back; never empty silently.
-    `count` is the number of original tensors compared.
+    `count` is the number of original tensors compared, `folded` of constants that freezing has made of several of them,
+    equal but for rounding.
     `arithmetic` counts what the graph computes beside its weights, see `vitgate.observe.arithmetic`.
     `stored_bytes` is what the archive's tensor records take. It should be from `least_bytes` to `most_bytes`, in which
     `int8_bytes` are those of the quantized weights: tensors of equal contents may be stored as one, and what the code
@@ -68,6 +69,7 @@ class Readback:
     strays: tuple[str, ...]
     unreadable: tuple[str, ...]
     count: int
+    folded: int
     arithmetic: dict[str, int]
     stored_bytes: int
     int8_bytes: int
@@ -92,6 +94,7 @@ class _Comparison:
     surplus: int = 0
     out_of_order: tuple[str, ...] = ()
     held: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
+    folded: int = 0
 
 
 def read_back(
@@ -126,6 +129,7 @@ def read_back(
         strays=stray_records(path, contents),
         unreadable=tuple(stored.unreadable),
         count=len(original.tensors),
+        folded=found.folded,
         arithmetic=arithmetic(walk(graph)),
         stored_bytes=sum(records(path).values()),
         int8_bytes=int8,
@@ -151,9 +155,9 @@ def _by_content(stored: Stored, original: ModelState) -> _Comparison:
     """Compare the constants of a graph: what a call reads stands there, without a name, in the order of its use."""
     alike = _alike({name: original.layer(name) for name in original.used_linears})
     layers, surplus = _pair(stored, original, list(alike))
-    names, late, held = _matched(stored, original)
+    names, late, held, folded = _matched(stored, original)
     wanted = [name for name in original.tensors if name in original.used]
-    return _Comparison(layers, alike, wanted, names, surplus, late, held)
+    return _Comparison(layers, alike, wanted, names, surplus, late, held, folded)
 
 
 def _alike(layers: Mapping[str, Layer]) -> dict[str, list[str]]:
@@ -194,11 +198,11 @@ def _has_its_shape(layer: Layer, original: Layer) -> bool:
 
 def _matched(
     stored: Stored, original: ModelState
-) -> tuple[frozenset[str], tuple[str, ...], tuple[tuple[torch.Tensor, torch.Tensor], ...]]:
+) -> tuple[frozenset[str], tuple[str, ...], tuple[tuple[torch.Tensor, torch.Tensor], ...], int]:
     """Pair every constant with the first tensor of the same contents that is still free.
 
-    Return the names that are there, those out of order, and the pairs. The order of use is compared among parameters of
-    one shape.
+    Return the names that are there, those out of order, the pairs, and how many of them are equal but for rounding. The
+    order of use is compared among parameters of one shape.
     """
     wanted = original.constants()
     by_shape: dict[torch.Size, list[Constant]] = defaultdict(list)
@@ -207,7 +211,7 @@ def _matched(
     order = _Order(list(original.tensors))
     names: set[str] = set()
     taken: set[int] = set()
-    pairs = []
+    pairs, folded = [], 0
     for _, tensor in stored.others:
         same = [each for each in by_shape[tensor.shape] if _is_same(tensor, each)] or _of_which_part(tensor, wanted)
         names |= {name for each in same for name in each.sources}
@@ -216,7 +220,8 @@ def _matched(
             taken.add(id(free[0]))
             pairs.append((free[0].tensor, tensor))
             order.note(free[0])
-    return frozenset(names), tuple(order.late), tuple(pairs)
+            folded += not free[0].exact
+    return frozenset(names), tuple(order.late), tuple(pairs), folded
 
 
 class _Order:
