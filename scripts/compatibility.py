@@ -18,6 +18,7 @@ from packaging.version import Version
 from vitgate.files.text import markdown
 from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
+from vitgate.report.formats import decibels
 
 _MAKER = "`scripts/compatibility.py` from the records in `fixtures/records/`"
 _BETWEEN = re.compile(r"(<!-- made by scripts/compatibility.py -->\n).*?(<!-- end -->)", re.S)
@@ -77,8 +78,8 @@ def _files(record: Record) -> str:
 
 def _numbers(record: Record) -> str:
     row = next(row for row in record.cells if (row.case, row.engine, row.variant) == _SHOWN)
-    size, ratio, sqnr = (row.size_bytes or 0) / 1e6, row.latency_ratio, row.sqnr_db
-    return f"{size:.0f} MB, {ratio:.2f} × the time, {sqnr:.1f} dB"
+    size, ratio = (row.size_bytes or 0) / 1e6, row.latency_ratio
+    return f"{size:.0f} MB, {ratio:.2f} × the time, {decibels(row.sqnr_db, expected=row.expected_sqnr_db)} expected"
 
 
 if __name__ == "__main__":

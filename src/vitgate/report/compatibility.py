@@ -13,7 +13,7 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, Status
 from vitgate.report.answer import answer
-from vitgate.report.formats import ABSENT, megabytes, shown
+from vitgate.report.formats import ABSENT, decibels, megabytes, shown
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import FieldFileId
 from vitgate.spec.claims import read_claims
@@ -84,7 +84,9 @@ def _case(case: str, records: Mapping[str, Record]) -> Iterator[str]:
     shows: dict[str, Callable[[CellRow], str]] = {
         "size, MB": lambda row: megabytes(row.size_bytes).removesuffix(" MB"),
         "latency, × original": lambda row: shown(row.latency_ratio, "{:.2f}"),
-        "SQNR against the original, dB": lambda row: shown(row.sqnr_db, "{:.1f}"),
+        "SQNR against the original, of the expected one, dB": lambda row: decibels(
+            row.sqnr_db, expected=row.expected_sqnr_db
+        ).removesuffix(" dB"),
     }
     for title, show in shows.items():
         yield f"### {title}"

@@ -15,7 +15,6 @@ from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
 from vitgate.records.record import Environment, read_record, Record
 from vitgate.records.rows import CellRow, ClaimRow
-from vitgate.spec.claims import read_claims
 
 from ..conftest import Refuses
 
@@ -42,19 +41,10 @@ def part(whole: Record, index: int, of: int) -> Record:
     return whole.model_copy(update=fields)
 
 
-def without_later_claims(whole: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let there be the claims of that record alone: one that was added since its run is not missing in it."""
-    then = {row.claim for row in whole.claims}
-    claims = {name: claim for name, claim in read_claims().items() if name in then}
-    for module in ("spec.claims", "records.merge", "inputs.run_options"):
-        monkeypatch.setattr(f"vitgate.{module}.read_claims", lambda: claims)
-
-
 @pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_the_shards_of_a_run_make_the_run(version: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shards_of_a_run_make_the_run(version: str, count: int) -> None:
     whole = release(version)
-    without_later_claims(whole, monkeypatch)
     shards = [part(whole, index, count) for index in range(count)]
 
     merged = merge(shards[::-1])
@@ -306,9 +296,8 @@ def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record: Cal
     assert merge([record(shard="1/2"), record(shard="2/2", complete=False)]).complete is False
 
 
-def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks() -> None:
     whole = release("2.12.1")
-    without_later_claims(whole, monkeypatch)
     parts = [part(whole, index, 2).model_copy(update={"shard": ""}) for index in range(2)]
 
     assert merge(parts) == whole
@@ -402,9 +391,8 @@ def test_processors_of_parts_that_were_merged_before_are_named_once(
     assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
 
 
-def test_a_narrowed_run_adds_nothing_to_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrowed_run_adds_nothing_to_a_whole_one() -> None:
     whole = release("2.12.1")
-    without_later_claims(whole, monkeypatch)
     narrowed = whole.model_copy(update={"complete": False, "claims": whole.claims[:5], "cells": ()})
     parts = [part(whole, index, 2) for index in range(2)]
 

@@ -32,5 +32,5 @@ def test_records_without_files_cells_and_deviations_have_no_tables_of_these(reco
 def test_a_case_that_a_record_measured_has_its_three_tables() -> None:
     text = page({"2.15.0": read_record(fixtures_folder() / "records" / "2.15.0.json")}, maker="a test")
 
-    for title in ("size, MB", "latency, × original", "SQNR against the original, dB"):
+    for title in ("size, MB", "latency, × original", "SQNR against the original, of the expected one, dB"):
         assert text.count(f"### {title}") == 2  # the digits and the full size
