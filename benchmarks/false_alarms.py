@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--load", type=int, default=0, help="processes that compute meanwhile")
     parser.add_argument("--case", default="digits", help="of conformance")
+    parser.add_argument("--claim", action="append", default=[], help="of conformance, in the place of all")
     parser.add_argument("--jobs", type=int, default=1, help="comparisons at once: each is busy beside the others")
     parser.add_argument("--inject", default="", help="KIND:FRACTION of the CPU time of a call, such as sleep:0.05")
     parser.add_argument("--engine", default="fbgemm")
@@ -154,17 +155,18 @@ def measured_runs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line]
             records.append(Path(folder) / f"{seed}.json")
             with neighbours(arguments.load):
                 start = time.monotonic()
-                words = {"run": conformance(arguments.case, records[-1], seed)}
+                words = {"run": conformance(arguments.case, arguments.claim, records[-1], seed)}
                 seconds = time.monotonic() - start
             if len(records) > 1:
                 words["verdict"] = verdict(records[0], records[-1])
             yield Line("conformance", arguments.load, arguments.case, seed, seconds, words)
 
 
-def conformance(case: str, record: Path, seed: int) -> str:
+def conformance(case: str, claims: list[str], record: Path, seed: int) -> str:
     """Run the suite in a random order of its tests; return how it ended."""
     order = ["--random-order-bucket=global", f"--random-order-seed={seed}"]
     suite = ["-q", "-n", "auto", "tests/conformance", "--case", case, "--record", str(record), *order]
+    suite += [f"--claim={claim}" for claim in claims]
     return _ended([sys.executable, "-m", "pytest", *suite], {0: "green", 1: "red"})
 
 

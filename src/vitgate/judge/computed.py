@@ -62,7 +62,7 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
         return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
     found, should = (sqnr(original[: len(expected)], each) for each in (own[: len(expected)], expected))
     change, slack = found - should, _spread(expected.size)
-    beyond = math.copysign(max(0.0, abs(change) - slack), change)
+    beyond = 0.0 if abs(change) <= slack else change - math.copysign(slack, change)  # NaN stays NaN
     return (
         Finding("sqnr_change", beyond, "dB", against="expected", note=f"{found:.1f} of {should:.1f} dB expected"),
         Finding("expected_sqnr", should, "dB", against="original", judged=False),

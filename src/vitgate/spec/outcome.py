@@ -52,7 +52,7 @@ class Finding:
     def line(self) -> str:
         """Say it in one line: what was got, what was expected, the tolerance needed."""
         of = f" against {self.against}" if self.against else ""
-        text = f"{self.statistic}{of}: {self.value:.6g} {self.unit}".rstrip()
+        text = f"{self.statistic}{of}: {self.value + 0.0:.6g} {self.unit}".rstrip()  # no -0
         if self.judged:
             text += f", expected {self.bounds()}"
         if self.judged and not self.ok:

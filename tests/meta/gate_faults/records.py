@@ -100,10 +100,10 @@ def a_judged_unit_is_another(data: Data) -> None:
     _number(data, f"weights[{CELL}]", "error")["unit"] = "half steps"
 
 
-@edit(BY_HAND, f"logits_original[{CELL}]", "sqnr is out of its bounds", sealed=True)
+@edit(BY_HAND, f"logits_original[{CELL}]", "sqnr_change is out of its bounds", sealed=True)
 def a_number_no_longer_fits_its_outcome(data: Data) -> None:
-    """The error is 10 dB, and the claim has passed."""
-    _number(data, f"logits_original[{CELL}]", "sqnr")["value"] = 10.0
+    """The error is 10 dB larger than expected, and the claim has passed."""
+    _number(data, f"logits_original[{CELL}]", "sqnr_change")["value"] = -10.0
 
 
 @edit(SEAL)

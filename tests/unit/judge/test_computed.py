@@ -107,3 +107,10 @@ def test_error_without_an_expected_one_is_no_number(shape: tuple[int, int]) -> N
 
     assert math.isnan(computed.expected_error(own, original, expected)[0].value)
     assert math.isnan(computed.two_noises(own, own, original, expected)[0].value)
+
+
+def test_error_that_is_no_number_stays_none() -> None:
+    zeros = np.zeros((4, 3), np.float32)
+    own, expected = with_noise(30.0, 1, 4)[0][:, :3], with_noise(30.0, 2, 4)[0][:, :3]
+    found = computed.expected_error(own, zeros, expected)[0]
+    assert not found.ok or math.isnan(found.value)

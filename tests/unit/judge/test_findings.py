@@ -196,7 +196,10 @@ def test_the_program_gives_the_same_logits_and_labels() -> None:
     found = by_name(findings.native(outputs(LOGITS), outputs(LOGITS)))
 
     assert (found["difference"].value, found["same_labels"].value) == (0.0, 1.0)
-    assert {(finding.against, finding.judged) for finding in found.values()} == {("python", True)}
+    assert {(finding.statistic, finding.judged) for finding in found.values()} == {
+        ("difference", True),
+        ("same_labels", False),
+    }
 
 
 def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost() -> None:

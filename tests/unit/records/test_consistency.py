@@ -85,7 +85,7 @@ def test_a_number_out_of_its_bounds_in_a_passed_row_is_refused(
 def test_a_number_moved_into_its_bounds_in_a_declared_row_is_refused(
     edited: Callable[..., Path], refuses: Refuses
 ) -> None:
-    path = edited(lambda data: _row(data, "size", "digits-x86-lite_frozen")["findings"][0].update(value=0.95))
+    path = edited(lambda data: _row(data, "size", "digits-x86-lite_frozen")["findings"][0].update(value=1.0))
 
     refuses(lambda: read_consistent(path), "size[digits-x86-lite_frozen]", "every number is within")
 
