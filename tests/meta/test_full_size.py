@@ -10,10 +10,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from .faults import catalogue, Fault
 from .harness import Baseline, clean_run, FULL_SIZE, red, Scene
 from .test_faults import assert_found
+from .test_kernel_faults import (
+    Judged,
+)
+from .test_kernel_faults import (
+    test_faithful_float_kernel_is_not_red as test_faithful_float_kernel_is_not_red,  # with this module's `judged`
+)
+from .test_kernel_faults import (
+    test_faithful_kernels_are_not_red as test_faithful_kernels_are_not_red,
+)
+from .test_kernel_faults import (
+    test_float_kernel_that_is_off_is_found as test_float_kernel_that_is_off_is_found,
+)
+from .test_kernel_faults import (
+    test_int8_kernel_that_rounds_otherwise_is_found as test_int8_kernel_that_rounds_otherwise_is_found,
+)
+from .test_kernel_faults import (
+    test_int8_kernel_with_other_results_is_found as test_int8_kernel_with_other_results_is_found,
+)
+from .test_kernel_faults import (
+    test_what_lies_below_rounding_is_not_found as test_what_lies_below_rounding_is_not_found,
+)
 
 FAULTS = [fault for fault in catalogue() if fault.full_size]
 
@@ -24,6 +46,16 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
     folder = tmp_path_factory.mktemp("clean-full-size")
     yield clean_run("fbgemm", folder, FULL_SIZE)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    """Return DeiT-Base with weights as they are before training, and two pictures: a thousand logits each."""
+    import timm
+
+    torch.manual_seed(0)
+    model = timm.create_model("deit_base_patch16_224", pretrained=False).eval().requires_grad_(False)
+    return Judged(model, (3, 224, 224), pictures=2)
 
 
 def test_clean_run_is_green(clean: Baseline) -> None:

@@ -111,9 +111,9 @@ def digits() -> nn.Module:
 class Judged:
     """A model with its int8 form, and the findings about it that are out of bounds."""
 
-    def __init__(self, model: nn.Module, shape: tuple[int, ...], engine: Engine = "fbgemm") -> None:
+    def __init__(self, model: nn.Module, shape: tuple[int, ...], engine: Engine = "fbgemm", pictures: int = 40) -> None:
         self.model, self.scheme = model, DynamicInt8(ACTIVATION_BITS[engine])
-        self.x = torch.rand(40, *shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+        self.x = torch.rand(pictures, *shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
         torch.backends.quantized.engine = engine
         self.int8 = torch.quantization.quantize_dynamic(self.model, qconfig_spec={nn.Linear}, dtype=torch.qint8)
         self.original = self.logits(self.model)
