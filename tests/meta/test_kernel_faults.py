@@ -144,6 +144,14 @@ def holds(claim: str, finding: Finding, cell: CellId) -> bool:
     return read_tolerances().bounded(claim, finding, cell, "own", "x86_64").ok
 
 
+@pytest.fixture(autouse=True, scope="module")
+def engine_as_before() -> Iterator[None]:
+    """Leave the process's engine as it was: other tests are about one that nobody sets."""
+    before = torch.backends.quantized.engine
+    yield
+    torch.backends.quantized.engine = before
+
+
 @pytest.fixture(scope="module", params=["own", "digits"])
 def judged(request: pytest.FixtureRequest) -> Judged:
     if request.param == "own":

@@ -119,7 +119,7 @@ def model_cannot_be_made(scene: Scene) -> None:
 # The scripted model is not the original
 
 
-@fault(weights=("scripted",), logits_original=("scripted",), accuracy=("scripted",), table=TABLE)
+@fault(weights=("scripted",), logits_original=("scripted",), accuracy=("scripted",))
 def scripted_weight_changed(scene: Scene) -> None:
     """The scripted file holds other weights in one layer than the original."""
 

@@ -194,7 +194,7 @@ def quantized_to_half(scene: Scene) -> None:
 # The network's form
 
 
-@fault(logits_original=INT8, accuracy=INT8, table=TABLE, may=("label", "lite_operators"), full_size=True)
+@fault(logits_original=INT8, accuracy=INT8, may=("label", "lite_operators"), full_size=True)
 def attention_left_out(scene: Scene) -> None:
     """One block of the quantized model adds nothing after its attention; every weight is in the file."""
 
@@ -205,7 +205,7 @@ def attention_left_out(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(logits_original=INT8, accuracy=INT8, table=TABLE, may=("label", "lite_operators"))
+@fault(logits_original=INT8, accuracy=INT8, may=("label", "lite_operators"))
 def mlp_left_out(scene: Scene) -> None:
     """One block of the quantized model adds nothing after its MLP; every weight is in the file."""
 
@@ -244,7 +244,7 @@ def block_taken_out(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(layers=INT8, weights=INT8, logits_original=INT8, accuracy=INT8, table=TABLE, may=("label",))
+@fault(layers=INT8, weights=INT8, logits_original=INT8, accuracy=INT8, may=("label",))
 def blocks_swapped(scene: Scene) -> None:
     """Two blocks of the quantized model have changed places."""
 

@@ -25,7 +25,7 @@ import pytest
 import torch
 
 import vitgate
-from vitgate.compare.latency_statistics import ASLEEP_GROWTH, pair_ratio, PROCESS_GROWTH, Timed
+from vitgate.compare.latency_statistics import ASLEEP_GROWTH, pair_ratio, PROCESS_GROWTH, START_GROWTH, Timed
 from vitgate.files.errors import MachineError
 from vitgate.observe.session_directory import SETTINGS
 from vitgate.upgrade.latency_workers import Installation, MeasuringLock, quietest_core
@@ -283,7 +283,7 @@ def test_a_slower_side_is_found(real: Any, compare: Callable[..., Any]) -> None:
 def test_a_faster_side_is_found(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
     found = compare(side("--inject", "cpu:0.3"), side())["one"]
 
-    assert (found.word, found.note) == ("fixed", "faster")
+    assert found.word == "fixed" and found.note.startswith("faster"), found
 
 
 @pytest.mark.parametrize(("injection", "word"), [("sleep:0.05", "time asleep"), ("thread:2.0", "more threads")])
@@ -300,7 +300,7 @@ def test_what_is_slow_in_the_first_calls_alone_is_found(
 ) -> None:
     found = compare(side(), side("--inject", "first:20.0"))["one"]
 
-    assert found.word == "regressed" and "CPU time of the first calls grew" in found.note, found
+    assert found.word == "regressed" and found.first > START_GROWTH, found
 
 
 def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path) -> None:
