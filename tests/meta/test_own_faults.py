@@ -33,6 +33,7 @@ NOT_THERE = {
     "rows_in_another_order": "there are no held-out pictures",
     "three_percent_of_pictures_lost": "there are no held-out pictures",
 }
+ALSO = {"previous_call_remembered": "logits_parent"}  # which is held to 100 dB, as many as the millionths are
 DEEP = """
 from timm.models.vision_transformer import VisionTransformer
 
@@ -87,5 +88,6 @@ def test_fault_is_found(fault: Fault, clean: Baseline, tmp_path: Path, monkeypat
     fault.inject(scene)
     rows = scene.rows()
     assert not wanted or wanted & red(rows), f"{fault.what} Not found."
-    others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in fault.may}
+    may = (*fault.may, ALSO.get(fault.id, ""))
+    others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in may}
     assert others == {}, f"{fault.what} Something else turned red."

@@ -140,7 +140,10 @@ def pair_ratio(old: Timed, new: Timed) -> PairRatio:
 
 
 def _asleep(side: Timed) -> float:
-    return asleep_per_cpu(side.wall, side.thread, side.waited)
+    found = asleep_per_cpu(side.wall, side.thread, side.waited)
+    if math.isnan(found):
+        raise ValueError("a pair needs clocks that agree")
+    return found
 
 
 def _undisturbed(of: Sequence[float], per: Sequence[float]) -> float:

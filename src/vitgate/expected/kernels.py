@@ -88,11 +88,12 @@ class _Doubled(TorchDispatchMode):
 
 
 def _results(func: Any, output: Any) -> list[torch.Tensor]:
-    """Return the tensors that a forward pass goes on with: of several results the first, the others serve a backward.
+    """Return the results; of attention the first, since the others serve a backward pass and need not be set.
 
-    Those need not be set: attention's of torch 2.2 are whatever the memory held.
+    Those of torch 2.2 are whatever the memory held.
     """
-    return tensors_in(output[0] if len(func._schema.returns) > 1 else output)
+    first = "attention" in func.name() and len(func._schema.returns) > 1
+    return tensors_in(output[0] if first else output)
 
 
 def _views(func: Any) -> bool:

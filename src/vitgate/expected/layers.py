@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -84,7 +84,9 @@ def layer_errors(
     modules = dict(model.named_modules(remove_duplicate=False))
 
     def worst(name: str, error: LayerError) -> None:
-        found[name] = min(found.get(name, error), error, key=lambda each: each.exact)
+        before = found.get(name, error)
+        noises = [each.below_noise for each in (before, error) if each.below_noise is not None]
+        found[name] = replace(error, exact=min(before.exact, error.exact), below_noise=min(noises, default=None))
 
     def compare(name: str) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
         def hook(module: nn.Module, given: tuple[Any, ...], output: torch.Tensor) -> None:

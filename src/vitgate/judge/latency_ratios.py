@@ -69,7 +69,8 @@ def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Seque
     """Return the seconds asleep (sleeps, locks, I/O) for each second of CPU time, all calls but the worst together.
 
     Asleep is what is left of the wall time without the thread's CPU time and its waiting for a processor, so that a
-    busy neighbour adds nothing; a single page that comes from the disk is no habit. NaN where samples do not pair.
+    busy neighbour adds nothing; a single page that comes from the disk is no habit. NaN where samples do not pair, or
+    the wall clock shows less than the thread's.
 
     Args:
         wall: seconds of each call.
@@ -77,6 +78,8 @@ def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Seque
         waited: seconds in which it was ready and waited for a processor.
     """
     if not thread or len({len(wall), len(thread), len(waited)}) > 1 or min(thread) <= 0.0:
+        return math.nan
+    if sum(wall) < 0.9 * sum(thread):
         return math.nan
     calls = [
         (max(0.0, whole - cpu - ready - _CLOCKS), cpu) for whole, cpu, ready in zip(wall, thread, waited, strict=True)

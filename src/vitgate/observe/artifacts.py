@@ -42,7 +42,7 @@ def builder_of(observer: LocalObserver) -> Builder:
         observer.pool.builder = Builder(
             observer.cache,
             artifact=lambda cell: observer.get(artifact, cell),
-            model=lambda case: _uncalled(observer, case),
+            model=lambda case: uncalled_model_of(observer, case),
             weights=lambda case: str(observer.get(weights, case).values["digest"]),
             under_way=under_way,
         )
@@ -54,7 +54,7 @@ def model_of(observer: LocalObserver, case: str) -> nn.Module:
     return _created(observer, case, observer.pool.models)
 
 
-def _uncalled(observer: LocalObserver, case: str) -> nn.Module:
+def uncalled_model_of(observer: LocalObserver, case: str) -> nn.Module:
     """Return the model that files are built from: a user's may keep what a call computes, and save it."""
     own = isinstance(read_cases()[case], OwnCase)
     return _created(observer, case, observer.pool.uncalled if own else observer.pool.models)

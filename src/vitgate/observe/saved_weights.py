@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Literal, TYPE_CHECKING
 
-from vitgate.observe.artifacts import model_of, path_of
+from vitgate.observe.artifacts import model_of, path_of, uncalled_model_of
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached
 from vitgate.spec.cases import read_cases
@@ -50,7 +50,7 @@ def scripted_arithmetic(observer: LocalObserver, case: str, form: Literal["modul
     from vitgate.observe.saved_file import executed_graph, walk
     from vitgate.pipeline import stages
 
-    own, model = read_cases()[case], model_of(observer, case)
+    own, model = read_cases()[case], uncalled_model_of(observer, case)
     with stages.stage(own.conversion):
         module = torch.jit.script(model) if own.conversion == "script" else stages.trace(model, own)
         graph = executed_graph(torch.jit.freeze(module) if form == "frozen" else module)

@@ -114,7 +114,7 @@ def logits_in_half(scene: Scene) -> None:
 # Memory
 
 
-@fault(repeatable=("scripted_quantized",), may=("logits_parent",))
+@fault(repeatable=("scripted_quantized",))
 def previous_call_remembered(scene: Scene) -> None:
     """A variant remembers how often it was called; each call moves the logits by a few millionths."""
 

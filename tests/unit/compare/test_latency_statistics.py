@@ -86,6 +86,14 @@ def test_busy_neighbour_adds_nothing_to_the_time_asleep() -> None:
     assert judged([found] * 3).note == "the machine was busy: 4.0 s of waiting for a processor a second of CPU time"
 
 
+@pytest.mark.parametrize("broken", [{"wall": (0.001,) * 8}, {"waited": (0.0,) * 7}], ids=["wall", "waited"])
+def test_clocks_that_do_not_agree_are_no_pair(broken: dict[str, tuple[float, ...]]) -> None:
+    good: dict[str, tuple[float, ...]] = dict.fromkeys(("thread", "process", "wall"), (0.01,) * 8)
+    good["waited"] = (0.0,) * 8
+    with pytest.raises(ValueError, match="clocks that agree"):
+        pair_ratio(Timed(**good), Timed(**{**good, **broken}))
+
+
 def test_time_asleep_is_not_judged_where_a_system_does_not_say_who_waited() -> None:
     unknown = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 8)
 
