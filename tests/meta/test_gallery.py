@@ -16,17 +16,16 @@ UNQUANTIZABLE = "torchvision_swin"
 KINDS = {case.id: case.title for case in read_own(GALLERY / "vitgate.toml").case}
 CASES = [case for case in KINDS if case != UNQUANTIZABLE]
 CLAIMS = (
-    *(
-        "build",
-        "label",
-        "repeatable",
-        "logits_original",
-        "logits_parent",
-        "weights",
-        "layers",
-        "size",
-        "lite_operators",
-    ),
+    "build",
+    "label",
+    "repeatable",
+    "logits_original",
+    "logits_parent",
+    "weights",
+    "arithmetic",
+    "layers",
+    "size",
+    "lite_operators",
 )
 
 
