@@ -31,7 +31,7 @@ or torch are not there is declared unsupported, and the answer at the end names 
 the answer names the successors that passed on that run, with their numbers. An upgrade of a successor is gated by two
 records: `vitgate compare OLD.json NEW.json`.
 
-There is no accepted table of them (claim `table`): a successor's numbers depend on packages that are released apart
+No accepted table is kept of them (claim `table`): a successor's numbers depend on packages that are released apart
 from PyTorch, and are judged by bounds alone.
 
 | successor | file | what it needs | how to get there |
@@ -107,7 +107,7 @@ def _show(value: float | None, form: str) -> str:
 
 
 def _ratio_to_int8(record: Record, row: CellRow) -> float | None:
-    found = [each for each in record.claims if (each.claim, each.row.name) == ("latency", row.name)]
+    found = [each for each in record.claims if (each.claim, each.subject) == ("latency", row.name)]
     return next((f.value for each in found for f in each.findings if f.against == TUTORIAL_INT8), None)
 
 

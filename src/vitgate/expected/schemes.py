@@ -6,6 +6,7 @@ kernels multiply the integers themselves, exactly, so that the two agree to the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,30 +82,38 @@ class ChannelInt8:
     """Dynamic int8 as the successors of TorchScript compute it: weights symmetric, a scale for each output channel.
 
     `steps` is into how many steps the largest weight of a channel is divided, `least` the smallest scale. Activations
-    are rounded in 8 bits over the range of each row (of each token), or of the whole call; with a zero point over a
-    range that includes 0, without one over a symmetric range of 127.5 steps to either side.
+    are rounded over the range of each row (of each token), or of the whole call; with a zero point in 8 bits over a
+    range that includes 0, without one over a symmetric range of `activation_steps` to either side.
+
+    63.5 and 64 steps are 7 bits: two products of 8 and 7 bits fit the 16-bit sums of processors without VNNI, and of 8
+    and 8 do not.
     """
 
     steps: float
     by_row: bool
     zero_point: bool
     least: float = 0.0
+    activation_steps: float = 127.5
 
     def weight(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the rounded weights, float32 [out, in], in the units of `weight`."""
         scale = _scale(weight.abs().amax(1, keepdim=True) / self.steps, self.least)
-        return (weight / scale).round_().clamp_(-128, 127).mul_(scale)
+        return _rounded(weight, scale, self.steps)
 
     def activation(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the rounded activations of one call, float32 [..., in], in the units of `x`: 256 steps."""
+        """Return the rounded activations of one call, float32 [..., in], in the units of `x`."""
         low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if self.by_row else (x.min(), x.max())
         low, high = low.clamp(max=0.0), high.clamp(min=0.0)
         if not self.zero_point:
-            scale = _scale(torch.maximum(-low, high) / 127.5)
-            return (x / scale).round_().clamp_(-128, 127).mul_(scale)
+            return _rounded(x, _scale(torch.maximum(-low, high) / self.activation_steps), self.activation_steps)
         scale = _scale((high - low) / 255)
         zero = (-low / scale).round_().clamp_(0, 255)
         return (x / scale).round_().add_(zero).clamp_(0, 255).sub_(zero).mul_(scale)
+
+
+def _rounded(x: torch.Tensor, scale: torch.Tensor, steps: float) -> torch.Tensor:
+    """Round to a symmetric grid: 127.5 steps are -128 to 127, 127 are -127 to 127."""
+    return (x / scale).round_().clamp_(-math.ceil(steps), math.floor(steps)).mul_(scale)
 
 
 def _scale(scale: torch.Tensor, least: float = 0.0) -> torch.Tensor:
@@ -115,12 +124,13 @@ def _scale(scale: torch.Tensor, least: float = 0.0) -> torch.Tensor:
 _SCHEMES: dict[SchemeName, Scheme] = {
     "7 bits": DynamicInt8(7),
     "8 bits": DynamicInt8(8),
-    # torchao.quantization.Int8DynamicActivationInt8WeightConfig, symmetric by row on both sides (quant_primitives.py)
-    "torchao": ChannelInt8(127.5, by_row=True, zero_point=False),
+    # torchao.quantization.Int8DynamicActivationInt8WeightConfig with reduce_range, symmetric by row on both sides
+    # (quant_primitives.py, int8_tensor.py)
+    "torchao": ChannelInt8(63.5, by_row=True, zero_point=False, activation_steps=63.5),
     # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer; the kernels take a range for each row
     "xnnpack": ChannelInt8(127.0, by_row=True, zero_point=True, least=2.0**-12),
-    # quantize_dynamic of ONNX Runtime: DynamicQuantizeLinear, weights from -127 to 127 (quant_utils.py)
-    "onnxruntime": ChannelInt8(127.0, by_row=False, zero_point=True),
+    # quantize_dynamic of ONNX Runtime with reduce_range: DynamicQuantizeLinear, weights from -64 to 64 (quant_utils.py)
+    "onnxruntime": ChannelInt8(64.0, by_row=False, zero_point=True),
 }
 
 

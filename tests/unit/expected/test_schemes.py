@@ -36,7 +36,8 @@ def test_successors_have_their_arithmetic() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "first", "second"), [("torchao", 127.0, 1e-9), ("onnxruntime", 127.5, 1e-9), ("xnnpack", 127.5, 0.0)]
+    ("name", "first", "second"),
+    [("torchao", 63 * 127.5 / 63.5, 1e-9), ("onnxruntime", 127.5, 1e-9), ("xnnpack", 127.5, 0.0)],
 )
 def test_channel_is_rounded_to_steps_of_its_largest(name: SchemeName, first: float, second: float) -> None:
     weights = torch.tensor([[127.5, 0.6, -0.4], [0.0, 0.0, 0.0], [1e-9, -5e-10, 0.0]])
@@ -46,7 +47,7 @@ def test_channel_is_rounded_to_steps_of_its_largest(name: SchemeName, first: flo
     assert float(rounded[2, 0]) == pytest.approx(second, rel=0.01)  # XNNPACK's quantizer has a smallest scale
 
 
-@pytest.mark.parametrize(("name", "step"), [("torchao", 4.0 / 127.5), ("xnnpack", 5.0 / 255)])
+@pytest.mark.parametrize(("name", "step"), [("torchao", 4.0 / 63.5), ("xnnpack", 5.0 / 255)])
 def test_each_row_of_activations_has_its_own_range(name: SchemeName, step: float) -> None:
     row = torch.tensor([-1.0, 0.3, 2.7, 4.0])
     rounded = scheme_named(name).activation(torch.stack([row, row / 100]))
