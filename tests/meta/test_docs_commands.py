@@ -92,6 +92,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
         r"ruff format --check && ruff check && codespell",
         Elsewhere(".ci/run", "ruff format --check --quiet\nruff check\n"),
     ),
+    (r"pytest -n auto tests/conformance --processors all", Elsewhere(".ci/run", "--processors all")),
     (r"lint-imports && mypy", Elsewhere(".ci/run", "codespell\nmypy\n")),
     (r"bandit .*", Elsewhere(".ci/run", "bandit -q -c pyproject.toml")),
     (r"mkdocs build --strict", Elsewhere(".ci/run", "mkdocs build --strict")),

@@ -150,6 +150,8 @@ class SuiteOptions:
     engine: tuple[str, ...]
     weights: str
     assets: str | None
+    processor: str
+    processors: str | None
     python: str | None
     uv_arg: tuple[str, ...]
     torch_backend: str | None
@@ -187,8 +189,17 @@ class SuiteOptions:
             claims=claims,
             images=images,
             images_accuracy=images_accuracy,
+            processor=self.processor,
+            processors=self.processors,
         )
-        return Request(cases=cases_named(self.case), engines=self.engine, weights=self.weights, assets=self.assets)
+        return Request(
+            cases=cases_named(self.case),
+            engines=self.engine,
+            weights=self.weights,
+            assets=self.assets,
+            processor=self.processor,
+            processors=self.processors,
+        )
 
     def uv_arguments(self) -> tuple[str, ...]:
         """Return what uv is to be told."""
@@ -198,7 +209,7 @@ class SuiteOptions:
 suite_options = _grouped(
     SuiteOptions,
     "suite",
-    run_options("--case", "--case-file", "--engine", "--weights", "--assets"),
+    run_options("--case", "--case-file", "--engine", "--weights", "--assets", "--processor", "--processors"),
     click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
     click.option("--uv-arg", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
     click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),

@@ -70,6 +70,7 @@ _ENVIRONMENT = (
     "machine",
     "cpu",
     "cpu_capability",
+    "processor",
     "cores",
 )
 

@@ -105,7 +105,8 @@ def paired(old: Record, new: Record) -> list[VerdictRow]:
     """Return a row for every claim of either record, in the old record's order, then what only the new one has."""
     before, after = {row.name: row for row in old.claims}, {row.name: row for row in new.claims}
     both = before.keys() & after.keys()
-    names = [row.name for row in (*old.claims, *new.claims) if row.claim != CROSSING or row.name in both]
+    left_out = {CROSSING, *old.left_out, *new.left_out}
+    names = [row.name for row in (*old.claims, *new.claims) if row.claim not in left_out or row.name in both]
     rows = [_row(name, before.get(name), after.get(name)) for name in dict.fromkeys(names)]
     return [*rows, *_named_missing(old, new, {row.name for row in rows})]
 

@@ -186,6 +186,7 @@ class RunSummary(Strict):
     machine: str
     cpu: str
     cpu_capability: str
+    processor: str
     cores: int
     xnnpack: bool
     inputs: tuple[InputRow, ...]
@@ -299,7 +300,7 @@ def _covered(entry: Acceptance, items: Sequence[Judged]) -> Accepted:
 
 
 def _summary(record: Record) -> RunSummary:
-    environment = record.environment.model_dump(exclude={"configuration", "configuration_digest", "engines"})
+    environment = record.environment.model_dump(exclude={"configuration", "configuration_digest", "engines", "kernels"})
     own = {name: getattr(record, name) for name in ("vitgate", "created", "complete", "cases", "engines", "inputs")}
     return RunSummary(**environment, **own)
 

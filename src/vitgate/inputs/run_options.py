@@ -11,25 +11,26 @@ from pathlib import Path
 
 from vitgate.files.errors import UsageError
 from vitgate.inputs.field_files import committed, given, selected
-from vitgate.spec.cases import cases_named, default_cases
+from vitgate.spec.cases import ALL, cases_named, default_cases
 from vitgate.spec.cells import RowName
-from vitgate.spec.claims import Claim, IMAGES, read_calls, read_claims
+from vitgate.spec.claims import Claim, read_calls, read_claims
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.spec.options import WEIGHTS_WORDS
+from vitgate.spec.processors import check_valgrind, HOST, processor_named, VALGRIND
 from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
 
 
 def expected_claims(
-    cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), *, images: bool = False
+    cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), left_out: Collection[str] = ()
 ) -> list[str]:
     """Return the names of all claims about cells, engines and files that a whole run of these checks.
 
-    `field` are the folders of files that the user named; `images` says whether there was one of pictures.
+    `field` are the folders of files that the user named, `left_out` the claims that the run's options leave out.
     """
     names = [str(RowName("field", item.row.id)) for item in selected(committed(), cases, engines)]
     names += [str(RowName("artifacts", item.row.id)) for item in selected(given(field), cases, engines)]
     for claim in read_claims().values():
-        if claim.id == IMAGES and not images:
+        if claim.id in left_out:
             continue
         cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
         if claim.per == "cell":
@@ -79,6 +80,9 @@ def make_run_config(
     successors: bool = False,
     images: str | None = None,
     images_accuracy: float | None = None,
+    no_latency: bool = False,
+    processor: str = HOST,
+    processors: str | None = None,
 ) -> RunConfig:
     """Check the options; UsageError for the first that cannot be.
 
@@ -104,17 +108,34 @@ def make_run_config(
         shard=str(parse_shard(shard)) if shard is not None else "",
         images=str(Path(images).absolute()) if images else "",
         images_accuracy=images_accuracy,
+        no_latency=no_latency or processor != HOST,  # what a processor takes, no other one can say
+        processor=processor_named(processor),
+        processors=_processors(processors),
     )
     _check_images(plan)
+    _check_claims(plan)
     return plan
+
+
+def _check_claims(plan: RunConfig) -> None:
+    """UsageError for a claim that the user named, and that the options leave out."""
+    for name in plan.claims:
+        claim = read_claims()[RowName.parse(name).claim]
+        if claim.id in plan.left_out():
+            do = f"give {claim.option} too" if claim.option else f"leave {claim.unless} and --processor out"
+            raise UsageError(f"the options leave {name} out", where="--claim", do=do)
+
+
+def _processors(word: str | None) -> str:
+    if word == VALGRIND:
+        check_valgrind()
+    elif word not in (None, "", ALL):
+        raise UsageError(f"unknown word {word!r}", where="--processors", do=f"give {ALL} or {VALGRIND}")
+    return word or ""
 
 
 def _check_images(plan: RunConfig) -> None:
     """UsageError for a folder that no case can go through, or that is none, and for what is nothing without one."""
-    asked = [name for name in plan.claims if RowName.parse(name).claim == IMAGES]
-    if not plan.images and asked:
-        do = "name their folder with --images DIR"
-        raise UsageError(f"{asked[0]} is about pictures of yours", where="--claim", do=do)
     if not plan.images and plan.images_accuracy is not None:
         raise UsageError("--images-accuracy without --images", do="name the folder of pictures with --images DIR")
     if plan.images_accuracy is not None and not 0.0 <= plan.images_accuracy <= 1.0:

@@ -12,6 +12,9 @@ import numpy as np
 from vitgate.judge.metrics import Array, compare, sqnr
 from vitgate.spec.outcome import Finding
 
+ON_PROCESSOR = "sqnr on "
+"""How a statistic begins that says the distance from the original on a processor; its name follows."""
+
 DB = 10.0 / math.log(10.0)
 """Decibels of a power that grows by the factor e."""
 
@@ -68,6 +71,44 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
         Finding("expected_sqnr", should, "dB", against="original", judged=False),
         *_shown(compare(original, own, against="original")),
     )
+
+
+def on_processors(
+    held: Mapping[str, Array], rows: Mapping[str, Sequence[Mapping[str, Any]]], original: Array, expected: Array
+) -> tuple[Finding, ...]:
+    """Return the worst of the processors that an int8 file was held to, and the SQNR on each, which is shown.
+
+    Args:
+        held: the file's logits by processor, float32 [n, classes].
+        rows: the `LayerError`s of its Linears by processor; empty where they cannot be looked at.
+        original: the original's logits, [N, classes].
+        expected: those that the reference arithmetic gives for the first n pictures, [n, classes].
+    """
+    found, first = _errors(held, original, expected), original[: len(expected)]
+    worst = max(found.values(), key=lambda each: -_nan_is_least(-abs(each.value)))
+    said = "; ".join(f"{name}: {each.note}" for name, each in found.items())
+    by_layer = [replace(each, note=f"{name}: {each.note}") for name, own in rows.items() for each in layers(own)]
+    least = {each.statistic: each for each in sorted(by_layer, key=lambda each: -_nan_is_least(each.value))}
+    shown = [on_processor(name, own, first) for name, own in held.items() if math.isfinite(found[name].value)]
+    should = Finding("expected_sqnr", sqnr(first, expected), "dB", against="original", judged=False)
+    return (replace(worst, note=said), *least.values(), *shown, should)
+
+
+def on_processor(name: str, own: Array, original: Array) -> Finding:
+    """Return the SQNR of the logits on one processor, which is shown; both arrays are float32 [n, classes]."""
+    return Finding(f"{ON_PROCESSOR}{name}", sqnr(original, own), "dB", against="original", judged=False)
+
+
+def wrong_on(held: Mapping[str, Array], original: Array, expected: Array, bounds: Finding) -> tuple[str, ...]:
+    """Return the processors on which the error is not within the bounds of that finding."""
+    found = _errors(held, original, expected)
+    return tuple(name for name, each in found.items() if not replace(bounds, value=each.value).ok)
+
+
+def _errors(held: Mapping[str, Array], original: Array, expected: Array) -> dict[str, Finding]:
+    """Return how much nearer, or farther, the logits are on each processor than int8 should make them."""
+    n = len(expected)
+    return {name: expected_error(own[:n], original[:n], expected)[0] for name, own in held.items()}
 
 
 def _incomparable(own: Array, other: Array, original: Array, expected: Array) -> str:

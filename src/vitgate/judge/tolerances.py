@@ -92,9 +92,9 @@ class Tolerances:
     def find(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Tolerance:
         """Return the one row for this statistic; UsageError where there is none or more than one."""
         place, named = (cell, weights, machine), read_claims().get(claim)
-        judged_as = (named.judged_as if named else "") or claim
+        judged_as = (named.judged_as if named else ()) or (claim,)
         rows = self._fitting(self._own, claim, finding, *place)
-        rows = rows or self._fitting(self._rows, judged_as, finding, *place)
+        rows = rows or [row for each in judged_as for row in self._fitting(self._rows, each, finding, *place)]
         if len(rows) != 1:
             names = ", ".join(row.id for row in rows) or "none"
             what = f"{claim}: {finding.statistic} [{finding.unit}] against {finding.against or 'nothing'} of {cell}"

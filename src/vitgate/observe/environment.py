@@ -11,20 +11,29 @@ from typing import Any
 from vitgate.files.errors import MachineError
 from vitgate.files.text import reason
 from vitgate.observe.observer import LocalObserver, observation, Observer
-from vitgate.pipeline.torch_build import torch_build
+from vitgate.pipeline.torch_build import kernels_taken, torch_build
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE, usual_engine
 from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
+from vitgate.spec.processors import not_taken
 from vitgate.spec.variants import read_successors, SUCCESSORS
 from vitgate.spec.versions import cpu_model, machine, packages
 
 
 @observation(required=True)
-def environment(_observer: LocalObserver) -> Evidence:
-    """Return what describes this PyTorch build and machine; the `environment` of a record."""
+def environment(observer: LocalObserver) -> Evidence:
+    """Return what describes this PyTorch build and machine; the `environment` of a record.
+
+    MachineError where the kernels are not held to the plan's processor.
+    """
     check_imports()
-    return Evidence(describe())
+    values = {**describe(), "processor": observer.plan.processor, "kernels": kernels_taken()}
+    if wrong := not_taken(observer.plan.processor, values["kernels"]):
+        what = f"the kernels are not held to {observer.plan.processor}: {wrong}"
+        do = "unset what sets the instructions of these libraries, or name another processor"
+        raise MachineError(what, where="--processor", do=do)
+    return Evidence(values)
 
 
 @observation()

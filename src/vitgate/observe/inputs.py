@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vitgate.observe.environment import environment
-from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.observer import LocalObserver, Observation, observation
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.outcome import Evidence
@@ -50,6 +50,10 @@ def pictures(observer: LocalObserver, case: str) -> Evidence:
     from vitgate.inputs.pictures import pictures_of
 
     return pictures_of(read_cases()[case], observer.get(reference, case))
+
+
+INPUTS: tuple[Observation[...], ...] = (source, reference, weights, pictures)
+"""What is the same whatever processor the kernels are held to."""
 
 
 @observation()

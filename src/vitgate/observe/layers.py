@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vitgate.observe.artifacts import model_of
+import numpy as np
+
+from vitgate.observe.artifacts import model_of, variant_of
+from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
-from vitgate.observe.outputs import cached
+from vitgate.observe.outputs import cached, logits_one_by_one
 from vitgate.observe.saved_weights import linears_of
 from vitgate.spec.cells import CellId, SchemeName
 from vitgate.spec.engines import ACTIVATION_BITS, NO_ENGINE
@@ -17,6 +21,7 @@ from vitgate.spec.outcome import Evidence
 if TYPE_CHECKING:
     from vitgate.expected.layers import FileLayer
     from vitgate.expected.schemes import DynamicInt8
+    from vitgate.judge.metrics import Array
 
 FEWEST_LOGITS = 100
 """How many logits an error is measured by at the least, where there are as many: its size has a spread of its own."""
@@ -42,15 +47,37 @@ def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     from vitgate.pipeline.stages import stage
 
     given, scheme = observer.get(pictures, case).arrays, scheme_named(name)
-    x, model = given["x"], model_of(observer, case)
+    model = model_of(observer, case)
+
+    def run(x: Array) -> Array:
+        found: Array = compute(model, scheme, torch.from_numpy(x)).numpy()
+        return found
+
     with stage("run"):
-        found = compute(model, scheme, torch.from_numpy(x[:_PICTURES]))
-        more = x[_PICTURES : -(-FEWEST_LOGITS // max(1, found.shape[1]))]
-        parts = [found, *([compute(model, scheme, torch.from_numpy(more))] if len(more) else [])]
-        arrays = {"logits": torch.cat(parts).numpy()}
+        arrays = {"logits": enough(run, given["x"])}
         if "heldout_x" in given:
-            arrays["heldout_logits"] = compute(model, scheme, torch.from_numpy(given["heldout_x"])).numpy()
+            arrays["heldout_logits"] = run(given["heldout_x"])
         return Evidence(arrays=arrays)
+
+
+def enough(run: Callable[[Array], Array], x: Array) -> Array:
+    """Return the logits [n, classes] of as many of the pictures [N, C, H, W] as the size of an error takes."""
+    found = run(x[:_PICTURES])
+    more = x[_PICTURES : -(-FEWEST_LOGITS // max(1, found.shape[1]))]
+    return np.concatenate([found, run(more)]) if len(more) else found
+
+
+@observation()
+def few_outputs(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return `logits` float32 [n, classes] of the first pictures, as many as `expected_logits` has."""
+    from vitgate.pipeline.stages import engine_set
+
+    def run(x: Array) -> Array:
+        return logits_one_by_one(observer, cell, variant_of(observer, cell), x)
+
+    observer.get(environment)  # which ends the run where the kernels are not held as they should be
+    with engine_set(cell.engine):
+        return Evidence(arrays={"logits": enough(run, observer.get(pictures, cell.case).arrays["x"])})
 
 
 @observation()

@@ -35,7 +35,7 @@ SOURCE = Path(__file__).with_suffix(".cpp")
 _STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program prints them
 _FLAGS = ("-O1", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}")  # torch before 2.6 has the old ABI
 _LINK = ("-Wl,--as-needed",) if sys.platform == "linux" else ()  # not libtorch.so, which brings CUDA's libraries along
-_VARIABLES = ("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
+_VARIABLES = ("ATEN_", "DNNL_", "ONEDNN_", "FBGEMM_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
 _TIMEOUT = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
 
 

@@ -22,6 +22,7 @@ from vitgate.observe.store import Store
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
+from vitgate.spec.processors import Processor
 from vitgate.spec.run_config import RunConfig
 
 if TYPE_CHECKING:
@@ -105,6 +106,13 @@ class Observer(ABC):
             UsageError: the user's input does not allow the observation.
             MachineError: the machine does not, as where its disk is full.
         """
+
+    def held_to(self, processor: Processor) -> Observer:
+        """Return an observer of the same inputs and files whose kernels are held to that processor.
+
+        That takes other processes, which only an observer that asks some has.
+        """
+        raise TypeError(f"this process cannot be held to {processor}")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
 from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
+from vitgate.spec.processors import limits
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _BUILD = ("torch", "commit", "configuration_digest", "cpu", "cpu_capability")
 _CODE = tuple(Path(__file__).parents[1] / room for room in ("observe", "expected", "pipeline", "inputs"))
-_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "FBGEMM_ENABLE_INSTRUCTIONS", "MKL_ENABLE_INSTRUCTIONS")
-"""What else may hold the kernels to another instruction set than the processor's."""
 
 
 @observation()
@@ -52,7 +50,7 @@ def outputs(observer: LocalObserver, cell: CellId) -> Evidence:
             _check_labels(cell.case, labels, by_class(found.arrays["logits"]).shape[1])
         if not key:
             return found
-        first = _logits(observer, cell, run, observer.get(pictures, cell.case).arrays["x"][:1])
+        first = logits_one_by_one(observer, cell, run, observer.get(pictures, cell.case).arrays["x"][:1])
         if np.array_equal(first, found.arrays["logits"][:1]):
             return found
         observer.cache.drop(key)  # this machine computes something else now: what was cached proves nothing
@@ -99,10 +97,10 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
 
 def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
     given = observer.get(pictures, cell.case).arrays
-    arrays = {"logits": _logits(observer, cell, run, given["x"])}
-    arrays["again"] = _logits(observer, cell, run, given["x"][:1])  # the same memory: shows who wrote into it
+    arrays = {"logits": logits_one_by_one(observer, cell, run, given["x"])}
+    arrays["again"] = logits_one_by_one(observer, cell, run, given["x"][:1])  # the same memory: shows who wrote into it
     if "heldout_x" in given:
-        arrays["heldout_logits"] = _logits(observer, cell, run, given["heldout_x"])
+        arrays["heldout_logits"] = logits_one_by_one(observer, cell, run, given["heldout_x"])
     return Evidence(arrays=arrays)
 
 
@@ -113,7 +111,7 @@ def _check_labels(case: str, labels: Array, classes: int) -> None:
         raise UsageError(what, where=f"case {case}", do=f"give its pictures labels from 0 to {classes - 1}")
 
 
-def _logits(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:
+def logits_one_by_one(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:
     """Run the pictures one by one, as users do: a batch would share its activations' scales."""
     import torch
 
@@ -169,7 +167,7 @@ def _key(observer: LocalObserver, kind: str, cell: CellId) -> str:
     return key_of(
         {
             **{name: build[name] for name in _BUILD},
-            "limits": [os.environ.get(name, "") for name in _LIMITS],
+            "limits": limits(),
             "kind": kind,
             "cell": cell.evidence_name,
             "file": observer.get(artifact, cell).demand().values["digest"] if cell.form.file else "",

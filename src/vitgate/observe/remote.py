@@ -11,17 +11,20 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vitgate.files.atomic import is_full
+from vitgate.files.atomic import is_full, replacing
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.locks import locked, MachineLock
+from vitgate.observe.inputs import INPUTS
 from vitgate.observe.observer import Observation, Observer, P
-from vitgate.observe.session_directory import SOCKET
+from vitgate.observe.session_directory import held_session, SOCKET
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import Evidence, Outcome
+from vitgate.spec.processors import command_of, Processor, variables_of
 from vitgate.spec.run_config import RunConfig
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
@@ -30,8 +33,10 @@ _QUOTED = 200  # characters of what the server said last
 _START_SECONDS = 60.0  # the socket is there before the imports, so that this only covers the start of a process
 
 
-def start_server(folder: Path) -> None:
+def start_server(folder: Path, processor: Processor) -> None:
     """Start the server of this session directory unless it runs; it imports torch while the caller goes on.
+
+    Its kernels are held to the processor, which takes variables that libraries read when they are loaded.
 
     MachineError if the path is too long for a socket.
     """
@@ -41,11 +46,11 @@ def start_server(folder: Path) -> None:
         if (folder / "server.log").exists():
             return
         subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "vitgate.observe.server", str(folder)],
+            [*command_of(processor), sys.executable, "-m", "vitgate.observe.server", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(folder / "server.log").open("wb"),
-            env={**os.environ, "KINETO_LOG_LEVEL": "99"},  # the profiler's remarks on absent GPUs
+            env={**os.environ, **variables_of(processor), "KINETO_LOG_LEVEL": "99"},  # no remarks on absent GPUs
         )
 
 
@@ -80,19 +85,44 @@ def _said(folder: Path) -> str:
 class RemoteObserver(Observer):
     """Asks one process of the server at a time: the one of the case and engine that this worker is testing."""
 
-    def __init__(self, plan: RunConfig, machine_lock: MachineLock) -> None:
-        """Connect when the first observation is needed; `machine_lock` keeps time samples apart from all other work."""
+    def __init__(self, plan: RunConfig, machine_lock: MachineLock, server: RunConfig | None = None) -> None:
+        """Connect when the first observation is needed.
+
+        Args:
+            plan: What the run is.
+            machine_lock: Keeps time samples apart from all other work.
+            server: The plan of the session whose server is asked, if that is another.
+        """
         super().__init__(plan)
+        self._server = server or plan
         self._machine_lock = machine_lock
         self._connection: socket.socket | None = None
         self._scope = ""
         self._unusable: dict[str, UsageError] = {}
+        self._held: dict[Processor, RemoteObserver] = {}
 
     def close(self) -> None:
-        """End the process that serves this worker."""
+        """End the processes that serve this worker."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+        for observer in self._held.values():
+            observer.close()
+
+    def held_to(self, processor: Processor) -> RemoteObserver:
+        """Return an observer of the same inputs and files whose kernels are held to that processor.
+
+        Libraries look which instructions they may use when their first kernel runs: a process that the server forks can
+        be held to a processor before that. One that only a program shows takes a server of its own.
+        """
+        if processor not in self._held:
+            folder = held_session(Path(self.plan.session), processor, [each.kind for each in INPUTS])
+            plan = replace(self.plan, session=str(folder), processor=processor, processors="")
+            with locked(folder / "plan.json"), replacing(folder / "plan.json") as temporary:
+                temporary.write_text(plan.to_json(), encoding="utf-8")
+            server = plan if command_of(processor) else self._server
+            self._held[processor] = RemoteObserver(plan, self._machine_lock, server)
+        return self._held[processor]
 
     def _case(self, arguments: tuple[object, ...]) -> str:
         """Return the case that a request is about, if it is about one."""
@@ -122,10 +152,11 @@ class RemoteObserver(Observer):
             self.close()
             self._scope = scope
         if self._connection is None:
-            folder = Path(self.plan.session)
-            start_server(folder)
+            folder = Path(self._server.session)
+            start_server(folder, self._server.processor)
             _wait_for(folder / SOCKET)
             self._connection = _connected(folder)
+            self._connection.sendall(f"{json.dumps(self.plan.session)}\n".encode())
 
     def _ask(self, what: Observation[...], arguments: tuple[object, ...]) -> None:
         assert self._connection is not None
@@ -139,7 +170,7 @@ class RemoteObserver(Observer):
             answer = None
         if answer is None:  # the process died; the next request starts another, unless the server died too
             self.close()
-            _connected(Path(self.plan.session)).close()
+            _connected(Path(self._server.session)).close()
         elif answer:
             error = _ERRORS[answer["error"]].from_line(answer["message"])
             if isinstance(error, UsageError) and (case := self._case(arguments)):

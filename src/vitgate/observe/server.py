@@ -4,10 +4,11 @@
 
 While torch is being imported, a process of its own writes the stand-in weights, which need no torch.
 
-Requests and answers are lines of JSON on a Unix socket in the session's folder: `{"module", "kind", "arguments"}`,
-where module and kind name a registered observation and a cell is `{"cell": [case, engine, variant]}`. The answer is
-`{}` once the evidence is on disk, or the error that was raised. A process ends when its worker hangs up, or with the
-server; the server ends with its session.
+Requests and answers are lines of JSON on a Unix socket in the session's folder. The first line names the folder of the
+session that the rest is about: this one, or one within it whose kernels are held to another processor. All others are
+`{"module", "kind", "arguments"}`, where module and kind name a registered observation and a cell is
+`{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that was raised. A
+process ends when its worker hangs up, or with the server; the server ends with its session.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from vitgate.observe.session_directory import is_abandoned, SOCKET
 from vitgate.observe.store import Store
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.processors import variables_of
 from vitgate.spec.run_config import RunConfig
 
 _CHILDREN_NEED = tuple(
@@ -85,7 +87,7 @@ def serve(folder: Path) -> None:
                 os.close(life)
                 threading.Thread(target=_end_after, args=(alive,), daemon=True).start()
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, commands that it runs would all end well
-                _attend(connection, LocalObserver(_plan(folder)))
+                _attend(connection)
                 os._exit(0)
             connection.close()
 
@@ -132,10 +134,15 @@ def _warm_up() -> None:
         gc.enable()
 
 
-def _attend(connection: socket.socket, observer: LocalObserver) -> None:
-    """Answer one worker's requests until it hangs up."""
+def _attend(connection: socket.socket) -> None:
+    """Answer one worker's requests until it hangs up; no kernel has run in this process before."""
     connection.settimeout(None)
     with connection, connection.makefile("rw", encoding="utf-8") as lines:
+        first = lines.readline()
+        if not first:  # who only asks whether the server lives says nothing
+            return
+        observer = LocalObserver(_plan(Path(json.loads(first))))
+        os.environ.update(variables_of(observer.plan.processor))
         for line in lines:
             lines.write(json.dumps(_answer(observer, json.loads(line))) + "\n")
             lines.flush()

@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, ExitStack, suppress
 from pathlib import Path
 
 from vitgate.files.atomic import replacing
 from vitgate.files.errors import MachineError
-from vitgate.files.locks import alone, if_free
+from vitgate.files.locks import alone, if_free, locked
 
 _COUNTS = "counts"
 _NOTE_SECONDS = 1.0  # between two notes of one observation
@@ -52,6 +52,26 @@ class SessionDirectory:
         """Delete the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
+
+
+def held_session(folder: Path, processor: str, shared: Iterable[str]) -> Path:
+    """Return the folder, within a session's, of what is observed with kernels that are held to a processor.
+
+    Evidence of the `shared` kinds is the session's own, and so is its owner.
+    """
+    own = folder / processor
+    with locked(folder / f"{processor}.held"):
+        (own / "evidence").mkdir(parents=True, exist_ok=True)
+        for kind in shared:
+            (folder / "evidence" / kind).mkdir(parents=True, exist_ok=True)
+            _link(own / "evidence" / kind, folder / "evidence" / kind)
+        _link(own / "owner.lock", folder / "owner.lock")
+    return own
+
+
+def _link(path: Path, target: Path) -> None:
+    if not path.is_symlink():
+        path.symlink_to(target)
 
 
 def _clear_abandoned(own: Path) -> None:

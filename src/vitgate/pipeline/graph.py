@@ -20,6 +20,7 @@ from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.outcome import Evidence, Outcome
+from vitgate.spec.processors import limits
 from vitgate.spec.variants import package_versions
 from vitgate.spec.versions import cpu_model, packages
 
@@ -81,6 +82,8 @@ class Builder:
                 "cpu": cpu_model(),
                 "recipe": digest_of(Path(successor_stages.__file__)),
             }
+        if cell.stages[-1] == "compile_package":  # machine code for this processor
+            parts |= {"limits": limits(), "capability": torch_build()["cpu_capability"]}
         return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
 
     def _write(self, cell: CellId, path: Path) -> None:

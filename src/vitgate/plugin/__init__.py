@@ -40,7 +40,7 @@ from vitgate.plugin.fixtures import (
 from vitgate.report.picture_accuracy import check_list
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.claims import Claim, IMAGES
+from vitgate.spec.claims import Claim
 from vitgate.spec.run_config import RunConfig
 
 __all__ = ["check", "field_check", "observer", "session_check"]  # pytest finds the fixtures here
@@ -104,7 +104,7 @@ def _own_plan(config: pytest.Config) -> RunConfig:
             check_list(options.place_of(config, "--record"))
         if config.getoption("--report"):
             outputs.check_target(str(options.place_of(config, "--report")), "--report")
-        start_server(folder.path)  # its imports take longest, and go on while all else is looked for
+        start_server(folder.path, plan.processor)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
         ArtifactCache(Path(plan.artifacts)).clear_leftovers()
@@ -191,7 +191,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[PLAN]
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
-        if claim.id == IMAGES and not plan.images:
+        if claim.id in plan.left_out():
             cells = []
         ids = [str(cell) if claim.per == "cell" else str(cell.group) for cell in cells]
         metafunc.parametrize("cell", cells, ids=ids)

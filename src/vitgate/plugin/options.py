@@ -70,6 +70,9 @@ def plan_from(config: pytest.Config, session: Path) -> RunConfig:
         successors=option("--successors"),
         images=option("--images"),
         images_accuracy=option("--images-accuracy"),
+        no_latency=option("--no-latency"),
+        processor=option("--processor"),
+        processors=option("--processors"),
     )
     _check_libraries(plan, option("--case"))
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection

@@ -55,6 +55,8 @@ def scope_of(nodeid: str) -> str:
         return f"{group.case}-weights"
     if claim.scope == "programs":
         return f"{subject}-programs"  # a process of its own for each
+    if claim.scope == "processors":
+        return f"{group.case}-processors"  # one worker starts the processes that are held to them
     variant = "" if claim.scope == "engine" else subject.removeprefix(str(group)).lstrip("-")
     if variant in COMPILED:
         return f"{group.case}-compiled"
@@ -128,4 +130,4 @@ def _weight(scope: str) -> str:
     What takes longest must not be what one worker is left with while the others have nothing to do.
     """
     case, part = scope.partition("-")[0], scope.rpartition("-")[2]
-    return f"{case}:{('float', 'compiled', *reversed(EVERY_ENGINE), 'weights', 'programs').index(part)}"
+    return f"{case}:{('float', 'compiled', *reversed(EVERY_ENGINE), 'weights', 'programs', 'processors').index(part)}"

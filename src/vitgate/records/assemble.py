@@ -42,13 +42,14 @@ def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: b
         engines=plan.engines,
         complete=not narrowed and not missing and not plan.shard,
         missing=missing,
-        environment=Environment(**found.values) if found else _unknown_environment(),
+        environment=Environment(**found.values) if found else _unknown_environment(plan),
         inputs=tuple(_inputs(plan, store)),
         cells=tuple(cell_row(cell, store, rows) for cell in _cells(plan, rows)),
         claims=tuple(rows),
         warnings=_news(rows, "warnings"),
         new_operators=_news(rows, "lite_operators"),
         shard=plan.shard,
+        left_out=tuple(sorted(plan.left_out())),
     )
 
 
@@ -67,7 +68,7 @@ def _unchecked(plan: RunConfig, rows: list[ClaimRow]) -> set[str]:
 
 def expected_claims(plan: RunConfig) -> list[str]:
     """Return the names of all claims about cells and engines that a whole run of this plan checks."""
-    return expected_names(plan.cases, plan.engines, plan.field, images=bool(plan.images))
+    return expected_names(plan.cases, plan.engines, plan.field, plan.left_out())
 
 
 def _news(rows: list[ClaimRow], claim: str) -> tuple[str, ...]:
@@ -164,7 +165,7 @@ def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
         )
 
 
-def _unknown_environment() -> Environment:
+def _unknown_environment(plan: RunConfig) -> Environment:
     """A run of claims that needed no torch: the packages are all that is known."""
     return Environment(
         torch=packages().get("torch", "unknown"),
@@ -180,4 +181,5 @@ def _unknown_environment() -> Environment:
         machine=machine(),
         cpu=cpu_model(),
         cores=1,
+        processor=plan.processor,
     )

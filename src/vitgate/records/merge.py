@@ -47,6 +47,7 @@ def merge(records: Sequence[Record]) -> Record:
         warnings=tuple(sorted({text for record in records for text in record.warnings})),
         new_operators=tuple(sorted({text for record in records for text in record.new_operators})),
         shard=shard,
+        left_out=tuple(sorted(set.intersection(*({*record.left_out} for record in records)))),
     )
     complete = not missing and (_holds_all(merged, records) or (all_there and _is_covered(merged)))
     return merged.model_copy(update={"complete": complete})
@@ -130,18 +131,21 @@ def _is_covered(record: Record) -> bool:
     """Whether every claim about the record's cases and engines has its row, and every other claim at least one."""
     present, claims = {row.name for row in record.claims}, {row.claim for row in record.claims}
     others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "file")}
-    images = any(row.images_digest for row in record.inputs)
-    return set(expected_claims(record.cases, record.engines, images=images)) <= present and others <= claims
+    expected = expected_claims(record.cases, record.engines, left_out=record.left_out)
+    return set(expected) <= present and others <= claims
 
 
 def _environment(environments: Sequence[Environment]) -> Environment:
     """Return the one environment; machines of the same kind may differ in name, cores and system."""
     for field in Environment.model_fields:
-        if field not in (*_WHERE, "cores"):
+        if field not in (*_WHERE, "cores", "kernels"):
             _one(f"environments ({field})", [str(getattr(each, field)) for each in environments])
     names = {field: {part for each in environments for part in getattr(each, field).split(_APART)} for field in _WHERE}
     joined = {field: _APART.join(sorted(parts)) for field, parts in names.items()}
-    return environments[0].model_copy(update={**joined, "cores": min(each.cores for each in environments)})
+    libraries = environments[0].kernels
+    kernels = {name: _APART.join(sorted({each.kernels.get(name, "") for each in environments})) for name in libraries}
+    cores = min(each.cores for each in environments)
+    return environments[0].model_copy(update={**joined, "cores": cores, "kernels": kernels})
 
 
 def _inputs(records: Sequence[Record]) -> list[InputRow]:

@@ -17,12 +17,16 @@ from vitgate.files.hashing import digest
 from vitgate.files.outputs import write_file
 from vitgate.files.schemas import read_json, Strict, unique, validate
 from vitgate.records.rows import CellRow, ClaimFields, ClaimRow, Count, FindingRow, InputRow, Names, Number
+from vitgate.spec.processors import HOST, Processor
 
 SCHEMA = 2
 
 
 class Environment(Strict):
-    """Which PyTorch this was, on which machine."""
+    """Which PyTorch this was, on which machine.
+
+    `processor` is what its kernels were held to, `kernels` which instructions each library said that it takes.
+    """
 
     torch: str
     commit: str | None
@@ -37,12 +41,15 @@ class Environment(Strict):
     machine: str
     cpu: str
     cores: Count
+    processor: Processor = HOST
+    kernels: dict[str, str] = {}
 
 
 class RunFields(Strict):
     """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
 
-    `shard` says which parts of a run that was split up are in it: `2/5`, after merging `2+3/5`; a whole run has none.
+    `left_out` are the claims that the run's options leave out. `shard` says which parts of a run that was split up are
+    in it: `2/5`, after merging `2+3/5`; a whole run has none.
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
@@ -57,6 +64,7 @@ class RunFields(Strict):
     cells: Annotated[tuple[CellRow, ...], FailFast()]
     warnings: Names = ()
     new_operators: Names = ()
+    left_out: Names = ()
     shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
 
 

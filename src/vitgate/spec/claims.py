@@ -13,10 +13,11 @@ from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, un
 from vitgate.spec.cases import Case, OwnCase, read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, ENGINES, NO_ENGINE
-from vitgate.spec.variants import VariantName, variants_of
+from vitgate.spec.options import RUN_OPTIONS
+from vitgate.spec.variants import SUCCESSORS, VariantName, VARIANTS, variants_of
 
 IMAGES = "images"
-"""The claim about a folder of the user's pictures: made where one was named."""
+"""The claim about a folder of the user's pictures."""
 
 How = Literal["call", "bind", "read", "set"]
 
@@ -34,14 +35,16 @@ class Claim(Strict):
 
     `needs` is what a case must say so that the claim is made about it; see `vitgate.spec.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
-    is made about each of them too, under the engine `none`. `per` is what one test of it is about: a cell, a case under
-    one engine, one of the tutorial's calls, a file from the field, a session.
+    is made about them too, under the engine `none`: about those among `variants`, or all. `per` is what one test of it
+    is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
     `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and
     compiled variants apart; all of a case and `engine`; all that reads the `weights` and graphs of a case's files; none
-    of the `programs` that run a file without Python; all `files` of an engine.
-    `judged_as` is the claim whose tolerances are this one's too.
+    of the `programs` that run a file without Python; all files of a case that run on other `processors`; all `files` of
+    an engine.
+    `judged_as` are the claims whose tolerances are this one's too.
     `runs` is when: `first` of all, or `alone`, last in its scope and while no other test runs.
+    `option` is the option of a run that it takes, `unless` the one that leaves it out.
     A claim's test is the function `test_<id>`, so that its scope is known from a test's id.
     """
 
@@ -56,9 +59,11 @@ class Claim(Strict):
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
     successors: bool = False
-    judged_as: str = ""
-    scope: Literal["cell", "engine", "weights", "programs", "files"] = "cell"
+    judged_as: tuple[str, ...] = ()
+    scope: Literal["cell", "engine", "weights", "programs", "processors", "files"] = "cell"
     runs: Literal["", "first", "alone"] = ""
+    option: str = ""
+    unless: str = ""
 
     def cells(self) -> list[CellId]:
         """Return the cells that the claim is made about, in the tables' order."""
@@ -75,10 +80,11 @@ class Claim(Strict):
         return getattr(case, self.needs) is not None or (self.needs == "arithmetic" and isinstance(case, OwnCase))
 
     def _forms(self) -> Iterator[tuple[Engine, tuple[VariantName, ...]]]:
+        named = self.variants or ()
         for engine in self.engines or ENGINES:
-            yield engine, self.variants or variants_of(engine)
+            yield engine, tuple(name for name in named if name in VARIANTS) or variants_of(engine)
         if self.successors:
-            yield NO_ENGINE, variants_of(NO_ENGINE)
+            yield NO_ENGINE, tuple(name for name in named if name in SUCCESSORS) or variants_of(NO_ENGINE)
 
     def groups(self) -> list[GroupId]:
         """Return the cases and engines that the claim is made about."""
@@ -102,6 +108,7 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     for row in rows.claim:
         known(row.sentences, [sentence.id for sentence in rows.sentence], f"claim {row.id}: sentence", where=path)
         known(row.cases, read_cases(), f"claim {row.id}: case", where=path)
+        known({row.option, row.unless} - {""}, [option.flag for option in RUN_OPTIONS], "option", where=path)
     return {row.id: row for row in rows.claim}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vitgate.spec.engines import ENGINES
+from vitgate.spec.processors import HOST, PROCESSORS
 
 OWN = "VITGATE_CASES"
 """The environment variable that names the user's files of cases, joined by `os.pathsep`, for all processes of a run."""
@@ -86,6 +87,22 @@ RUN_OPTIONS = (
         "DIR",
         envvar="VITGATE_ASSETS",
         default_words="the environment variable VITGATE_ASSETS",
+    ),
+    RunOption(
+        "--processor",
+        f"hold all kernels to the instructions of this processor: {', '.join(PROCESSORS)}",
+        "NAME",
+        default=HOST,
+        default_words=f"{HOST}, the machine's own",
+    ),
+    RunOption(
+        "--processors",
+        "run the int8 files on each lower processor too that this machine can be held to. all: by variables; valgrind: "
+        "those of ONNX Runtime and XNNPACK under valgrind too, which takes minutes",
+        "all|valgrind",
+    ),
+    RunOption(
+        "--no-latency", "leave out what measures time, the claims latency and table, as --processor does", kind="flag"
     ),
     RunOption("--artifact-cache", "keep built artifacts here between runs", "DIR", default_words="a temporary folder"),
     RunOption(

@@ -22,6 +22,7 @@ from vitgate.spec.cells import CellId, GroupId, RowName
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.options import WEIGHTS_WORDS
+from vitgate.spec.processors import HOST, Processor
 
 OTHERS = "others"  # the group of all claims about no cell
 _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.inputs.field_files`
@@ -39,7 +40,8 @@ class RunConfig:
     `session` is the folder that all workers share; `artifacts` the cache of built files, inside it unless kept.
     `field` names folders of files that were made elsewhere. `claims` are ids and rows' names to which the run is
     narrowed; `shard` is the part of the run that this one checks, `2/5`. `images` is a folder of labelled pictures, and
-    `images_accuracy` what the user says of the accuracy over them.
+    `images_accuracy` what the user says of the accuracy over them. `processor` is what kernels
+    are held to; `processors` is `all` where int8 files run on every lower one too.
     """
 
     cases: tuple[str, ...]
@@ -54,6 +56,9 @@ class RunConfig:
     shard: str = ""
     images: str = ""
     images_accuracy: float | None = None
+    no_latency: bool = False
+    processor: Processor = HOST
+    processors: str = ""
 
     def selects(self, cell: CellId) -> bool:
         """Whether the cell is part of this run."""
@@ -66,7 +71,20 @@ class RunConfig:
     def checks(self, claim: str, subject: str) -> bool:
         """Whether the claim about that subject is part of this run, as far as `claims` and `shard` decide it."""
         name = str(RowName(claim, subject))
+        if claim in self.left_out():
+            return False
         return (not self.claims or claim in self.claims or name in self.claims) and self.in_shard(name)
+
+    def left_out(self) -> frozenset[str]:
+        """Return the ids of the claims that the options leave out."""
+        return frozenset(
+            claim.id
+            for claim in read_claims().values()
+            if (claim.option and not self._has(claim.option)) or (claim.unless and self._has(claim.unless))
+        )
+
+    def _has(self, option: str) -> bool:
+        return bool(getattr(self, option.removeprefix("--").replace("-", "_")))
 
     def in_shard(self, name: str) -> bool:
         """Whether this part of the run checks the test of that id, or the row of that name."""

@@ -34,6 +34,7 @@ from vitgate.inputs.picture_folder import read_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
+from vitgate.spec.processors import processor_named, variables_of
 from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import in_use, make
@@ -123,7 +124,8 @@ class Gate:
 
     def _run(self, name: str) -> Run:
         paths = (self.folder / f"{name}.json", self.folder / f"{name}.log")
-        return Run(*paths, export=self._files(name), arguments=self.order.pictures())
+        # latencies are taken in pairs, and not by each side alone
+        return Run(*paths, export=self._files(name), arguments=("--no-latency", *self.order.pictures()))
 
     def _files(self, name: str) -> Path:
         return self.folder / name
@@ -190,7 +192,8 @@ class Gate:
             yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
 
     def _installation(self, environment: Environment, models: dict[str, tuple[str, str]]) -> Installation:
-        return Installation(str(environment.python), models, suite_variables(self.suite))  # type: ignore[arg-type]  # runtimes are of the manifest
+        variables = {**suite_variables(self.suite), **variables_of(processor_named(self.order.request.processor))}
+        return Installation(str(environment.python), models, variables)  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:
         """Copy records, lists of changed labels and logs to a folder of the user's."""

@@ -32,6 +32,7 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.spec.options import WEIGHTS_WORDS
+from vitgate.spec.processors import HOST
 from vitgate.upgrade.environments import in_use
 from vitgate.upgrade.installer import clean_variables
 from vitgate.upgrade.interpreters import Environment
@@ -168,6 +169,8 @@ class Request:
     workers: str = "auto"
     claims: tuple[str, ...] = ()
     shard: str = ""
+    processor: str = HOST
+    processors: str | None = None
 
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
@@ -176,7 +179,9 @@ class Request:
         assets = [f"--assets={os.path.abspath(self.assets)}"] if self.assets else []
         claims = [f"--claim={name}" for name in self.claims]
         shard = [f"--shard={self.shard}"] if self.shard else []
-        return ["-n", self.workers, *chosen, *claims, *shard, f"--weights={weights}", *assets]
+        held = [f"--processor={self.processor}"] if self.processor != HOST else []
+        held += [f"--processors={self.processors}"] if self.processors else []
+        return ["-n", self.workers, *chosen, *claims, *shard, *held, f"--weights={weights}", *assets]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ FROZEN = ("lite_frozen",)
 
 
 @fault(
+    processors=FROZEN,
     layers=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, weights=FROZEN,
     images=FROZEN, size=FROZEN, native=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
@@ -32,6 +33,7 @@ def _parent(scene: Scene) -> Any:
 
 
 @fault(
+    processors=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN,
     lite_bytecode=FROZEN, lite_operators=FROZEN, size=FROZEN, native=FROZEN, table=TABLE,
     images=FROZEN, may=("weights", "arithmetic"),
@@ -104,13 +106,21 @@ def _without(variants: tuple[str, ...], *also: str) -> dict[str, Any]:
 _LITE_CLAIMS = ("lite_bytecode", "lite_operators")
 
 
-@fault(layers=("lite_frozen",), table=TABLE, stage="freeze", **_without(FROZEN, *_LITE_CLAIMS))
+@fault(
+    processors=("lite_frozen",), layers=("lite_frozen",), table=TABLE, stage="freeze", **_without(FROZEN, *_LITE_CLAIMS)
+)
 def freezing_raises(scene: Scene) -> None:
     """A release in which torch.jit.freeze raises."""
     scene.raising("freeze", "lite_frozen")
 
 
-@fault(layers=("lite_frozen",), table=TABLE, stage="save_for_lite_interpreter", **_without(FROZEN, *_LITE_CLAIMS))
+@fault(
+    processors=("lite_frozen",),
+    layers=("lite_frozen",),
+    table=TABLE,
+    stage="save_for_lite_interpreter",
+    **_without(FROZEN, *_LITE_CLAIMS),
+)
 def saving_for_lite_raises(scene: Scene) -> None:
     """A release without the private call that saves bytecode."""
 
@@ -121,6 +131,7 @@ def saving_for_lite_raises(scene: Scene) -> None:
 
 
 @fault(
+    processors=("optimized", "lite"),
     layers=(
         "optimized",
         "lite",

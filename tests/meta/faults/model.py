@@ -100,6 +100,7 @@ def original_positions_are_not_trained(scene: Scene) -> None:
 
 
 @fault(
+    processors=INT8,
     kernels=("original",), layers=FILES,
     anchor=("original",), parameters=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES,
     logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, images=ALL, size=FILES,
@@ -194,6 +195,7 @@ def saving_raises(scene: Scene) -> None:
 
 
 @fault(
+    processors=INT8,
     layers=INT8,
     label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8, arithmetic=INT8,
     accuracy=INT8, build=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,

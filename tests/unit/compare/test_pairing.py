@@ -21,6 +21,17 @@ BLOCKED = {"status": "failed", "outcome": "blocked by lite"}
 OFFLINE = {"status": "environment error", "outcome": "environment error"}
 
 
+def test_a_claim_that_one_run_left_out_is_compared_only_where_both_have_it(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    latency = claim_row("latency")
+    one, both = record(left_out=("latency",)), record(claims=(claim_row(), latency))
+
+    for old, new in ((one, both), (both, one)):
+        assert [row.name for row in paired(old, new)] == ["label[digits-qnnpack-lite]"]
+    assert latency.name in [row.name for row in paired(both, both)]
+
+
 @pytest.mark.parametrize(
     ("state", "expected"), [(PASSED, 0), (DECLARED, 1), (FAILED, 2), (LACKING, 3), (GONE, 3), (BLOCKED, 4)]
 )

@@ -140,12 +140,19 @@ def test_pictures_are_an_absolute_path(
         ({"images": "nowhere"}, ("cannot read this folder of pictures", "nowhere", "--images")),
         ({"cases": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
         ({"images_accuracy": 0.8}, ("--images-accuracy without --images",)),
-        ({"claims": ["images"]}, ("images is about pictures of yours", "--claim", "--images")),
-        ({"claims": ["images[deit_tiny-x86-lite]"]}, ("images[deit_tiny-x86-lite] is about pictures of yours",)),
+        ({"claims": ["images"]}, ("the options leave images out", "--claim", "give --images too")),
+        ({"claims": ["processors"]}, ("the options leave processors out", "--claim", "give --processors too")),
+        (
+            {"claims": ["latency"], "no_latency": True},
+            ("the options leave latency out", "leave --no-latency and --processor out"),
+        ),
+        ({"processors": "some"}, ("unknown word 'some'", "--processors", "give all or valgrind")),
+        ({"processor": "z80"}, ("unknown processor 'z80'", "--processor", "choose from host")),
+        ({"claims": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_pictures_that_cannot_be_are_one_line(
+def test_options_that_cannot_be_are_one_line(
     made: Callable[..., RunConfig], refuses: Refuses, options: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     refuses(lambda: made(**options), *words)

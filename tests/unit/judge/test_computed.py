@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from vitgate.judge import computed
+from vitgate.spec.outcome import Finding
 
 
 def by_name(found: Any) -> Any:
@@ -114,3 +116,43 @@ def test_error_that_is_no_number_stays_none() -> None:
     own, expected = with_noise(30.0, 1, 4)[0][:, :3], with_noise(30.0, 2, 4)[0][:, :3]
     found = computed.expected_error(own, zeros, expected)[0]
     assert math.isnan(found.value)
+
+
+def processors_of(**times: float) -> tuple[Any, NDArray[np.float32], NDArray[np.float32]]:
+    """Return logits by processor whose error is so many times the expected one, the original's, and the expected."""
+    rng = np.random.default_rng(0)
+    original = rng.normal(size=(10, 10)).astype(np.float32)
+    expected = original + rng.normal(size=original.shape).astype(np.float32) * 0.01
+    return {name: original + factor * (expected - original) for name, factor in times.items()}, original, expected
+
+
+def test_worst_processor_is_judged_and_all_are_shown() -> None:
+    held, original, expected = processors_of(avx512=1.0, avx2=10.0, baseline=1.0)
+    found = by_name(computed.on_processors(held, {}, original, expected))
+
+    assert found["sqnr_change"].value < -10.0
+    assert re.search(r"avx2: [12]\d\.\d of [34]\d\.\d dB expected; baseline", found["sqnr_change"].note)
+    shown = {name: round(each.value) for name, each in found.items() if name.startswith(computed.ON_PROCESSOR)}
+    assert shown == {"sqnr on avx512": 40, "sqnr on avx2": 20, "sqnr on baseline": 40}
+
+
+def test_processor_that_gives_no_number_is_the_worst() -> None:
+    held, original, expected = processors_of(avx2=30.0, baseline=math.nan)
+
+    assert math.isnan(by_name(computed.on_processors(held, {}, original, expected))["sqnr_change"].value)
+
+
+def test_worst_layer_of_all_processors_is_named_with_its_processor() -> None:
+    held, original, expected = processors_of(avx512=1.0, avx2=1.0)
+    rows = {"avx512": [layer_row("fc1", 130.0)], "avx2": [layer_row("fc1", 54.0, 14.0)]}
+    found = by_name(computed.on_processors(held, rows, original, expected))
+
+    assert (found["int8_layer"].value, found["int8_rounding"].value) == (54.0, 14.0)
+    assert found["int8_layer"].note.startswith("avx2: fc1")
+
+
+def test_processors_on_which_a_file_is_wrong_are_named() -> None:
+    held, original, expected = processors_of(avx512=1.0, avx2=10.0, baseline=0.1)
+    bounds = Finding("sqnr_change", 0.0, "dB", lower=-1.5, upper=1.5)
+
+    assert computed.wrong_on(held, original, expected, bounds) == ("avx2", "baseline")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.errors import MachineError
-from vitgate.observe.session_directory import apply_settings, counting, counts, SessionDirectory, SETTINGS
+from vitgate.observe.session_directory import apply_settings, counting, counts, held_session, SessionDirectory, SETTINGS
 
 from ..conftest import Processes
 
@@ -50,6 +50,17 @@ def test_a_session_removes_its_folder(tmp_path: Path) -> None:
     session.remove()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_held_to_a_processor_shares_the_sessions_inputs_and_its_end() -> None:
+    session = SessionDirectory()
+    folder = held_session(session.path, "avx2", ["weights"])
+    (session.path / "evidence" / "weights" / "digits.json").write_text("{}", encoding="utf-8")
+
+    assert held_session(session.path, "avx2", ["weights"]) == folder  # as another worker finds it
+    assert (folder / "evidence" / "weights" / "digits.json").read_text(encoding="utf-8") == "{}"
+    assert [path.name for path in (folder / "evidence").iterdir()] == ["weights"]
+    assert (folder / "owner.lock").samefile(session.path / "owner.lock")
 
 
 def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session: Path) -> None:

@@ -52,6 +52,8 @@ def group(case: str, engine: Engine) -> Any:
         ("tests/conformance/test_latency.py::test_latency[digits-x86-scripted]", "digits-x86"),
         ("tests/conformance/test_weights.py::test_weights[digits-x86-scripted]", "digits-weights"),
         ("tests/conformance/test_weights.py::test_weights[digits-qnnpack-lite]", "digits-weights"),
+        ("tests/conformance/test_processors.py::test_processors[digits-x86-lite]", "digits-processors"),
+        ("tests/conformance/test_processors.py::test_processors[digits-none-inductor_int8]", "digits-processors"),
         ("tests/conformance/test_table.py::test_table[digits-x86]", "digits-x86"),
         ("tests/conformance/test_label.py::test_label[digits-none-onnx]", "digits-none"),
         ("tests/conformance/test_label.py::test_label[digits-none-inductor]", "digits-compiled"),

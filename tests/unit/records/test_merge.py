@@ -162,7 +162,18 @@ def test_a_cell_of_two_sizes_is_refused(
 
 
 @pytest.mark.parametrize(
-    "field", ["torch", "commit", "configuration_digest", "packages", "python", "machine", "cpu_capability", "xnnpack"]
+    "field",
+    [
+        "torch",
+        "commit",
+        "configuration_digest",
+        "packages",
+        "python",
+        "machine",
+        "cpu_capability",
+        "xnnpack",
+        "processor",
+    ],
 )
 def test_records_of_different_environments_are_refused(
     record: Callable[..., Record], environment: Environment, refuses: Refuses, field: str
@@ -174,11 +185,19 @@ def test_records_of_different_environments_are_refused(
 
 
 def test_machines_of_one_kind_may_have_different_names(record: Callable[..., Record], environment: Environment) -> None:
-    other = record(environment=environment.model_copy(update={"cpu": "Another", "cores": 4}))
+    one = record(environment=environment.model_copy(update={"kernels": {"oneDNN": "AMX"}}))
+    update = {"cpu": "Another", "cores": 4, "kernels": {"oneDNN": "AVX2"}}
+    other = record(environment=environment.model_copy(update=update))
 
-    merged = merge([record(), other])
+    merged = merge([one, other]).environment
 
-    assert (merged.environment.cpu, merged.environment.cores) == ("Another | Some Xeon", 2)
+    assert (merged.cpu, merged.cores, merged.kernels) == ("Another | Some Xeon", 2, {"oneDNN": "AMX | AVX2"})
+
+
+def test_what_every_part_left_out_is_left_out(record: Callable[..., Record]) -> None:
+    one, other = (record(left_out=names) for names in (("images", "latency"), ("images",)))
+
+    assert merge([one, other]).left_out == ("images",)
 
 
 def test_records_of_different_inputs_suites_or_splits_are_refused(

@@ -145,7 +145,7 @@ def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not
     monkeypatch.setattr(module, "run_suite", run_suite)
     run(order(fake.cache, images=pictures, images_accuracy=0.8))
 
-    own = (f"--images={pictures}", "--images-accuracy=0.8")
+    own = ("--no-latency", f"--images={pictures}", "--images-accuracy=0.8")
     assert told == {"old": own, "new": own, "crossing": ("--claim", "artifacts")}
 
 

@@ -1,0 +1,116 @@
+"""Which processors a machine can be held to, by what, and what says that it took."""
+
+from __future__ import annotations
+
+import pytest
+
+from vitgate.files.errors import UsageError
+from vitgate.spec import processors
+from vitgate.spec.processors import (
+    check_valgrind,
+    LEVELS,
+    lower_for,
+    lower_than,
+    not_taken,
+    Processor,
+    processor_named,
+    variables_of,
+)
+
+BASELINE = {"sse4_1"}
+AVX2 = BASELINE | {"avx2", "fma"}
+AVX512 = AVX2 | {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"}
+VNNI = AVX512 | {"avx512_vnni"}
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture
+def machine(monkeypatch: Patch) -> None:
+    """Make this a machine with AVX2 and nothing above."""
+    of(monkeypatch, AVX2)
+
+
+def of(patch: Patch, flags: set[str]) -> None:
+    patch.setattr(processors, "cpu_flags", lambda: frozenset(flags))
+
+
+@pytest.mark.parametrize(
+    ("flags", "lower"),
+    [
+        (VNNI, ("avx512", "avx2", "baseline")),
+        (AVX512, ("avx2", "baseline")),
+        (AVX2 | {"avx_vnni"}, ("avx2", "baseline")),
+        (AVX2, ("baseline",)),
+        (BASELINE, ()),
+        (set(), ()),  # of ARM, or of a system that does not say
+    ],
+)
+def test_lower_processors_are_those_below_the_machines_own(
+    flags: set[str], lower: tuple[Processor, ...], monkeypatch: Patch
+) -> None:
+    of(monkeypatch, flags)
+
+    assert lower_than("host") == lower
+
+
+@pytest.mark.parametrize(
+    ("held", "lower"), [("avx512", ("avx2", "baseline")), ("avx2", ("baseline",)), ("baseline", ())]
+)
+def test_a_held_run_looks_further_down(held: Processor, lower: tuple[Processor, ...], monkeypatch: Patch) -> None:
+    of(monkeypatch, VNNI)
+
+    assert lower_than(held) == lower
+
+
+def test_an_unknown_processor_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"unknown processor 'sse9' .*choose from host, avx512, avx2, baseline"):
+        processor_named("sse9")
+
+
+@pytest.mark.usefixtures("machine")
+def test_a_processor_above_the_machines_own_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"cannot be held to avx512: it has no avx512bw.*choose from host, baseline"):
+        processor_named("avx512")
+
+
+def test_valgrind_has_to_be_installed(monkeypatch: Patch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+    with pytest.raises(UsageError, match=r"valgrind is not installed .*install it, or give all"):
+        check_valgrind()
+
+
+def test_no_whole_run_is_held_by_a_program() -> None:
+    with pytest.raises(UsageError, match="unknown processor 'valgrind'"):
+        processor_named("valgrind")
+
+
+def test_the_machines_own_needs_no_variables() -> None:
+    assert variables_of("host") == {}
+    assert not_taken("host", {"ATen": "whatever"}) == ""
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_library_that_took_something_else_is_named(name: Processor) -> None:
+    took = {library: words[-1] for library, words in LEVELS[name].took.items()}
+
+    assert not_taken(name, took) == ""
+    for library in took:
+        assert not_taken(name, {**took, library: "AMX"}) == f"{library} took AMX"
+        assert not_taken(name, {**took, library: "unknown"}) == ""
+
+
+def test_what_no_variable_holds_runs_under_valgrind_if_asked(monkeypatch: Patch) -> None:
+    of(monkeypatch, VNNI)
+
+    assert lower_for("onnxruntime", "host", valgrind=True) == (("valgrind",), "")
+    assert lower_for("onnxruntime", "host", valgrind=False)[0] == ()
+    assert "--processors valgrind" in lower_for("executorch", "host", valgrind=False)[1]
+    assert lower_for("onnxruntime", "avx2", valgrind=True)[0] == ()
+    assert lower_for("torchscript", "host", valgrind=True) == (("avx512", "avx2", "baseline"), "")
+
+
+@pytest.mark.usefixtures("machine")
+def test_valgrind_hides_nothing_of_a_machine_without_avx512() -> None:
+    assert lower_for("onnxruntime", "host", valgrind=True)[1] == "this machine can be held to no lower processor"
