@@ -93,6 +93,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
         Elsewhere(".ci/run", "ruff format --check --quiet\nruff check\n"),
     ),
     (r"pytest -n auto tests/conformance --processors all", Elsewhere(".ci/run", "--processors all")),
+    (r"(python scripts/emulated_python.py|arm/bin/python -m pytest) .*", Never("needs qemu, debootstrap and minutes")),
     (r"lint-imports && mypy", Elsewhere(".ci/run", "codespell\nmypy\n")),
     (r"bandit .*", Elsewhere(".ci/run", "bandit -q -c pyproject.toml")),
     (r"mkdocs build --strict", Elsewhere(".ci/run", "mkdocs build --strict")),

@@ -19,7 +19,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.outcome import ClaimFailed, Finding, Outcome
 from vitgate.spec.run_config import RunConfig
-from vitgate.spec.versions import machine
+from vitgate.spec.versions import emulated, machine
 
 PLAN = pytest.StashKey[RunConfig]()
 MACHINE_LOCK = pytest.StashKey[MachineLock]()
@@ -119,9 +119,16 @@ def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> C
     """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
     request.node.stash[CHECK] = made
-    if outcome := lacking(observer, cell):
+    if outcome := lacking(observer, cell) or _untimed(made.claim):
         raise ClaimFailed(outcome)
     return made
+
+
+def _untimed(claim: Claim) -> Outcome | None:
+    """Return the `unsupported` outcome of a claim that measures time if this machine is emulated."""
+    if claim.runs != "alone" or not emulated():
+        return None
+    return Outcome("unsupported", message=f"an emulated {machine()} says nothing of the time that a real one takes")
 
 
 @pytest.fixture

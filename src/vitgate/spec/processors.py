@@ -7,6 +7,7 @@ without it. ONNX Runtime and XNNPACK have no such variable, but valgrind hides A
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -94,7 +95,9 @@ LEVELS: dict[Processor, Level] = {
 
 @cache
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Return the instructions that the processor has, in Linux's words; none where the system does not say."""
+    """Return the instructions of an x86 processor, in Linux's words; none of another, or where the system says none."""
+    if platform.machine() not in ("x86_64", "AMD64"):  # an emulated machine shows the flags of the one that emulates it
+        return frozenset()
     try:
         with cpuinfo.open(encoding="utf-8") as file:
             lines = [line.split(":", 1)[1].split() for line in file if line.startswith("flags")]

@@ -90,8 +90,19 @@ def machine() -> str:
     return {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
 
 
+@cache
+def emulated(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this machine is emulated by another one, by qemu-user: Linux then describes the other's processor."""
+    try:
+        return machine() == "aarch64" and "vendor_id" in cpuinfo.read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the processor's name as Linux gives it, or the platform's word for it."""
+    if emulated(cpuinfo):
+        return f"emulated {machine()}"
     try:
         with cpuinfo.open(encoding="utf-8") as file:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]

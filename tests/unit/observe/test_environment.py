@@ -51,6 +51,25 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(
     assert spec_machine.cpu_model(path) == name
 
 
+@pytest.mark.parametrize(
+    ("word", "text", "found"),
+    [
+        ("aarch64", "vendor_id\t: GenuineIntel\nmodel name\t: Some Xeon\n", True),
+        ("aarch64", "CPU implementer\t: 0x41\n", False),
+        ("x86_64", "vendor_id\t: GenuineIntel\nmodel name\t: Some Xeon\n", False),
+    ],
+)
+def test_a_machine_whose_processor_is_anothers_is_emulated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, text: str, found: bool
+) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(text)
+    monkeypatch.setattr(platform, "machine", lambda: word)
+
+    assert spec_machine.emulated(path) == found
+    assert (spec_machine.cpu_model(path) == "emulated aarch64") == found
+
+
 @pytest.mark.parametrize(("word", "name"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")])
 def test_machines_have_one_name_each(monkeypatch: pytest.MonkeyPatch, word: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: word)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from vitgate.files.errors import UsageError
@@ -61,6 +63,14 @@ def test_a_held_run_looks_further_down(held: Processor, lower: tuple[Processor, 
     of(monkeypatch, VNNI)
 
     assert lower_than(held) == lower
+
+
+def test_an_emulated_machine_has_none_of_the_instructions_that_linux_shows(monkeypatch: Patch, tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text("flags\t\t: avx2 fma avx512f\n", encoding="utf-8")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+
+    assert processors.cpu_flags(path) == frozenset()
 
 
 def test_an_unknown_processor_is_refused_with_the_known_ones() -> None:

@@ -1,0 +1,96 @@
+"""Make an interpreter of aarch64 that runs here by emulation, with a PyTorch: to be used like any other.
+
+    python scripts/emulated_python.py arm torch==2.9.1
+    arm/bin/python -m pytest -n auto tests/conformance --case digits --engine qnnpack
+    vitgate upgrade --old-python arm/bin/python --new-python other/bin/python --case digits
+
+Takes qemu-user-static and debootstrap (Debian) and uv. Debian's Python of arm64 is unpacked, not installed;
+`bin/python` runs it under qemu with the processor that VITGATE_QEMU_CPU names, neoverse-n1 by default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+SUITE, VERSION = "bookworm", "3.11"
+TOOLS = {"qemu-aarch64-static": "qemu-user-static", "debootstrap": "debootstrap", "dpkg-deb": "dpkg", "uv": "uv"}
+PACKAGES = "python3,libgomp1,libstdc++6"
+WHEELS = "aarch64-manylinux_2_28"
+WRAPPER = """#!/bin/sh
+export QEMU_LD_PREFIX={root}
+exec qemu-aarch64-static -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" {root}/usr/bin/python{version} "$@"
+"""
+
+
+def lacking() -> str:
+    """Return the packages of the tools that are not there."""
+    return ", ".join(package for tool, package in TOOLS.items() if shutil.which(tool) is None)
+
+
+def run(*command: str) -> None:
+    """Run a command that says for itself what goes wrong."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # the user's own arguments
+
+
+def unpack(root: Path, mirror: str) -> None:
+    """Unpack Debian's Python and what it needs; nothing of it is run, so that no rights are needed beyond root's."""
+    run(
+        "debootstrap",
+        "--arch=arm64",
+        "--foreign",
+        "--variant=minbase",
+        f"--include={PACKAGES}",
+        SUITE,
+        str(root),
+        mirror,
+    )
+    for package in sorted((root / "var" / "cache" / "apt" / "archives").glob("*.deb")):
+        run("dpkg-deb", "-x", str(package), str(root))
+
+
+def make(folder: Path, wanted: list[str], mirror: str) -> Path:
+    """Return the interpreter: a virtual environment whose Python is emulated."""
+    root, python = folder / "root", folder / "bin" / "python"
+    if not (root / "usr" / "bin" / f"python{VERSION}").exists():
+        unpack(root, mirror)
+    packages = folder / "lib" / f"python{VERSION}" / "site-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    python.parent.mkdir(exist_ok=True)
+    python.write_text(WRAPPER.format(root=root, version=VERSION), encoding="utf-8")
+    python.chmod(0o755)
+    home = f"home = {root}/usr/bin\ninclude-system-site-packages = false\nversion = {VERSION}\n"
+    (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
+    own = [Requirement(text) for text in requires("vitgate") or ()]
+    needed = [f"{each.name}{each.specifier}" for each in own if each.marker is None and each.name != "torch"]
+    target = ("--target", str(packages), "--python-platform", WHEELS, "--python-version", VERSION)
+    run("uv", "pip", "install", "--quiet", *target, *wanted, *needed)
+    return python
+
+
+def main() -> int:
+    """Make it, and print its path."""
+    parser = argparse.ArgumentParser(description="make an emulated interpreter of aarch64 with a PyTorch")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("requirement", nargs="+", help="such as torch==2.9.1")
+    parser.add_argument("--mirror", default="http://deb.debian.org/debian")
+    options = parser.parse_args()
+    if missing := lacking():
+        print(f"ERROR: an emulated Python takes tools that are missing: install {missing}", file=sys.stderr)
+        return 6
+    try:
+        print(make(options.folder.absolute(), options.requirement, options.mirror))
+    except subprocess.CalledProcessError as error:
+        print(f"ERROR: {error.cmd[0]} failed with status {error.returncode} (see above)", file=sys.stderr)
+        return 6
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
