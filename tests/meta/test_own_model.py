@@ -36,6 +36,20 @@ def test_every_claim_about_the_model_of_the_example_holds(tmp_path: Path) -> Non
     assert [row.weights for row in done.record.inputs] == ["own"]
 
 
+def test_a_model_that_crashes_is_named_with_the_signal_and_the_place(tmp_path: Path) -> None:
+    own = shutil.copytree(EXAMPLE, tmp_path / "own")
+    crash = "\n\ndef build():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGILL)\n"
+    (own / "shapes.py").write_text((own / "shapes.py").read_text(encoding="utf-8") + crash, encoding="utf-8")
+    case = (f"--case-file={own / 'vitgate.toml'}", "--case=shapes", "--engine=fbgemm", "--claim=build")
+    done = run_pytest("tests/conformance", *case, folder=tmp_path)
+
+    assert done.status == 1, done.text
+    (row,) = (row for row in done.record.claims if row.variant == "scripted")
+    assert (row.error, row.outcome) == ("ProcessDied", "failed at")
+    assert ": Illegal instruction on " in row.message
+    assert 'shapes.py", line' in row.message
+
+
 @pytest.mark.parametrize(
     ("labels", "status"), [((2, 0, 1, 1, 2, 2), 0), ((2, 1, 0, 2, 1, 0), 1)], ids=["one-wrong", "all-wrong"]
 )

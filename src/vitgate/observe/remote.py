@@ -26,6 +26,7 @@ from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import Evidence, Outcome
 from vitgate.spec.processors import command_of, Processor, variables_of
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.versions import cpu_model
 
 _ERRORS = {error.__name__: error for error in (UsageError, MachineError)}
 _LONGEST_SOCKET = 103  # bytes; of macOS, where it is 104 with the final NUL. Linux has 108
@@ -97,6 +98,7 @@ class RemoteObserver(Observer):
         self._server = server or plan
         self._machine_lock = machine_lock
         self._connection: socket.socket | None = None
+        self._connections = 0
         self._scope = ""
         self._unusable: dict[str, UsageError] = {}
         self._held: dict[Processor, RemoteObserver] = {}
@@ -156,7 +158,9 @@ class RemoteObserver(Observer):
             start_server(folder, self._server.processor)
             _wait_for(folder / SOCKET)
             self._connection = _connected(folder)
-            self._connection.sendall(f"{json.dumps(self.plan.session)}\n".encode())
+            self._connections += 1
+            hello = [self.plan.session, self._last_words()]
+            self._connection.sendall(f"{json.dumps(hello)}\n".encode())
 
     def _ask(self, what: Observation[...], arguments: tuple[object, ...]) -> None:
         assert self._connection is not None
@@ -178,9 +182,21 @@ class RemoteObserver(Observer):
                 self._unusable[case] = error
             raise error
 
+    def _last_words(self) -> str:
+        """Return the name of the file for the last words of the process that serves this worker now."""
+        return f"died-{os.getpid()}-{self._connections}.txt"
+
+    def _crash(self) -> str:
+        """Say what ended the process, where it was, and on which processor; empty where it could not say."""
+        path = Path(self.plan.session) / self._last_words()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        fatal = [line.partition(": ")[2] for line in lines if line.startswith("Fatal Python error: ")]
+        called = [line.strip() for line in lines if line.startswith("  File ")]
+        return f": {fatal[0]} on {cpu_model()}, in {called[0] if called else 'native code'}" if fatal else ""
+
     def _crashed(self, what: Observation[...], name: str) -> Evidence:
         """Return the outcome of a process that died; MachineError if the disk is full, when torch ends the process."""
-        message = f"the process died while observing {what.kind} of {name}"
+        message = f"the process died while observing {what.kind} of {name}{self._crash()}"
         for folder in (self.plan.artifacts, self.plan.session):
             if is_full(Path(folder)):
                 raise MachineError(f"{message}, and the disk is full", where=folder, do="free disk space")

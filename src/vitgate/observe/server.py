@@ -5,7 +5,8 @@
 While torch is being imported, a process of its own writes the stand-in weights, which need no torch.
 
 Requests and answers are lines of JSON on a Unix socket in the session's folder. The first line names the folder of the
-session that the rest is about: this one, or one within it whose kernels are held to another processor. All others are
+session that the rest is about (this one, or one within it whose kernels are held to another processor) and the file
+in it to which Python's faulthandler writes the last words of a process that crashes. All others are
 `{"module", "kind", "arguments"}`, where module and kind name a registered observation and a cell is
 `{"cell": [case, engine, variant]}`. The answer is `{}` once the evidence is on disk, or the error that was raised. A
 process ends when its worker hangs up, or with the server; the server ends with its session.
@@ -13,6 +14,7 @@ process ends when its worker hangs up, or with the server; the server ends with 
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import json
@@ -141,7 +143,10 @@ def _attend(connection: socket.socket) -> None:
         first = lines.readline()
         if not first:  # who only asks whether the server lives says nothing
             return
-        observer = LocalObserver(_plan(Path(json.loads(first))))
+        session, last_words = json.loads(first)
+        file = (Path(session) / last_words).open("w", encoding="utf-8")  # open as long as the process lives
+        faulthandler.enable(file, all_threads=False)
+        observer = LocalObserver(_plan(Path(session)))
         os.environ.update(variables_of(observer.plan.processor))
         for line in lines:
             lines.write(json.dumps(_answer(observer, json.loads(line))) + "\n")
