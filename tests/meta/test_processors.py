@@ -73,6 +73,7 @@ def test_the_tutorials_files_are_right_on_every_processor(tmp_path: Path) -> Non
     assert {f"sqnr on {name}" for name in ("host", *lower_than("host"))} <= shown
 
 
+@pytest.mark.skipif("avx2" not in lower_than("host"), reason="FBGEMM knows nothing below this machine's AVX2")
 def test_a_file_that_is_wrong_without_vnni_is_found(tmp_path: Path) -> None:
     own = shutil.copytree(ROOT / "examples" / "own_model", tmp_path / "own")
     (own / "shapes.py").write_text((own / "shapes.py").read_text(encoding="utf-8") + EIGHT_BITS, encoding="utf-8")
