@@ -24,8 +24,8 @@ TOOLS = {"qemu-aarch64-static": "qemu-user-static", "debootstrap": "debootstrap"
 PACKAGES = "python3,libgomp1,libstdc++6"
 WHEELS = "aarch64-manylinux_2_28"
 WRAPPER = """#!/bin/sh
-export QEMU_LD_PREFIX={root}
-exec qemu-aarch64-static -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" {root}/usr/bin/python{version} "$@"
+export QEMU_LD_PREFIX="{root}"
+exec qemu-aarch64-static -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" "{root}/usr/bin/python{version}" "$@"
 """
 
 

@@ -172,6 +172,7 @@ class SuiteOptions:
         from vitgate.inputs.run_options import make_run_config
         from vitgate.spec.cases import cases_named, name_own
         from vitgate.spec.engines import NO_ENGINE
+        from vitgate.spec.processors import processor_named
         from vitgate.upgrade.runs import Request
 
         name_own(self.case_file)
@@ -197,7 +198,7 @@ class SuiteOptions:
             engines=self.engine,
             weights=self.weights,
             assets=self.assets,
-            processor=self.processor,
+            processor=processor_named(self.processor),
             processors=self.processors,
         )
 

@@ -16,24 +16,16 @@ from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, NO_ENGINE, usual_engine
 from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
-from vitgate.spec.processors import not_taken
+from vitgate.spec.processors import HOST, not_taken, Processor
 from vitgate.spec.variants import read_successors, SUCCESSORS
 from vitgate.spec.versions import cpu_model, machine, packages
 
 
 @observation(required=True)
 def environment(observer: LocalObserver) -> Evidence:
-    """Return what describes this PyTorch build and machine; the `environment` of a record.
-
-    MachineError where the kernels are not held to the plan's processor.
-    """
+    """Return what describes this PyTorch build and machine; the `environment` of a record."""
     check_imports()
-    values = {**describe(), "processor": observer.plan.processor, "kernels": kernels_taken()}
-    if wrong := not_taken(observer.plan.processor, values["kernels"]):
-        what = f"the kernels are not held to {observer.plan.processor}: {wrong}"
-        do = "unset what sets the instructions of these libraries, or name another processor"
-        raise MachineError(what, where="--processor", do=do)
-    return Evidence(values)
+    return Evidence({**describe(), "processor": observer.plan.processor, "kernels": kernels_taken()})
 
 
 @observation()
@@ -63,6 +55,16 @@ def check_imports() -> None:
             do = "set USER to any name, and HOME to a folder that can be written"
         raise MachineError(f"the packages do not import together: {reason(error)}", where=versions, do=do) from None
     del torch
+
+
+def check_held(processor: Processor) -> None:
+    """MachineError where the kernels of this process are not held to that processor."""
+    if processor == HOST:
+        return
+    check_imports()
+    if wrong := not_taken(processor, kernels_taken()):
+        do = "unset what sets the instructions of these libraries, or name another processor"
+        raise MachineError(f"the kernels are not held to {processor}: {wrong}", where="--processor", do=do)
 
 
 def describe() -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vitgate.observe.artifacts import model_of, variant_of
-from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_one_by_one
@@ -75,7 +74,6 @@ def few_outputs(observer: LocalObserver, cell: CellId) -> Evidence:
     def run(x: Array) -> Array:
         return logits_one_by_one(observer, cell, variant_of(observer, cell), x)
 
-    observer.get(environment)  # which ends the run where the kernels are not held as they should be
     with engine_set(cell.engine):
         return Evidence(arrays={"logits": enough(run, observer.get(pictures, cell.case).arrays["x"])})
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from vitgate.files.errors import VitgateError
-from vitgate.observe.environment import check_imports
+from vitgate.observe.environment import check_held, check_imports
 from vitgate.observe.inputs import source, weights
 from vitgate.observe.observer import LocalObserver, registered
 from vitgate.observe.session_directory import is_abandoned, SOCKET
@@ -155,6 +155,7 @@ def _attend(connection: socket.socket) -> None:
 
 def _answer(observer: LocalObserver, request: dict[str, Any]) -> dict[str, str]:
     try:
+        check_held(observer.plan.processor)
         what = registered(request["module"], request["kind"])
         observer.get(what, *(_decoded(value) for value in request["arguments"]))
     except VitgateError as error:

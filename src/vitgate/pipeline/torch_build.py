@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ def torch_build() -> dict[str, Any]:
     }
 
 
+@cache
 def kernels_taken() -> dict[str, str]:
     """Return which instructions ATen, oneDNN and FBGEMM take, each in its own words; `unknown` where one does not say.
 
-    oneDNN says so on the standard output, once in a process: later calls give `unknown`.
+    oneDNN says so on the standard output, once in a process.
     """
     return {"ATen": str(torch_build()["cpu_capability"]), "oneDNN": _onednn_takes(), "FBGEMM": _fbgemm_takes()}
 

@@ -34,7 +34,7 @@ from vitgate.inputs.picture_folder import read_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
-from vitgate.spec.processors import processor_named, variables_of
+from vitgate.spec.processors import variables_of
 from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import in_use, make
@@ -192,7 +192,7 @@ class Gate:
             yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
 
     def _installation(self, environment: Environment, models: dict[str, tuple[str, str]]) -> Installation:
-        variables = {**suite_variables(self.suite), **variables_of(processor_named(self.order.request.processor))}
+        variables = {**suite_variables(self.suite), **variables_of(self.order.request.processor)}
         return Installation(str(environment.python), models, variables)  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:

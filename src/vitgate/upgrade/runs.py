@@ -32,7 +32,7 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.spec.options import WEIGHTS_WORDS
-from vitgate.spec.processors import HOST
+from vitgate.spec.processors import HOST, Processor
 from vitgate.upgrade.environments import in_use
 from vitgate.upgrade.installer import clean_variables
 from vitgate.upgrade.interpreters import Environment
@@ -169,7 +169,7 @@ class Request:
     workers: str = "auto"
     claims: tuple[str, ...] = ()
     shard: str = ""
-    processor: str = HOST
+    processor: Processor = HOST
     processors: str | None = None
 
     def arguments(self) -> list[str]:

@@ -12,9 +12,7 @@ import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.observe import environment
-from vitgate.observe.observer import LocalObserver
 from vitgate.spec import versions as spec_machine
-from vitgate.spec.run_config import RunConfig
 
 
 @pytest.fixture
@@ -78,19 +76,17 @@ def test_machines_have_one_name_each(monkeypatch: pytest.MonkeyPatch, word: str,
 
 
 def test_kernels_that_take_something_else_than_the_run_names_end_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = {"ATen": "AVX512", "oneDNN": "Intel AVX2", "FBGEMM": "AVX2"}
     monkeypatch.setattr(environment, "kernels_taken", lambda: taken)
-    observer = LocalObserver(
-        RunConfig(("digits",), (), False, "auto", None, str(tmp_path), str(tmp_path / "artifacts"), processor="avx2")
-    )
 
     with pytest.raises(MachineError, match="the kernels are not held to avx2: ATen took AVX512"):
-        observer.get(environment.environment)
+        environment.check_held("avx2")
 
+    environment.check_held("host")
     taken["ATen"] = "AVX2"
-    assert observer.get(environment.environment).values["kernels"] == taken
+    environment.check_held("avx2")
 
 
 def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch: pytest.MonkeyPatch) -> None:
