@@ -73,12 +73,15 @@ def _created(observer: LocalObserver, case: str, models: dict[str, nn.Module]) -
 def variant_of(observer: LocalObserver, cell: CellId) -> Loaded:
     """Return the cell as its users load it, loaded once per process; ClaimFailed where that fails."""
     from vitgate.observe import runtimes
+    from vitgate.pipeline.stages import engine_set
 
     variants, name = observer.pool.variants, cell.evidence_name
     if name not in variants:
         if cell.variant == "original":
             variants[name] = runtimes.Loaded(model_of(observer, cell.case))
         else:
-            variants[name] = runtimes.load(cell.form.runtime, str(path_of(observer, cell)))
+            path = str(path_of(observer, cell))
+            with engine_set(cell.engine):  # loading packs the weights for the engine that is set
+                variants[name] = runtimes.load(cell.form.runtime, path)
         observer.pool.calls[name] = 0
     return variants[name]
