@@ -92,9 +92,9 @@ def machine() -> str:
 
 @cache
 def emulated(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this machine is emulated by another one, by qemu-user: Linux then describes the other's processor."""
+    """Whether this machine is emulated, by qemu-user: it names a model, its host's or a made-up one; Linux does not."""
     try:
-        return machine() == "aarch64" and "vendor_id" in cpuinfo.read_text(encoding="utf-8")
+        return machine() == "aarch64" and "model name" in cpuinfo.read_text(encoding="utf-8")
     except OSError:
         return False
 

@@ -53,6 +53,7 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(
     ("word", "text", "found"),
     [
         ("aarch64", "vendor_id\t: GenuineIntel\nmodel name\t: Some Xeon\n", True),
+        ("aarch64", "model name\t: ARMv8 Processor rev 1 (v8l)\nCPU implementer\t: 0x41\n", True),  # qemu 8 and newer
         ("aarch64", "CPU implementer\t: 0x41\n", False),
         ("x86_64", "vendor_id\t: GenuineIntel\nmodel name\t: Some Xeon\n", False),
     ],
