@@ -20,6 +20,7 @@ import pytest
 from vitgate.cli import main
 from vitgate.compare.acceptance import Acceptances
 from vitgate.compare.pairing import PairedLatency
+from vitgate.compare.pairing import names_of
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder
@@ -149,7 +150,7 @@ def test_parts_that_are_no_whole_are_not_taken_for_one(
 def verdict_of(upgrade: Upgrade) -> Verdict:
     """Judge it as the gate does."""
     new = upgrade.with_crossing()
-    matrix = list(gate._matrix(new, [upgrades.crossing_file()]))
+    matrix = list(gate._matrix(new, [upgrades.crossing_file()], *names_of(upgrade.old, new)))
     latency = [gate._paired_row("digits", "fbgemm", "lite_frozen", row) for row in upgrade.latency]
     accepted = Acceptances(tuple(upgrade.accepted), TODAY)
     return compare(upgrade.old, new, matrix=matrix, latency=latency, accepted=accepted)
@@ -201,7 +202,8 @@ def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_brok
 
 def test_crossing_of_other_releases_is_refused() -> None:
     upgrade = Upgrade()
-    matrix = list(gate._matrix(upgrade.with_crossing(), [upgrades.crossing_file()]))
+    new = upgrade.with_crossing()
+    matrix = list(gate._matrix(new, [upgrades.crossing_file()], *names_of(upgrade.old, new)))
     with pytest.raises(UsageError, match="is about other versions"):
         compare(upgrade.old, release("2.15.0"), matrix=matrix)
 

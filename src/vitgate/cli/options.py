@@ -11,7 +11,6 @@ from typing import Any, TYPE_CHECKING, TypeVar
 import click
 
 from vitgate.cli.completion import COMPLETERS
-from vitgate.files.errors import UsageError
 from vitgate.spec.options import RUN_OPTIONS, RunOption
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from vitgate.report.console import Color
     from vitgate.report.verdict.emit import ReportOptions
     from vitgate.upgrade.record_cache import Means
+    from vitgate.upgrade.requirements import Side
     from vitgate.upgrade.runs import Request
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -152,6 +152,8 @@ class SuiteOptions:
     assets: str | None
     processor: str
     processors: str | None
+    successors: bool
+    allow_code: bool
     python: str | None
     uv_arg: tuple[str, ...]
     torch_backend: str | None
@@ -167,19 +169,14 @@ class SuiteOptions:
             images_accuracy: The least accuracy over them, 0 to 1.
 
         Raises:
-            UsageError: An option cannot be, or `--engine none` is asked for.
+            UsageError: An option cannot be.
         """
         from vitgate.inputs.run_options import make_run_config
         from vitgate.spec.cases import cases_named, name_own
-        from vitgate.spec.engines import NO_ENGINE
         from vitgate.spec.processors import processor_named
         from vitgate.upgrade.runs import Request
 
         name_own(self.case_file)
-        if NO_ENGINE in self.engine:
-            what = "this command makes environments of its own, without successors"
-            do = "run pytest tests/conformance --successors under each release, then vitgate compare on the records"
-            raise UsageError(what, where="--engine none", do=do)
         make_run_config(
             cases=list(self.case),
             engines=list(self.engine),
@@ -192,6 +189,7 @@ class SuiteOptions:
             images_accuracy=images_accuracy,
             processor=self.processor,
             processors=self.processors,
+            successors=self.successors,
         )
         return Request(
             cases=cases_named(self.case),
@@ -200,7 +198,23 @@ class SuiteOptions:
             assets=self.assets,
             processor=processor_named(self.processor),
             processors=self.processors,
+            successors=self.successors,
+            allow_code=self.allow_code,
         )
+
+    def means(self, *, prune: bool = False) -> Means:
+        """Return by what means environments are made."""
+        from vitgate.files.paths import default_cache
+        from vitgate.upgrade.record_cache import Means
+
+        return Means(default_cache(), self.uv_arguments(), self.python, prune=prune)
+
+    def whole(self, side: Side, request: Request) -> Side:
+        """Return the side with the libraries that build the request's cases, and the packages of its successors."""
+        from vitgate.upgrade.requirements import for_cases
+        from vitgate.upgrade.successor_packages import for_successors
+
+        return for_successors(for_cases(side, request.cases), request, self.means(), to_stderr)
 
     def uv_arguments(self) -> tuple[str, ...]:
         """Return what uv is to be told."""
@@ -211,6 +225,7 @@ suite_options = _grouped(
     SuiteOptions,
     "suite",
     run_options("--case", "--case-file", "--engine", "--weights", "--assets", "--processor", "--processors"),
+    run_options("--successors", "--allow-code"),
     click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
     click.option("--uv-arg", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
     click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),
@@ -227,10 +242,7 @@ class RecordsOptions:
 
     def means(self, suite: SuiteOptions) -> Means:
         """Return by what means environments are made."""
-        from vitgate.files.paths import default_cache
-        from vitgate.upgrade.record_cache import Means
-
-        return Means(default_cache(), suite.uv_arguments(), suite.python, prune=self.prune)
+        return suite.means(prune=self.prune)
 
 
 records_options = _grouped(

@@ -72,7 +72,7 @@ def sweep(
 
     from vitgate.files.outputs import check_target
     from vitgate.spec.run_config import parse_shard
-    from vitgate.upgrade.requirements import for_cases, parse_interpreter, parse_side
+    from vitgate.upgrade.requirements import parse_interpreter, parse_side
     from vitgate.upgrade.sweep import exit_status, show, Sweep
     from vitgate.upgrade.sweep import sweep as swept
 
@@ -82,7 +82,7 @@ def sweep(
     sides = [parse_side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
     request = replace(suite.request(), shard=part)
-    sides = [for_cases(side, request.cases) for side in sides]
+    sides = [suite.whole(side, request) for side in sides]
     order = Sweep(tuple(sides), request, recording.means(suite), Path(recording.records))
     if dask:
         from vitgate.upgrade.dask_sweep import sweep_on

@@ -59,17 +59,17 @@ def upgrade(
     from vitgate.inputs.field_files import given
     from vitgate.report.verdict.emit import check_targets, emit
     from vitgate.upgrade.gate import gate, Order
-    from vitgate.upgrade.requirements import for_cases, sides_from
+    from vitgate.upgrade.requirements import sides_from
 
     accepted, reports = options.acceptances(), options.reports()
     folders = tuple(Path(folder).absolute() for folder in dict.fromkeys(field))
     given(tuple(map(str, folders)))
     check_targets(reports)
-    old, new = sides_from(versions, old_python, new_python)
     request = suite.request(images=images, images_accuracy=images_accuracy)
+    old, new = (suite.whole(side, request) for side in sides_from(versions, old_python, new_python))
     order = Order(
-        old=for_cases(old, request.cases),
-        new=for_cases(new, request.cases),
+        old=old,
+        new=new,
         request=request,
         cache=default_cache(),
         field=folders,

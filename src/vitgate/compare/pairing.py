@@ -18,7 +18,7 @@ from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, Status, WithOutcome
 from vitgate.spec.cells import cell_name, RowName
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.versions import public
+from vitgate.spec.versions import release_names
 
 Word = Literal["same", "regressed", "fixed", "broken in both", "environment error", "not comparable", "missing"]
 WORDS: tuple[Word, ...] = (
@@ -250,13 +250,19 @@ class JudgedLatency(Judged):
     row: PairedLatency
 
 
+def names_of(old: Record, new: Record) -> tuple[str, str]:
+    """Return what the two sides are called: PyTorch's versions, or what else tells them apart."""
+    sides = [(record.environment.torch, record.environment.packages) for record in (old, new)]
+    return release_names(sides[0], sides[1])
+
+
 def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[JudgedMatrixRow]:
     """Judge each crossing against its maker's own run of the same cell, and put the diagonals before them."""
     unique([row.name for row in matrix], where="the matrix")
-    versions = [public(record.environment.torch) for record in (old, new)]
+    versions = [*names_of(old, new)]
     rows = []
     for row in matrix:
-        pair = [public(row.maker), public(row.runner)]
+        pair = [row.maker, row.runner]
         if pair not in (versions, versions[::-1]):
             what = f"{row.name} is about other versions than {' and '.join(versions)}"
             raise UsageError(what, where="the matrix", do="hand in the crossings of these two")
@@ -264,7 +270,7 @@ def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[
     cells = dict.fromkeys((row.case, row.engine, row.variant) for row in matrix)
     if versions[0] == versions[1]:  # a version against itself: the crossings are the diagonal
         return rows
-    return [*(own for cell in cells for own in _diagonals(old, new, cell)), *rows]
+    return [*(own for cell in cells for own in _diagonals(old, new, versions, cell)), *rows]
 
 
 def _judge(row: MatrixRow, own: ClaimRow | None) -> JudgedMatrixRow:
@@ -287,12 +293,13 @@ def _own(record: Record, row: MatrixRow) -> ClaimRow | None:
     return max(rows, key=lambda each: (each.status == "environment error", rank(each)), default=None)
 
 
-def _diagonals(old: Record, new: Record, cell: tuple[str, str, str]) -> Iterable[JudgedMatrixRow]:
+def _diagonals(
+    old: Record, new: Record, versions: Sequence[str], cell: tuple[str, str, str]
+) -> Iterable[JudgedMatrixRow]:
     """Yield what each version made of its own file; what is wrong there is red in the rows, not once more here."""
     case, engine, variant = cell
     baseline: ClaimRow | None = None
-    for record in (old, new):
-        version = record.environment.torch
+    for record, version in zip((old, new), versions, strict=True):
         empty = MatrixRow(
             maker=version, runner=version, case=case, engine=engine, variant=variant, status="passed", outcome="passed"
         )

@@ -25,6 +25,7 @@ from vitgate.compare.pairing import (
     JudgedLatency,
     JudgedMatrixRow,
     MatrixRow,
+    names_of,
     paired,
     PairedLatency,
     VerdictRow,
@@ -38,7 +39,6 @@ from vitgate.records.rows import InputRow
 from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.versions import public
 
 _ROOM = 120  # characters of names, so that the answer has at most three lines of a terminal
 MAY_UPGRADE, REGRESSED, ENVIRONMENT = 0, 1, 6
@@ -74,10 +74,7 @@ class Conclusion:
         return any(row.word in ("same", "regressed", "fixed", "broken in both") for row in self.rows)
 
     def _versions(self) -> tuple[str, str]:
-        """Return both versions, with their local parts where only those tell them apart."""
-        full = self.old.environment.torch, self.new.environment.torch
-        short = public(full[0]), public(full[1])
-        return full if short[0] == short[1] and full[0] != full[1] else short
+        return names_of(self.old, self.new)
 
     def _unanswered(self) -> str:
         old, new = self._versions()

@@ -1,9 +1,9 @@
-"""Files from the field: TorchScript and lite files that another PyTorch made, with what their maker saw of them.
+"""Files from the field: model files that another PyTorch or runtime made, with what their maker saw of them.
 
 A field folder holds `field.json` (who made what), `seen.npz` (inputs and logits), and the files, beside them or in one
 archive. `vitgate` writes such folders (`--export`), commits some (`fixtures/field`), and reads a user's (`--field`). A
-folder without `field.json` is taken as a user's own: every `.pt` and `.ptl` file in it, with `field.toml` beside them
-where inputs, engine or logits are known.
+folder without `field.json` is taken as a user's own: every file in it with a suffix of `vitgate.inputs.model_files`,
+with `field.toml` beside them where inputs, engine or logits are known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import re
 import shutil
 import tarfile
-import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,22 +23,21 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import FailFast, Field, field_validator
 
-from vitgate.files.archives import measured_tar, MOST_BYTES, pytorch_entries, read_npy, read_npz
+from vitgate.files.archives import measured_tar, MOST_BYTES, read_npy, read_npz
 from vitgate.files.errors import NO_ROOM, UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder, known, read_json, read_model, Strict, unique, validate
+from vitgate.inputs.model_files import check_form, runtime_of, SUFFIXES
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.engines import Engine
-from vitgate.spec.variants import TutorialRuntime, VariantName
+from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.variants import Runtime, VariantName
 
 SCHEMA = 1
 MANIFEST, SEEN, OWN = "field.json", "seen.npz", "field.toml"
-_RUNTIMES: dict[str, TutorialRuntime] = {".pt": "torchscript", ".ptl": "lite_interpreter"}
 _DEFAULT_INPUT = (1, 3, 224, 224)  # a Vision Transformer's, where the user says nothing
 _LEAST_SQNR = 20.0  # dB: int8 logits jump between releases by their own noise, 26 to 32 dB for DeiT-Base
-_POINTER = b"version https://git-lfs"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-]+")
 _LONGEST_NAME = 255  # bytes of a file's name, on every system's disk
 _SEED = 269  # of the input that a user's own file gets where no other is given
@@ -53,7 +51,7 @@ class FieldFile(Strict):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_.\-]+$")
     file: str
-    runtime: TutorialRuntime  # no other's: a package of AOTInductor's is machine code
+    runtime: Runtime
     case: str = ""
     engine: Engine | None = None
     variant: VariantName | None = None
@@ -85,7 +83,7 @@ class OwnFile(Strict):
     x: str = ""
     logits: str = ""
     engine: Engine | None = None
-    runtime: TutorialRuntime | None = None
+    runtime: Runtime | None = None
     least_sqnr_db: float = _LEAST_SQNR
 
     @field_validator("input")
@@ -181,7 +179,9 @@ def _own_manifest(folder: Path) -> FieldManifest:
     told = _told(folder)
     paths = _taken(folder, told)
     if not paths and not told:
-        raise UsageError("no .pt or .ptl file here", where=folder, do="name a folder with artifacts with --field")
+        raise UsageError(
+            f"no {', '.join(SUFFIXES)} file here", where=folder, do="name a folder with artifacts with --field"
+        )
     strangers = sorted(set(told) - {path.name for path in paths})
     if strangers:
         raise UsageError(f"no file {strangers[0]!r} here", where=folder / OWN, do="mend its name or delete the entry")
@@ -202,7 +202,7 @@ def passed_over(folder: Path) -> list[str]:
 def _taken(folder: Path, told: Mapping[str, OwnFile]) -> list[Path]:
     """Return the files that are checked: those that `field.toml` names, and those of PyTorch's suffixes."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    return [path for path in files if path.name in told or path.suffix.lower() in _RUNTIMES]
+    return [path for path in files if path.name in told or path.suffix.lower() in SUFFIXES]
 
 
 def _told(folder: Path) -> dict[str, OwnFile]:
@@ -213,8 +213,8 @@ def _told(folder: Path) -> dict[str, OwnFile]:
 
 
 def _own_row(path: Path, told: OwnFile | None) -> FieldFile:
-    runtime = (told and told.runtime) or _RUNTIMES.get(path.suffix.lower(), "torchscript")
-    _check_form(path, runtime)
+    runtime = (told and told.runtime) or runtime_of(path) or "torchscript"
+    check_form(path, runtime)
     return FieldFile(
         id=f"own-{_UNSAFE.sub('_', path.name)}",
         file=path.name,
@@ -226,28 +226,14 @@ def _own_row(path: Path, told: OwnFile | None) -> FieldFile:
     )
 
 
-def _check_form(path: Path, runtime: TutorialRuntime) -> None:
-    """UsageError for a file that is plainly something else, of which torch would only say that it is corrupted."""
-    with path.open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
-            raise UsageError("this is a Git LFS pointer, not the file itself", where=path, do="run git lfs pull")
-    try:
-        names = {entry.filename.partition("/")[2] for entry in pytorch_entries(path)}
-    except (ValueError, zipfile.BadZipFile):  # what the runtime says of it is more than could be said here
-        return
-    if "data.pkl" in names and "constants.pkl" not in names:
-        do = "save the model with torch.jit.script(model).save(path)"
-        raise UsageError("this is a checkpoint of torch.save, not a TorchScript file", where=path, do=do)
-    if runtime == "lite_interpreter" and "data.pkl" in names and "bytecode.pkl" not in names:
-        do = "name it .pt, or save it with module._save_for_lite_interpreter(path)"
-        raise UsageError("this TorchScript file has no bytecode for the lite interpreter", where=path, do=do)
+def seen(item: FieldItem, shape: tuple[int, ...] = ()) -> Seen:
+    """Return inputs and logits of one file; UsageError where they cannot be read.
 
-
-def seen(item: FieldItem) -> Seen:
-    """Return inputs and logits of one file; UsageError where they cannot be read."""
+    `shape` is what the file's own signature says of its input; made-up inputs have it where the user names none.
+    """
     folder = Path(item.folder)
     if not (folder / MANIFEST).exists():
-        return _own_seen(folder, _told(folder).get(item.row.file) or OwnFile(file=item.row.file))
+        return _own_seen(folder, _told(folder).get(item.row.file) or OwnFile(file=item.row.file), shape)
     arrays = _arrays(folder / SEEN)
     row = item.row
     x = arrays.get(f"x/{row.id}", arrays.get(f"x/{row.case}"))
@@ -257,10 +243,11 @@ def seen(item: FieldItem) -> Seen:
     return Seen(x, logits, arrays.get(f"original/{row.case}"), bound, f"{OWN}: least_sqnr_db")
 
 
-def _own_seen(folder: Path, told: OwnFile) -> Seen:
-    x = _array(folder, told.x) if told.x else np.random.default_rng(_SEED).standard_normal(told.input, np.float32)
-    logits = _array(folder, told.logits) if told.logits else None
+def _own_seen(folder: Path, told: OwnFile, shape: tuple[int, ...]) -> Seen:
     assumed = not told.x and "input" not in told.model_fields_set
+    wanted = shape if assumed and shape else told.input
+    x = _array(folder, told.x) if told.x else np.random.default_rng(_SEED).standard_normal(wanted, np.float32)
+    logits = _array(folder, told.logits) if told.logits else None
     return Seen(x, logits, None, told.least_sqnr_db, f"{OWN}: least_sqnr_db", assumed)
 
 
@@ -343,8 +330,8 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def selected(items: list[FieldItem], cases: Collection[str], engines: Collection[str]) -> Iterator[FieldItem]:
-    """Yield those that a run of these cases and engines checks; a file of no known case or engine always."""
+    """Yield those that a run of these cases and engines checks; a file of no known case, or that needs none, always."""
     for item in items:
         row = item.row
-        if (not row.case or row.case in cases) and (row.engine is None or row.engine in engines):
+        if (not row.case or row.case in cases) and (row.engine in (None, NO_ENGINE) or row.engine in engines):
             yield item

@@ -83,6 +83,7 @@ def make_run_config(
     no_latency: bool = False,
     processor: str = HOST,
     processors: str | None = None,
+    allow_code: bool = False,
 ) -> RunConfig:
     """Check the options; UsageError for the first that cannot be.
 
@@ -111,6 +112,7 @@ def make_run_config(
         no_latency=no_latency or processor != HOST,  # what a processor takes, no other one can say
         processor=processor_named(processor),
         processors=_processors(processors),
+        allow_code=allow_code,
     )
     _check_images(plan)
     _check_claims(plan)

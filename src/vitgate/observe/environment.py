@@ -10,6 +10,7 @@ from typing import Any
 
 from vitgate.files.errors import MachineError
 from vitgate.files.text import reason
+from vitgate.inputs.field_files import FieldFile
 from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.pipeline.torch_build import kernels_taken, torch_build
 from vitgate.spec.cases import LIBRARY_ADVICE, missing_library, read_cases
@@ -95,6 +96,17 @@ def lacking(observer: Observer, cell: CellId) -> Outcome | None:
     return read_successors()[cell.variant].lacking(observer.get(environment).values["torch"])
 
 
+def lacking_runtime(observer: Observer, file: FieldFile) -> Outcome | None:
+    """Return the `unsupported` outcome if a file from elsewhere cannot be run: its engine or packages, or its code."""
+    if file.engine is not None and (outcome := lacking_engine(observer, file.engine)):
+        return outcome
+    if file.runtime == "inductor" and not observer.plan.allow_code:
+        return Outcome("unsupported", message="an AOTInductor package is machine code: --allow-code runs it")
+    alike = [name for name, variant in SUCCESSORS.items() if variant.runtime == file.runtime]
+    needed = file.variant if file.variant in alike else next(iter(alike), None)
+    return read_successors()[needed].lacking(observer.get(environment).values["torch"]) if needed else None
+
+
 def lacking_engine(observer: Observer, engine: Engine) -> Outcome | None:
     """Return the `unsupported` outcome if this build lacks the engine; MachineError where the user named it."""
     if engine == NO_ENGINE:
@@ -113,4 +125,4 @@ def lacking_engine(observer: Observer, engine: Engine) -> Outcome | None:
 
 def default_engine(observer: Observer) -> Engine:
     """Return the engine under which users of this build quantize."""
-    return usual_engine(observer.get(environment).values["engines"])
+    return usual_engine(observer.get(environment).values["engines"], machine())

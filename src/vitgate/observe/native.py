@@ -54,13 +54,23 @@ def compiled(fallback: ArtifactCache) -> Entry:
 
 def _demand_tools(compiler: Sequence[str], path: str) -> None:
     lacking = [
-        "" if shutil.which(compiler[0], path=path) else f"a C++ compiler: install g++ (there is no {compiler[0]})",
+        _lacking_compiler(compiler, path),
         "" if shutil.which("ninja", path=path) else "ninja: pip install ninja",
         _lacking_setuptools(),
     ]
     if any(lacking):
         message = f"to compile the program that runs the files, this machine lacks {'; '.join(filter(None, lacking))}"
         raise ClaimFailed(Outcome("unsupported", error=NO_TOOLS, message=message))
+
+
+def _lacking_compiler(compiler: Sequence[str], path: str) -> str:
+    """Say what stands in the way of compiling for this machine: no compiler, or, where it is emulated, the host's."""
+    if not (found := shutil.which(compiler[0], path=path)):
+        return f"a C++ compiler: install g++ (there is no {compiler[0]})"
+    target = _first_line([found, *compiler[1:], "-dumpmachine"], dict(os.environ))
+    if machine() == "aarch64" and not target.startswith(("aarch64", "arm64")):
+        return f"a C++ compiler for aarch64: {compiler[0]} compiles for {target}"
+    return ""
 
 
 def _lacking_setuptools() -> str:

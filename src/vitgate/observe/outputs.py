@@ -72,7 +72,11 @@ def anchor(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation(name_of=lambda claim, folder, row: f"{claim}-{row}")
 def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidence:  # noqa: ARG001  # in its name
-    """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs."""
+    """Return `logits` and `again`, as `outputs` does, of a file from elsewhere on its own inputs.
+
+    Where nobody names the inputs they are made up and returned as `x`, of the shape that the file's own signature says,
+    or else that of a picture.
+    """
     import torch
 
     from vitgate.observe import runtimes
@@ -81,18 +85,24 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
     observer.get(environment)
     item = next(item for item in read_field(Path(folder)) if item.row.id == row)
     with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
-        run = runtimes.load(item.row.runtime, str(located(item, Path(observer.plan.session))))
-        inputs = seen(item)
+        run = runtimes.load_foreign(item.row.runtime, str(located(item, Path(observer.plan.session))))
+        inputs = seen(item, run.shape)
         x = [torch.from_numpy(picture[None]) for picture in inputs.x]
         try:
             logits = np.concatenate([logits_of(run, picture) for picture in x])
         except ClaimFailed as failure:
-            if not inputs.assumed:
+            if not inputs.assumed or run.shape:
                 raise
-            said = f"{failure.outcome.message} (nobody named the input's shape, so {list(x[0].shape)} was given: "
-            message = f"{said}name it as `input` in {OWN})"
-            raise ClaimFailed(replace(failure.outcome, message=message)) from None
-        return Evidence(arrays={"logits": logits, "again": logits_of(run, x[0])})
+            raise ClaimFailed(_guessed(failure.outcome, x[0], run.likely_shape())) from None
+        made_up = {"x": inputs.x} if inputs.assumed else {}
+        return Evidence(arrays={"logits": logits, "again": logits_of(run, x[0]), **made_up})
+
+
+def _guessed(outcome: Outcome, x: torch.Tensor, likely: tuple[int, ...]) -> Outcome:
+    """Return the outcome of a call with a shape that nobody named, with what to name."""
+    do = f"name it as `input` in {OWN}" + (f", likely {list(likely)}" if likely else "")
+    said = f"{outcome.message} (nobody named the input's shape, so {list(x.shape)} was given: {do})"
+    return replace(outcome, message=said)
 
 
 def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:

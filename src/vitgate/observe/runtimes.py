@@ -5,24 +5,34 @@ Eager, TorchScript and the lite interpreter, and those of the successors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from vitgate.inputs.model_files import check_exported, check_external_data
 from vitgate.pipeline.stages import stage
 from vitgate.spec.variants import Runtime
 
+_MOST_TOKENS = 5  # a class, a distillation token and four registers
+_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 Runnable = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a runtime has loaded, `module`, as a runnable: a call that fails is the outcome `failed at run`."""
+    """What a runtime has loaded, `module`, as a runnable: a call that fails is the outcome `failed at run`.
+
+    `shape` is that of the one float32 input, where the file's own signature says it: 1 where it leaves a size open.
+    """
 
     module: Any
+    shape: tuple[int, ...] = ()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of one input."""
@@ -30,52 +40,121 @@ class Loaded:
             output: torch.Tensor = self.module(x)
         return output
 
+    def likely_shape(self) -> tuple[int, ...]:
+        """Return the input's shape as the weights of a Vision Transformer tell it, empty where they do not.
+
+        The patches' projection is [D, C, p, p]; the positions are [1, N, D], of a square and up to five tokens more.
+        """
+        sizes = [tuple(tensor.shape) for _, tensor in self.module.named_parameters()]
+        for width, channels, patch, _ in (size for size in sizes if len(size) == 4):
+            lengths = [size[1] for size in sizes if len(size) == 3 and (size[0], size[2]) == (1, width)]
+            sides = [math.isqrt(length) for length in lengths if length - math.isqrt(length) ** 2 <= _MOST_TOKENS]
+            if sides:
+                return (1, channels, sides[0] * patch, sides[0] * patch)
+        return ()
+
 
 def load(runtime: Runtime, path: str) -> Loaded:
     """Load a file (not `eager`, which has none); whatever goes wrong is the outcome `failed at load`."""
     with stage("load"):
-        return Loaded(_LOADERS[runtime](path))
+        return loaded(runtime, path)
 
 
-def _lite_interpreter(path: str) -> Any:
+def loaded(runtime: Runtime, path: str) -> Loaded:
+    """Load a file as `load` does, but raise what the runtime raises; ValueError for a runtime that is unknown."""
+    if runtime not in _LOADERS:
+        raise ValueError(f"no runtime {runtime!r}")
+    return _LOADERS[runtime](path)
+
+
+def load_foreign(runtime: Runtime, path: str) -> Loaded:
+    """Load a file that was made elsewhere as `load` does, so that no code of its own is run while it is loaded.
+
+    An AOTInductor package is code, and the caller's to allow.
+    """
+    with stage("load"):
+        if runtime == "export":
+            check_exported(Path(path))
+            with _weights_only():
+                return _exported(path)
+        if runtime == "onnxruntime":
+            check_external_data(Path(path))
+        return _LOADERS[runtime](path)
+
+
+@contextmanager
+def _weights_only() -> Iterator[None]:
+    """Let `torch.load` unpickle nothing but tensors and what libraries have declared safe, whatever its caller says."""
+    before = os.environ.get(_FORCE)
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_FORCE]
+        if before is not None:
+            os.environ[_FORCE] = before
+
+
+def _torchscript(path: str) -> Loaded:
+    return Loaded(torch.jit.load(path))
+
+
+def _lite_interpreter(path: str) -> Loaded:
     from torch.jit.mobile import _load_for_lite_interpreter
 
-    return _load_for_lite_interpreter(path)
+    return Loaded(_load_for_lite_interpreter(path))
 
 
-def _exported(path: str) -> Any:
+def _exported(path: str) -> Loaded:
     with suppress(ImportError):
         import torchao.quantization  # noqa: F401  # a file that torchao quantized holds tensors of its classes
-    return torch.export.load(path).module()
+    program = torch.export.load(path)
+    names = set(program.graph_signature.user_inputs)
+    inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    shape = _shape([tuple(each.shape) for each in inputs if isinstance(each, torch.Tensor)], len(inputs))
+    return Loaded(program.module(), shape)
 
 
-def _inductor(path: str) -> Any:
+def _shape(found: Sequence[Sequence[Any]], inputs: int) -> tuple[int, ...]:
+    """Return the shape of the one input; ValueError where there are several, or one that is no tensor."""
+    if inputs != 1 or len(found) != 1:
+        raise ValueError(f"it takes {inputs} inputs, and only files that take one picture can be run")
+    return tuple(size if type(size) is int and size > 0 else 1 for size in found[0])
+
+
+def _inductor(path: str) -> Loaded:
     from torch._inductor import aoti_load_package
 
-    return aoti_load_package(path)
+    return Loaded(aoti_load_package(path))
 
 
-def _executorch(path: str) -> Any:
+def _executorch(path: str) -> Loaded:
     from executorch.extension.pybindings import portable_lib
     from executorch.runtime import Runtime
 
     portable_lib._unsafe_reset_threadpool(1)  # XNNPACK's pool is ExecuTorch's own, not torch's
     method = Runtime.get().load_program(path).load_method("forward")
-    return lambda x: method.execute([x])[0].clone()  # the output's memory is the method's, and written again
+    said = method.metadata
+    inputs = said.num_inputs()
+    shape = _shape([tuple(said.input_tensor_meta(number).sizes()) for number in range(inputs)], inputs)
+    # the output's memory is the method's, and written again
+    return Loaded(lambda x: method.execute([x])[0].clone(), shape)
 
 
-def _onnxruntime(path: str) -> Any:
+def _onnxruntime(path: str) -> Loaded:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0])
+    inputs = session.get_inputs()
+    shape = _shape([each.shape for each in inputs if each.type == "tensor(float)"], len(inputs))
+    name = inputs[0].name
+    return Loaded(lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0]), shape)
 
 
-_LOADERS: dict[str, Callable[[str], Any]] = {
-    "torchscript": torch.jit.load,
+_LOADERS: dict[Runtime, Callable[[str], Loaded]] = {
+    "torchscript": _torchscript,
     "lite_interpreter": _lite_interpreter,
     "export": _exported,
     "inductor": _inductor,

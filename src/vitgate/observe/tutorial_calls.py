@@ -24,6 +24,8 @@ from torch import nn
 
 from vitgate.files.errors import UsageError
 from vitgate.spec.claims import CallRow, read_calls
+from vitgate.spec.engines import usual_engine
+from vitgate.spec.versions import machine
 
 # What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
 _NATIVE_WARNING = re.compile(r"^\[W\S*\s+\S+\s+[\w./-]+:\d+\] (?:Warning: )?(?P<text>.*)$", re.MULTILINE)
@@ -101,10 +103,11 @@ class Samples:
     """The tiny objects that stand for the tutorial's in `api.toml`, each made when first asked for."""
 
     def __init__(self, folder: Path) -> None:
-        """Write files into this folder; set the first of the tutorial's engines that this PyTorch supports."""
+        """Write files into this folder; set the tutorial's engine, fbgemm, or the machine's usual one."""
         self.folder = folder
         supported = torch.backends.quantized.supported_engines
-        self.engine = next(name for name in ("fbgemm", "x86", "qnnpack", "onednn") if name in supported)
+        usual = usual_engine(supported, machine())
+        self.engine = "fbgemm" if "fbgemm" in supported and usual == "x86" else usual
         torch.backends.quantized.engine = self.engine
         self._made: dict[str, Any] = {"engine": self.engine}
 

@@ -11,7 +11,7 @@ from vitgate.files.locks import MachineLock
 from vitgate.inputs.field_files import FieldItem
 from vitgate.judge.latency_ratios import Bound
 from vitgate.judge.tolerances import read_tolerances, Tolerances
-from vitgate.observe.environment import lacking, lacking_engine
+from vitgate.observe.environment import lacking, lacking_runtime
 from vitgate.observe.inputs import weights
 from vitgate.observe.observer import Observer
 from vitgate.observe.remote import RemoteObserver
@@ -137,7 +137,7 @@ def field_check(request: pytest.FixtureRequest, item: FieldItem, observer: Obser
     claim = claim_of(request.node.get_closest_marker("claim"))
     made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
     request.node.stash[CHECK] = made
-    if item.row.engine is not None and (outcome := lacking_engine(observer, item.row.engine)):
+    if outcome := lacking_runtime(observer, item.row):
         raise ClaimFailed(outcome)
     return made
 

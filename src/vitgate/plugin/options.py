@@ -73,6 +73,7 @@ def plan_from(config: pytest.Config, session: Path) -> RunConfig:
         no_latency=option("--no-latency"),
         processor=option("--processor"),
         processors=option("--processors"),
+        allow_code=option("--allow-code"),
     )
     _check_libraries(plan, option("--case"))
     given(plan.field)  # a folder that cannot be read is an error of usage, not of the collection

@@ -23,7 +23,7 @@ from vitgate.observe.store import Store
 from vitgate.spec.cells import CellId, FieldFileId
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.run_config import RunConfig
-from vitgate.spec.variants import VARIANTS
+from vitgate.spec.variants import FORMS, variants_of
 from vitgate.spec.versions import machine, packages, public
 
 _ARCHIVE = "files.tar.xz"
@@ -107,8 +107,12 @@ def _gather(
 
 def _cells(plan: RunConfig, case: str) -> list[CellId]:
     """Return one cell a file: a float file is the same under every engine, and stands under the first."""
-    engines = [engine for engine in plan.engines if engine != NO_ENGINE]  # others' files need others' runtimes
-    every = [CellId(case, engine, variant) for engine in engines for variant in VARIANTS if VARIANTS[variant].file]
+    every = [
+        CellId(case, engine, variant)
+        for engine in plan.engines
+        for variant in variants_of(engine)
+        if FORMS[variant].file
+    ]
     return list({cell.evidence_name: cell for cell in reversed(every)}.values())[::-1]
 
 
@@ -147,7 +151,7 @@ def _carry(
         return []
     name, own = item.row.id, seen(item)  # the id of a user's file is its name, made harmless
     shutil.copyfile(located(item, session), target / name)  # no link: the user may go on writing to it
-    arrays[f"x/{item.row.id}"] = own.x
+    arrays[f"x/{item.row.id}"] = found.arrays.get("x", own.x)
     if own.logits is not None:  # what the user recorded stays the measure
         arrays[f"logits/{item.row.id}"] = own.logits
     elif found.outcome is None:

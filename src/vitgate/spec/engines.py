@@ -20,6 +20,8 @@ ACTIVATION_BITS: dict[Engine, int] = {"fbgemm": 7, "x86": 7, "onednn": 7, "qnnpa
 EVERY_ENGINE: tuple[Engine, ...] = (*ENGINES, NO_ENGINE)
 
 _MOST_USUAL: tuple[Engine, ...] = ("x86", "fbgemm", "qnnpack", "onednn")  # in the order in which PyTorch prefers them
+# PyTorch's own order there, without x86 and fbgemm, which since 2.10 it lists and cannot quantize with.
+_MOST_USUAL_OF_ARM: tuple[Engine, ...] = ("onednn", "qnnpack")
 
 
 def engine_named(name: str) -> Engine:
@@ -30,6 +32,7 @@ def engine_named(name: str) -> Engine:
     raise UsageError(f"unknown engine {name!r}", where="--engine", do=f"choose from {', '.join(EVERY_ENGINE)}")
 
 
-def usual_engine(supported: Collection[str]) -> Engine:
+def usual_engine(supported: Collection[str], machine: str) -> Engine:
     """Return the engine under which users of a build with these engines quantize; `none` where it has no engine."""
-    return next((engine for engine in _MOST_USUAL if engine in supported), NO_ENGINE)
+    order = _MOST_USUAL_OF_ARM if machine == "aarch64" else _MOST_USUAL
+    return next((engine for engine in order if engine in supported), NO_ENGINE)

@@ -106,7 +106,15 @@ RUN_OPTIONS = (
     ),
     RunOption("--artifact-cache", "keep built artifacts here between runs", "DIR", default_words="a temporary folder"),
     RunOption(
-        "--field", "a folder of TorchScript and lite files of yours, which are run too; repeatable", "DIR", "texts"
+        "--field",
+        "a folder of files of yours, which are run too: .pt, .ptl, .pt2, .pte, .onnx; repeatable",
+        "DIR",
+        "texts",
+    ),
+    RunOption(
+        "--allow-code",
+        "run AOTInductor packages that were made elsewhere: they are machine code, and do whatever their maker wants",
+        kind="flag",
     ),
     RunOption(
         "--images",

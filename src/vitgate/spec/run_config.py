@@ -41,7 +41,8 @@ class RunConfig:
     `field` names folders of files that were made elsewhere. `claims` are ids and rows' names to which the run is
     narrowed; `shard` is the part of the run that this one checks, `2/5`. `images` is a folder of labelled pictures, and
     `images_accuracy` what the user says of the accuracy over them. `processor` is what kernels
-    are held to; `processors` is `all` where int8 files run on every lower one too.
+    are held to; `processors` is `all` where int8 files run on every lower one too. `allow_code`: AOTInductor packages
+    from elsewhere are run.
     """
 
     cases: tuple[str, ...]
@@ -59,6 +60,7 @@ class RunConfig:
     no_latency: bool = False
     processor: Processor = HOST
     processors: str = ""
+    allow_code: bool = False
 
     def selects(self, cell: CellId) -> bool:
         """Whether the cell is part of this run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +74,10 @@ PACKAGES = (
 )
 
 
+_OF_TESTS = ("pandas", "pytest", "pytest-xdist", "syrupy", "vitgate")
+_MOST_NAMED = 2  # packages that a side is named by
+
+
 @cache  # every settled claim asks, and looking them up takes tens of milliseconds
 def packages() -> dict[str, str]:
     """Return the installed versions of the packages that can change an outcome; one dictionary, not to be changed."""
@@ -83,6 +88,26 @@ def packages() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def release_names(old: tuple[str, Mapping[str, str]], new: tuple[str, Mapping[str, str]]) -> tuple[str, str]:
+    """Return the names of two sides, each given as torch's version and the versions of `PACKAGES`.
+
+    They are torch's versions; where those are the same, with the packages that tell the sides apart.
+    """
+    short = public(old[0]), public(new[0])
+    if short[0] != short[1]:
+        return short
+    differ = [name for name in reversed(PACKAGES[1:]) if old[1].get(name) != new[1].get(name) and name not in _OF_TESTS]
+    if not differ:
+        return (old[0], new[0]) if old[0] != new[0] else short
+    return _with(short[0], old[1], differ), _with(short[1], new[1], differ)
+
+
+def _with(torch: str, versions: Mapping[str, str], differ: Sequence[str]) -> str:
+    shown = [f"{name} {versions[name]}" if name in versions else f"no {name}" for name in differ[:_MOST_NAMED]]
+    more = f" and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
+    return f"{torch} with {', '.join(shown)}{more}"
 
 
 def machine() -> str:

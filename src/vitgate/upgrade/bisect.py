@@ -24,6 +24,7 @@ from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, file_name, Means, NotMade, open_folder, Place
 from vitgate.upgrade.requirements import for_cases, parse_side
 from vitgate.upgrade.runs import Request, suite_folder
+from vitgate.upgrade.successor_packages import for_successors
 
 Item = TypeVar("Item")
 Outcomes = Mapping[str, str]
@@ -153,6 +154,7 @@ class _Runs:
         asked = self.asked
         place = Place(self.folder, file_name(f"bisect-{asked.claim}-{name}"))
         side = for_cases(parse_side(name, where="vitgate bisect"), asked.request.cases)
+        side = for_successors(side, asked.request, asked.means, self.steps.say)
         record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
         return Version(Version(record.environment.torch).public), outcomes(record, asked.claim)
 

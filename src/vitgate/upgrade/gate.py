@@ -22,7 +22,7 @@ import numpy as np
 
 from vitgate.compare.acceptance import Acceptances
 from vitgate.compare.latency_statistics import Paired
-from vitgate.compare.pairing import MatrixRow, PairedLatency
+from vitgate.compare.pairing import MatrixRow, names_of, PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files import locks
 from vitgate.files.atomic import check_folder, replacing
@@ -35,7 +35,6 @@ from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.processors import variables_of
-from vitgate.spec.versions import public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import in_use, make
 from vitgate.upgrade.interpreters import Environment
@@ -118,7 +117,8 @@ class Gate:
         """Go through the steps; what an earlier, killed gate has done is not done again."""
         old = self._record("old", self.old, replace(self._run("old"), field=self.order.field))
         new = self._record("new", self.new, replace(self._run("new"), field=(self._files("old"),)))
-        matrix = [*_matrix(new, self._items("old")), *self._crossing()]
+        names = names_of(old, new)
+        matrix = [*_matrix(new, self._items("old"), *names), *self._crossing(*reversed(names))]
         latency = self._latency() if self.order.latency else ()
         return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
 
@@ -154,14 +154,14 @@ class Gate:
     def _done(self, name: str) -> Path:
         return self.folder / f"{name}.done"
 
-    def _crossing(self) -> Iterator[MatrixRow]:
+    def _crossing(self, maker: str, runner: str) -> Iterator[MatrixRow]:
         """Let the old version run what the new one made: the devices that are updated late."""
         items = self._items("new")
-        if not items or public(self.old.torch) == public(self.new.torch):  # the same files, and the same answer
+        if not items or maker == runner:  # the same files, and the same answer
             return
         run = replace(self._run("crossing"), export=None, field=(self._files("new"),))
         run = replace(run, arguments=("--claim", "artifacts"))
-        yield from _matrix(self._record("crossing", self.old, run), items)
+        yield from _matrix(self._record("crossing", self.old, run), items, maker, runner)
 
     def _latency(self) -> list[PairedLatency]:
         path = self.folder / "latency.json"
@@ -224,15 +224,15 @@ def _models(items: Sequence[FieldItem], case: str, engine: str | None) -> dict[s
     }
 
 
-def _matrix(record: Record, items: Sequence[FieldItem]) -> Iterator[MatrixRow]:
+def _matrix(record: Record, items: Sequence[FieldItem], maker: str, runner: str) -> Iterator[MatrixRow]:
     """Yield one row for each file of the other side that the record's version was given, run or not."""
     rows = {row.subject: row for row in record.claims if row.claim == "artifacts"}
     for item in items:
         row, cell = rows.get(item.row.id, _not_run(item)), item.cell
         if cell is not None:
             yield MatrixRow(
-                maker=item.maker,
-                runner=public(record.environment.torch),
+                maker=maker,
+                runner=runner,
                 case=cell.case,
                 engine=cell.engine,
                 variant=cell.variant,

@@ -100,6 +100,12 @@ class _Fault:
     quote: str = ""  # of several causes, the one to quote; otherwise the first
 
 
+_NO_RELEASE = "there is no such release"
+_NOT_TOGETHER = "the requirements cannot be met together"
+_NO_WHEEL = "does not exist for this Python or machine"
+REFUSED = (_NO_RELEASE, _NOT_TOGETHER, _NO_WHEEL)
+"""What is said where packages cannot be installed, on whatever day and machine."""
+
 # In this order: a full disk or a dead network comes with other messages behind which it must not hide.
 _FAULTS = (
     _Fault(
@@ -139,13 +145,13 @@ _FAULTS = (
     _Fault(r"no (usable )?wheels|no source distribution|does not satisfy Python", "", ""),  # see _no_wheel
     _Fault(
         r"\A(?!.*depends on).*(there (is|are) no versions? of|Because only .* available|not found in the package reg)",
-        "there is no such release",
+        _NO_RELEASE,
         "ask for one that the index has (another index: --uv-arg=--index-url=URL)",
         error=UsageError,
     ),
     _Fault(
         r"No solution found",
-        "the requirements cannot be met together",
+        _NOT_TOGETHER,
         "change one of the versions, or let the installer choose by leaving it out",
     ),
 )
@@ -182,7 +188,7 @@ def causes_of(output: str) -> list[str]:
 
 def _no_wheel(name: str, cause: str, text: str) -> MachineError:
     package = re.search(r"([\w.\-]+==[\w.+!*]+) (?:has no|depends on Python)", cause)
-    what = f"{name}: {package[1] if package else 'a requirement'} does not exist for this Python or machine"
+    what = f"{name}: {package[1] if package else 'a requirement'} {_NO_WHEEL}"
     return MachineError(what, where=f"uv: {cause}", do=_which_python(text))
 
 

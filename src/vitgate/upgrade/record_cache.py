@@ -23,7 +23,7 @@ from vitgate.files.hashing import digest, key_of
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.upgrade.environment_cache import discard
-from vitgate.upgrade.environments import environment_folder, make
+from vitgate.upgrade.environments import environment_folder, make, read_marker
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import applicable, is_pinned, Needs, own_needs, Side, whole_set
@@ -56,6 +56,12 @@ class Means:
             return make(side, cache=self.cache, uv_args=self.uv_args, python=self.python, echo=echo, needs=self.needs)
         except VitgateError as error:
             raise NotMade.from_line(str(error)) from None
+
+    def has(self, side: Side) -> bool:
+        """Whether the side's environment is there."""
+        needs = self.needs or own_needs()
+        folder = environment_folder(side, cache=self.cache, uv_args=self.uv_args, python=self.python, needs=needs)
+        return read_marker(folder) is not None
 
     def forget(self, side: Side) -> None:
         """Remove the side's environment, unless somebody works with it; an interpreter of the user's own stays."""

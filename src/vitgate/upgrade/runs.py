@@ -31,6 +31,7 @@ from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
+from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.options import WEIGHTS_WORDS
 from vitgate.spec.processors import HOST, Processor
 from vitgate.upgrade.environments import in_use
@@ -171,6 +172,13 @@ class Request:
     shard: str = ""
     processor: Processor = HOST
     processors: str | None = None
+    successors: bool = False
+    allow_code: bool = False
+
+    @property
+    def has_successors(self) -> bool:
+        """Whether the runs are about successors of TorchScript."""
+        return self.successors or NO_ENGINE in self.engines
 
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
@@ -181,6 +189,8 @@ class Request:
         shard = [f"--shard={self.shard}"] if self.shard else []
         held = [f"--processor={self.processor}"] if self.processor != HOST else []
         held += [f"--processors={self.processors}"] if self.processors else []
+        held += ["--successors"] if self.successors else []
+        held += ["--allow-code"] if self.allow_code else []
         return ["-n", self.workers, *chosen, *claims, *shard, *held, f"--weights={weights}", *assets]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from vitgate.compare.verdict import Verdict
 from vitgate.report.templates import template
 from vitgate.report.verdict import views
-from vitgate.spec.versions import public
 
 if TYPE_CHECKING:
     from vitgate.report.page.charts import Chart
@@ -35,7 +34,7 @@ def _heat(verdict: Verdict) -> Chart | None:
     """Return the matrix as a heat map, counted over all cells; None where no file was tried."""
     from vitgate.report.page.charts import counts, heat  # which draws with matplotlib
 
-    makers, runners = ([public(getattr(item.row, side)) for item in verdict.matrix] for side in ("maker", "runner"))
+    makers, runners = ([getattr(item.row, side) for item in verdict.matrix] for side in ("maker", "runner"))
     statuses = ("failed" if item.red else item.row.status for item in verdict.matrix)
     says = "How many files that one PyTorch made (rows) load, run and give its numbers on the other (columns)."
     squares = counts(zip(zip(makers, runners, strict=True), statuses, strict=True))

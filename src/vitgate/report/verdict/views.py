@@ -10,7 +10,7 @@ from vitgate.compare.changes import Change
 from vitgate.compare.pairing import JudgedMatrixRow, PairedLatency, Side, VerdictRow, Word, WORDS
 from vitgate.compare.verdict import Verdict
 from vitgate.report.formats import decibels, interval, megabytes, shown
-from vitgate.spec.versions import public
+from vitgate.spec.versions import release_names
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Grid:
 
 
 def versions(verdict: Verdict) -> tuple[str, str]:
-    """Return both PyTorch versions without their local parts."""
-    return public(verdict.old.torch), public(verdict.new.torch)
+    """Return what the sides are called: PyTorch's versions, or what else tells them apart."""
+    return release_names((verdict.old.torch, verdict.old.packages), (verdict.new.torch, verdict.new.packages))
 
 
 def title(verdict: Verdict) -> str:
@@ -73,7 +73,7 @@ def grid(verdict: Verdict) -> Grid:
     """Return the matrix as a table: maker and runner across, cells down."""
     old, new = versions(verdict)
     pairs = list(dict.fromkeys(((old, old), (old, new), (new, old), (new, new))))
-    found = {(_cell(item), public(item.row.maker), public(item.row.runner)): item for item in verdict.matrix}
+    found = {(_cell(item), item.row.maker, item.row.runner): item for item in verdict.matrix}
     cells = dict.fromkeys(_cell(item) for item in verdict.matrix)
     lines = tuple((cell, tuple(_crossing(found.get((cell, *pair))) for pair in pairs)) for cell in cells)
     headings = tuple(f"made by {maker}, run by {runner}" for maker, runner in pairs)
@@ -90,7 +90,7 @@ def _crossing(item: JudgedMatrixRow | None) -> tuple[str, Word | None]:
     row = item.row
     exact = f", {decibels(row.sqnr_db)}" if row.sqnr_db is not None else ""
     accepted = ", accepted" if item.accepted else ""
-    word = f": {item.word}" if public(row.maker) != public(row.runner) else ""
+    word = f": {item.word}" if row.maker != row.runner else ""
     return f"{row.outcome_text}{exact}{word}{accepted}", item.word
 
 

@@ -1,0 +1,81 @@
+"""The packages of the successors in a side's environment: as many of them as uv can put beside the side's own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vitgate.files.errors import VitgateError
+from vitgate.spec.variants import read_successors
+from vitgate.upgrade.installer import REFUSED, run_uv
+from vitgate.upgrade.progress import Steps
+from vitgate.upgrade.record_cache import Means
+from vitgate.upgrade.requirements import applicable, name_of, own_needs, Side, whole_set
+from vitgate.upgrade.runs import Request
+
+
+def for_successors(side: Side, request: Request, means: Means, echo: Callable[[str], None]) -> Side:
+    """Return the side with the successors' packages, if the request is about successors.
+
+    What the user names stays as named. A package that uv cannot install beside it is left out, with a note; the
+    successors that need it are `unsupported` in the side's run. Nothing is installed into an interpreter.
+
+    Args:
+        side: The side as the user wrote it.
+        request: What the runs are asked.
+        means: How environments are made: an environment that is there is not resolved again.
+        echo: Is told what is under way.
+
+    Raises:
+        VitgateError: uv cannot reach an index, or has no room; or the side's own requirements cannot be met.
+    """
+    if not request.has_successors or side.interpreter is not None:
+        return side
+    groups = list(_missing(side))
+    every = _with(side, groups)
+    if not groups or means.has(every):
+        return every
+    with Steps(echo).step(f"{side.name}: choosing the packages of the successors"):
+        if not _refused(every, means):
+            return every
+        kept: list[tuple[str, ...]] = []
+        notes: list[str] = []
+        for group in groups:
+            if why := _refused(_with(side, [*kept, group]), means):
+                notes.append(f"{side.name}: left out {', '.join(group)}: {why}")
+            else:
+                kept.append(group)
+    return replace(_with(side, kept), notes=(*side.notes, *notes))
+
+
+def _missing(side: Side) -> Iterator[tuple[str, ...]]:
+    """Yield what each kind of successor needs and the side does not name, those that need least first."""
+    named = {name_of(text) for text in side.requirements}
+    groups = {tuple(text for text in row.packages if name_of(text) not in named) for row in read_successors().values()}
+    yield from sorted((group for group in groups if group), key=lambda group: (len(group), group))
+
+
+def _with(side: Side, groups: Sequence[tuple[str, ...]]) -> Side:
+    added = dict.fromkeys(text for group in groups for text in group)
+    return replace(side, requirements=(*side.requirements, *added))
+
+
+def _refused(side: Side, means: Means) -> str:
+    """Return why uv cannot install the side, empty if it can; errors that are not about the packages are raised."""
+    chosen = applicable(side, means.python)
+    with tempfile.TemporaryDirectory(prefix="vitgate-successors-") as folder:
+        asked = Path(folder) / "asked.txt"
+        lines = whole_set(chosen, means.needs or own_needs())
+        asked.write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
+        options = ["--no-header", "--no-annotate", "--python", means.python or sys.executable]
+        command = ["pip", "compile", str(asked), *options, *side.uv_args, *means.uv_args]
+        try:
+            run_uv(command, name=side.name, folder=Path(folder), lock=None, show=lambda detail: None)
+        except VitgateError as error:
+            if not any(words in str(error) for words in REFUSED):
+                raise
+            return str(error)
+    return ""
