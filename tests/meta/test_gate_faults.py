@@ -19,8 +19,7 @@ import pytest
 
 from vitgate.cli import main
 from vitgate.compare.acceptance import Acceptances
-from vitgate.compare.pairing import PairedLatency
-from vitgate.compare.pairing import names_of
+from vitgate.compare.pairing import names_of, PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder

@@ -18,7 +18,7 @@ from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, Status, WithOutcome
 from vitgate.spec.cells import cell_name, RowName
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.versions import release_names
+from vitgate.spec.versions import public, release_names
 
 Word = Literal["same", "regressed", "fixed", "broken in both", "environment error", "not comparable", "missing"]
 WORDS: tuple[Word, ...] = (
@@ -182,6 +182,7 @@ class MatrixRow(WithOutcome):
     engine: str
     variant: str
     status: Status
+    error: str = ""
     deviation: str = ""
     message: str = ""
     sqnr_db: float | None = None
@@ -259,10 +260,11 @@ def names_of(old: Record, new: Record) -> tuple[str, str]:
 def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[JudgedMatrixRow]:
     """Judge each crossing against its maker's own run of the same cell, and put the diagonals before them."""
     unique([row.name for row in matrix], where="the matrix")
-    versions = [*names_of(old, new)]
+    names = names_of(old, new)
+    versions = [public(name) for name in names]
     rows = []
     for row in matrix:
-        pair = [row.maker, row.runner]
+        pair = [public(row.maker), public(row.runner)]
         if pair not in (versions, versions[::-1]):
             what = f"{row.name} is about other versions than {' and '.join(versions)}"
             raise UsageError(what, where="the matrix", do="hand in the crossings of these two")
@@ -270,20 +272,24 @@ def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[
     cells = dict.fromkeys((row.case, row.engine, row.variant) for row in matrix)
     if versions[0] == versions[1]:  # a version against itself: the crossings are the diagonal
         return rows
-    return [*(own for cell in cells for own in _diagonals(old, new, versions, cell)), *rows]
+    return [*(own for cell in cells for own in _diagonals(old, new, names, cell)), *rows]
 
 
 def _judge(row: MatrixRow, own: ClaimRow | None) -> JudgedMatrixRow:
     """Compare a crossing with what the maker's own run of the cell came to; without one there is no baseline."""
-    found = word(own, _as_claim(row)) if own else "missing"
+    crossed = _as_claim(row)
+    found = word(own, crossed) if own else "missing"
     if row.status == "environment error":
         found = "environment error"
+    elif _is_unchecked(crossed):
+        return JudgedMatrixRow(name=row.name, word="not comparable", row=row)
     red = found in ("regressed", "environment error") or row.status == "failed"
     return JudgedMatrixRow(name=row.name, word=found, red=red or (own is None and row.status != "passed"), row=row)
 
 
 def _as_claim(row: MatrixRow) -> ClaimRow:
-    return ClaimRow(claim=CROSSING, subject=row.name, status=row.status, outcome=row.outcome, at=row.at, test="")
+    kept = row.model_dump(include={"status", "outcome", "at", "error"})
+    return ClaimRow(claim=CROSSING, subject=row.name, test="", **kept)
 
 
 def _own(record: Record, row: MatrixRow) -> ClaimRow | None:

@@ -39,6 +39,7 @@ from vitgate.records.rows import InputRow
 from vitgate.spec.claims import unchecked
 from vitgate.spec.engines import ENGINES
 from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.versions import titled
 
 _ROOM = 120  # characters of names, so that the answer has at most three lines of a terminal
 MAY_UPGRADE, REGRESSED, ENVIRONMENT = 0, 1, 6
@@ -80,7 +81,7 @@ class Conclusion:
         old, new = self._versions()
         cause = next(cause for cause in self.causes if cause.kind == "environment error")
         count = _count(len(cause.rows), "claim")
-        return f"No answer for PyTorch {old} → {new}: the environment stood in the way of {count}: {_ended(cause.says)}"
+        return f"No answer for {titled(old)} → {new}: the environment stood in the way of {count}: {_ended(cause.says)}"
 
     def _red(self) -> str:
         old, new = self._versions()
@@ -89,13 +90,13 @@ class Conclusion:
         advice = " The report says what to do instead." if any(cause.advice for cause in red) else ""
         mend = f" Mend the acceptances: {some(self.problems, _ROOM)}." if self.problems else ""
         if not self._compared():
-            return f"No answer for PyTorch {old} → {new}: no claim could be compared.{mend}"
+            return f"No answer for {titled(old)} → {new}: no claim could be compared.{mend}"
         if not red:
-            return f"Do not upgrade from PyTorch {old} to {new} yet: nothing breaks unaccepted, but:{mend}"
+            return f"Do not upgrade from {titled(old)} to {new} yet: nothing breaks unaccepted, but:{mend}"
         verb = "break" if any(cause.regressed for cause in red) else "stand in the way"
         verb = verb if len(red) > 1 else verb.replace("break", "breaks").replace("stand ", "stands ")
         things = _count(len(red), "thing")
-        return f"Do not upgrade from PyTorch {old} to {new}: {things} {verb}: {names}.{advice}{mend}"
+        return f"Do not upgrade from {titled(old)} to {new}: {things} {verb}: {names}.{advice}{mend}"
 
     def _green(self) -> str:
         old, new = self._versions()
@@ -109,7 +110,7 @@ class Conclusion:
             kept += f", and {_count(count, 'claim')} {'holds' if count == 1 else 'hold'} better than before"
         if count := words.count("broken in both"):
             kept += f", apart from {_count(count, 'claim')} broken in both, as declared{self._declared()}"
-        return f"PyTorch {old} → {new}: may upgrade; {kept}."
+        return f"{titled(old)} → {new}: may upgrade; {kept}."
 
     def _declared(self) -> str:
         rows = [row.new for row in self.rows if row.word == "broken in both" and row.new]

@@ -101,7 +101,8 @@ def lacking_runtime(observer: Observer, file: FieldFile) -> Outcome | None:
     if file.engine is not None and (outcome := lacking_engine(observer, file.engine)):
         return outcome
     if file.runtime == "inductor" and not observer.plan.allow_code:
-        return Outcome("unsupported", message="an AOTInductor package is machine code: --allow-code runs it")
+        message = "an AOTInductor package is machine code: --allow-code runs it"
+        return Outcome("unsupported", error=NO_TOOLS, message=message)
     alike = [name for name, variant in SUCCESSORS.items() if variant.runtime == file.runtime]
     needed = file.variant if file.variant in alike else next(iter(alike), None)
     return read_successors()[needed].lacking(observer.get(environment).values["torch"]) if needed else None

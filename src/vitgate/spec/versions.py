@@ -93,7 +93,7 @@ def packages() -> dict[str, str]:
 def release_names(old: tuple[str, Mapping[str, str]], new: tuple[str, Mapping[str, str]]) -> tuple[str, str]:
     """Return the names of two sides, each given as torch's version and the versions of `PACKAGES`.
 
-    They are torch's versions; where those are the same, with the packages that tell the sides apart.
+    They are torch's versions; where those are the same, the packages that tell the sides apart.
     """
     short = public(old[0]), public(new[0])
     if short[0] != short[1]:
@@ -101,13 +101,18 @@ def release_names(old: tuple[str, Mapping[str, str]], new: tuple[str, Mapping[st
     differ = [name for name in reversed(PACKAGES[1:]) if old[1].get(name) != new[1].get(name) and name not in _OF_TESTS]
     if not differ:
         return (old[0], new[0]) if old[0] != new[0] else short
-    return _with(short[0], old[1], differ), _with(short[1], new[1], differ)
+    return _named(old[1], differ), _named(new[1], differ)
 
 
-def _with(torch: str, versions: Mapping[str, str], differ: Sequence[str]) -> str:
-    shown = [f"{name} {versions[name]}" if name in versions else f"no {name}" for name in differ[:_MOST_NAMED]]
+def _named(versions: Mapping[str, str], differ: Sequence[str]) -> str:
+    shown = [f"{name} {versions.get(name, 'missing')}" for name in differ[:_MOST_NAMED]]
     more = f" and {len(differ) - _MOST_NAMED} more" if len(differ) > _MOST_NAMED else ""
-    return f"{torch} with {', '.join(shown)}{more}"
+    return f"{', '.join(shown)}{more}"
+
+
+def titled(name: str) -> str:
+    """Return the name of a side by which a sentence can begin: what is named by its version alone is a PyTorch."""
+    return f"PyTorch {name}" if name[:1].isdigit() else name
 
 
 def machine() -> str:

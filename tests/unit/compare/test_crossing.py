@@ -21,7 +21,7 @@ from vitgate.records.rows import CellRow, ClaimRow
 from ..conftest import Refuses
 from ..outcomes import in_parts
 
-OLD, NEW = "2.12.1+cpu", "2.15.0+cpu"
+OLD, NEW = "2.12.1", "2.15.0"
 FAILED = {"status": "failed", "outcome": "failed", "message": "two labels are wrong"}
 GONE = {"status": "declared", "outcome": "failed at save", "deviation": "gone"}
 OFFLINE = {"status": "environment error", "outcome": "environment error"}
@@ -42,7 +42,7 @@ def sides(record: Callable[..., Record], environment: Environment) -> Callable[.
         old: list[ClaimRow] | tuple[()] = (),
         new: list[ClaimRow] | tuple[()] = (),
         cells: tuple[tuple[CellRow, ...], tuple[CellRow, ...]] = ((), ()),
-        torch: tuple[str, str] = (OLD, NEW),
+        torch: tuple[str, str] = (f"{OLD}+cpu", f"{NEW}+cpu"),
     ) -> tuple[Record, Record]:
         first, second = (
             record(environment=environment.model_copy(update={"torch": version}), claims=tuple(rows), cells=lines)

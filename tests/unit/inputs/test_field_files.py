@@ -497,11 +497,11 @@ def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None
 
 @pytest.mark.refuses("saved file (`--field`)", "a folder without such files")
 def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
-    refuses(lambda: read_field(folder), folder, "no .pt or .ptl file here")
-    (folder / "model.onnx").touch()
-    refuses(lambda: read_field(folder), "no .pt or .ptl file here")
+    refuses(lambda: read_field(folder), folder, "no .pt, .ptl, .pt2, .pte, .onnx file here")
+    (folder / "model.tflite").touch()
+    refuses(lambda: read_field(folder), "no .pt, .ptl, .pt2, .pte, .onnx file here")
     refuses(lambda: read_field(tmp_path / "missing"), "no such folder of artifacts", "--field")
-    refuses(lambda: read_field(folder / "model.onnx"), "no such folder of artifacts")
+    refuses(lambda: read_field(folder / "model.tflite"), "no such folder of artifacts")
 
 
 def test_names_that_become_one_id(folder: Path, refuses: Refuses) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vitgate.compare.verdict import Verdict
 from vitgate.report.templates import template
 from vitgate.report.verdict import views
+from vitgate.spec.versions import titled
 
 if TYPE_CHECKING:
     from vitgate.report.page.charts import Chart
@@ -17,7 +18,7 @@ _TEMPLATE = Path(__file__).with_name("templates") / "verdict.html"
 
 def render(verdict: Verdict) -> str:
     """Return the whole page."""
-    old, new = views.versions(verdict)
+    old, new = map(titled, views.versions(verdict))
     return template(_TEMPLATE).render(
         views=views,
         verdict=verdict,

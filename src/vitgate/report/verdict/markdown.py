@@ -11,6 +11,7 @@ from vitgate.compare.causes import Cause
 from vitgate.compare.verdict import Verdict
 from vitgate.files.text import code, markdown, markdown_link, short
 from vitgate.report.verdict import views
+from vitgate.spec.versions import titled
 
 _ROOM = 60_000  # characters of the whole text
 _ROWS = 40  # of a table
@@ -38,7 +39,7 @@ def render(verdict: Verdict) -> str:
 
 def _blocks(verdict: Verdict) -> Iterable[str]:
     """Yield the parts, the most important first."""
-    old, new = views.versions(verdict)
+    old, new = map(titled, views.versions(verdict))
     yield from (f"- ❌ {markdown(short(problem))}\n" for problem in verdict.problems)
     yield from (f"- {markdown(note)}\n" for note in verdict.notes)
     yield from map(_cause, verdict.causes)
@@ -51,7 +52,7 @@ def _blocks(verdict: Verdict) -> Iterable[str]:
         yield _table("Latency, measured in pairs", views.LATENCY_HEADINGS, latencies)
     rows = [(row.word, row.name, views.side(row.old), views.side(row.new), row.cause) for row in views.news(verdict)]
     if rows:
-        headings = ("Verdict", "Claim", f"PyTorch {old}", f"PyTorch {new}", "Cause")
+        headings = ("Verdict", "Claim", old, new, "Cause")
         yield _folded(f"Claims that are not the same ({len(rows)})", headings, rows)
     for section in views.sections(verdict):
         yield _folded(f"{section.title} ({len(section.lines)})", section.headings, section.lines)

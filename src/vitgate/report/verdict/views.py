@@ -10,7 +10,7 @@ from vitgate.compare.changes import Change
 from vitgate.compare.pairing import JudgedMatrixRow, PairedLatency, Side, VerdictRow, Word, WORDS
 from vitgate.compare.verdict import Verdict
 from vitgate.report.formats import decibels, interval, megabytes, shown
-from vitgate.spec.versions import release_names
+from vitgate.spec.versions import release_names, titled
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def versions(verdict: Verdict) -> tuple[str, str]:
 def title(verdict: Verdict) -> str:
     """Return what the report is about."""
     old, new = versions(verdict)
-    return f"PyTorch {old} → {new}"
+    return f"{titled(old)} → {new}"
 
 
 def headline(verdict: Verdict) -> str:
