@@ -198,6 +198,7 @@ _STEPS = {
     "size": _Step("size", "", "growth", "1", _times),
     "logits_original": _Step("sqnr_change", "expected", "sqnr_change", "dB", _more),
     "label": _Step("right_labels", "", "label_change", "1", _more),
+    "coverage": _Step("operators_left", "", "left_change", "1", _more),
     "lite_bytecode": _Step("bytecode_version", "", "bytecode_change", "1", _more),
 }
 

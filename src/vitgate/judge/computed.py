@@ -43,6 +43,42 @@ def kernels(rows: Sequence[Mapping[str, Any]]) -> Finding:
     return Finding("kernel", float(worst["sqnr"]), "dB", against="float64", note=note)
 
 
+def coverage(
+    own: Mapping[str, Any], plain: Mapping[str, Any], *, linears: int | None, quantized: bool
+) -> tuple[Finding, ...]:
+    """Return what of a file's products is in int8 and in float, and what of it no backend runs.
+
+    Args:
+        own: `vitgate.observe.coverage.Coverage` of the file, as values.
+        plain: That of the float file of the same kind; empty where there is none to compare with.
+        linears: How many of the products the recipe quantizes, where another file of the model says so.
+        quantized: Whether the file is an int8 one.
+    """
+    products = own["products"]
+    int8 = [row["name"] for row in products if row["int8"]]
+    plainly = [row["name"] for row in products if row["linear"] and not row["int8"]]
+    missing = len(plainly) if linears is None else max(0, linears - len(int8))
+    note = f"{len(int8)} of {len(products)} products with a weight in int8"
+    found = [Finding("weight_products", float(len(products)) if products else math.nan, "1", judged=False)]
+    if quantized:
+        found.append(Finding("float_linears", float(missing), "1", note=_some(plainly[:missing], note)))
+    else:
+        found.append(Finding("int8_linears", float(len(int8)), "1", note=_some(int8, note)))
+    if plain:
+        found.append(Finding("lost_products", float(len(plain["products"]) - len(products)), "1", against="float"))
+    if own["partitions"]:
+        outside = [row["name"] for row in products if not row["delegated"]]
+        left = ", ".join(f"{count} {name}" for name, count in own["left"].items())
+        found.append(Finding("undelegated_products", float(len(outside)), "1", note=_some(outside, "")))
+        found.append(Finding("operators_left", float(sum(own["left"].values())), "1", note=left, judged=False))
+    return tuple(found)
+
+
+def _some(names: Sequence[str], note: str) -> str:
+    return "; ".join(filter(None, [", ".join(names[:_NAMED]), note]))
+
+
+_NAMED = 5  # products that a finding names
 # Statistic, the field it is about, and of which layers.
 _LAYERS = (("int8_layer", "exact", True), ("int8_rounding", "below_noise", True), ("float_layer", "exact", False))
 

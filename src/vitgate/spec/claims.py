@@ -14,7 +14,7 @@ from vitgate.spec.cases import Case, OwnCase, read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.engines import Engine, ENGINES, NO_ENGINE
 from vitgate.spec.options import RUN_OPTIONS
-from vitgate.spec.variants import SUCCESSORS, VariantName, VARIANTS, variants_of
+from vitgate.spec.variants import SUCCESSORS, VariantName, variants_of
 
 IMAGES = "images"
 """The claim about a folder of the user's pictures."""
@@ -82,7 +82,8 @@ class Claim(Strict):
     def _forms(self) -> Iterator[tuple[Engine, tuple[VariantName, ...]]]:
         named = self.variants or ()
         for engine in self.engines or ENGINES:
-            yield engine, tuple(name for name in named if name in VARIANTS) or variants_of(engine)
+            own = variants_of(engine)
+            yield engine, tuple(name for name in named if name in own) if named else own
         if self.successors:
             yield NO_ENGINE, tuple(name for name in named if name in SUCCESSORS) or variants_of(NO_ENGINE)
 

@@ -185,6 +185,14 @@ _SUCCESSORS = (
     _successor("onnx_int8", "ONNX Runtime, int8", ("quantize_onnx",), "int8.onnx", "onnxruntime", parent="onnx"),
 )
 
+FLOAT_FORMS: dict[VariantName, VariantName] = {
+    "exported_int8": "exported",
+    "inductor_int8": "inductor",
+    "executorch_int8": "executorch",
+    "onnx_int8": "onnx",
+}
+"""A successor's float file of the same kind, by its int8 one."""
+
 VARIANTS: dict[VariantName, Variant] = {variant.name: variant for variant in _TABLE}
 SUCCESSORS: dict[VariantName, Variant] = {variant.name: variant for variant in _SUCCESSORS}
 FORMS: dict[VariantName, Variant] = VARIANTS | SUCCESSORS
