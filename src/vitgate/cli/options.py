@@ -254,6 +254,13 @@ records_options = _grouped(
 """Adds the options of commands that keep a record of each version, as `recording`."""
 
 
+def package_options(command: Command) -> Command:
+    """Add the options that name the package whose releases a command goes through, and what stays."""
+    fixed = click.option("--with", "fixed", metavar="REQUIREMENTS", help="What stays.  [default: the torch installed]")
+    moves = click.option("--package", metavar="NAME", help="Go through the releases of this one.  [default: torch]")
+    return moves(fixed(command))
+
+
 def to_stderr(line: str) -> None:
     """Print a line of progress."""
     click.echo(line, err=True)

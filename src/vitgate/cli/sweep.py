@@ -10,6 +10,7 @@ from vitgate.cli.options import (
     color_option,
     FILE,
     json_option,
+    package_options,
     records_options,
     RecordsOptions,
     run_options,
@@ -22,8 +23,9 @@ from vitgate.report.console import Color
 _HELP = """Run the suite on each PyTorch VERSION, one after another, and show the versions side by side.
 
 A VERSION is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20") or a requirements file, as in
-`vitgate upgrade`. Each leaves its record in the folder of the records. A sweep that was interrupted goes on where it
-stopped: a record there that answers the same question is not made again.
+`vitgate upgrade`; with --package it is a version of that package, beside what --with names. Each leaves its record in
+the folder of the records. A sweep that was interrupted goes on where it stopped: a record there that answers the same
+question is not made again.
 
 With --dask the runs are spread over a cluster, one task for each version, case and engine. Its workers need vitgate and
 a folder of their own for environments; start them with one thread each, since latency is measured: a machine must not
@@ -35,6 +37,7 @@ Examples:
   vitgate sweep 2.12.1 2.15.0 --case digits --engine qnnpack --markdown compatibility.md
   vitgate sweep 2.9.1 2.12.1 2.15.0 --records nightly/ --prune --json sweep.json
   vitgate sweep 2.12.1 2.15.0 --shard 1/4
+  vitgate sweep 1.31.0 1.32.0 --package onnxruntime --with "torch==2.15.0" --engine none --case digits
   vitgate sweep 2.9.1 2.12.1 2.15.0 --dask tcp://scheduler:8786
 
 \b
@@ -49,6 +52,7 @@ Exit status:
 @click.command(help=_HELP)
 @click.argument("versions", nargs=-1, metavar="VERSION...")
 @click.option("--interpreter", "interpreters", multiple=True, metavar="PATH", help="One that has its PyTorch already.")
+@package_options
 @suite_options
 @run_options("--shard")
 @records_options
@@ -59,6 +63,8 @@ Exit status:
 def sweep(
     versions: tuple[str, ...],
     interpreters: tuple[str, ...],
+    package: str | None,
+    fixed: str | None,
     suite: SuiteOptions,
     shard: str | None,
     recording: RecordsOptions,
@@ -72,14 +78,16 @@ def sweep(
 
     from vitgate.files.outputs import check_target
     from vitgate.spec.run_config import parse_shard
-    from vitgate.upgrade.requirements import parse_interpreter, parse_side
+    from vitgate.upgrade.moving_package import moving
+    from vitgate.upgrade.requirements import parse_interpreter
     from vitgate.upgrade.sweep import exit_status, show, Sweep
     from vitgate.upgrade.sweep import sweep as swept
 
     check_target(json_file, "--json")
     check_target(markdown, "--markdown")
     part = str(parse_shard(shard)) if shard is not None else ""
-    sides = [parse_side(text, where="VERSION") for text in versions]
+    moves = moving(package, fixed)
+    sides = [moves.side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
     request = replace(suite.request(), shard=part)
     sides = [suite.whole(side, request) for side in sides]

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,9 +20,10 @@ from packaging.version import InvalidVersion, Version
 from vitgate.files.errors import UsageError
 from vitgate.records.record import Record
 from vitgate.upgrade.installer import check_uv_args, run_uv
+from vitgate.upgrade.moving_package import MovingPackage, TORCH
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import answered, file_name, Means, NotMade, open_folder, Place
-from vitgate.upgrade.requirements import for_cases, parse_side
+from vitgate.upgrade.requirements import for_cases
 from vitgate.upgrade.runs import Request, suite_folder
 from vitgate.upgrade.successor_packages import for_successors
 
@@ -34,7 +35,7 @@ _NO_ROW = "not checked"
 _CHEAPEST = "digits"  # the case that takes seconds
 _NAMED = 3  # rows that the sentence names after the first
 
-_PINNED = re.compile(r"(?m)^torch==([^\s;]+)")
+_PRE = ("--prerelease=allow", "--pre")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Bisection:
     means: Means
     records: Path
     releases: tuple[Version, ...] | None = None
+    moving: MovingPackage = field(default_factory=MovingPackage)
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,15 @@ class _Runs:
     def look(self, name: str) -> tuple[Version, Outcomes]:
         """Return the release, and what the claim came to on it; NotMade where it cannot be installed."""
         asked = self.asked
-        place = Place(self.folder, file_name(f"bisect-{asked.claim}-{name}"))
-        side = for_cases(parse_side(name, where="vitgate bisect"), asked.request.cases)
+        place = Place(self.folder, file_name(f"bisect-{asked.claim}-{_prefix(asked.moving)}{name}"))
+        side = for_cases(asked.moving.side(name, where="vitgate bisect"), asked.request.cases)
         side = for_successors(side, asked.request, asked.means, self.steps.say)
         record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
-        return Version(Version(record.environment.torch).public), outcomes(record, asked.claim)
+        return asked.moving.release_in(record), outcomes(record, asked.claim)
+
+
+def _prefix(package: MovingPackage) -> str:
+    return "" if package.name == TORCH else f"{package.name}-"
 
 
 def _between(asked: Bisection, good: Version, bad: Version, steps: Steps) -> list[Version]:
@@ -164,7 +170,9 @@ def _between(asked: Bisection, good: Version, bad: Version, steps: Steps) -> lis
         found = [each for each in asked.releases if good < each < bad]
     else:
         with steps.step(f"asking for the releases between {good} and {bad}"):
-            found = releases_between(good, bad, uv_args=asked.means.uv_args, python=asked.means.python)
+            found = releases_between(
+                good, bad, package=asked.moving.name, uv_args=asked.means.uv_args, python=asked.means.python
+            )
     most = math.ceil(math.log2(len(found) + 1))
     steps.say(f"{len(found)} releases between them, at most {most} to run: {', '.join(map(str, found)) or 'none'}")
     return found
@@ -210,34 +218,46 @@ def narrowed(request: Request, claim: str) -> Request:
 
 
 def releases_between(
-    old: Version, new: Version, *, uv_args: Sequence[str] = (), python: str | None = None
+    old: Version,
+    new: Version,
+    *,
+    package: str = TORCH,
+    uv_args: Sequence[str] = (),
+    python: str | None = None,
 ) -> list[Version]:
-    """Return the releases after `old` and before `new`, in order, without pre-releases; errors of uv as `run_uv`."""
+    """Return the package's releases after `old` and before `new`, in order; errors of uv as `run_uv`.
+
+    Pre-releases are among them where uv's arguments ask for some.
+    """
     check_uv_args(uv_args)
     with tempfile.TemporaryDirectory(prefix="vitgate-releases-") as folder:
-        return sorted(_downwards(old, new, uv_args, python or sys.executable, Path(folder)))
+        found = sorted(_downwards(package, old, new, uv_args, python or sys.executable, Path(folder)))
+    return [each for each in found if not each.is_prerelease or any(word in uv_args for word in _PRE)]
 
 
-def _downwards(old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path) -> Iterator[Version]:
+def _downwards(
+    package: str, old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path
+) -> Iterator[Version]:
     """Yield releases from `bound` down. The lower one is always allowed, so that uv finds something to the end."""
-    while (found := _newest(old, bound, uv_args, python, folder)) is not None:
-        if not found.is_prerelease:
-            yield Version(found.public)
+    while (found := _newest(package, old, bound, uv_args, python, folder)) is not None:
+        yield Version(found.public)
         bound = Version(found.public)
 
 
-def _newest(old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path) -> Version | None:
+def _newest(
+    package: str, old: Version, bound: Version, uv_args: Sequence[str], python: str, folder: Path
+) -> Version | None:
     asked = folder / "asked.txt"
-    asked.write_text(f"torch>={old.public},<{bound.public}\n", encoding="utf-8")
+    asked.write_text(f"{package}>={old.public},<{bound.public}\n", encoding="utf-8")
     options = ["--no-deps", "--no-header", "--no-annotate", "--python", python]
     said = run_uv(
         ["pip", "compile", str(asked), *options, *uv_args],
-        name=f"the releases of torch between {old.public} and {bound.public}",
+        name=f"the releases of {package} between {old.public} and {bound.public}",
         folder=folder,
         lock=None,
         show=lambda detail: None,
     )
-    found = Version(_PINNED.findall(said)[-1])
+    found = Version(re.findall(rf"(?m)^{re.escape(package)}==([^\s;]+)", said)[-1])
     return found if old.public != found.public and found > old else None
 
 
