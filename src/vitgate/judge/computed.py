@@ -66,7 +66,7 @@ def coverage(
         found.append(Finding("int8_linears", float(len(int8)), "1", note=_some(int8, note)))
     if plain:
         found.append(Finding("lost_products", float(len(plain["products"]) - len(products)), "1", against="float"))
-    if own["partitions"]:
+    if own["partitions"] is not None:
         outside = [row["name"] for row in products if not row["delegated"]]
         left = ", ".join(f"{count} {name}" for name, count in own["left"].items())
         found.append(Finding("undelegated_products", float(len(outside)), "1", note=_some(outside, "")))

@@ -50,7 +50,7 @@ class Coverage:
     """
 
     products: list[Product] = field(default_factory=list)
-    partitions: int = 0
+    partitions: int | None = None
     left: dict[str, int] = field(default_factory=dict)
 
 

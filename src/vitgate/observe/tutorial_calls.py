@@ -24,7 +24,6 @@ from torch import nn
 
 from vitgate.files.errors import UsageError
 from vitgate.spec.claims import CallRow, read_calls
-from vitgate.spec.engines import usual_engine
 from vitgate.spec.versions import machine
 
 # What C++ code writes to the process's standard error where no Python handler is near; the category is named C++ here.
@@ -103,11 +102,11 @@ class Samples:
     """The tiny objects that stand for the tutorial's in `api.toml`, each made when first asked for."""
 
     def __init__(self, folder: Path) -> None:
-        """Write files into this folder; set the tutorial's engine, fbgemm, or the machine's usual one."""
+        """Write files into this folder; set the first of the tutorial's engines that works on this machine."""
         self.folder = folder
         supported = torch.backends.quantized.supported_engines
-        usual = usual_engine(supported, machine())
-        self.engine = "fbgemm" if "fbgemm" in supported and usual == "x86" else usual
+        order = ("qnnpack", "onednn") if machine() == "aarch64" else ("fbgemm", "x86", "qnnpack", "onednn")
+        self.engine = next(name for name in order if name in supported)
         torch.backends.quantized.engine = self.engine
         self._made: dict[str, Any] = {"engine": self.engine}
 

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 from vitgate.files.errors import UsageError
+from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.records.record import read_with_seal, Record
 from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow
 from vitgate.spec.cells import cell_name
@@ -62,7 +63,8 @@ def _cell_problem(cell: CellRow, rows: list[ClaimRow]) -> str:
         return f"outcome {cell.outcome_text!r}, but the size, digest or label of a file"
     for claim, statistic, field in _TWICE:
         judged = [row.findings for row in rows if row.claim == claim]
-        values = [finding.value for findings in judged for finding in findings if finding.statistic == statistic]
+        found = [finding for findings in judged for finding in findings if finding.statistic == statistic]
+        values = [finding.value for finding in found if finding.against != TUTORIAL_INT8]  # which no line shows
         shown = getattr(cell, field)
         if any(value is not None and not (shown is not None and math.isclose(value, shown)) for value in values):
             return f"{field} {shown}, but the claim {claim} judged {values[0]}"

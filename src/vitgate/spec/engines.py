@@ -20,7 +20,8 @@ ACTIVATION_BITS: dict[Engine, int] = {"fbgemm": 7, "x86": 7, "onednn": 7, "qnnpa
 EVERY_ENGINE: tuple[Engine, ...] = (*ENGINES, NO_ENGINE)
 
 _MOST_USUAL: tuple[Engine, ...] = ("x86", "fbgemm", "qnnpack", "onednn")  # in the order in which PyTorch prefers them
-# PyTorch's own order there, without x86 and fbgemm, which since 2.11 it lists and cannot quantize with.
+# PyTorch's own order there, without fbgemm and x86: it lists both since 2.11, cannot quantize with the first, and with
+# the second only since 2.14.
 _MOST_USUAL_OF_ARM: tuple[Engine, ...] = ("onednn", "qnnpack")
 
 

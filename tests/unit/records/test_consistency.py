@@ -12,6 +12,7 @@ from record_data import folded, unfolded
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
+from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.records.consistency import check_consistent, read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow, FindingRow
@@ -223,6 +224,16 @@ def test_a_row_that_a_run_writes_is_consistent(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], fields: dict[str, Any]
 ) -> None:
     check_consistent(record(claims=(claim_row(**fields),)), where="here")
+
+
+def test_a_ratio_to_another_file_than_the_original_is_not_the_one_that_the_line_shows(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    beside = number(2.0, statistic="ratio", against=TUTORIAL_INT8, upper=None, tolerance="", judged=False)
+    row = claim_row("latency", findings=(beside, number(0.5, statistic="ratio", against="original")))
+    line = CellRow(case="digits", engine="qnnpack", variant="lite", latency_ratio=0.5, **in_parts(outcome="passed"))
+
+    check_consistent(record(claims=(row,), cells=(line,)), where="here")
 
 
 SIZE = {"status": "passed", "outcome": "passed", "findings": (number(10.0, upper=None, lower=1.0),)}

@@ -1,0 +1,116 @@
+"""Layers that a successor's recipe leaves out are found in the very files. Needs the successors' packages."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitgate.inputs.run_options import make_run_config
+from vitgate.observe.observer import LocalObserver
+from vitgate.pipeline import successor_stages
+from vitgate.records.rows import ClaimRow
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.variants import SUCCESSORS, VariantName
+
+from .harness import claim_tests, judge
+
+Judged = Callable[[VariantName], ClaimRow]
+COVERAGE = next(test for test in claim_tests() if test.claim.id == "coverage")
+NEEDS: dict[str, tuple[str, ...]] = {
+    "export": ("torchao",),
+    "onnxruntime": ("onnxruntime", "onnxscript"),
+    "executorch": ("executorch",),
+}
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Iterator[Judged]:
+    """Return a function that builds a successor of the small model and judges what of it is in int8."""
+    plan = make_run_config(
+        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
+    )
+    observer = LocalObserver(plan)
+
+    def make(variant: VariantName) -> ClaimRow:
+        for package in NEEDS[SUCCESSORS[variant].runtime]:
+            pytest.importorskip(package)
+        cell = CellId("digits", NO_ENGINE, variant)
+        return judge(COVERAGE, str(cell), cell, observer)
+
+    return make
+
+
+def numbers(row: ClaimRow) -> dict[str, float | None]:
+    return {finding.statistic: finding.value for finding in row.findings}
+
+
+@pytest.mark.parametrize("variant", [name for name in SUCCESSORS if SUCCESSORS[name].runtime in NEEDS])
+def test_every_linear_of_the_small_model_is_where_its_recipe_puts_it(variant: VariantName, judged: Judged) -> None:
+    row = judged(variant)
+
+    assert (row.status, row.message) == ("passed", "")
+    assert numbers(row)["weight_products"] == 17.0
+
+
+def test_one_layer_that_torchao_leaves_out_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    torchao = pytest.importorskip("torchao.quantization")
+
+    def others(model: Any) -> Any:
+        quantized = copy.deepcopy(model)
+        config = torchao.Int8DynamicActivationInt8WeightConfig()
+        torchao.quantize_(quantized, config, lambda module, name: _is_linear(module) and name != "blocks.1.mlp.fc2")
+        return quantized
+
+    monkeypatch.setattr(successor_stages, "quantize_torchao", others)
+    row = judged("exported_int8")
+
+    assert (row.status, numbers(row)["float_linears"]) == ("failed", 1.0)
+    assert "blocks.1.mlp.fc2" in row.message
+
+
+def test_one_layer_that_onnx_runtime_leaves_out_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    onnx = pytest.importorskip("onnx")
+    real, left_out = quantization.quantize_dynamic, list[str]()
+
+    def others(source: str, *args: Any, **kwargs: Any) -> None:
+        graph = onnx.load(source).graph
+        weights = {tensor.name for tensor in graph.initializer}
+        left_out.append(
+            next(node.name for node in graph.node if node.op_type == "MatMul" and weights & set(node.input))
+        )
+        real(source, *args, **kwargs, nodes_to_exclude=left_out)
+
+    monkeypatch.setattr(quantization, "quantize_dynamic", others)
+    row = judged("onnx_int8")
+
+    assert (row.status, numbers(row)["float_linears"]) == ("failed", 1.0)
+    assert left_out[0] in row.message
+
+
+def test_a_pattern_that_no_longer_matches_leaves_every_layer_in_float(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successor_stages, "quantize_pt2e", lambda program, x: program)
+    row = judged("executorch_int8")
+
+    assert (row.status, numbers(row)["float_linears"]) == ("failed", 17.0)
+
+
+def test_products_that_no_backend_takes_are_counted(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    exir = pytest.importorskip("executorch.exir")
+    real = exir.to_edge_transform_and_lower
+    monkeypatch.setattr(exir, "to_edge_transform_and_lower", lambda program, **_: real(program))
+    row = judged("executorch")
+
+    assert row.status == "failed"
+    assert "undelegated_products" in row.message
+
+
+def _is_linear(module: Any) -> bool:
+    return type(module).__name__ == "Linear"
