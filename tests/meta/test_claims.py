@@ -247,6 +247,11 @@ class MadeUp(Observer):
     def _few_outputs(self, name: str) -> Evidence:
         return self._outputs(name)
 
+    def _coverage(self, name: str) -> Evidence:
+        product = {"name": "head", "int8": self._quantized, "linear": True, "delegated": True}
+        partitions = 3 if "executorch" in name else None
+        return Evidence({"products": [product], "partitions": partitions, "left": {"aten::mul": 2}})
+
     def _layers(self, name: str) -> Evidence:
         layer = {"name": "head", "quantized": self._quantized, "exact": 130.0, "below_noise": 60.0}
         return Evidence({"layers": [layer]})
