@@ -35,9 +35,22 @@ _COMPILED = re.compile(r"(^|/)data/aotinductor/|\.so$")
 _OPAQUE = re.compile(r"(^|/)data/constants/(opaque_obj|custom_obj)_")
 _PROGRAMS = re.compile(r"(^|/)models/[^/]+\.json$|(^|/)serialized_exported_program\.json$")
 _OPERATORS = re.compile(
-    r"torch\.(ops\.[A-Za-z0-9_.]+|sym_[a-z_]+|_higher_order_ops\.[a-z_.]+)|_operator\.[a-z_]+|math\.[a-z]+"
+    r"torch\.ops\.(?!load_library|import_module|loaded_libraries)[A-Za-z0-9_]+\.[A-Za-z0-9_.]+"
+    r"|torch\.(sym_[a-z_]+|_higher_order_ops\.[a-z_.]+)|_operator\.[a-z_]+|math\.[a-z]+"
 )
+_SYMBOL = re.compile(r"Symbol\('[A-Za-z0-9_]+'((, [a-z_]+=(True|False))*)\)")
 _EXPRESSION = re.compile(r"[A-Za-z0-9_+\-*/%(), .<>=!&|~]*")
+_CALLED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*\(")
+_FUNCTIONS = frozenset(
+    (
+        *("Integer", "Rational", "Float", "Add", "Mul", "Pow", "Abs", "Max", "Min", "Mod", "PythonMod", "floor"),
+        *("ceiling", "FloorDiv", "CeilDiv", "CleanDiv", "IntTrueDiv", "FloatTrueDiv", "ModularIndexing", "Where"),
+        *("PowByNatural", "FloatPow", "ToFloat", "TruncToInt", "RoundToInt", "Eq", "Ne", "Lt", "Le", "Gt", "Ge"),
+        *("And", "Or", "Not", "Identity", "Piecewise", "StrictLessThan", "StrictGreaterThan", "LessThan"),
+        *("GreaterThan", "Equality", "Unequality"),
+    )
+)
+"""What SymPy and torch.utils._sympy.functions write into a symbolic size."""
 _MOST_PROGRAM = 256 << 20  # bytes of a program's JSON
 _DEEPEST = 200
 
@@ -120,8 +133,15 @@ def _check_graph(program: object, name: str) -> None:
     for key, value in _texts(program, 0):
         if key == "target" and value.startswith(("torch", "math", "_operator")) and not _OPERATORS.fullmatch(value):
             raise ValueError(f"{name} calls {value!r}, which is no operator")
-        if key == "expr_str" and ("__" in value or not _EXPRESSION.fullmatch(value)):
+        if key == "expr_str" and not _is_arithmetic(value):
             raise ValueError(f"{name} has the expression {value[:60]!r}, which is no arithmetic")
+
+
+def _is_arithmetic(text: str) -> bool:
+    """Whether a symbolic size, which torch.export evaluates as Python, is one: names, numbers, operators, functions."""
+    plain = _SYMBOL.sub("s", text)
+    called = set(_CALLED.findall(plain))
+    return bool(_EXPRESSION.fullmatch(plain)) and "__" not in plain and called <= _FUNCTIONS
 
 
 def _texts(value: object, depth: int) -> Iterator[tuple[str, str]]:

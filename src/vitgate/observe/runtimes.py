@@ -20,6 +20,7 @@ from vitgate.pipeline.stages import stage
 from vitgate.spec.variants import Runtime
 
 _MOST_TOKENS = 5  # a class, a distillation token and four registers
+_EXECUTORCH_FLOAT = 6  # of its ScalarType
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 Runnable = Callable[[torch.Tensor], torch.Tensor]
 
@@ -50,7 +51,7 @@ class Loaded:
             lengths = [size[1] for size in sizes if len(size) == 3 and (size[0], size[2]) == (1, width)]
             sides = [math.isqrt(length) for length in lengths if length - math.isqrt(length) ** 2 <= _MOST_TOKENS]
             if sides:
-                return (1, channels, sides[0] * patch, sides[0] * patch)
+                return (1, channels, max(sides) * patch, max(sides) * patch)  # the least are those of tokens alone
         return ()
 
 
@@ -111,14 +112,16 @@ def _exported(path: str) -> Loaded:
     program = torch.export.load(path)
     names = set(program.graph_signature.user_inputs)
     inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-    shape = _shape([tuple(each.shape) for each in inputs if isinstance(each, torch.Tensor)], len(inputs))
+    pictures = [each for each in inputs if isinstance(each, torch.Tensor) and each.dtype == torch.float32]
+    shape = _shape([tuple(each.shape) for each in pictures], len(inputs))
     return Loaded(program.module(), shape)
 
 
 def _shape(found: Sequence[Sequence[Any]], inputs: int) -> tuple[int, ...]:
-    """Return the shape of the one input; ValueError where there are several, or one that is no tensor."""
+    """Return the shape of the one input; ValueError where there are several, or one that is no float32 tensor."""
     if inputs != 1 or len(found) != 1:
-        raise ValueError(f"it takes {inputs} inputs, and only files that take one picture can be run")
+        what = f"{inputs} inputs" if inputs != 1 else "an input that is no tensor of float32"
+        raise ValueError(f"it takes {what}, and only files that take one picture can be run")
     return tuple(size if type(size) is int and size > 0 else 1 for size in found[0])
 
 
@@ -136,7 +139,8 @@ def _executorch(path: str) -> Loaded:
     method = Runtime.get().load_program(path).load_method("forward")
     said = method.metadata
     inputs = said.num_inputs()
-    shape = _shape([tuple(said.input_tensor_meta(number).sizes()) for number in range(inputs)], inputs)
+    metas = [said.input_tensor_meta(number) for number in range(inputs)]
+    shape = _shape([tuple(each.sizes()) for each in metas if each.dtype() == _EXECUTORCH_FLOAT], inputs)
     # the output's memory is the method's, and written again
     return Loaded(lambda x: method.execute([x])[0].clone(), shape)
 

@@ -1,0 +1,128 @@
+"""A model file from elsewhere is loaded only if loading runs nothing that it brings along."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitgate.files.errors import UsageError
+from vitgate.inputs.model_files import check_exported, check_external_data, check_form, runtime_of
+
+NODE = {"target": "torch.ops.aten.linear.default"}
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an exported program with these nodes, expressions and further entries."""
+
+    def write(*nodes: dict[str, Any], expression: str = "", entries: tuple[str, ...] = ()) -> Path:
+        path = tmp_path / "model.pt2"
+        program = {"graph_module": {"graph": {"nodes": [NODE, *nodes]}}, "size": {"as_expr": {"expr_str": expression}}}
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model/models/model.json", json.dumps(program))
+            for name in entries:
+                archive.writestr(f"model/{name}", b"x")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["", "s77", "Symbol('s77', positive=True, integer=True)", "Max(1, Symbol('s0', integer=True) + 2)", "Eq(s0, 1)"],
+)
+def test_a_program_of_operators_and_sizes_is_taken(exported: Callable[..., Path], expression: str) -> None:
+    nodes = [{"target": name} for name in ("_operator.getitem", "torch.sym_max", "math.ceil", "output")]
+    path = exported(*nodes, expression=expression, entries=("data/weights/weight_0",))
+
+    check_exported(path)
+
+    assert runtime_of(path) == "export"
+
+
+@pytest.mark.parametrize(
+    "target", ["torch.hub.load", "torch.ops.load_library", "torch._C._jit_clear_class_registry", "math.__loader__"]
+)
+def test_a_function_that_is_no_operator_is_refused(exported: Callable[..., Path], target: str) -> None:
+    with pytest.raises(ValueError, match="is no operator"):
+        check_exported(exported({"target": target}))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('os').system('id')",
+        "open('/etc/passwd')",
+        "eval(s0)",
+        "s0.__class__",
+        "Symbol('s0', x=exit())",
+        "[s0 for s0 in s1]",
+    ],
+)
+def test_an_expression_that_is_no_arithmetic_is_refused(exported: Callable[..., Path], expression: str) -> None:
+    with pytest.raises(ValueError, match="is no arithmetic"):
+        check_exported(exported(expression=expression))
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("data/constants/opaque_obj_0", "pickled object"),
+        ("data/constants/custom_obj_0", "pickled object"),
+        ("data/aotinductor/model/model.so", "machine code"),
+        ("extra/library.so", "machine code"),
+    ],
+)
+def test_what_would_run_while_it_is_loaded_is_refused(exported: Callable[..., Path], entry: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_exported(exported(entries=(entry,)))
+
+
+def test_a_package_of_machine_code_is_known_by_what_is_in_it(exported: Callable[..., Path]) -> None:
+    assert runtime_of(exported(entries=("data/aotinductor/model/model.so",))) == "inductor"
+
+
+def test_a_program_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/models/model.json", "[" * 100_000 + "]" * 100_000)
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        check_exported(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x00\x00\x00\x00ET11", ("schema ET11", "ET12 is known", "export it again")),
+        (b"PK\x03\x04", ("no program of ExecuTorch",)),
+        (b"", ("no program of ExecuTorch",)),
+    ],
+)
+def test_a_program_of_another_kind_ends_in_one_line(tmp_path: Path, content: bytes, words: tuple[str, ...]) -> None:
+    path = tmp_path / "model.pte"
+    path.write_bytes(content)
+
+    with pytest.raises(UsageError) as refused:
+        check_form(path, "executorch")
+
+    assert all(word in str(refused.value) for word in words)
+
+
+@pytest.mark.parametrize("name", ["gone.data", "../outside.data", "/etc/passwd"])
+def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path, name: str) -> None:
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "outside.data").write_bytes(b"x" * 64)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value=name)
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor])), folder / "model.onnx")
+
+    with pytest.raises(ValueError, match="is missing|lie outside"):
+        check_external_data(folder / "model.onnx")
