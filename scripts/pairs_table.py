@@ -1,0 +1,58 @@
+"""Print the page of what the gate says of pairs of releases, from the verdicts that `vitgate upgrade --json` wrote.
+
+python scripts/pairs_table.py verdicts/*.json > docs/pairs.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from vitgate.compare.verdict import Verdict
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import read_json, validate
+from vitgate.files.text import markdown
+from vitgate.report.verdict import views
+
+_HEAD = """# What the gate says of pairs of releases
+
+Made by `scripts/pairs_table.py` from verdicts of
+`vitgate upgrade OLD NEW --engine none --case digits --weights standin --json FILE`, on {cpu}. Successors alone:
+torch.export, AOTInductor, ExecuTorch and ONNX Runtime. Lost are rows that OLD carries and NEW does not.
+
+| old → new | verdict | the same | lost | better | not compared | files crossed | what breaks |
+|---|---|---|---|---|---|---|---|"""
+
+
+def line(verdict: Verdict) -> str:
+    """Return the row of one verdict."""
+    words = Counter(row.word for row in verdict.rows)
+    crossed = [item for item in verdict.matrix if item.row.maker != item.row.runner]
+    held = sum(item.word == "same" for item in crossed)
+    causes = "; ".join(f"{cause.id}: {cause.says}" for cause in verdict.causes if cause.red) or "nothing"
+    counts = [words["same"] + words["broken in both"], words["regressed"], words["fixed"], words["not comparable"]]
+    cells = [markdown(views.title(verdict)), views.headline(verdict), *map(str, counts)]
+    return "| " + " | ".join([*cells, f"{held} of {len(crossed)} as before", markdown(causes)]) + " |"
+
+
+def main() -> int:
+    """Print the page of the verdicts on the command line."""
+    parser = argparse.ArgumentParser(description="print what the gate says of pairs of releases")
+    parser.add_argument("verdicts", nargs="+", type=Path)
+    try:
+        found = [
+            validate(Verdict, read_json(path, "verdict", "make it with vitgate upgrade --json"), where=path)
+            for path in parser.parse_args().verdicts
+        ]
+    except UsageError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return error.exit_status
+    print(_HEAD.format(cpu=", ".join(sorted({verdict.new.cpu for verdict in found}))))
+    print("\n".join(map(line, found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
