@@ -28,8 +28,26 @@ is to go. What takes their place is checked beside the tutorial's variants, by t
 Successors use no quantized engine of PyTorch, so that they stand under PyTorch's own word for that: `--engine none`
 checks them alone, and their rows are named like `label[deit_base-none-executorch_int8]`. One whose packages, compiler
 or torch are not there is declared unsupported, and the answer at the end names it. Where the tutorial's way fails,
-the answer names the successors that passed on that run, with their numbers. An upgrade of a successor is gated by two
-records: `vitgate compare OLD.json NEW.json`.
+the answer names the successors that passed on that run, with their numbers.
+
+## Gate their upgrades
+
+    vitgate upgrade "torch==2.15.0 onnxruntime==1.31.1" "torch==2.15.0 onnxruntime==1.32.0" --successors
+    vitgate sweep 1.31.1 1.32.0 --package onnxruntime --with "torch==2.15.0" --engine none --case digits
+    vitgate bisect 1.20.1 1.32.0 --package onnxruntime --with "torch==2.15.0" --engine none --claim coverage
+
+A side names any of torch, torchao, executorch, onnx, onnxscript, onnxruntime, timm and transformers; what it does not
+name uv chooses. A package that uv cannot install beside the others is left out, which is said, and the successors
+that need it are `unsupported` on that side. Everything else is as for the tutorial's variants: each side runs the
+files that the other made, latencies are taken in pairs, and the verdict, the acceptances, the reports and the exit
+status are the same. AOTInductor packages are machine code, and run on the other side only with `--allow-code`.
+Nightlies are found with `--uv-arg=--index-url=URL --uv-arg=--prerelease=allow`.
+
+`coverage` says of each file how many of its matrix products run in int8, and of ExecuTorch's how many partitions
+XNNPACK runs and which operators are left: a layer that a recipe leaves out is named, and from OLD to NEW no operator
+may be lost to the backend. [pairs.md](pairs.md) has what the gate says of pairs of releases.
+
+## What it takes
 
 No accepted table is kept of them (claim `table`): a successor's numbers depend on packages that are released apart
 from PyTorch, and are judged by bounds alone.
