@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from vitgate.files.schemas import fixtures_folder, read_model, Strict
-from vitgate.spec.versions import VersionRange, within
+from vitgate.spec.versions import machine, VersionRange, within
 
 
 class Severity(IntEnum):
@@ -36,7 +36,8 @@ Observed = Mapping[str, Sequence[tuple[str, str]]]
 class DeclaredWarning(Strict):
     """One known warning of one call (an id of `api.toml`).
 
-    `text` is a part of the normalised text; `torch` a version specifier; `optional` warnings need not show (where an
+    `text` is a part of the normalised text; `torch` a version specifier, `machines` the types of machine, all
+    where it is left out; `optional` warnings need not show (where an
     earlier import in the process may have used them up).
     """
 
@@ -44,11 +45,12 @@ class DeclaredWarning(Strict):
     category: str
     text: str
     torch: VersionRange
+    machines: tuple[str, ...] | None = None
     optional: bool = False
 
     def holds(self, torch_version: str) -> bool:
-        """Whether the declaration is about this PyTorch; a local part or development suffix does not matter."""
-        return within(self.torch, torch_version)
+        """Whether the declaration is about this PyTorch on this machine; a local part or suffix does not matter."""
+        return within(self.torch, torch_version) and (self.machines is None or machine() in self.machines)
 
 
 class WarningFile(Strict):
