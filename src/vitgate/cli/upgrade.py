@@ -19,7 +19,8 @@ from vitgate.cli.options import (
 _HELP = """Say whether upgrading PyTorch from OLD to NEW breaks the deployment, on this machine.
 
 A side is a version (2.12.1), a set of requirements ("torch==2.12.1 timm==1.0.20"), a requirements file, or, with
---old-python and --new-python, an interpreter that has its PyTorch already. vitgate makes an environment for each side
+--old-python and --new-python, an interpreter that has its PyTorch already. With --successors a side may name torchao,
+executorch, onnx and onnxruntime too. vitgate makes an environment for each side
 with uv, or takes the one that it made before; runs the conformance suite in both; lets each side run the files that
 the other made; compares latencies in pairs of fresh processes; and judges claim by claim.
 
@@ -30,6 +31,7 @@ Examples:
   vitgate upgrade requirements-old.txt requirements-new.txt --accept-file accepted.toml --markdown summary.md
   vitgate upgrade 2.15.0 torch --uv-arg=--prerelease=allow
   vitgate upgrade --old-python old/bin/python 2.15.0 --field models/
+  vitgate upgrade "torch==2.15.0 onnxruntime==1.31.1" "torch==2.15.0 onnxruntime==1.32.0" --successors
 """
 
 

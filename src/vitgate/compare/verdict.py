@@ -37,10 +37,12 @@ from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import InputRow
 from vitgate.spec.claims import unchecked
-from vitgate.spec.engines import ENGINES
+from vitgate.spec.engines import ENGINES, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.variants import SUCCESSORS
 from vitgate.spec.versions import titled
 
+_HELD = ("same", "fixed")
 _ROOM = 120  # characters of names, so that the answer has at most three lines of a terminal
 MAY_UPGRADE, REGRESSED, ENVIRONMENT = 0, 1, 6
 
@@ -126,6 +128,16 @@ class Conclusion:
         if names:
             yield f"Not compared, as both builds lack the engine: {', '.join(names)}."
         yield from unchecked(claims)
+        if any(item.red for item in self.items) and (holding := self._holding()):
+            yield f"Successors that hold on both sides, and load what the other made: {', '.join(holding)}."
+
+    def _holding(self) -> list[str]:
+        """Return the successors about which every row passed on both sides, and every crossing that was tried."""
+        own = [row for row in self.rows if row.engine == NO_ENGINE]
+        lost = {row.variant for row in own if row.word not in _HELD or row.new is None or row.new.status != "passed"}
+        crossed = [item for item in self.items if isinstance(item, JudgedMatrixRow)]
+        lost |= {item.row.variant for item in crossed if item.word not in (*_HELD, "not comparable")}
+        return [name for name in SUCCESSORS if name in {row.variant for row in own} - lost]
 
     def _scope(self) -> str:
         narrow = [name for name, record in (("old", self.old), ("new", self.new)) if not record.complete]

@@ -34,33 +34,33 @@ def for_successors(side: Side, request: Request, means: Means, echo: Callable[[s
     """
     if not request.has_successors or side.interpreter is not None:
         return side
-    groups = list(_missing(side))
-    every = _with(side, groups)
-    if not groups or means.has(every):
+    lacking = list(_lacking(side))
+    every = _with(side, lacking)
+    if not lacking or means.has(every):
         return every
     with Steps(echo).step(f"{side.name}: choosing the packages of the successors"):
         if not _refused(every, means):
             return every
-        kept: list[tuple[str, ...]] = []
+        kept: list[str] = []
         notes: list[str] = []
-        for group in groups:
-            if why := _refused(_with(side, [*kept, group]), means):
-                notes.append(f"{side.name}: left out {', '.join(group)}: {why}")
+        for package in lacking:
+            if why := _refused(_with(side, [*kept, package]), means):
+                notes.append(f"{side.name}: left out {package}: {why.removeprefix(f'{side.name}: ')}")
             else:
-                kept.append(group)
+                kept.append(package)
     return replace(_with(side, kept), notes=(*side.notes, *notes))
 
 
-def _missing(side: Side) -> Iterator[tuple[str, ...]]:
-    """Yield what each kind of successor needs and the side does not name, those that need least first."""
+def _lacking(side: Side) -> Iterator[str]:
+    """Yield what successors need and the side does not name, what needs least first."""
     named = {name_of(text) for text in side.requirements}
-    groups = {tuple(text for text in row.packages if name_of(text) not in named) for row in read_successors().values()}
-    yield from sorted((group for group in groups if group), key=lambda group: (len(group), group))
+    rows = sorted(read_successors().values(), key=lambda row: len(row.packages))
+    every = dict.fromkeys(text for row in rows for text in row.packages)
+    yield from (text for text in every if name_of(text) not in named)
 
 
-def _with(side: Side, groups: Sequence[tuple[str, ...]]) -> Side:
-    added = dict.fromkeys(text for group in groups for text in group)
-    return replace(side, requirements=(*side.requirements, *added))
+def _with(side: Side, packages: Sequence[str]) -> Side:
+    return replace(side, requirements=(*side.requirements, *packages))
 
 
 def _refused(side: Side, means: Means) -> str:

@@ -17,6 +17,7 @@ from vitgate.compare.pairing import (
 )
 from vitgate.records.record import Environment, Record
 from vitgate.records.rows import CellRow, ClaimRow
+from vitgate.spec.outcome import NO_TOOLS
 
 from ..conftest import Refuses
 from ..outcomes import in_parts
@@ -145,6 +146,17 @@ def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(
     row = crossing(**state)
 
     assert judged(sides(rows), row) == JudgedMatrixRow(name=row.name, word=word, red=red, row=row)
+
+
+def test_machine_code_that_nobody_allowed_says_nothing_of_the_other_side(
+    sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
+    both = sides([claim_row("build")], [claim_row("build")])
+    unrun = crossing(status="unsupported", outcome="unsupported", error=NO_TOOLS, message="machine code")
+    lacking = crossing(status="unsupported", outcome="unsupported", message="no engine")
+
+    assert (judged(both, unrun).word, judged(both, unrun).red) == ("not comparable", False)
+    assert (judged(both, lacking).word, judged(both, lacking).red) == ("regressed", True)
 
 
 def test_the_way_back_is_held_against_the_new_records_own(

@@ -614,6 +614,22 @@ def test_what_is_not_red_has_no_cause(pair: Callable[..., Verdict]) -> None:
         assert {row.cause for row in pair(old, new).rows} == {""}
 
 
+def test_where_something_breaks_the_successors_that_hold_on_both_sides_are_named(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    def row(variant: str, **fields: Any) -> ClaimRow:
+        return claim_row("label", variant, case="digits", engine="none", **fields)
+
+    failed = {"status": "failed", "outcome": "failed"}
+    old = record(engines=("none",), claims=(row("exported"), row("onnx_int8"), row("executorch", **failed)))
+    new = record(engines=("none",), claims=(row("exported", **failed), row("onnx_int8"), row("executorch", **failed)))
+
+    sound = record(engines=("none",), claims=(row("exported"), row("onnx_int8")))
+
+    assert compare(sound, sound).notes == ()
+    assert compare(old, new).notes == ("Successors that hold on both sides, and load what the other made: onnx_int8.",)
+
+
 def test_parts_of_a_verdict_are_kept_apart_and_judged_together(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], environment: Environment
 ) -> None:

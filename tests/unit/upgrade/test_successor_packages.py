@@ -1,0 +1,82 @@
+"""A side gets the packages of the successors that uv can install beside its own; what it cannot is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vitgate.files.errors import MachineError
+from vitgate.upgrade import successor_packages
+from vitgate.upgrade.installer import REFUSED
+from vitgate.upgrade.record_cache import Means
+from vitgate.upgrade.requirements import name_of, Side
+from vitgate.upgrade.runs import Request
+
+ASKED = Request(engines=("none",))
+NAMES = {"torchao", "executorch", "onnx", "onnxscript", "onnxruntime"}
+
+
+@pytest.fixture
+def uv(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Return the names that uv is asked for, each time; a resolver that cannot put executorch beside torchao 0.17."""
+    asked: list[set[str]] = []
+
+    def resolve(arguments: list[str], *, name: str, folder: Path, **_: Any) -> str:
+        lines = (folder / "asked.txt").read_text(encoding="utf-8").splitlines()
+        asked.append({name_of(line) for line in lines})
+        if "executorch" in asked[-1] and "torchao==0.17.0" in lines:
+            raise MachineError(f"{name}: {REFUSED[1]}", where="uv: executorch needs torchao>=0.18", do="change one")
+        return ""
+
+    monkeypatch.setattr(successor_packages, "run_uv", resolve)
+    return asked
+
+
+def whole(side: Side, tmp_path: Path, request: Request = ASKED) -> Side:
+    return successor_packages.for_successors(side, request, Means(tmp_path), lambda line: None)
+
+
+def test_a_side_gets_every_package_in_one_question(uv: list[set[str]], tmp_path: Path) -> None:
+    found = whole(Side("2.15.0", ("torch==2.15.0",)), tmp_path)
+
+    assert {name_of(text) for text in found.requirements} == {"torch", *NAMES}
+    assert (len(uv), found.notes) == (1, ())
+
+
+def test_what_the_user_names_stays_as_named(uv: list[set[str]], tmp_path: Path) -> None:
+    found = whole(Side("s", ("torch==2.15.0", "onnxruntime==1.20.1")), tmp_path)
+
+    assert [text for text in found.requirements if name_of(text) == "onnxruntime"] == ["onnxruntime==1.20.1"]
+
+
+def test_a_package_that_cannot_be_installed_is_left_out_and_named(uv: list[set[str]], tmp_path: Path) -> None:
+    found = whole(Side("s", ("torch==2.15.0", "torchao==0.17.0")), tmp_path)
+
+    assert {name_of(text) for text in found.requirements} == {"torch", *NAMES} - {"executorch"}
+    assert len(found.notes) == 1
+    assert "left out executorch" in found.notes[0]
+    assert "needs torchao>=0.18" in found.notes[0]
+
+
+def test_an_index_that_is_not_there_is_no_reason_to_leave_a_package_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unreachable(*_: Any, **__: Any) -> str:
+        raise MachineError("s: the package index or a download cannot be reached", do="check network and proxy")
+
+    monkeypatch.setattr(successor_packages, "run_uv", unreachable)
+
+    with pytest.raises(MachineError, match="cannot be reached"):
+        whole(Side("s", ("torch==2.15.0",)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("side", "request_"),
+    [(Side("s", ("torch==2.15.0",)), Request()), (Side("s", interpreter=Path("python")), ASKED)],
+    ids=["without successors", "an interpreter"],
+)
+def test_other_sides_stay_as_they_are(uv: list[set[str]], tmp_path: Path, side: Side, request_: Request) -> None:
+    assert whole(side, tmp_path, request_) is side
+    assert uv == []
