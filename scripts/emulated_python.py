@@ -11,6 +11,7 @@ Takes qemu-user-static and debootstrap (Debian) and uv. Debian's Python of arm64
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -20,18 +21,35 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 SUITE, VERSION = "bookworm", "3.11"
-TOOLS = {"qemu-aarch64-static": "qemu-user-static", "debootstrap": "debootstrap", "dpkg-deb": "dpkg", "uv": "uv"}
+EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")  # of Debian's qemu-user-static, and of its qemu-user since 13
+TRIED = 10  # the major version of qemu that runs every PyTorch tried; under 7.2 importing 2.15.0 ends in a crash
+TOOLS = {"debootstrap": "debootstrap", "dpkg-deb": "dpkg", "uv": "uv"}
 PACKAGES = "python3,libgomp1,libstdc++6"
 WHEELS = "aarch64-manylinux_2_28"
 WRAPPER = """#!/bin/sh
 export QEMU_LD_PREFIX="{root}"
-exec qemu-aarch64-static -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" "{root}/usr/bin/python{version}" "$@"
+exec {emulator} -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" "{root}/usr/bin/python{version}" "$@"
 """
+
+
+def emulator() -> str:
+    """Return the name of the emulator that is installed, empty where there is none."""
+    return next((name for name in EMULATORS if shutil.which(name)), "")
 
 
 def lacking() -> str:
     """Return the packages of the tools that are not there."""
-    return ", ".join(package for tool, package in TOOLS.items() if shutil.which(tool) is None)
+    missing = [] if emulator() else ["qemu-user"]
+    return ", ".join([*missing, *(package for tool, package in TOOLS.items() if shutil.which(tool) is None)])
+
+
+def old_emulator() -> str:
+    """Return what to say of an emulator that is older than the one that was tried; nothing of another."""
+    said = subprocess.run([emulator(), "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    version = re.search(r"version (\d+)\.\d+", said)
+    if version is None or int(version[1]) >= TRIED:
+        return ""
+    return f"note: this is qemu {version[0].split()[1]}; PyTorch 2.15.0 takes {TRIED} (qemu-user of Debian 13)"
 
 
 def run(*command: str) -> None:
@@ -63,7 +81,7 @@ def make(folder: Path, wanted: list[str], mirror: str) -> Path:
     packages = folder / "lib" / f"python{VERSION}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
     python.parent.mkdir(exist_ok=True)
-    python.write_text(WRAPPER.format(root=root, version=VERSION), encoding="utf-8")
+    python.write_text(WRAPPER.format(root=root, version=VERSION, emulator=emulator()), encoding="utf-8")
     python.chmod(0o755)
     home = f"home = {root}/usr/bin\ninclude-system-site-packages = false\nversion = {VERSION}\n"
     (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
@@ -84,6 +102,8 @@ def main() -> int:
     if missing := lacking():
         print(f"ERROR: an emulated Python takes tools that are missing: install {missing}", file=sys.stderr)
         return 6
+    if note := old_emulator():
+        print(note, file=sys.stderr)
     try:
         print(make(options.folder.absolute(), options.requirement, options.mirror))
     except subprocess.CalledProcessError as error:
