@@ -74,6 +74,9 @@ PACKAGES = (
 )
 
 
+EMULATED = "emulated"
+"""How the name of a processor begins that another one emulates."""
+
 _OF_TESTS = ("pandas", "pytest", "pytest-xdist", "syrupy", "vitgate")
 _MOST_NAMED = 2  # packages that a side is named by
 
@@ -132,7 +135,7 @@ def emulated(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the processor's name as Linux gives it, or the platform's word for it."""
     if emulated(cpuinfo):
-        return f"emulated {machine()}"
+        return f"{EMULATED} {machine()}"
     try:
         with cpuinfo.open(encoding="utf-8") as file:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from vitgate.compare.acceptance import Acceptances
-from vitgate.compare.latency_statistics import Paired
+from vitgate.compare.latency_statistics import Paired, unmeasured
 from vitgate.compare.pairing import MatrixRow, names_of, PairedLatency
 from vitgate.compare.verdict import compare, Verdict
 from vitgate.files import locks
@@ -35,7 +35,7 @@ from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.processors import variables_of
-from vitgate.spec.versions import public
+from vitgate.spec.versions import EMULATED, public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import in_use, make
 from vitgate.upgrade.interpreters import Environment
@@ -120,7 +120,8 @@ class Gate:
         new = self._record("new", self.new, replace(self._run("new"), field=(self._files("old"),)))
         names = names_of(old, new)
         matrix = [*_matrix(new, self._items("old"), *names), *self._crossing(*reversed(names))]
-        latency = self._latency() if self.order.latency else ()
+        emulated = next((each.environment.cpu for each in (old, new) if each.environment.cpu.startswith(EMULATED)), "")
+        latency = (self._untimed(emulated) if emulated else self._latency()) if self.order.latency else ()
         return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
 
     def _run(self, name: str) -> Run:
@@ -163,6 +164,12 @@ class Gate:
         run = replace(self._run("crossing"), export=None, field=(self._files("new"),))
         run = replace(run, arguments=("--claim", "artifacts"))
         yield from _matrix(self._record("crossing", self.old, run), items, maker, runner)
+
+    def _untimed(self, cpu: str) -> Iterator[PairedLatency]:
+        """Yield a row for each file that would be timed, on a processor that says nothing of time."""
+        note = f"an {cpu} says nothing of the time that a real one takes"
+        for row in (item.row for item in self._items("old") if item.cell):
+            yield _paired_row(row.case, str(row.engine), str(row.variant), unmeasured("not comparable", note))
 
     def _latency(self) -> list[PairedLatency]:
         path = self.folder / "latency.json"

@@ -24,6 +24,7 @@ from vitgate.upgrade.interpreters import Environment
 
 from ..conftest import Refuses
 from ..processes import waited
+from . import fake_gate
 from .fake_gate import Fake, order, run
 
 STEPS = ["old", "new", "crossing", "latency"]
@@ -78,6 +79,23 @@ def test_four_steps_make_one_verdict(fake: Fake) -> None:
         "crossing: the conformance suite on PyTorch 2.12.1",
         "latency: digits on qnnpack, pairs of processes",
     ]
+
+
+def test_time_on_an_emulated_processor_is_not_compared(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = fake_gate._record
+
+    def emulated(torch: str) -> Any:
+        record = real(torch)
+        return record.model_copy(
+            update={"environment": record.environment.model_copy(update={"cpu": "emulated aarch64"})}
+        )
+
+    monkeypatch.setattr(fake_gate, "_record", emulated)
+    verdict = run(order(fake.cache))
+
+    assert fake.steps() == ["old", "new", "crossing"]
+    assert {(item.word, item.red) for item in verdict.latency} == {("not comparable", False)}
+    assert "emulated aarch64 says nothing of the time" in verdict.latency[0].row.note
 
 
 def test_latency_can_be_left_out(fake: Fake) -> None:
