@@ -165,11 +165,11 @@ class Gate:
         run = replace(run, arguments=("--claim", "artifacts"))
         yield from _matrix(self._record("crossing", self.old, run), items, maker, runner)
 
-    def _untimed(self, cpu: str) -> Iterator[PairedLatency]:
-        """Yield a row for each file that would be timed, on a processor that says nothing of time."""
-        note = f"an {cpu} says nothing of the time that a real one takes"
-        for row in (item.row for item in self._items("old") if item.cell):
-            yield _paired_row(row.case, str(row.engine), str(row.variant), unmeasured("not comparable", note))
+    def _untimed(self, cpu: str) -> list[PairedLatency]:
+        """Return a row for each file that would be timed, on a processor that says nothing of time."""
+        found = unmeasured("not comparable", f"an {cpu} says nothing of the time that a real one takes")
+        rows = [item.row for item in self._items("old") if item.cell]
+        return [_paired_row(row.case, str(row.engine), str(row.variant), found) for row in rows]
 
     def _latency(self) -> list[PairedLatency]:
         path = self.folder / "latency.json"
