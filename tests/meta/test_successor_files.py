@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Iterator[Judged]:
+def judged(tmp_path: Path) -> Judged:
     """Return a function that builds a successor of the small model and judges what of it is in int8."""
     plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
