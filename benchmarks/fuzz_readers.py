@@ -31,6 +31,7 @@ from vitgate.files.schemas import fixtures_folder, read_model, Strict
 from vitgate.inputs import hub, pictures, preprocess, standin
 from vitgate.inputs.checkpoint_files import read_state
 from vitgate.inputs.field_files import FieldFile, FieldManifest, located, read_field, seen
+from vitgate.inputs.model_files import check_exported, check_form, runtime_of
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.picture_folder import check_classes, contents, read_folder
 from vitgate.inputs.weights import check_state
@@ -325,6 +326,39 @@ def archive(folder: Path) -> Reader:
             shutil.rmtree(path.parent / "session", ignore_errors=True)
 
     return Reader(folder / "files.tar.xz", [target.getvalue()], lambda rng: spoil.tar_file(rng, members), read)
+
+
+def exported(folder: Path) -> Reader:
+    """An exported program, as it is looked at before `torch.export.load` gets it."""
+    node = {"target": "torch.ops.aten.linear.default", "inputs": [{"name": "x", "arg": {"as_tensor": {"name": "x"}}}]}
+    size = {"as_expr": {"expr_str": "Max(1, Symbol('s0', integer=True))", "hint": {"as_int": 2}}}
+    tree = {"graph_module": {"graph": {"nodes": [node, {**node, "target": "_operator.getitem"}]}}, "sizes": [size]}
+    program = json.dumps(tree).encode()
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as made:
+        made.writestr("model/models/model.json", program)
+        made.writestr("model/data/weights/weight_0", bytes(64))
+    sound = target.getvalue()
+    entries = spoil.zip_entries(sound)
+
+    def content(rng: Random, data: bytes) -> bytes:
+        return spoil.json_file(rng, tree) if data == program else spoil.in_bytes(rng, data)
+
+    def read(path: Path) -> None:
+        try:
+            check_form(path, runtime_of(path) or "export")
+            check_exported(path)
+        except (ValueError, zipfile.BadZipFile) as error:  # which become the outcome `failed at load`
+            raise UsageError(str(error), where=path, do="export it again") from None
+
+    return Reader(folder / "model.pt2", [sound], lambda rng: spoil.zip_file(rng, entries, content), read)
+
+
+def program(folder: Path) -> Reader:
+    """A program of ExecuTorch, as far as it is looked at before its runtime gets it."""
+    sound = b"\x1c\x00\x00\x00ET12eh00" + bytes(64)
+    read = lambda path: check_form(path, "executorch")  # noqa: E731  # as short as the others
+    return Reader(folder / "model.pte", [sound], lambda rng: spoil.in_bytes(rng, sound), read)
 
 
 def hub_archive(folder: Path) -> Reader:
@@ -652,6 +686,8 @@ READERS: dict[str, tuple[str, Make]] = {
     "arrays": ("`seen.npz`", arrays),
     "array": ("`.npy` of a user", array),
     "archive": ("`files.tar.xz`", archive),
+    "exported": ("exported program", exported),
+    "program": ("program of ExecuTorch", program),
     "hub": ("archive of a hub repository", hub_archive),
     "checkpoint": ("checkpoint, zip form", checkpoint),
     "legacy": ("checkpoint, old form", legacy),

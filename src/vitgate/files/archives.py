@@ -70,8 +70,11 @@ def zip_entries(file: BinaryIO) -> list[zipfile.ZipInfo]:
         before = piece[-len(_ENTRY) + 1 :]
     if count > _MOST_ENTRIES:
         raise ValueError(f"more than {_MOST_ENTRIES} entries")
-    with zipfile.ZipFile(file) as archive:
-        return archive.infolist()
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.infolist()
+    except (OSError, NotImplementedError) as error:  # a directory before the file's beginning, a version of its own
+        raise zipfile.BadZipFile(f"{error}") from None
 
 
 def pytorch_entries(path: Path) -> list[zipfile.ZipInfo]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ _FUNCTIONS = frozenset(
     )
 )
 """What SymPy and torch.utils._sympy.functions write into a symbolic size."""
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+    zipfile.BadZipFile,
+)  # what zipfile and JSON raise
+_LONGEST_EXPRESSION = 2000
 _MOST_PROGRAM = 256 << 20  # bytes of a program's JSON
 _DEEPEST = 200
 
@@ -102,7 +112,11 @@ def check_exported(path: Path) -> None:
         raise ValueError("machine code in an exported program (an AOTInductor package? --allow-code runs it)")
     if opaque := next((name for name in names if _OPAQUE.search(name)), ""):
         raise ValueError(f"{opaque} is a pickled object, and loading it runs what it says")
-    with zipfile.ZipFile(path) as archive:
+    try:
+        archive = zipfile.ZipFile(path)
+    except _UNREADABLE as error:
+        raise ValueError(f"this is no archive: {error}") from None
+    with archive:
         for name in filter(_PROGRAMS.search, names):
             if archive.getinfo(name).file_size > _MOST_PROGRAM:
                 raise ValueError(f"{name} is larger than {_MOST_PROGRAM >> 20} MiB")
@@ -110,6 +124,8 @@ def check_exported(path: Path) -> None:
                 program = json.loads(archive.read(name))
             except RecursionError:
                 raise ValueError(f"{name} is nested too deeply") from None
+            except _UNREADABLE as error:
+                raise ValueError(f"{name} cannot be read: {error or type(error).__name__}") from None
             _check_graph(program, name)
 
 
@@ -139,7 +155,7 @@ def _check_graph(program: object, name: str) -> None:
 
 def _is_arithmetic(text: str) -> bool:
     """Whether a symbolic size, which torch.export evaluates as Python, is one: names, numbers, operators, functions."""
-    plain = _SYMBOL.sub("s", text)
+    plain = _SYMBOL.sub("s", text) if len(text) <= _LONGEST_EXPRESSION else "__"
     called = set(_CALLED.findall(plain))
     return bool(_EXPRESSION.fullmatch(plain)) and "__" not in plain and called <= _FUNCTIONS
 

@@ -112,14 +112,20 @@ def quantize_onnx(source: Path, path: Path, *, reduce_range: bool = True) -> Non
     """Write that ONNX file with int8 weights in every MatMul and Gemm, a scale a channel, activations dynamically.
 
     `reduce_range` takes 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
-    Without the pre-processing ONNX Runtime's quantization fails on what torch exports.
+    Without the pre-processing, which infers shapes, ONNX Runtime's quantization fails on what torch exports. Its
+    optimizer is left out: from 1.21 on it puts two Reshape around each product. A session optimizes what it loads.
     """
+    import onnx
     from onnxruntime.quantization import quantize_dynamic, QuantType
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with TemporaryDirectory(dir=path.parent) as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared))
+        quant_pre_process(str(source), str(prepared), skip_optimization=True)
+        model = onnx.load(str(prepared))
+        for node in model.graph.node:
+            del node.metadata_props[:]  # in which torch notes where each node comes from: a kilobyte each
+        onnx.save(model, str(prepared))
         quantize_dynamic(
             str(prepared),
             str(path),
