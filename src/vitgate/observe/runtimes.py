@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -85,11 +87,18 @@ def load_foreign(runtime: Runtime, path: str) -> Loaded:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Let `torch.load` unpickle nothing but tensors and what libraries have declared safe, whatever its caller says."""
+    """Let `torch.load` unpickle nothing but tensors and what libraries have declared safe, whatever its caller says.
+
+    ValueError for anything else, which names it.
+    """
     before = os.environ.get(_FORCE)
     os.environ[_FORCE] = "1"
     try:
         yield
+    except UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = named[1] if named else "more than tensors"
+        raise ValueError(f"it holds {what}: install {what.partition('.')[0]}, or do not run it") from None
     finally:
         del os.environ[_FORCE]
         if before is not None:
