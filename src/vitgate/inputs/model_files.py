@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,29 @@ def check_external_data(path: Path) -> None:
                 raise ValueError(f"the weights of {tensor.name} lie outside of the file's folder, in {name!r}")
             if not inside.is_file():
                 raise ValueError(f"the file {name!r} is missing, which holds the weights of {tensor.name}")
+
+
+def copy_whole(path: Path, target: Path) -> None:
+    """Copy a model file; the weights that an `.onnx` file keeps in others beside it go into the copy."""
+    with suppress(ImportError, ValueError):  # without onnx, or weights that are not there, it stays as it is
+        if path.suffix.lower() == ".onnx" and _is_apart(path):
+            import onnx
+
+            check_external_data(path)
+            onnx.save(onnx.load(str(path)), str(target))
+            return
+    shutil.copyfile(path, target)
+
+
+def _is_apart(path: Path) -> bool:
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        return any(map(uses_external_data, onnx.load(str(path), load_external_data=False).graph.initializer))
+    except DecodeError:  # no ONNX file at all
+        return False
 
 
 def _check_graph(program: object, name: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +24,6 @@ _FX_INT8 = ("_int_mm",)
 _FX_PRODUCTS = ("linear", "addmm", "mm", "matmul", "bmm", "baddbmm")
 _ONNX_INT8 = ("MatMulInteger", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QGemm")
 _ONNX_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul")
-_XNNPACK_HEADER = b"XH00"
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,9 @@ def coverage_of(path: Path, runtime: Runtime) -> Coverage:
 
 
 def _exported(path: Path) -> Coverage:
-    import torch
+    from vitgate.observe.runtimes import exported_program
 
-    with suppress(ImportError):
-        import torchao.quantization  # noqa: F401  # a file that torchao quantized holds tensors of its classes
-    program = torch.export.load(path)
+    program = exported_program(str(path))
     parameters = {*program.graph_signature.inputs_to_parameters, *program.graph_signature.inputs_to_buffers}
     constant: set[str] = set()
     found = Coverage()

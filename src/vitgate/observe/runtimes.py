@@ -48,7 +48,8 @@ class Loaded:
 
         The patches' projection is [D, C, p, p]; the positions are [1, N, D], of a square and up to five tokens more.
         """
-        sizes = [tuple(tensor.shape) for _, tensor in self.module.named_parameters()]
+        named = getattr(self.module, "named_parameters", dict)  # the lite interpreter's modules tell of none
+        sizes = [tuple(tensor.shape) for _, tensor in named()]
         for width, channels, patch, _ in (size for size in sizes if len(size) == 4):
             lengths = [size[1] for size in sizes if len(size) == 3 and (size[0], size[2]) == (1, width)]
             sides = [math.isqrt(length) for length in lengths if length - math.isqrt(length) ** 2 <= _MOST_TOKENS]
@@ -115,10 +116,15 @@ def _lite_interpreter(path: str) -> Loaded:
     return Loaded(_load_for_lite_interpreter(path))
 
 
-def _exported(path: str) -> Loaded:
+def exported_program(path: str) -> Any:
+    """Return the ExportedProgram of a file; whatever torch raises."""
     with suppress(ImportError):
         import torchao.quantization  # noqa: F401  # a file that torchao quantized holds tensors of its classes
-    program = torch.export.load(path)
+    return torch.export.load(path)
+
+
+def _exported(path: str) -> Loaded:
+    program = exported_program(path)
     names = set(program.graph_signature.user_inputs)
     inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     pictures = [each for each in inputs if isinstance(each, torch.Tensor) and each.dtype == torch.float32]

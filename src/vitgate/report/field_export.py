@@ -15,6 +15,7 @@ from vitgate.files.atomic import check_folder
 from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, located, MANIFEST, SCHEMA, SEEN, seen
+from vitgate.inputs.model_files import copy_whole
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures
@@ -150,13 +151,14 @@ def _carry(
     if item.maker or found is None:
         return []
     name, own = item.row.id, seen(item)  # the id of a user's file is its name, made harmless
-    shutil.copyfile(located(item, session), target / name)  # no link: the user may go on writing to it
+    copy_whole(located(item, session), target / name)  # no link: the user may go on writing to it
     arrays[f"x/{item.row.id}"] = found.arrays.get("x", own.x)
     if own.logits is not None:  # what the user recorded stays the measure
         arrays[f"logits/{item.row.id}"] = own.logits
     elif found.outcome is None:
         arrays[f"logits/{item.row.id}"] = found.arrays["logits"]
-    return [item.row.model_copy(update={"file": name})]
+    copied = {"file": name, "bytes": (target / name).stat().st_size, "sha256": sha256_of(target / name)}
+    return [item.row.model_copy(update=copied)]
 
 
 def _link(source: Path, target: Path) -> None:

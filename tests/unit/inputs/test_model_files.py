@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.errors import UsageError
-from vitgate.inputs.model_files import check_exported, check_external_data, check_form, runtime_of
+from vitgate.inputs.model_files import check_exported, check_external_data, check_form, copy_whole, runtime_of
 
 NODE = {"target": "torch.ops.aten.linear.default"}
 
@@ -126,3 +126,28 @@ def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path, name: str) -
 
     with pytest.raises(ValueError, match="is missing|lie outside"):
         check_external_data(folder / "model.onnx")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_copy_holds_the_weights_that_lie_in_another_file(tmp_path: Path, there: bool) -> None:
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2], data_location=1)
+    tensor.external_data.add(key="location", value="weights.data")
+    source, target = tmp_path / "model.onnx", tmp_path / "copy.onnx"
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor])), source)
+    if there:
+        (tmp_path / "weights.data").write_bytes(b"12345678")
+
+    copy_whole(source, target)
+
+    copied = onnx.load(str(target), load_external_data=False).graph.initializer[0]
+    assert bytes(copied.raw_data) == (b"12345678" if there else b"")
+    assert there or target.read_bytes() == source.read_bytes()
+
+
+def test_a_copy_of_what_is_no_model_is_that(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+
+    copy_whole(tmp_path / "model.onnx", tmp_path / "copy.onnx")
+
+    assert (tmp_path / "copy.onnx").read_bytes() == b"no model"
