@@ -1,0 +1,68 @@
+"""What runs in int8, and what a backend runs, is counted exactly; what should and does not is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vitgate.judge.computed import coverage
+
+
+def product(name: str, *, int8: bool = True, linear: bool = True, delegated: bool = True) -> dict[str, Any]:
+    return {"name": name, "int8": int8, "linear": linear, "delegated": delegated}
+
+
+def found(
+    *products: dict[str, Any], left: dict[str, int] | None = None, **options: Any
+) -> dict[str, tuple[float, str]]:
+    own = {"products": products, "partitions": None if left is None else 1, "left": left or {}}
+    judged = coverage(own, options.pop("plain", {}), **{"linears": None, "quantized": True, **options})
+    return {each.statistic: (each.value, each.note) for each in judged if each.judged}
+
+
+def test_every_linear_in_int8_leaves_none() -> None:
+    assert found(product("a"), product("b")) == {"float_linears": (0.0, "2 of 2 products with a weight in int8")}
+
+
+def test_a_linear_that_stays_in_float_is_named() -> None:
+    value, note = found(product("a"), product("b", int8=False))["float_linears"]
+
+    assert (value, note) == (1.0, "b; 1 of 2 products with a weight in int8")
+
+
+def test_what_a_recipe_for_linears_leaves_alone_is_no_fault() -> None:
+    assert found(product("a"), product("b", int8=False, linear=False))["float_linears"][0] == 0.0
+
+
+def test_where_a_file_names_nothing_another_says_how_many_there_should_be() -> None:
+    products = [product("fully connected"), product("fully connected", int8=False)]
+
+    assert [found(*products, linears=number)["float_linears"][0] for number in (1, 2, 3)] == [0.0, 1.0, 2.0]
+
+
+def test_nothing_of_a_float_file_is_in_int8() -> None:
+    assert found(product("a"), product("b", int8=False), quantized=False) == {
+        "int8_linears": (1.0, "a; 1 of 2 products with a weight in int8")
+    }
+
+
+@pytest.mark.parametrize(("count", "lost"), [(1, -1.0), (2, 0.0), (3, 1.0)])
+def test_quantizing_loses_and_adds_no_product(count: int, lost: float) -> None:
+    plain = {"products": [product("a", int8=False)] * count}
+
+    assert found(product("a"), product("b"), plain=plain)["lost_products"][0] == lost
+
+
+def test_a_product_that_no_backend_takes_is_named() -> None:
+    products = [product("a"), product("mm", int8=False, delegated=False)]
+
+    assert found(*products, left={"aten::mm": 1}, linears=1)["undelegated_products"] == (1.0, "mm")
+
+
+def test_the_operators_that_are_left_are_shown() -> None:
+    own = {"products": [product("a")], "partitions": 2, "left": {"aten::mul": 2, "aten::add": 1}}
+    shown = {each.statistic: each for each in coverage(own, {}, linears=None, quantized=True) if not each.judged}
+
+    assert (shown["operators_left"].value, shown["operators_left"].note) == (3.0, "2 aten::mul, 1 aten::add")
+    assert shown["weight_products"].value == 1.0
