@@ -47,7 +47,7 @@ def _is_one_clear_line(done: Done, status: int, *words: str) -> None:
         (("--weights", "nonsense"), ("--weights 'nonsense'", "standin")),
         (("--assets", "no/such/folder"), ("no such asset directory", "no/such/folder")),
         (("--field", "no/such/folder"), ("no such folder of artifacts", "no/such/folder")),
-        (("--field", "docs"), ("no .pt or .ptl file here", "docs")),
+        (("--field", "docs"), ("no .pt, .ptl, .pt2, .pte, .onnx file here", "docs")),
         (("--export", "docs"), ("not an empty folder", "docs", "--export")),
         (("--export-packed",), ("--export-packed without --export",)),
     ],

@@ -85,12 +85,15 @@ def test_the_index_says_which_releases_are_between(world: World) -> None:
     assert releases_between(Version("2.9.1"), Version("2.10.0"), uv_args=world.means.uv_args) == []
 
 
-def test_prereleases_are_left_out_even_where_uv_is_told_to_take_them(world: World) -> None:
-    options = (*world.means.uv_args, "--prerelease=allow")
+@pytest.mark.parametrize(
+    ("options", "releases"), [((), ["2.12.1"]), (("--prerelease=allow",), ["2.12.0rc1", "2.12.1"])]
+)
+def test_prereleases_are_among_them_where_uv_is_told_to_take_them(
+    world: World, options: tuple[str, ...], releases: list[str]
+) -> None:
+    found = releases_between(Version("2.11.0"), Version("2.13.0"), uv_args=(*world.means.uv_args, *options))
 
-    found = releases_between(Version("2.11.0"), Version("2.13.0"), uv_args=options)
-
-    assert [str(each) for each in found] == ["2.12.1"]
+    assert [str(each) for each in found] == releases
 
 
 def test_an_index_that_does_not_answer_is_no_empty_list(world: World, tmp_path: Path) -> None:
