@@ -31,7 +31,7 @@ from vitgate.files.schemas import fixtures_folder, known, read_json, read_model,
 from vitgate.inputs.model_files import check_form, runtime_of, SUFFIXES
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.engines import Engine, NO_ENGINE
+from vitgate.spec.engines import Engine
 from vitgate.spec.variants import Runtime, VariantName
 
 SCHEMA = 1
@@ -132,13 +132,15 @@ class Seen:
 
 
 def committed() -> list[FieldItem]:
-    """Return the files of all folders under `fixtures/field`, oldest maker first."""
-    folders = sorted((fixtures_folder() / "field").glob(f"*/{MANIFEST}"), key=lambda path: _ordinal(path.parent.name))
+    """Return the files of all folders under `fixtures/field`: torch's releases, then others', oldest first."""
+    folders = sorted((fixtures_folder() / "field").glob(f"*/{MANIFEST}"), key=lambda path: _place(path.parent.name))
     return [item for path in folders for item in read_field(path.parent)]
 
 
-def _ordinal(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)]
+def _place(name: str) -> tuple[str, list[int]]:
+    """Return by what folders are put in order: `2.12.1`, `onnxruntime_1.20.1`."""
+    package, _, version = name.rpartition("_")
+    return package, [int(number) for number in re.findall(r"\d+", version)]
 
 
 def given(folders: tuple[str, ...]) -> list[FieldItem]:
@@ -330,8 +332,8 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def selected(items: list[FieldItem], cases: Collection[str], engines: Collection[str]) -> Iterator[FieldItem]:
-    """Yield those that a run of these cases and engines checks; a file of no known case, or that needs none, always."""
+    """Yield those that a run of these cases and engines checks; a file of no known case or engine always."""
     for item in items:
         row = item.row
-        if (not row.case or row.case in cases) and (row.engine in (None, NO_ENGINE) or row.engine in engines):
+        if (not row.case or row.case in cases) and (row.engine is None or row.engine in engines):
             yield item
