@@ -55,7 +55,7 @@ def test_the_extras_bring_what_the_successors_need() -> None:
         ("2.15.0+cpu", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
         ("2.12.1", {"executorch": "1.5.1", "torchao": "0.18.0"}, "needs torch>=2.13, this is 2.12.1"),
         ("2.15.0", {"executorch": "1.3.0", "torchao": "0.18.0"}, 'executorch>=1.4: pip install "vitgate[executorch]"'),
-        ("2.15.0", {}, "needs executorch>=1.4 and torchao>=0.17: pip install"),
+        ("2.15.0", {}, "needs executorch>=1.4 and torchao>=0.18: pip install"),
     ],
     ids=["all there", "local version", "old torch", "old package", "no package"],
 )
