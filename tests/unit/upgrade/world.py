@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.inputs.field_files import committed
+from vitgate.inputs.field_files import committed, selected
 from vitgate.inputs.run_options import rows_of
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow
@@ -136,7 +136,7 @@ def _data() -> dict[str, str]:
 def _of_today(record: Record) -> tuple[ClaimRow, ...]:
     """Return the rows, and made-up ones of the claims and files which the committed record is too old to have."""
     rows = {row.name: row for row in record.claims}
-    for item in committed():
+    for item in selected(committed(), record.cases, record.engines):
         place = {"subject": item.row.id, "case": item.row.case, "engine": str(item.row.engine)}
         row = ClaimRow(claim="field", status="passed", outcome="passed", test="test_field.py::test_field", **place)
         rows.setdefault(row.name, row)
