@@ -116,7 +116,7 @@ def test_the_citation_is_valid_and_of_this_version(packages: tuple[Path, Path]) 
 
 _OPTIONAL = {  # imported only where they are there, or asked for: their extras, or the module that falls back
     *("coremltools", "distributed", "executorch", "onnx", "onnxruntime", "onnxscript", "torchao", "transformers"),
-    *("tomli", "ninja", "scipy", "sklearn"),
+    *("google", "tomli", "ninja", "scipy", "sklearn"),  # google: protobuf, which onnx brings
 }
 
 
