@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +167,15 @@ def _wants_conformance(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand the plan to an xdist worker."""
+    """Hand the plan to an xdist worker; a command to one that has just died is lost, as its death is reported."""
     node.workerinput["vitgate"] = node.config.stash[PLAN].to_json()
+    send = node.sendcommand
+
+    def sendcommand(name: str, **kwargs: object) -> None:
+        with suppress(OSError):
+            send(name, **kwargs)
+
+    node.sendcommand = sendcommand
 
 
 @pytest.hookimpl(optionalhook=True)
