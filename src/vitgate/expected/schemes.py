@@ -127,6 +127,8 @@ _SCHEMES: dict[SchemeName, Scheme] = {
     # torchao.quantization.Int8DynamicActivationInt8WeightConfig with reduce_range, symmetric by row on both sides
     # (quant_primitives.py, int8_tensor.py)
     "torchao": ChannelInt8(63.5, by_row=True, zero_point=False, activation_steps=63.5),
+    # the same before 0.18, which has no such option (quant_primitives.py, linear_activation_quantized_tensor.py)
+    "torchao 8 bits": ChannelInt8(127.5, by_row=True, zero_point=False, activation_steps=127.0),
     # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer; the kernels take a range for each row
     "xnnpack": ChannelInt8(127.0, by_row=True, zero_point=True, least=2.0**-12),
     # quantize_dynamic of ONNX Runtime with reduce_range: DynamicQuantizeLinear, weights from -64 to 64 (quant_utils.py)

@@ -56,9 +56,10 @@ class Coverage:
 def coverage(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return `Coverage` of the cell's file; ClaimFailed (`failed at read_weights`) where it cannot be read."""
     from vitgate.pipeline.stages import stage
+    from vitgate.pipeline.successor_stages import own_programs
 
     path = path_of(observer, cell)
-    with stage("read_weights"):
+    with stage("read_weights"), own_programs():
         return Evidence(asdict(coverage_of(path, cell.form.runtime)))
 
 

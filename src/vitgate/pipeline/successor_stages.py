@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,18 +19,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from vitgate.spec.variants import torchao_reduces_range
+
 _INDUCTOR_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def quantize_torchao(model: nn.Module, *, reduce_range: bool = True) -> nn.Module:
     """Return a copy with int8 weights and dynamic int8 activations in every Linear, as torchao does it.
 
-    `reduce_range` takes 7 bits for both, so that sums of products fit the 16 bits of processors without VNNI.
+    `reduce_range` takes 7 bits for both, so that sums of products fit the 16 bits of processors without VNNI. Releases
+    of torchao that do not have it take 8.
     """
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
     quantized = copy.deepcopy(model)
-    quantize_(quantized, Int8DynamicActivationInt8WeightConfig(reduce_range=reduce_range))
+    options = {"reduce_range": reduce_range} if torchao_reduces_range() else {}
+    quantize_(quantized, Int8DynamicActivationInt8WeightConfig(**options))
     return quantized
 
 
@@ -88,7 +93,19 @@ def lower_to_xnnpack(program: Any) -> Any:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    return to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+    with own_programs():
+        return to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
+
+
+@contextmanager
+def own_programs() -> Iterator[None]:
+    """Put the interpreter's own programs first: ExecuTorch before 1.1 calls its `flatc` by name alone."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def save_program(program: Any, path: Path) -> None:

@@ -8,17 +8,19 @@ from typing import Literal
 
 from vitgate.spec.cases import read_cases
 from vitgate.spec.engines import ACTIVATION_BITS, Engine, engine_named, EVERY_ENGINE
-from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, Variant, VariantName, VARIANTS
+from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, torchao_reduces_range, Variant, VariantName, VARIANTS
 
-SchemeName = Literal["7 bits", "8 bits", "torchao", "xnnpack", "onnxruntime"]
+SchemeName = Literal["7 bits", "8 bits", "torchao", "torchao 8 bits", "xnnpack", "onnxruntime"]
 """The arithmetic of an int8 variant: the tutorial's by the bits of an activation, a successor's by who defines it."""
 
 _SUCCESSOR_SCHEMES: dict[VariantName, SchemeName] = {
-    "exported_int8": "torchao",
-    "inductor_int8": "torchao",
     "executorch_int8": "xnnpack",
     "onnx_int8": "onnxruntime",
 }
+
+
+def _torchao() -> SchemeName:
+    return "torchao" if torchao_reduces_range() else "torchao 8 bits"
 
 
 def cell_name(case: str, engine: str, variant: str) -> str:
@@ -91,7 +93,7 @@ class CellId:
     def scheme(self) -> SchemeName | None:
         """The arithmetic of its int8 Linears; None of a float variant."""
         if self.variant in SUCCESSORS:
-            return _SUCCESSOR_SCHEMES.get(self.variant)
+            return _torchao() if "quantize_torchao" in self.form.stages else _SUCCESSOR_SCHEMES.get(self.variant)
         return ("8 bits" if ACTIVATION_BITS[self.engine] == 8 else "7 bits") if self.form.quantized else None
 
     @property

@@ -21,7 +21,7 @@ from pydantic import field_validator
 from vitgate.files.schemas import fixtures_folder, InnerPath, known, read_model, Strict, unique
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS, Outcome
-from vitgate.spec.versions import packages, VersionRange, within
+from vitgate.spec.versions import is_installed, packages, VersionRange, within
 
 VariantName = Literal[
     "original",
@@ -234,7 +234,7 @@ class Successor(Strict):
         return Outcome("unsupported", error=NO_TOOLS, message=tools) if tools else None
 
     def _lacking_tools(self) -> str:
-        wrong = [text for text in self.packages if not _is_installed(Requirement(text))]
+        wrong = [text for text in self.packages if not is_installed(Requirement(text))]
         if wrong:
             return f'{self.variant} needs {" and ".join(wrong)}: pip install "vitgate[{self.extra}]"'
         if self.compiler and compiler() is None:
@@ -270,6 +270,6 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX") or "g++")
 
 
-def _is_installed(wanted: Requirement) -> bool:
-    version = packages().get(wanted.name)
-    return version is not None and wanted.specifier.contains(version, prereleases=True)
+def torchao_reduces_range() -> bool:
+    """Whether the installed torchao has the option `reduce_range` (Int8DynamicActivationInt8WeightConfig)."""
+    return not is_installed(Requirement("torchao<0.18"))

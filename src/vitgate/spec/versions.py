@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator
@@ -91,6 +92,12 @@ def packages() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def is_installed(wanted: Requirement) -> bool:
+    """Whether that package is installed here, in a version that the requirement allows; pre-releases count."""
+    version = packages().get(wanted.name)
+    return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 
 def release_names(old: tuple[str, Mapping[str, str]], new: tuple[str, Mapping[str, str]]) -> tuple[str, str]:
