@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.version import Version
 
+from vitgate.files.errors import status_of, UsageError
+from vitgate.files.schemas import read_text
 from vitgate.files.text import markdown
 from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
@@ -34,9 +37,16 @@ def main() -> None:
     options = parser.parse_args()
     records = read_records(options.records)
     if options.readme:
-        options.readme.write_text(renewed(options.readme.read_text(encoding="utf-8"), records), encoding="utf-8")
+        options.readme.write_text(renewed(_text(options.readme), records), encoding="utf-8")
     else:
         print(page({release(record): record for record in records}, maker=_MAKER), end="")
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read this file: {error}", where=path, do="name README.md") from None
 
 
 def read_records(paths: Iterable[Path]) -> list[Record]:
@@ -50,9 +60,9 @@ def release(record: Record) -> str:
 
 
 def renewed(text: str, records: Iterable[Record]) -> str:
-    """Return the text with the short table between its markers; ValueError where it has none."""
+    """Return the text with the short table between its markers; UsageError where it has none."""
     if not _BETWEEN.search(text):
-        raise ValueError("no place for the table: the two markers are missing")
+        raise UsageError("the two markers of the table are missing", where="--readme", do="name README.md")
     return _BETWEEN.sub(lambda found: f"{found[1]}\n{short_table(records)}\n\n{found[2]}", text)
 
 
@@ -77,10 +87,12 @@ def _files(record: Record) -> str:
 
 
 def _numbers(record: Record) -> str:
-    row = next(row for row in record.cells if (row.case, row.engine, row.variant) == _SHOWN)
+    row = next((row for row in record.cells if (row.case, row.engine, row.variant) == _SHOWN), None)
+    if row is None:
+        raise UsageError(f"no row of {'-'.join(_SHOWN)}", where=release(record), do="name records of whole runs")
     size, ratio = (row.size_bytes or 0) / 1e6, row.latency_ratio
     return f"{size:.0f} MB, {ratio:.2f} × the time, {decibels(row.sqnr_db, expected=row.expected_sqnr_db)} expected"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

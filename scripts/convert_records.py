@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vitgate.files.errors import UsageError, VitgateError
+from vitgate.files.errors import status_of, UsageError
 from vitgate.files.schemas import read_json, validate
 from vitgate.records.consistency import check_consistent
 from vitgate.records.record import Record, seal_of
@@ -37,7 +37,7 @@ def converted(data: dict[str, Any], where: Path) -> Record:
     Raises:
         UsageError: It is of another schema, was edited, or contradicts itself.
     """
-    if data.get("schema_version") != FROM:
+    if not isinstance(data, dict) or data.get("schema_version") != FROM:
         raise UsageError(f"not a record of schema {FROM}", where=where, do="name records of that schema")
     if data.get("seal") != seal_of(data):
         raise UsageError("the record was edited by hand", where=where, do="make the record again")
@@ -69,12 +69,9 @@ def main() -> None:
     """Convert the files that are named."""
     for name in sys.argv[1:]:
         path = Path(name)
-        try:
-            converted(read_json(path, "record", "make it again"), path).write(path)
-        except VitgateError as error:
-            sys.exit(f"ERROR: {error}")
+        converted(read_json(path, "record", "make it again"), path).write(path)
         print(f"{path}: schema {TO}, {path.stat().st_size // 1000} kB")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

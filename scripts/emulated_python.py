@@ -20,6 +20,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from vitgate.files.errors import MachineError, status_of
+
 SUITE, VERSION = "bookworm", "3.11"
 EMULATORS = ("qemu-aarch64-static", "qemu-aarch64")  # of Debian's qemu-user-static, and of its qemu-user since 13
 TRIED = 10  # the major version of qemu that runs every PyTorch tried; under 7.2 importing 2.15.0 ends in a crash
@@ -92,7 +94,7 @@ def make(folder: Path, wanted: list[str], mirror: str) -> Path:
     return python
 
 
-def main() -> int:
+def main() -> None:
     """Make it, and print its path."""
     parser = argparse.ArgumentParser(description="make an emulated interpreter of aarch64 with a PyTorch")
     parser.add_argument("folder", type=Path)
@@ -100,17 +102,15 @@ def main() -> int:
     parser.add_argument("--mirror", default="http://deb.debian.org/debian")
     options = parser.parse_args()
     if missing := lacking():
-        print(f"ERROR: an emulated Python takes tools that are missing: install {missing}", file=sys.stderr)
-        return 6
+        raise MachineError("tools for an emulated Python are missing", do=f"install {missing}")
     if note := old_emulator():
         print(note, file=sys.stderr)
     try:
         print(make(options.folder.absolute(), options.requirement, options.mirror))
     except subprocess.CalledProcessError as error:
-        print(f"ERROR: {error.cmd[0]} failed with status {error.returncode} (see above)", file=sys.stderr)
-        return 6
-    return 0
+        what = f"{error.cmd[0]} failed with status {error.returncode}"
+        raise MachineError(what, do="see its output above") from None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -13,5 +13,11 @@ from vitgate.records.record import json_schema
 
 TARGET = Path(__file__).parents[1] / "docs" / "record.schema.json"
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Write the file."""
     TARGET.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

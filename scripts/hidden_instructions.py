@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from vitgate.spec.processors import command_of, VALGRIND
+from vitgate.files.errors import status_of
+from vitgate.spec.processors import check_valgrind, command_of, VALGRIND
 
 FOUND = """
 try:
@@ -23,5 +24,11 @@ def found(*program: str) -> set[str]:
     return set(done.stdout.split())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the names in one line."""
+    check_valgrind()
     print(", ".join(sorted(found() - found(*command_of(VALGRIND)))))
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(main))

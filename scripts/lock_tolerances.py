@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from vitgate.files.errors import status_of, UsageError
 from vitgate.judge.tolerances import lock_of, lock_path, loosened, read_lock, read_tolerances, write_lock
 
 
@@ -17,9 +18,10 @@ def main() -> None:
     rows = lock_of(read_tolerances().rows())
     wider = loosened(rows, read_lock() if lock_path().exists() else {})
     if wider:
-        sys.exit(f"loosened without a new reason or measurement: {', '.join(wider)}")
+        what = f"loosened without a new reason or measurement: {', '.join(wider)}"
+        raise UsageError(what, where="fixtures/tolerances", do="write why the bound is wider")
     write_lock(rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

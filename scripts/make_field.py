@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vitgate.files.errors import VitgateError
+from vitgate.files.errors import status_of
 from vitgate.files.paths import default_cache
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import MANIFEST, SEEN
@@ -55,7 +55,7 @@ def rename(folder: Path, release: str) -> None:
     np.savez_compressed(folder / SEEN, **arrays)
 
 
-def main() -> int:
+def main() -> None:
     """Make the folders of all versions on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("versions", nargs="+", metavar="VERSION")
@@ -66,23 +66,18 @@ def main() -> int:
     parser.add_argument("--variant", action="append", default=[], help="this successor alone; repeatable")
     options = parser.parse_args()
     uv_args = (f"--torch-backend={options.torch_backend}",) if options.torch_backend else ()
-    try:
-        moves = moving(options.package, options.fixed)
-        claims = tuple(f"label[digits-{NO_ENGINE}-{variant}]" for variant in options.variant)
-        request = Request(cases=("digits",), engines=(NO_ENGINE,) if claims else (), claims=claims)
-        means = Means(default_cache(), uv_args, options.python)
-        for version in options.versions:
-            side = for_successors(moves.side(version, where="version"), request, means, say)
-            release = f"{options.package or 'torch'}_{version}"
-            target = fixtures_folder() / "field" / (release if claims else version)
-            make_field(side, request, target, uv_args, options.python)
-            if claims:
-                rename(target, release)
-    except VitgateError as error:
-        say(f"ERROR: {error}")
-        return error.exit_status
-    return 0
+    moves = moving(options.package, options.fixed)
+    claims = tuple(f"label[digits-{NO_ENGINE}-{variant}]" for variant in options.variant)
+    request = Request(cases=("digits",), engines=(NO_ENGINE,) if claims else (), claims=claims)
+    means = Means(default_cache(), uv_args, options.python)
+    for version in options.versions:
+        side = for_successors(moves.side(version, where="version"), request, means, say)
+        release = f"{options.package or 'torch'}_{version}"
+        target = fixtures_folder() / "field" / (release if claims else version)
+        make_field(side, request, target, uv_args, options.python)
+        if claims:
+            rename(target, release)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

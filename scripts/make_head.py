@@ -33,6 +33,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from vitgate.files.errors import status_of, UsageError
 from vitgate.inputs import standin
 from vitgate.inputs.huggingface_names import from_timm
 from vitgate.inputs.preprocess import preprocess
@@ -114,7 +116,9 @@ class Model(NamedTuple):
 def model_of(name: str) -> Model:
     """Return the DeiT of that case."""
     case = case_named(name)
-    width = next(width for size, width in WIDTHS.items() if f"_{size}_" in f"{case.id}_{case.model}")
+    width = next((width for size, width in WIDTHS.items() if f"_{size}_" in f"{case.id}_{case.model}"), None)
+    if width is None:
+        raise UsageError("a head is made for a DeiT alone", where=name, do="name a case such as deit_tiny")
     shapes = {"embed_dim": width, "depth": 12, "patch": 16, "image": case.input[-1], "classes": 1000}
     shapes |= {"distilled": True} if "distilled" in case.model else {}
     others = {name: about for name, about in PICTURES.items() if name != "wolf_sketch"}
@@ -130,7 +134,8 @@ def measure(of: Model, reference: Path | None, out: Path) -> None:
     import torch
 
     if (reference is not None) != of.has_reference:
-        raise SystemExit("give --reference for the cases that the tutorial's picture is shown to, and for no other")
+        do = "give it for the cases that the tutorial's picture is shown to, and for no other"
+        raise UsageError("--reference does not go with this case", where=of.case, do=do)
     case, state = case_named(of.case), of.state()
     print(torch.__version__, "numpy", np.__version__, "sha256", standin.digest(state))
     kept = from_timm(state) if case.library == "transformers" else state
@@ -190,7 +195,10 @@ class Measured(NamedTuple):
 
 def read(of: Model, files: Sequence[Path]) -> Measured:
     """Read and stack the files of `measure`."""
-    runs = [np.load(file) for file in files]
+    try:
+        runs = [np.load(file) for file in files]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read what was measured: {error}", where=files[0].parent, do="measure again") from None
     errors = [run["noisy_features"].astype(float) - run["features"] for run in runs]
     features = runs[-1]["features"].astype(float)
     logits, noisy = (np.array([run[name] for run in runs], float) for name in ("logits", "noisy_logits"))
@@ -279,7 +287,7 @@ def report(of: Model, files: Sequence[Path]) -> None:
 def margins(found: Measured) -> Array:
     """Return top-1 minus top-2 [V, P] in float32; the label must be top-1."""
     if not (found.logits.argmax(axis=-1) == found.labels).all():
-        raise SystemExit("a label is lost in float32")
+        raise UsageError("a label is lost in float32", where="head", do="build the head from these files first")
     ranked = np.sort(found.logits, axis=-1)
     return ranked[..., -1] - ranked[..., -2]
 
@@ -421,4 +429,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

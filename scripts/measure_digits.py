@@ -104,7 +104,8 @@ def measure(model: nn.Module, engine: str, x: Tensor, y: Tensor) -> dict[str, ob
 def main() -> None:
     """Print a row for each supported engine."""
     parser = argparse.ArgumentParser(description="measure the digits case and print TOML")
-    parser.add_argument("--engine", action="append", help="only this engine (may be repeated)")
+    engines = [name for name in torch.backends.quantized.supported_engines if name != "none"]
+    parser.add_argument("--engine", action="append", choices=engines, help="only this engine (may be repeated)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # deprecations of TorchScript and of torch.quantization: known, and not the point
@@ -112,7 +113,7 @@ def main() -> None:
     model = VisionTransformer(**case_named("digits").arguments).eval()
     model.load_state_dict(load_file(str(FOLDER / "weights.safetensors")))
     x, y = digits_tensor(heldout.images), torch.from_numpy(heldout.labels.astype("int64"))
-    for engine in options.engine or [e for e in torch.backends.quantized.supported_engines if e != "none"]:
+    for engine in options.engine or engines:
         row = measure(model, engine, x, y)
         print("[[run]]", *(f"{key} = {value!r}" for key, value in row.items()), sep="\n", end="\n\n", flush=True)
 

@@ -8,34 +8,36 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+from vitgate.files.errors import status_of
 from vitgate.records.record import read_record
 
 COMPUTED = ("expected", "float64")
 
 
-def table(paths: list[str]) -> None:
+def table(paths: list[Path]) -> None:
     """Print a row for each case and engine of the tutorial's int8 file: expected, measured, and the worst layer."""
     print("| case | engine | expected, dB | measured, dB | worst layer, dB |\n|---|---|---|---|---|")
     for path in paths:
         numbers: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        for row in read_record(Path(path)).claims:
+        for row in read_record(path).claims:
             if row.variant == "scripted_quantized" and row.claim in ("logits_original", "layers"):
                 own = {each.statistic: each.value for each in row.findings if each.value is not None}
                 numbers[row.case, row.engine] |= own
         for (case, engine), own in numbers.items():
-            figures = (f"{own[name]:.1f}" for name in ("expected_sqnr", "sqnr", "int8_layer"))
+            figures = (f"{own[name]:.1f}" if name in own else "-" for name in ("expected_sqnr", "sqnr", "int8_layer"))
             print(f"| {case} | {engine} | {' | '.join(figures)} |")
 
 
-def main(paths: list[str]) -> None:
+def extremes(paths: list[Path]) -> None:
     """Print a line for each claim and statistic."""
     found: dict[tuple[str, str], list[tuple[float, str, str]]] = defaultdict(list)
     for path in paths:
-        record = read_record(Path(path))
+        record = read_record(path)
         for row in record.claims:
             for each in row.findings:
                 if each.against in COMPUTED and each.value is not None:
@@ -47,6 +49,14 @@ def main(paths: list[str]) -> None:
             print(f"  {word} {value:.2f}: {where} ({note})")
 
 
+def main() -> None:
+    """Print what the command line asks for."""
+    parser = argparse.ArgumentParser(description="print what numbers came to that are held against computed ones")
+    parser.add_argument("records", nargs="+", type=Path)
+    parser.add_argument("--table", action="store_true", help="the table of docs/expected.md")
+    options = parser.parse_args()
+    (table if options.table else extremes)(options.records)
+
+
 if __name__ == "__main__":
-    arguments = [name for name in sys.argv[1:] if name != "--table"]
-    (table if "--table" in sys.argv else main)(arguments)
+    sys.exit(status_of(main))

@@ -7,20 +7,24 @@ One line a claim, statistic, case, engine and variant: smallest and largest valu
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+from vitgate.files.errors import status_of
 from vitgate.records.record import read_record
 
 Key = tuple[str, str, str, str, str, str]
 
 
-def main(paths: list[str]) -> None:
+def main() -> None:
     """Collect the findings of all records and print them sorted."""
+    parser = argparse.ArgumentParser(description="print the range of every judged number over some records")
+    parser.add_argument("records", nargs="+", type=Path)
     values: dict[Key, list[float]] = defaultdict(list)
-    for path in paths:
-        for row in read_record(Path(path)).claims:
+    for path in parser.parse_args().records:
+        for row in read_record(path).claims:
             for found in row.findings:
                 if found.value is not None:
                     key = (
@@ -38,4 +42,4 @@ def main(paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(status_of(main))

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vitgate.files.errors import status_of, UsageError
+
 ROOMS = tuple(Path("src") / "vitgate" / room for room in ("judge", "compare", "records"))
 LEAST = 0.90  # the share of mutants that the tests have to kill
 SURVIVED, UNTESTED = 0, 33  # mutmut's statuses of a mutant that no test noticed, and of one that no test ran
@@ -102,8 +104,7 @@ def main() -> int:
     """Print the table and the survivors by their reasons; return 1 where that is not enough."""
     found = list(mutants())
     if not found or any(mutant.status is None for mutant in found):
-        print("mutmut has not finished: mutmut run", file=sys.stderr)
-        return 1
+        raise UsageError("mutmut has not finished", where="mutants", do="run mutmut run --max-children 2")
     print(*table(found), "", sep="\n")
     survivors = [mutant for mutant in found if mutant.status in (SURVIVED, UNTESTED)]
     reasons = {mutant: reason_of(mutant) for mutant in survivors}
@@ -116,4 +117,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

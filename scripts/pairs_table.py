@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from vitgate.compare.verdict import Verdict
-from vitgate.files.errors import UsageError
+from vitgate.files.errors import status_of
 from vitgate.files.schemas import read_json, validate
 from vitgate.files.text import markdown
 from vitgate.report.verdict import views
@@ -37,22 +37,17 @@ def line(verdict: Verdict) -> str:
     return "| " + " | ".join([*cells, f"{held} of {len(crossed)} as before", markdown(causes)]) + " |"
 
 
-def main() -> int:
+def main() -> None:
     """Print the page of the verdicts on the command line."""
     parser = argparse.ArgumentParser(description="print what the gate says of pairs of releases")
     parser.add_argument("verdicts", nargs="+", type=Path)
-    try:
-        found = [
-            validate(Verdict, read_json(path, "verdict", "make it with vitgate upgrade --json"), where=path)
-            for path in parser.parse_args().verdicts
-        ]
-    except UsageError as error:
-        print(f"ERROR: {error}", file=sys.stderr)
-        return error.exit_status
+    found = [
+        validate(Verdict, read_json(path, "verdict", "make it with vitgate upgrade --json"), where=path)
+        for path in parser.parse_args().verdicts
+    ]
     print(_HEAD.format(cpu=", ".join(sorted({verdict.new.cpu for verdict in found}))))
     print("\n".join(map(line, found)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -7,6 +7,7 @@ It also prints, by model, how many files there are and how far the farthest lies
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +18,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
+from vitgate.files.errors import status_of, UsageError
 from vitgate.records.record import read_record
 
 BOUND = 1.5
@@ -25,11 +27,11 @@ BOUND = 1.5
 MARKERS = "osD^vP*X<>hpd8"
 
 
-def points(paths: list[str]) -> dict[str, dict[tuple[str, str], tuple[float, float]]]:
+def points(paths: list[Path]) -> dict[str, dict[tuple[str, str], tuple[float, float]]]:
     """Return by case, and by cell and release, the expected and the measured SQNR in dB."""
     found: dict[str, dict[tuple[str, str], tuple[float, float]]] = defaultdict(dict)
     for path in paths:
-        record = read_record(Path(path))
+        record = read_record(path)
         for row in record.claims:
             own = {each.statistic: each.value for each in row.findings if each.value is not None}
             if row.claim == "logits_original" and {"sqnr", "expected_sqnr"} <= own.keys():
@@ -60,13 +62,23 @@ def draw(found: dict[str, dict[tuple[str, str], tuple[float, float]]], target: P
     axes.set(xlim=band, ylim=band, xlabel="expected SQNR, dB", ylabel="measured SQNR, dB", aspect="equal")
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.tight_layout()
-    figure.savefig(target, metadata={"Software": None})
+    try:
+        figure.savefig(target, metadata={"Software": None})
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write the plot: {error}", where=target, do="name a .png elsewhere") from None
 
 
-def main(target: str, paths: list[str]) -> None:
+def main() -> None:
     """Draw, and print a line for each case."""
-    found = points(paths)
-    draw(found, Path(target))
+    parser = argparse.ArgumentParser(description="draw the measured error of int8 against the expected one")
+    parser.add_argument("target", type=Path, help="the picture to write")
+    parser.add_argument("records", nargs="+", type=Path)
+    options = parser.parse_args()
+    found = points(options.records)
+    if not found:
+        what, where = "no record has the expected error of an int8 file", ", ".join(map(str, options.records))
+        raise UsageError(what, where=where, do="name records of whole runs")
+    draw(found, options.target)
     releases = {torch.partition("+")[0] for cells in found.values() for _, torch in cells}
     print(f"{sum(map(len, found.values()))} files, {len(found)} models, {len(releases)} releases\n")
     print("| model | int8 files | farthest from expected, dB |\n|---|---|---|")
@@ -76,4 +88,4 @@ def main(target: str, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    sys.exit(status_of(main))

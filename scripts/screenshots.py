@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from vitgate.files.errors import MachineError, status_of
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import read_record
 from vitgate.report.page.html import render
@@ -29,7 +30,7 @@ def main() -> None:
     """Write the pictures."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        sys.exit("no chromium: apt-get install chromium")
+        raise MachineError("chromium is not installed", do="apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         records = [read_record(path) for path in (fixtures_folder() / "records").glob("*.json")]
@@ -52,4 +53,4 @@ def _seen(chromium: str, page: Path) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

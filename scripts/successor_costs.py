@@ -7,13 +7,15 @@ python scripts/successor_costs.py record.json > docs/successors.md
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from vitgate.files.errors import status_of, UsageError
 from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import CellRow
-from vitgate.spec.cases import read_cases
+from vitgate.spec.cases import case_named
 from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.variants import FORMS, read_successors, SUCCESSORS
 
@@ -76,8 +78,25 @@ def main() -> None:
     """Read the record and print the page."""
     parser = argparse.ArgumentParser(description="print docs/successors.md from a record")
     parser.add_argument("record", type=Path)
-    record = read_record(parser.parse_args().record)
+    path = parser.parse_args().record
+    record = read_record(path)
+    _check_complete(record, path)
     print(HEAD + "\n".join(_needs()) + "\n" + _costs(record), end="")
+
+
+def _check_complete(record: Record, path: Path) -> None:
+    """UsageError where the record is not of one engine with all successors."""
+    engines = [name for name in record.engines if name != NO_ENGINE]
+    found = {(row.case, row.engine, row.variant) for row in record.cells}
+    needed = [(engine, TUTORIAL_INT8) for engine in engines] + [(NO_ENGINE, name) for name in SUCCESSORS]
+    missing = [(case, *row) for case in record.cases for row in needed if (case, *row) not in found]
+    if len(engines) != 1:
+        what = f"the record is of {len(engines)} quantized engines: {', '.join(engines) or 'none'}"
+    elif missing:
+        what = f"the record has no row of {'-'.join(missing[0])}"
+    else:
+        return
+    raise UsageError(what, where=path, do="make it with --engine x86 --successors")
 
 
 def _needs() -> Iterator[str]:
@@ -96,7 +115,7 @@ def _costs(record: Record) -> str:
     weights = {row.case: row.weights for row in record.inputs}
     for case in record.cases:
         text += (
-            TABLE.format(title=read_cases()[case].title, weights=weights[case]) + "\n".join(_lines(record, case)) + "\n"
+            TABLE.format(title=case_named(case).title, weights=weights[case]) + "\n".join(_lines(record, case)) + "\n"
         )
     return text
 
@@ -130,4 +149,4 @@ def _ratio_to_int8(record: Record, row: CellRow) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from vitgate.files.errors import MachineError, status_of, UsageError
+
 ROOT = Path(__file__).parents[1]
 CELL = "digits-fbgemm-lite"
 
@@ -54,6 +56,9 @@ def walk(command: list[str], *, word: str, start: str) -> list[str]:
 
     Returns:
         Lines `path (function)`, of the process that passes most files.
+
+    Raises:
+        MachineError: No process passed any file.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "walk.txt"
@@ -64,7 +69,9 @@ def walk(command: list[str], *, word: str, start: str) -> list[str]:
             **{"WALK_WORD": word},
         }
         subprocess.run(command, cwd=ROOT, env={**os.environ, **watched}, check=False, stdout=sys.stderr)  # noqa: S603
-        rows = [line.split() for line in out.read_text(encoding="utf-8").splitlines()]
+        rows = [line.split() for line in out.read_text(encoding="utf-8").splitlines()] if out.exists() else []
+    if not rows:
+        raise MachineError("the command called no function of vitgate", where=command[0], do="see its output above")
     processes = {process: [f"{path} ({name})" for each, path, name in rows if each == process] for process, *_ in rows}
     return max(processes.values(), key=len)
 
@@ -79,10 +86,10 @@ def main() -> None:
         sides = ["--old-python", python, "--new-python", python, "--case", "digits", "--engine", "fbgemm"]
         found = walk([python, "-m", "vitgate", "upgrade", *sides], word="upgrade", start="")
     else:
-        sys.exit(__doc__)
+        raise UsageError(f"unknown walk {' '.join(sys.argv[1:])!r}", where="walks.py", do="choose from test, upgrade")
     for number, line in enumerate(found, 1):
         print(f"{number}. {line}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

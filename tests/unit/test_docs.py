@@ -175,11 +175,6 @@ def test_the_page_of_what_is_accepted_is_what_the_tests_show() -> None:
     assert made == (ROOT / "docs" / "accepted.md").read_text(encoding="utf-8")
 
 
-def test_a_text_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="markers"):
-        script("compatibility").renewed("# vitgate\n", [])
-
-
 # ---- the site
 
 

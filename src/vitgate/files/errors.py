@@ -6,6 +6,8 @@ A claim that does not hold is an outcome (see `vitgate.spec.outcome`), never one
 from __future__ import annotations
 
 import errno
+import sys
+from collections.abc import Callable
 
 _LONGEST = 2000  # characters of each part of a message; what is wrong may quote a file of anybody's
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
@@ -48,3 +50,12 @@ class MachineError(VitgateError):
     """The machine cannot do what was asked: no network, no disk space, a torchvision that does not match torch."""
 
     exit_status = 6  # pytest itself uses 0 to 5
+
+
+def status_of(main: Callable[[], int | None]) -> int:
+    """Call the function of a script and return its exit status; an error of ours is one line on standard error."""
+    try:
+        return main() or 0
+    except VitgateError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return error.exit_status

@@ -1,29 +1,15 @@
 """Records of schema 1 become records of today's, with every outcome, number and row."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from vitgate.files.errors import UsageError
 from vitgate.records.record import read_record, seal_of
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "convert_records.py"
 FINDING = {"statistic": "size", "unit": "bytes", "lower": 1.0, "upper": None, "against": "", "tolerance": "t"}
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("convert_records", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -42,12 +28,11 @@ def old(record: Callable[..., Any], claim_row: Callable[..., Any], cell_row: Cal
     return {**data, "schema_version": 1}
 
 
-def test_a_record_of_schema_1_is_read_after_conversion(script: ModuleType, old: dict[str, Any], tmp_path: Path) -> None:
+def test_converted_record_is_readable(run: Callable[..., Any], old: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_text(json.dumps({**old, "seal": seal_of(old)}), encoding="utf-8")
 
-    sys.argv = [str(SCRIPT), str(path)]
-    script.main()
+    assert run("convert_records", path).status == 0
 
     found = read_record(path)
     assert [(row.outcome, row.at) for row in found.claims] == [("failed at", "script"), ("passed", "")]
@@ -56,11 +41,17 @@ def test_a_record_of_schema_1_is_read_after_conversion(script: ModuleType, old: 
 
 
 @pytest.mark.parametrize(("edit", "words"), [({"vitgate": "0"}, "edited by hand"), ({"schema_version": 2}, "schema 1")])
-def test_a_record_that_was_edited_or_is_of_another_schema_is_not_converted(
-    script: ModuleType, old: dict[str, Any], edit: dict[str, Any], words: str
+def test_edited_record_or_other_schema_is_refused(
+    refused: Callable[..., None], old: dict[str, Any], tmp_path: Path, edit: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
-        script.converted({**old, "seal": seal_of(old), **edit}, Path("r.json"))
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps({**old, "seal": seal_of(old), **edit}), encoding="utf-8")
+
+    refused("convert_records", path, words=(words, str(path)))
+
+
+def test_json_that_is_no_object_is_refused(refused: Callable[..., None], data_file: Callable[[str, str], Path]) -> None:
+    refused("convert_records", data_file("record.json", "[]"), words=("not a record of schema 1",))
 
 
 @pytest.mark.parametrize(
@@ -73,5 +64,5 @@ def test_a_record_that_was_edited_or_is_of_another_schema_is_not_converted(
         ("FAILED: label, size", {"outcome": "failed", "failed": ["label", "size"]}),
     ],
 )
-def test_each_outcome_of_schema_1_has_its_fields(script: ModuleType, text: str, fields: dict[str, Any]) -> None:
-    assert script.outcome_of(text) == fields
+def test_outcome_text_is_split_into_fields(load: Callable[[str], Any], text: str, fields: dict[str, Any]) -> None:
+    assert load("convert_records").outcome_of(text) == fields
