@@ -51,7 +51,7 @@ def sorted_as(page: Any, number: Any) -> Any:
     return page.tab.locator(f"{TABLE} >> nth=0").locator(f"thead th:nth-child({number})").get_attribute("aria-sort")
 
 
-def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened: Callable[..., Opened], path: Any) -> None:
+def test_page_logs_nothing_and_requests_nothing(opened: Callable[..., Opened], path: Any) -> None:
     page = opened(path)
     open_all(page)
 
@@ -59,7 +59,7 @@ def test_the_browser_has_nothing_to_say_and_nothing_to_ask_for(opened: Callable[
     assert page.asked == [path.as_uri()]
 
 
-def test_a_text_that_would_be_a_script_is_not_run(opened: Callable[..., Opened], pages: Any) -> None:
+def test_script_in_record_text_is_not_executed(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["hostile"])
 
     assert page.tab.evaluate("[...document.scripts].length") == 1
@@ -69,7 +69,7 @@ def test_a_text_that_would_be_a_script_is_not_run(opened: Callable[..., Opened],
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_to_complain_of(opened: Callable[..., Opened], path: Any, scheme: str) -> None:
+def test_axe_reports_no_violation(opened: Callable[..., Opened], path: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "vitgate[browser]"').Axe()
     page = opened(path, color_scheme=scheme)
     open_all(page, most=150)  # something of each kind
@@ -80,16 +80,14 @@ def test_axe_finds_nothing_to_complain_of(opened: Callable[..., Opened], path: A
 
 
 @pytest.mark.parametrize("device", [PHONE, {}], ids=["phone", "desk"])
-def test_the_page_itself_does_not_scroll_sideways(
-    opened: Callable[..., Opened], path: Any, device: dict[str, Any]
-) -> None:
+def test_page_has_no_horizontal_scrolling(opened: Callable[..., Opened], path: Any, device: dict[str, Any]) -> None:
     page = opened(path, **device)
     open_all(page)
 
     assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_wide_tables_scroll_in_boxes_of_their_own(opened: Callable[..., Opened], pages: Any) -> None:
+def test_wide_tables_scroll_inside_their_containers(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"], **PHONE)
     box = page.tab.locator(".scroll").first
 
@@ -100,7 +98,7 @@ def test_wide_tables_scroll_in_boxes_of_their_own(opened: Callable[..., Opened],
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_are_those_that_the_reader_prefers(opened: Callable[..., Opened], pages: Any, scheme: str) -> None:
+def test_colours_follow_preferred_color_scheme(opened: Callable[..., Opened], pages: Any, scheme: str) -> None:
     page = opened(pages["newest"], color_scheme=scheme)
     shade = "each => getComputedStyle(each).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0)"
 
@@ -110,7 +108,7 @@ def test_colours_are_those_that_the_reader_prefers(opened: Callable[..., Opened]
     assert (body > 400, letters > 400) == (scheme == "light", scheme == "dark")
 
 
-def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened: Callable[..., Opened], pages: Any) -> None:
+def test_click_cycles_ascending_descending_and_original_order(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     before, button = column(page, 5), page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(4)
 
@@ -129,7 +127,7 @@ def test_a_click_sorts_by_number_then_the_other_way_then_as_it_was(opened: Calla
     assert (sorted_as(page, 5), column(page, 5)) == (None, before)
 
 
-def test_only_one_column_says_that_it_is_sorted(opened: Callable[..., Opened], pages: Any) -> None:
+def test_only_one_column_is_marked_as_sorted(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     for number in (0, 4):
         page.tab.locator(f"{TABLE} >> nth=0").locator("thead button").nth(number).click()
@@ -138,7 +136,7 @@ def test_only_one_column_says_that_it_is_sorted(opened: Callable[..., Opened], p
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_the_keyboard_sorts_too(opened: Callable[..., Opened], pages: Any, key: str) -> None:
+def test_table_is_sortable_by_keyboard(opened: Callable[..., Opened], pages: Any, key: str) -> None:
     page = opened(pages["newest"])
     page.tab_to(f"{TABLE} thead button")
 
@@ -149,7 +147,7 @@ def test_the_keyboard_sorts_too(opened: Callable[..., Opened], pages: Any, key: 
     assert page.focused(f"{TABLE} th[aria-sort] button")
 
 
-def test_a_red_claim_is_reached_and_opened_by_keyboard(opened: Callable[..., Opened], pages: Any) -> None:
+def test_failed_claim_opens_by_keyboard(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["failing"])
     page.tab_to("details.entry > summary")
 
@@ -160,7 +158,7 @@ def test_a_red_claim_is_reached_and_opened_by_keyboard(opened: Callable[..., Ope
     assert entry.locator("text=On recorded releases").is_visible()
 
 
-def test_a_link_to_a_claim_opens_it(opened: Callable[..., Opened], pages: Any) -> None:
+def test_link_to_claim_opens_it(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["failing"])
     page.tab.locator("td details summary", has_text="FAILED").first.click()
 
@@ -169,14 +167,14 @@ def test_a_link_to_a_claim_opens_it(opened: Callable[..., Opened], pages: Any) -
     assert page.tab.locator("details.entry[open]").get_by_text("12.5 dB").first.is_visible()
 
 
-def test_what_has_the_keyboard_can_be_seen(opened: Callable[..., Opened], pages: Any) -> None:
+def test_focused_element_has_visible_outline(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"])
     page.tab_to(f"{TABLE} thead button")
 
     assert page.tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
-def test_without_scripts_all_is_there_but_the_buttons(opened: Callable[..., Opened], pages: Any) -> None:
+def test_page_without_javascript_lacks_only_buttons(opened: Callable[..., Opened], pages: Any) -> None:
     page = opened(pages["newest"], java_script_enabled=False)
 
     assert page.tab.locator("thead button").count() == 0
@@ -185,7 +183,7 @@ def test_without_scripts_all_is_there_but_the_buttons(opened: Callable[..., Open
     assert page.tab.locator("details.entry[open]").count() == 1
 
 
-def test_names_of_a_plot_do_not_lie_upon_one_another(opened: Callable[..., Opened], path: Any) -> None:
+def test_plot_labels_do_not_overlap(opened: Callable[..., Opened], path: Any) -> None:
     page = opened(path)
     overlapping = """() => [...document.querySelectorAll('svg.plot')].flatMap(plot => {
       const texts = [...plot.querySelectorAll('text')].map(each => [each.textContent, each.getBoundingClientRect()]);

@@ -46,7 +46,7 @@ def _edited(path: Path, name: str, edit: Callable[[str], str]) -> Path:
     ],
     ids=["reason emptied", "reason deleted", "bound deleted", "bounds crossed", "key misspelt"],
 )
-def test_tolerance_that_says_too_little_stops_the_run(line: str, instead: str, says: str, tmp_path: Path) -> None:
+def test_incomplete_tolerance_stops_run(line: str, instead: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "tolerances").mkdir()
     path = _edited(
         tmp_path / "tolerances" / "weights.toml", "weights.biases", lambda entry: entry.replace(line, instead)
@@ -70,7 +70,7 @@ def test_tolerance_loosened_without_a_reason_is_found(row: Tolerance) -> None:
         assert loosened(lock_of(_with(row, **{name: getattr(row, name) - step})), read_lock()) == []
 
 
-def test_bound_taken_away_is_loosened_too() -> None:
+def test_removed_bound_counts_as_loosened() -> None:
     row = next(row for row in TOLERANCES if row.id == "logits_original.int8")
     assert loosened(lock_of(_with(row, upper=None)), read_lock()) == [row.id]
 

@@ -183,30 +183,30 @@ def treatments(command: str) -> list[tuple[re.Match[str], Run | Elsewhere | Neve
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(command for _, command in COMMANDS))
-def test_the_command_is_run_here_or_elsewhere_or_says_why_not(command: str) -> None:
+def test_documented_command_has_exactly_one_treatment(command: str) -> None:
     assert len(treatments(command)) == 1, "say in TREATMENT how this command of the documentation is tested"
 
 
-def test_every_treatment_is_of_a_command() -> None:
+def test_every_treatment_matches_a_documented_command() -> None:
     known = dict.fromkeys(command for _, command in COMMANDS)
 
     assert [pattern for pattern, _ in TREATMENT if not any(re.fullmatch(pattern, command) for command in known)] == []
 
 
-def test_what_is_run_elsewhere_is_run_there() -> None:
+def test_commands_tested_elsewhere_appear_there() -> None:
     named = [how for _, how in TREATMENT if isinstance(how, Elsewhere)]
 
     assert [how for how in named if how.words not in (ROOT / how.file).read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_other_block_is_known_for_what_it_is(page: str) -> None:
+def test_other_code_blocks_are_known_outputs(page: str) -> None:
     other = [block.strip() for block in blocks(PAGES[page]) if not is_shell(block) and not is_toml(block)]
 
     assert [block for block in other if not block.startswith(OUTPUTS)] == []
 
 
-def test_a_command_that_nobody_thought_of_is_noticed() -> None:
+def test_unknown_command_has_no_treatment() -> None:
     page = "Text.\n\n    vitgate frobnicate  # quietly\n    pytest \\\n        --frob\n\n- item\n\n    no block\n"
 
     assert list(commands(page)) == ["vitgate frobnicate", "pytest --frob"]
@@ -260,7 +260,7 @@ def programs(folder: Path) -> Path:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are bash")
 @pytest.mark.parametrize("page", RUNS)
-def test_the_commands_of_the_page_run(page: str, checkout: Path, tmp_path: Path) -> None:
+def test_commands_of_page_run(page: str, checkout: Path, tmp_path: Path) -> None:
     env = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "VITGATE", "COV_"))}
     env |= {"PATH": f"{programs(tmp_path / 'bin')}:{env['PATH']}", "PYTHONPATH": str(checkout / "src")}
     env |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -280,7 +280,7 @@ def test_the_commands_of_the_page_run(page: str, checkout: Path, tmp_path: Path)
             assert done.returncode == how.status, f"{line}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
-def test_every_option_of_pytest_that_a_page_names_exists(tmp_path: Path) -> None:
+def test_documented_pytest_options_exist(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests/meta", "--help"],
         cwd=ROOT,

@@ -19,22 +19,22 @@ from .test_kernel_faults import (
     Judged,
 )
 from .test_kernel_faults import (
-    test_faithful_float_kernel_is_not_red as test_faithful_float_kernel_is_not_red,  # with this module's `judged`
+    test_accurate_float_kernel_passes as test_accurate_float_kernel_passes,  # with this module's `judged`
 )
 from .test_kernel_faults import (
-    test_faithful_kernels_are_not_red as test_faithful_kernels_are_not_red,
+    test_error_below_rounding_is_not_found as test_error_below_rounding_is_not_found,
 )
 from .test_kernel_faults import (
-    test_float_kernel_that_is_off_is_found as test_float_kernel_that_is_off_is_found,
+    test_inaccurate_float_kernel_is_found as test_inaccurate_float_kernel_is_found,
 )
 from .test_kernel_faults import (
-    test_int8_kernel_that_rounds_otherwise_is_found as test_int8_kernel_that_rounds_otherwise_is_found,
+    test_int8_kernel_with_other_rounding_is_found as test_int8_kernel_with_other_rounding_is_found,
 )
 from .test_kernel_faults import (
-    test_int8_kernel_with_other_results_is_found as test_int8_kernel_with_other_results_is_found,
+    test_int8_kernel_with_wrong_results_is_found as test_int8_kernel_with_wrong_results_is_found,
 )
 from .test_kernel_faults import (
-    test_what_lies_below_rounding_is_not_found as test_what_lies_below_rounding_is_not_found,
+    test_reference_int8_kernel_passes as test_reference_int8_kernel_passes,
 )
 
 FAULTS = [fault for fault in catalogue() if fault.full_size]

@@ -61,6 +61,6 @@ def test_a_model_that_pytorch_cannot_quantize_fails_at_its_stage_with_pytorchs_r
 @pytest.mark.parametrize(
     "case", [*(pytest.param(case, marks=pytest.mark.accepts("model", KINDS[case])) for case in CASES), UNQUANTIZABLE]
 )
-def test_the_page_of_models_says_what_works(case: str) -> None:
+def test_models_page_lists_what_works(case: str) -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     assert f"| `{case}` |" in page

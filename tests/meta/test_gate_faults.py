@@ -95,7 +95,7 @@ def test_record_that_lacks_something_is_red(
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
-def test_record_that_is_cut_off_is_refused(
+def test_truncated_record_is_refused(
     share: float, command: Callable[..., tuple[int, str]], clean: Path, tmp_path: Path
 ) -> None:
     text = clean.read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_record_that_is_cut_off_is_refused(
     assert text.count("\n") == 1
 
 
-def test_spaces_and_order_in_a_record_do_not_matter(
+def test_whitespace_and_key_order_in_record_do_not_matter(
     command: Callable[..., tuple[int, str]], clean: Path, tmp_path: Path
 ) -> None:
     data = json.loads(clean.read_text(encoding="utf-8"))
@@ -124,7 +124,7 @@ def _merged(
     return status, text, read_record(folder / "merged.json") if (folder / "merged.json").exists() else None
 
 
-def test_parts_of_one_run_are_a_whole(
+def test_shards_of_one_run_merge_into_complete_record(
     command: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     then = {row.claim for part in parts() for row in part.claims}  # claims that were added since are not its matter
@@ -136,7 +136,7 @@ def test_parts_of_one_run_are_a_whole(
 
 
 @pytest.mark.parametrize("fault", PARTS, ids=lambda fault: fault.id)
-def test_parts_that_are_no_whole_are_not_taken_for_one(
+def test_incomplete_shards_do_not_pass_for_complete_run(
     fault: Parts, command: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     status, text, record = _merged(fault.change(parts()), command, tmp_path)
@@ -178,20 +178,20 @@ def test_worse_run_is_red(fault: Worse) -> None:
 
 
 @pytest.mark.parametrize("versions", [("1.13.1", "2.2.2"), ("2.2.2", "2.6.0"), ("2.6.0", "2.9.1"), ("2.9.1", "2.12.1")])
-def test_what_differs_between_releases_that_are_sound_is_no_regression(versions: tuple[str, str]) -> None:
+def test_sound_releases_stay_within_growth_bounds(versions: tuple[str, str]) -> None:
     old, new = (release(version).model_copy(update={"inputs": release(BASE).inputs}) for version in versions)
     for verdict in (compare(old, new), compare(new, old)):
         assert [row.name for row in verdict.rows if row.note] == []
 
 
-def test_acceptance_of_the_row_is_enough_for_what_grew() -> None:
+def test_accepted_row_covers_its_growth() -> None:
     upgrade = Upgrade()
     upgrade.number(upgrades.SIZE, "size", lambda size: 1.2 * size)
     upgrade.accept(upgrades.SIZE)
     assert verdict_of(upgrade).exit_status == 0
 
 
-def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_broken() -> None:
+def test_reverted_growth_is_fixed_and_holds_better() -> None:
     upgrade = Upgrade()
     upgrade.number(upgrades.SIZE, "size", lambda size: size / 1.2)
     verdict = verdict_of(upgrade)
@@ -200,7 +200,7 @@ def test_what_grew_is_fixed_on_the_way_back_and_the_answer_does_not_call_it_brok
     assert "1 claim holds better than before" in verdict.answer
 
 
-def test_crossing_of_other_releases_is_refused() -> None:
+def test_matrix_of_other_releases_is_refused() -> None:
     upgrade = Upgrade()
     new = upgrade.with_crossing()
     matrix = list(gate._matrix(new, [upgrades.crossing_file()], *names_of(upgrade.old, new)))
@@ -231,7 +231,7 @@ os.kill(os.getpid(), signal.SIGKILL) if told["killed"] else sys.exit(told["statu
     ],
     ids=["killed", "killed while writing", "interrupted", "no record", "half a record"],
 )
-def test_run_that_died_midway_is_no_record(
+def test_crashed_run_is_an_error_despite_earlier_record(
     share: float, status: int, killed: bool, words: str, clean: Path, tmp_path: Path
 ) -> None:
     text = clean.read_text(encoding="utf-8")
@@ -248,7 +248,7 @@ def test_run_that_died_midway_is_no_record(
 
 
 @pytest.mark.parametrize("other", ["suite", "engine", "file"])
-def test_evidence_of_another_question_is_not_used_again(other: str, tmp_path: Path) -> None:
+def test_gate_key_changes_with_inputs_of_comparison(other: str, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     weights.write_bytes(b"one")
     order = gate.Order(Side("2.12.1"), Side("2.13.0"), Request(weights=str(weights)), tmp_path)
@@ -265,7 +265,7 @@ def test_evidence_of_another_question_is_not_used_again(other: str, tmp_path: Pa
     assert first != gate._key(order, old, new, Path("suites/two" if other == "suite" else "suites/one"))
 
 
-def test_kept_record_answers_its_own_question_as_it_was_written_and_no_other(tmp_path: Path) -> None:
+def test_cached_record_is_found_by_its_own_key_and_unedited_only(tmp_path: Path) -> None:
     place = Place(tmp_path, "2.12.1")
     place.keep(release(BASE), "suite one")
     assert place.find("suite one") == release(BASE)
@@ -288,11 +288,11 @@ def test_slowdown_is_found(name: str) -> None:
     assert rate(SLOWDOWNS[name], 60) >= 0.95
 
 
-def test_eight_per_cent_are_found_in_nearly_all_comparisons() -> None:
+def test_eight_percent_slowdown_is_found_in_95_percent_of_comparisons() -> None:
     assert rate(Machine(cpu=1.08), 400) >= 0.95
 
 
-def test_equal_machines_are_never_called_slower() -> None:
+def test_equal_latencies_are_never_regressed() -> None:
     assert rate(Machine(), 2000) == 0.0
 
 
@@ -365,14 +365,14 @@ def lost_run(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 
 @pytest.mark.parametrize("fault", LOST, ids=lambda fault: fault.id)
-def test_test_that_checks_nothing_is_found(fault: Lost, lost_run: Done) -> None:
+def test_vacuous_test_is_found(fault: Lost, lost_run: Done) -> None:
     record = lost_run.record
     statuses = {row.status for row in record.claims if row.claim == fault.claim}
     missing = lost.names_of(fault.claim, record.missing)
     assert (statuses, bool(missing)) == (({"failed"}, False) if fault.failed else (set(), True)), lost_run.text
 
 
-def test_tests_that_check_nothing_make_the_run_red_and_touch_no_other_claim(lost_run: Done) -> None:
+def test_vacuous_tests_fail_run_and_no_other_claim(lost_run: Done) -> None:
     record = lost_run.record
     faulty = [fault.claim for fault in LOST]
     assert len(faulty) == len(set(faulty))
@@ -387,19 +387,19 @@ def test_tests_that_check_nothing_make_the_run_red_and_touch_no_other_claim(lost
     [("-m", "not alone"), ("suite/test_size.py",)],
     ids=["marker", "path"],
 )
-def test_what_the_user_leaves_out_cannot_pass_for_a_whole_run(arguments: tuple[str, ...], suite: Suite) -> None:
+def test_deselected_tests_leave_run_incomplete(arguments: tuple[str, ...], suite: Suite) -> None:
     done = suite.run(*arguments)
     assert (done.status, done.record.complete) == (0, False), done.text
     assert "narrowed run" in done.stdout
 
 
-def test_what_the_user_ignores_is_missing(suite: Suite) -> None:
+def test_ignored_file_leaves_claims_missing(suite: Suite) -> None:
     done = suite.run("--ignore", "suite/test_label.py")
     assert (done.status, done.record.complete) == (1, False), done.text
     assert {name.partition("[")[0] for name in done.record.missing} == {"label"}
 
 
-def test_narrowed_run_is_no_run_to_upgrade_on(suite: Suite) -> None:
+def test_narrowed_new_run_fails_comparison(suite: Suite) -> None:
     whole, narrowed = suite.run(), suite.run("--deselect", "suite/test_label.py")
     assert (whole.status, whole.record.complete) == (0, True), whole.text
     assert (narrowed.status, narrowed.record.complete) == (0, False), narrowed.text
@@ -409,7 +409,7 @@ def test_narrowed_run_is_no_run_to_upgrade_on(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("marker", ["'lable'", ""], ids=["unknown", "none"])
-def test_marker_of_no_claim_is_an_error_of_usage(marker: str, suite: Suite) -> None:
+def test_marker_of_unknown_claim_is_usage_error(marker: str, suite: Suite) -> None:
     suite.write("label", lost.sound("label").replace("'label'", marker))
     done = suite.run()
     assert done.status not in (0, 1) and not done.record_file.exists(), done.text
@@ -418,7 +418,7 @@ def test_marker_of_no_claim_is_an_error_of_usage(marker: str, suite: Suite) -> N
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_crash_of_a_worker_is_red_and_its_claim_alone_is_missing(workers: str, suite: Suite) -> None:
+def test_crashed_worker_fails_run_with_its_claim_missing(workers: str, suite: Suite) -> None:
     body = "    import os\n    if cell.variant == 'lite':\n        os._exit(3)"
     suite.write("label", lost.sound("label").replace("    pass", body))
     done = suite.run("-n", workers)
@@ -426,7 +426,7 @@ def test_crash_of_a_worker_is_red_and_its_claim_alone_is_missing(workers: str, s
     assert done.record.missing == ("label[digits-fbgemm-lite]",), done.text
 
 
-def test_files_from_the_field_that_are_gone_are_missing(suite: Suite) -> None:
+def test_removed_field_files_are_missing(suite: Suite) -> None:
     shutil.rmtree(suite.folder / "fixtures" / "field")
     done = suite.run()
     assert (done.status, done.record.missing) == (1, ("field",)), done.text

@@ -78,7 +78,7 @@ def _child(run: Started) -> int:
 @pytest.mark.parametrize(
     ("victim", "status"), [(_controller, -9), (_server, 6), (_child, 1)], ids=["controller", "server", "child"]
 )
-def test_killed_while_it_builds_the_next_run_has_the_same_outcomes(
+def test_run_after_kill_during_build_has_same_outcomes(
     victim: Callable[[Started], int],
     status: int,
     start: Callable[..., Started],
@@ -126,7 +126,7 @@ def endless(tmp_path: Path, start: Callable[..., Started]) -> Callable[..., Star
     [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)],
     ids=["ctrl-c", "sigterm"],  # a terminal sends the one to all processes, a scheduler the other to the first
 )
-def test_interrupted_it_says_so_in_one_line_and_loses_nothing(
+def test_interrupted_run_reports_one_line_and_loses_nothing(
     send: Callable[[int, int], None], number: signal.Signals, workers: str, endless: Callable[..., Started]
 ) -> None:
     run = endless("-n", workers)
@@ -155,7 +155,7 @@ vitgate.inputs.sources.weights_source = hang
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_before_the_first_test_it_says_so_too(
+def test_run_interrupted_before_first_test_reports_one_line(
     number: signal.Signals, start: Callable[..., Started], tmp_path: Path
 ) -> None:
     (tmp_path / "slow.py").write_text(HANGS, encoding="utf-8")

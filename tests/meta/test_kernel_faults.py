@@ -167,26 +167,26 @@ def kernel_of(activation: Callable[[torch.Tensor], torch.Tensor], result: Any = 
     return kernel
 
 
-def test_faithful_kernels_are_not_red(judged: Judged) -> None:
+def test_reference_int8_kernel_passes(judged: Judged) -> None:
     assert judged.red() == set()
     with replaced("quantized::linear_dynamic", kernel_of(rounded)):
         assert judged.red() == set()
 
 
 @pytest.mark.parametrize("name", RESULTS)
-def test_int8_kernel_with_other_results_is_found(judged: Judged, name: str) -> None:
+def test_int8_kernel_with_wrong_results_is_found(judged: Judged, name: str) -> None:
     with replaced("quantized::linear_dynamic", kernel_of(rounded, RESULTS[name])):
         assert "layers" in judged.red()
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_int8_kernel_that_rounds_otherwise_is_found(judged: Judged, name: str) -> None:
+def test_int8_kernel_with_other_rounding_is_found(judged: Judged, name: str) -> None:
     with replaced("quantized::linear_dynamic", kernel_of(ACTIVATIONS[name])):
         assert "layers" in judged.red()
 
 
 @pytest.mark.parametrize("name", BELOW)
-def test_what_lies_below_rounding_is_not_found(judged: Judged, name: str) -> None:
+def test_error_below_rounding_is_not_found(judged: Judged, name: str) -> None:
     with replaced("quantized::linear_dynamic", kernel_of(rounded, lambda x, y: y * (1 + 1e-6))):
         assert judged.red() == set()
 
@@ -244,13 +244,13 @@ FLOAT = {
 
 @pytest.mark.parametrize("operator", FLOAT)
 @pytest.mark.parametrize("size", [1e-2, 1e-3, 1e-4])
-def test_float_kernel_that_is_off_is_found(judged: Judged, operator: str, size: float) -> None:
+def test_inaccurate_float_kernel_is_found(judged: Judged, operator: str, size: float) -> None:
     with replaced(operator, FLOAT[operator](1.0 + size)):
         assert "kernels" in judged.red()
 
 
 @pytest.mark.parametrize("operator", FLOAT)
-def test_faithful_float_kernel_is_not_red(judged: Judged, operator: str) -> None:
+def test_accurate_float_kernel_passes(judged: Judged, operator: str) -> None:
     with replaced(operator, FLOAT[operator](1.0)):
         assert "kernels" not in judged.red()
 
@@ -272,13 +272,13 @@ def with_outliers(seed: int, times: float, share: float) -> nn.Module:
 
 @pytest.mark.parametrize("engine", ["fbgemm", "onednn", "qnnpack"])
 @pytest.mark.parametrize(("times", "share"), [(1.0, 0.0), (10.0, 0.02), (50.0, 0.01), (100.0, 0.01), (100.0, 0.03)])
-def test_outliers_of_trained_models_are_no_false_alarm(engine: Engine, times: float, share: float) -> None:
+def test_outliers_of_trained_models_cause_no_false_alarm(engine: Engine, times: float, share: float) -> None:
     judged = Judged(with_outliers(int(times), times, share), (3, 32, 32), engine)
 
     assert judged.red() == set()
 
 
-def test_lost_bit_is_found_in_a_model_of_outliers() -> None:
+def test_lost_bit_is_found_in_model_with_outliers() -> None:
     judged = Judged(with_outliers(1, 50.0, 0.01), (3, 32, 32))
 
     with replaced("quantized::linear_dynamic", kernel_of(ACTIVATIONS["6 bits"])):

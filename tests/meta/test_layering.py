@@ -33,7 +33,7 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_judging_half_and_conformance_tests_import_no_torch() -> None:
+def test_judging_packages_and_conformance_tests_import_no_torch() -> None:
     modules = ",".join(_module(path) for path in LIGHT_MODULES)
     files = ",".join(str(path) for path in sorted(CONFORMANCE.glob("test_*.py")))
     done = subprocess.run(
@@ -48,13 +48,13 @@ def test_judging_module_names_no_torch_at_its_top(path: Path) -> None:
     assert found == set()
 
 
-def test_workers_and_the_command_line_start_without_what_takes_long_to_import() -> None:
+def test_workers_and_command_line_start_without_heavy_imports() -> None:
     code = "import sys, vitgate.plugin, vitgate.cli; print({'torch', 'pandas', 'matplotlib'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
-def test_the_rule_sees_an_import(tmp_path: Path) -> None:
+def test_import_rule_detects_torch_import(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text("import os\nif os.name:\n    from torch import nn\ndef f():\n    import timm\n", encoding="utf-8")
     assert set(_imported_at_top(path)) == {"os", "torch"}

@@ -17,7 +17,7 @@ NATIVE = "tests/conformance/test_native.py"
 TESTS = (f"{NATIVE}::{FLOAT}", f"{NATIVE}::test_native_program", "--case", "digits", "--engine", "fbgemm")
 
 
-def test_without_a_compiler_the_claims_are_skipped_and_the_answer_says_what_they_take(tmp_path: Path) -> None:
+def test_missing_compiler_skips_claims_and_names_needs(tmp_path: Path) -> None:
     done = run_pytest(*TESTS, "tests/conformance/test_build.py", folder=tmp_path, CXX="no-such-c++")
     rows = [row for row in done.record.claims if row.claim in ("native", "native_program")]
     assert done.status == 0, done.text
@@ -29,7 +29,7 @@ def test_without_a_compiler_the_claims_are_skipped_and_the_answer_says_what_they
 
 
 @pytest.mark.skipif(shutil.which("ninja") is None, reason="without ninja nothing is compiled")
-def test_a_compiler_that_fails_is_a_failure(tmp_path: Path) -> None:
+def test_failing_compiler_fails_claim(tmp_path: Path) -> None:
     compiler = tmp_path / "c++"
     compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 1.0 || { echo "x.h:1: error: gone"; exit 1; }\n')
     compiler.chmod(0o755)

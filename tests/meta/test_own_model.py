@@ -21,7 +21,7 @@ def run(folder: Path, *arguments: str) -> Done:
     return run_pytest(*shlex.split(command), "--engine", "fbgemm", *arguments, folder=folder)
 
 
-def test_the_page_shows_the_example_as_it_is() -> None:
+def test_page_shows_example_verbatim() -> None:
     assert (EXAMPLE / "vitgate.toml").read_text(encoding="utf-8").partition("\n\n")[2] in PAGE
     assert "def build()" in PAGE
 
@@ -36,7 +36,7 @@ def test_every_claim_about_the_model_of_the_example_holds(tmp_path: Path) -> Non
     assert [row.weights for row in done.record.inputs] == ["own"]
 
 
-def test_a_model_that_crashes_is_named_with_the_signal_and_the_place(tmp_path: Path) -> None:
+def test_crashing_model_is_reported_with_signal_and_stage(tmp_path: Path) -> None:
     own = shutil.copytree(EXAMPLE, tmp_path / "own")
     crash = "\n\ndef build():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGILL)\n"
     (own / "shapes.py").write_text((own / "shapes.py").read_text(encoding="utf-8") + crash, encoding="utf-8")
@@ -53,7 +53,7 @@ def test_a_model_that_crashes_is_named_with_the_signal_and_the_place(tmp_path: P
 @pytest.mark.parametrize(
     ("labels", "status"), [((2, 0, 1, 1, 2, 2), 0), ((2, 1, 0, 2, 1, 0), 1)], ids=["one-wrong", "all-wrong"]
 )
-def test_labels_that_the_model_does_not_give_are_named(tmp_path: Path, labels: tuple[int, ...], status: int) -> None:
+def test_wrong_labels_of_user_model_are_named(tmp_path: Path, labels: tuple[int, ...], status: int) -> None:
     """One is a mistake of the model's, or of who wrote it down; if all are wrong, the model is used otherwise."""
     copy = shutil.copytree(EXAMPLE, tmp_path / "example")
     given = iter(labels)
@@ -69,7 +69,7 @@ def test_labels_that_the_model_does_not_give_are_named(tmp_path: Path, labels: t
     assert "circle_1: got 0, expected 2" in done.text
 
 
-def test_a_model_that_is_traced_holds_every_claim_too(tmp_path: Path) -> None:
+def test_traced_model_passes_every_claim(tmp_path: Path) -> None:
     """Its lite file needs other operators than those of scripted ones, and a traced file has more code."""
     copy = shutil.copytree(EXAMPLE, tmp_path / "example")
     text = (copy / "vitgate.toml").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_model_that_is_traced_holds_every_claim_too(tmp_path: Path) -> None:
     assert {row.status for row in done.record.claims} <= {"passed", "declared"}
 
 
-def test_a_fault_of_one_case_ends_no_other(tmp_path: Path) -> None:
+def test_failing_case_does_not_stop_others(tmp_path: Path) -> None:
     copy = shutil.copytree(EXAMPLE, tmp_path / "example")
     text = (copy / "vitgate.toml").read_text(encoding="utf-8")
     case = text[text.index("[[case]]") :]

@@ -86,7 +86,7 @@ def test_every_claim_about_the_drawings_holds(drawings: Path, tmp_path: Path) ->
     assert changed(done) == []
 
 
-def test_pictures_under_wrong_labels_are_accuracy_lost_and_nothing_else(drawings: Path, tmp_path: Path) -> None:
+def test_wrong_labels_fail_accuracy_alone(drawings: Path, tmp_path: Path) -> None:
     (drawings / "circle").rename(drawings / "swap")
     (drawings / "square").rename(drawings / "circle")
     (drawings / "swap").rename(drawings / "square")
@@ -130,7 +130,7 @@ def build():
 """
 
 
-def test_a_model_whose_labels_int8_changes_leaves_a_list_of_them(drawings: Path, tmp_path: Path) -> None:
+def test_labels_changed_by_int8_are_listed(drawings: Path, tmp_path: Path) -> None:
     done = odd_model(drawings, tmp_path)
 
     assert done.status == 1, done.text
@@ -179,7 +179,7 @@ def too_high_an_index(folder: Path) -> None:
         (too_high_an_index, ("a class 3, but shapes has 3", "by class index (0 to 2)")),
     ],
 )
-def test_a_folder_that_does_not_fit_ends_in_one_line(
+def test_unsuitable_folder_gives_one_line_error(
     drawings: Path, tmp_path: Path, spoil: Callable[[Path], None], words: tuple[str, ...]
 ) -> None:
     spoil(drawings)
@@ -192,7 +192,7 @@ def test_a_folder_that_does_not_fit_ends_in_one_line(
     assert not list(tmp_path.glob("*.csv"))
 
 
-def test_a_run_without_the_option_leaves_no_list(tmp_path: Path) -> None:
+def test_run_without_images_option_writes_no_list(tmp_path: Path) -> None:
     done = run_pytest("tests/conformance", *CASE, "--claim", "label[shapes-qnnpack-scripted]", folder=tmp_path)
 
     assert done.status == 0

@@ -71,7 +71,7 @@ def tracked(*folders: str) -> set[str]:
     return {str(path) for path in found if not {"__pycache__", ".pytest_cache", ".hypothesis"} & set(path.parts)}
 
 
-def test_the_wheel_has_the_package_its_data_and_its_tests(packages: tuple[Path, Path]) -> None:
+def test_wheel_contains_package_data_and_suite(packages: tuple[Path, Path]) -> None:
     found = {name for name in names_in(packages[1]) if ".dist-info/" not in name}
 
     data = {f"vitgate/{name}" for name in tracked("fixtures")}
@@ -80,7 +80,7 @@ def test_the_wheel_has_the_package_its_data_and_its_tests(packages: tuple[Path, 
     assert {"vitgate/py.typed", "vitgate/plugin/suite.ini", "vitgate/_suite/tests/conformance/test_label.py"} <= found
 
 
-def test_the_wheel_says_what_it_is(packages: tuple[Path, Path]) -> None:
+def test_wheel_metadata_and_entry_point_are_right(packages: tuple[Path, Path]) -> None:
     about = metadata(packages[1])
 
     assert (about["Name"], about["License-Expression"], about["License-File"]) == ("vitgate", "Apache-2.0", "LICENSE")
@@ -91,20 +91,20 @@ def test_the_wheel_says_what_it_is(packages: tuple[Path, Path]) -> None:
         assert archive.read(points).decode().split() == ["[console_scripts]", "vitgate", "=", "vitgate.cli:main"]
 
 
-def test_the_sdist_has_what_the_tests_need_and_nothing_else(packages: tuple[Path, Path]) -> None:
+def test_sdist_contains_only_what_tests_need(packages: tuple[Path, Path]) -> None:
     with tarfile.open(packages[0]) as archive:
         found = {name.partition("/")[2] for name in archive.getnames()}
 
     assert found == tracked(*_ROOTS) | _SDIST_FILES
 
 
-def test_twine_finds_nothing_wrong(packages: tuple[Path, Path]) -> None:
+def test_twine_check_passes(packages: tuple[Path, Path]) -> None:
     done = run(sys.executable, "-m", "twine", "check", "--strict", *map(str, packages))
 
     assert done.returncode == 0, done.stdout
 
 
-def test_the_citation_is_valid_and_of_this_version(packages: tuple[Path, Path]) -> None:
+def test_citation_file_is_valid_and_current(packages: tuple[Path, Path]) -> None:
     schema = ("--builtin-schema", "vendor.citation-file-format")
     done = run(sys.executable, "-m", "check_jsonschema", *schema, str(ROOT / "CITATION.cff"))
 
@@ -120,7 +120,7 @@ _OPTIONAL = {  # imported only where they are there, or asked for: their extras,
 }
 
 
-def test_what_the_package_imports_is_declared(packages: tuple[Path, Path]) -> None:
+def test_imported_packages_are_declared_dependencies(packages: tuple[Path, Path]) -> None:
     needs = [Requirement(text) for text in metadata(packages[1]).get_all("Requires-Dist", [])]
     declared = {need.name.lower() for need in needs if "extra" not in str(need.marker or "")}
     imported = {name for path in (ROOT / "src").rglob("*.py") for name in imports(path)}
@@ -182,13 +182,13 @@ def _seen() -> list[str]:
     return [folder for folder in sys.path if folder.endswith("site-packages")]
 
 
-def test_the_installed_package_is_the_one_that_is_run(installed: Installed, tmp_path: Path) -> None:
+def test_installed_package_is_the_one_imported(installed: Installed, tmp_path: Path) -> None:
     done = run(installed.python, "-c", "import vitgate; print(vitgate.__file__)", cwd=tmp_path)
 
     assert Path(done.stdout.strip()).is_relative_to(installed.packages), done.stderr
 
 
-def test_the_suite_runs_from_it_in_any_folder(installed: Installed, tmp_path: Path) -> None:
+def test_installed_suite_runs_in_any_folder(installed: Installed, tmp_path: Path) -> None:
     """The folder is a project's with pytest settings of its own, which are no business of the suite's."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     (tmp_path / "conftest.py").write_text("raise RuntimeError('not the suite')\n", encoding="utf-8")
@@ -211,7 +211,7 @@ def test_the_suite_runs_from_it_in_any_folder(installed: Installed, tmp_path: Pa
     assert not any("pytest" in path.name for path in bytecode)
 
 
-def test_it_disturbs_no_other_project(installed: Installed, tmp_path: Path) -> None:
+def test_installed_plugin_leaves_other_projects_alone(installed: Installed, tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text("def test_own(pytestconfig):\n    pass\n", encoding="utf-8")
     (tmp_path / "conftest.py").write_text(
         "def pytest_addoption(parser):\n    parser.addoption('--case')\n", encoding="utf-8"
@@ -223,7 +223,7 @@ def test_it_disturbs_no_other_project(installed: Installed, tmp_path: Path) -> N
     assert list(tmp_path.glob("vitgate-*")) == []
 
 
-def test_its_types_hold_outside(installed: Installed, tmp_path: Path) -> None:
+def test_installed_types_check_client_code(installed: Installed, tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy comes with the extra `test`")
     shutil.copy(ROOT / "tests" / "typing" / "client.py", tmp_path)
     options = ("--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}", "--follow-imports=silent")
@@ -240,7 +240,7 @@ def test_its_types_hold_outside(installed: Installed, tmp_path: Path) -> None:
     assert bad.returncode == 1 and '"CellRow" has no attribute "latency"' in bad.stdout, bad.stdout
 
 
-def test_the_client_runs(installed: Installed, tmp_path: Path) -> None:
+def test_typed_client_runs(installed: Installed, tmp_path: Path) -> None:
     records = fixtures_folder() / "records"
     client = str(ROOT / "tests" / "typing" / "client.py")
 

@@ -53,13 +53,13 @@ def _is_one_clear_line(done: Done, status: int, *words: str) -> None:
     ],
     ids=["case", "engine", "weights", "assets", "field", "empty field", "export", "export-packed"],
 )
-def test_option_that_cannot_be_is_a_usage_error(
+def test_invalid_option_value_is_usage_error(
     arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
 ) -> None:
     _is_one_clear_line(run_pytest("tests/conformance", *arguments, folder=tmp_path), 4, *words)
 
 
-def test_a_hub_repository_out_of_reach_is_the_environments_fault(tmp_path: Path) -> None:
+def test_unreachable_hub_repository_is_environment_error(tmp_path: Path) -> None:
     nowhere: dict[str, Any] = {
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
@@ -81,12 +81,12 @@ def without_transformers(tmp_path: Path) -> str:
     return os.pathsep.join([str(tmp_path / "hidden"), os.environ.get("PYTHONPATH", "")])
 
 
-def test_a_case_whose_library_is_missing_is_the_environments_fault(without_transformers: str, tmp_path: Path) -> None:
+def test_missing_library_of_named_case_is_environment_error(without_transformers: str, tmp_path: Path) -> None:
     done = run_pytest("tests/conformance", "--case", "vit_base_hf", folder=tmp_path, PYTHONPATH=without_transformers)
     _is_one_clear_line(done, 6, "transformers is not installed", "vit_base_hf", 'pip install "vitgate[transformers]"')
 
 
-def test_among_all_cases_it_is_unsupported_and_the_header_says_so(
+def test_missing_library_among_all_cases_is_unsupported(
     without_transformers: str, tmp_path: Path, fixtures: Path
 ) -> None:
     """Here `all` are the small one and that one."""
@@ -111,28 +111,28 @@ def test_among_all_cases_it_is_unsupported_and_the_header_says_so(
     assert statuses == {"digits": "passed", "vit_base_hf": "unsupported"}
 
 
-def test_unknown_key_in_a_data_file_is_a_usage_error(fixtures: Path, tmp_path: Path) -> None:
+def test_unknown_key_in_data_file_is_usage_error(fixtures: Path, tmp_path: Path) -> None:
     path = fixtures / "cases.toml"
     path.write_text(path.read_text(encoding="utf-8").replace("title =", "tittle =", 1), encoding="utf-8")
     done = run_pytest("tests/conformance", folder=tmp_path, VITGATE_FIXTURES=str(fixtures))
     _is_one_clear_line(done, 4, "case.0.t", "cases.toml", "mend that entry")
 
 
-def test_field_manifest_that_cannot_be_is_a_usage_error(fixtures: Path, tmp_path: Path) -> None:
+def test_invalid_field_manifest_is_usage_error(fixtures: Path, tmp_path: Path) -> None:
     path = fixtures / "field" / "2.12.1" / "field.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"maker"', '"made_by"', 1), encoding="utf-8")
     done = run_pytest("tests/conformance", folder=tmp_path, VITGATE_FIXTURES=str(fixtures))
     _is_one_clear_line(done, 4, "maker", "field.json", "mend that entry")
 
 
-def test_artifact_cache_that_cannot_be_written_is_the_machines_error(tmp_path: Path) -> None:
+def test_unwritable_artifact_cache_is_machine_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     cache = str(tmp_path / "file" / "cache")
     done = run_pytest("tests/conformance", "--artifact-cache", cache, folder=tmp_path)
     _is_one_clear_line(done, 6, "cannot keep artifacts", "--artifact-cache")
 
 
-def test_temporary_folder_with_a_long_path_is_the_machines_error(tmp_path: Path) -> None:
+def test_long_temporary_path_is_machine_error(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     done = run_pytest("tests/conformance", folder=tmp_path, TMPDIR=str(folder))
@@ -140,16 +140,14 @@ def test_temporary_folder_with_a_long_path_is_the_machines_error(tmp_path: Path)
 
 
 @pytest.mark.parametrize("option", ["--record", "--report", "--artifact-cache", "--export"])
-def test_write_protected_folder_is_the_machines_error(option: str, small_disk: SmallDisk, tmp_path: Path) -> None:
+def test_write_protected_folder_is_machine_error(option: str, small_disk: SmallDisk, tmp_path: Path) -> None:
     small_disk.protect()
     target = str(small_disk.folder / "x")
     done = run_pytest("tests/conformance", option, target, folder=tmp_path)
     _is_one_clear_line(done, 6, target, option)
 
 
-def test_artifact_cache_that_fills_up_is_the_machines_error_and_later_made_whole(
-    small_disk: SmallDisk, tmp_path: Path
-) -> None:
+def test_full_artifact_cache_is_machine_error_and_later_completed(small_disk: SmallDisk, tmp_path: Path) -> None:
     cache = small_disk.folder / "artifacts"
     command = ("tests/conformance/test_build.py", *CELLS, "-n", "1", "--artifact-cache", str(cache))
     small_disk.fill(leave=1 << 20)  # the weights find room, the files do not
@@ -169,14 +167,14 @@ environment.describe = lambda: {"torch": "2.12.1", "engines": ["qnnpack", "fbgem
 _OTHER_TORCHVISION = 'raise RuntimeError("operator torchvision::nms does not exist")'
 
 
-def test_engine_that_the_build_lacks_is_the_machines_error(tmp_path: Path) -> None:
+def test_missing_engine_is_machine_error(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_NO_X86, encoding="utf-8")
     test = "tests/conformance/test_build.py"
     done = run_pytest(test, "--case", "digits", "--engine", "x86", folder=tmp_path, PYTHONPATH=str(tmp_path))
     _is_one_clear_line(done, 6, "this PyTorch build has no engine 'x86'", "choose from qnnpack, fbgemm")
 
 
-def test_torchvision_of_another_torch_is_the_machines_error(tmp_path: Path) -> None:
+def test_mismatched_torchvision_is_machine_error(tmp_path: Path) -> None:
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(_OTHER_TORCHVISION, encoding="utf-8")
     test = "tests/conformance/test_build.py"
@@ -237,7 +235,7 @@ def test_report_is_written_beside_the_record_and_named(suite: Callable[..., Done
     assert "an injected fault" in page
 
 
-def test_report_that_finds_no_room_leaves_the_record(suite: Callable[..., Done], tmp_path: Path) -> None:
+def test_report_on_full_disk_keeps_record(suite: Callable[..., Done], tmp_path: Path) -> None:
     body = "import pathlib; pathlib.Path('report.html').mkdir(exist_ok=True)"  # once the place has been looked at
     done = suite("--report", "report.html", label=body)
     assert done.status == 6 and "cannot write the report" in done.stdout and "--report" in done.stdout, done.text
@@ -245,14 +243,14 @@ def test_report_that_finds_no_room_leaves_the_record(suite: Callable[..., Done],
     assert f"record: {done.record_file}" in done.stdout
 
 
-def test_lost_test_is_a_red_run(suite: Callable[..., Done]) -> None:
+def test_lost_test_fails_run(suite: Callable[..., Done]) -> None:
     done = suite(without="accuracy")
     missing = {f"accuracy[{cell}]" for cell in read_claims()["accuracy"].cells() if cell.engine == "fbgemm"}
     assert (done.status, set(done.record.missing)) == (1, missing), done.text
     assert "were not checked" in done.stdout
 
 
-def test_narrowed_run_says_so(suite: Callable[..., Done]) -> None:
+def test_narrowed_run_is_named_in_answer(suite: Callable[..., Done]) -> None:
     done = suite("-k", "label or size")
     assert (done.status, done.record.complete, done.record.missing) == (0, False, ()), done.text
     assert "narrowed run" in done.stdout
@@ -270,7 +268,7 @@ def test_skip_marker_of_a_claims_test_is_a_failure(suite: Callable[..., Done], t
     assert done.status == 1, done.text
 
 
-def test_evidence_that_finds_no_room_judges_nothing(suite: Callable[..., Done]) -> None:
+def test_evidence_on_full_disk_is_not_judged(suite: Callable[..., Done]) -> None:
     done = suite(label='raise OSError(28, "No space left on device", "/evidence")')
     _is_one_clear_line(done, 6, "cannot write: No space left on device (/evidence): free disk space")
 
@@ -313,7 +311,7 @@ def _outcomes(record: Record) -> dict[str, object]:
     return {**claims, **cells, "inputs": record.inputs, "missing": record.missing, "complete": record.complete}
 
 
-def test_accepting_one_engines_table_leaves_the_others_alone(cache: str, tmp_path: Path) -> None:
+def test_snapshot_update_writes_only_tables_of_the_run(cache: str, tmp_path: Path) -> None:
     copy = tmp_path / "fixtures"
     shutil.copytree(fixtures_folder(), copy)
     shutil.rmtree(copy / "tables", ignore_errors=True)
@@ -336,7 +334,7 @@ def test_accepting_one_engines_table_leaves_the_others_alone(cache: str, tmp_pat
 # What a CI reads
 
 
-def test_the_xml_shows_claims_in_properties_and_no_row(suite: Callable[..., Done], tmp_path: Path) -> None:
+def test_junit_xml_has_claims_as_properties(suite: Callable[..., Done], tmp_path: Path) -> None:
     xml = tmp_path / "junit.xml"
     done = suite("-n", "1", f"--junitxml={xml}", label="assert 0")
     (root,) = ElementTree.fromstring(xml.read_text(encoding="utf-8"))  # noqa: S314  # pytest's own, just written
@@ -351,7 +349,7 @@ def test_the_xml_shows_claims_in_properties_and_no_row(suite: Callable[..., Done
     assert "findings" not in xml.read_text(encoding="utf-8")
 
 
-def test_github_gets_a_line_for_each_red_claim(suite: Callable[..., Done], fixtures: Path, tmp_path: Path) -> None:
+def test_github_annotates_each_failed_claim(suite: Callable[..., Done], fixtures: Path, tmp_path: Path) -> None:
     variables = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}
     done = suite("-n", "0", environment=variables, label="assert 0, 'a, b: 100%'")
     claims = (fixtures / "claims.toml").read_text(encoding="utf-8").splitlines()
@@ -362,7 +360,7 @@ def test_github_gets_a_line_for_each_red_claim(suite: Callable[..., Done], fixtu
     assert f"::error {place}::a, b: 100%25 assert 0" in lines
 
 
-def test_colours_are_left_out_where_the_user_says_so(suite: Callable[..., Done]) -> None:
+def test_colours_follow_color_option_and_no_color(suite: Callable[..., Done]) -> None:
     assert "\x1b[" not in suite("-n", "0", "--color=no").text
     assert "\x1b[" not in suite("-n", "0", environment={"NO_COLOR": "1"}).text
     assert "\x1b[" in suite("-n", "0", "--color=yes", environment={"NO_COLOR": "1"}).text

@@ -43,7 +43,7 @@ if "vitgate.observe.server" in sys.orig_argv:
 
 
 @pytest.mark.parametrize("processor", lower_than("host"))
-def test_a_run_is_held_to_the_processor_that_it_names(processor: Processor, tmp_path: Path) -> None:
+def test_run_is_held_to_named_processor(processor: Processor, tmp_path: Path) -> None:
     done = run_pytest(*LAYERS, f"--processor={processor}", folder=tmp_path)
 
     assert done.status == 0, done.text
@@ -53,7 +53,7 @@ def test_a_run_is_held_to_the_processor_that_it_names(processor: Processor, tmp_
     assert {row.status for row in done.record.claims} <= {"passed", "declared"}
 
 
-def test_kernels_that_are_not_held_end_the_run(tmp_path: Path) -> None:
+def test_kernels_not_held_to_processor_stop_run(tmp_path: Path) -> None:
     lowest = lower_than("host")[-1]
     (tmp_path / "sitecustomize.py").write_text(TOO_EARLY, encoding="utf-8")
     done = run_pytest(*LAYERS, f"--processor={lowest}", folder=tmp_path, PYTHONPATH=str(tmp_path))
@@ -74,7 +74,7 @@ def test_the_tutorials_files_are_right_on_every_processor(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif("avx2" not in lower_than("host"), reason="FBGEMM knows nothing below this machine's AVX2")
-def test_a_file_that_is_wrong_without_vnni_is_found(tmp_path: Path) -> None:
+def test_saturating_file_without_vnni_is_found(tmp_path: Path) -> None:
     own = shutil.copytree(ROOT / "examples" / "own_model", tmp_path / "own")
     (own / "shapes.py").write_text((own / "shapes.py").read_text(encoding="utf-8") + EIGHT_BITS, encoding="utf-8")
     case = (f"--case-file={own / 'vitgate.toml'}", "--case=shapes", "--engine=fbgemm")

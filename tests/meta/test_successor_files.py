@@ -50,14 +50,14 @@ def numbers(row: ClaimRow) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize("variant", [name for name in SUCCESSORS if SUCCESSORS[name].runtime in NEEDS])
-def test_every_linear_of_the_small_model_is_where_its_recipe_puts_it(variant: VariantName, judged: Judged) -> None:
+def test_every_linear_of_small_model_is_quantized_by_its_recipe(variant: VariantName, judged: Judged) -> None:
     row = judged(variant)
 
     assert (row.status, row.message) == ("passed", "")
     assert numbers(row)["weight_products"] == 17.0
 
 
-def test_one_layer_that_torchao_leaves_out_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layer_left_out_by_torchao_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     torchao = pytest.importorskip("torchao.quantization")
 
     def others(model: Any) -> Any:
@@ -73,7 +73,7 @@ def test_one_layer_that_torchao_leaves_out_is_named(judged: Judged, monkeypatch:
     assert "blocks.1.mlp.fc2" in row.message
 
 
-def test_one_layer_that_onnx_runtime_leaves_out_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layer_left_out_by_onnx_runtime_is_named(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     quantization = pytest.importorskip("onnxruntime.quantization")
     onnx = pytest.importorskip("onnx")
     real, left_out = quantization.quantize_dynamic, list[str]()
@@ -93,9 +93,7 @@ def test_one_layer_that_onnx_runtime_leaves_out_is_named(judged: Judged, monkeyp
     assert left_out[0] in row.message
 
 
-def test_a_pattern_that_no_longer_matches_leaves_every_layer_in_float(
-    judged: Judged, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unmatched_pattern_leaves_every_layer_in_float(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(successor_stages, "quantize_pt2e", lambda program, x: program)
     row = judged("executorch_int8")
 

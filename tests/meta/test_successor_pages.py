@@ -41,7 +41,7 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_the_page_gives_the_logits_within_int8_noise(page: str, tmp_path: Path) -> None:
+def test_code_of_page_gives_logits_within_int8_noise(page: str, tmp_path: Path) -> None:
     rows = [row for row in read_successors().values() if row.page == page]
     if lacking := [found.message for row in rows if (found := row.lacking(packages()["torch"]))]:
         pytest.skip("; ".join(lacking))
@@ -54,7 +54,7 @@ def test_the_code_of_the_page_gives_the_logits_within_int8_noise(page: str, tmp_
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_page_shows_what_the_suite_builds(page: str) -> None:
+def test_page_shows_code_of_suite(page: str) -> None:
     source = inspect.getsource(successor_stages)
 
     assert [name for name in CALLS if f"{name}(" not in source] == []

@@ -53,14 +53,14 @@ def red(rows: dict[str, ClaimRow]) -> set[str]:
     return {name for name, row in rows.items() if row.status != "passed"}
 
 
-def test_a_sound_successor_passes_every_claim(judged: Any) -> None:
+def test_sound_successor_passes_every_claim(judged: Any) -> None:
     rows = judged("exported")
 
     assert {name: row.message for name, row in rows.items() if row.status != "passed"} == {}
     assert set(rows) == set(CLAIMS)
 
 
-def test_a_program_with_another_weight_is_found_by_its_logits(judged: Any, monkeypatch: Patch) -> None:
+def test_changed_weight_in_program_is_found_by_logits(judged: Any, monkeypatch: Patch) -> None:
     real = successor_stages.export
 
     def other(model: Any, x: torch.Tensor) -> Any:
@@ -84,7 +84,7 @@ STAGES = [(name, stage) for name, form in SUCCESSORS.items() for stage in form.s
 
 
 @pytest.mark.parametrize(("variant", "stage"), STAGES, ids=str)
-def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_path: Path) -> None:
+def test_every_failing_stage_is_named_in_outcome(variant: VariantName, stage: str, tmp_path: Path) -> None:
     def gone(*_: Any) -> Any:
         raise RuntimeError(f"{stage} is gone")
 
@@ -104,7 +104,7 @@ def test_each_stage_that_fails_is_named(variant: VariantName, stage: str, tmp_pa
     assert (str(failed.value.outcome), failed.value.outcome.message) == (f"failed at {stage}", f"{stage} is gone")
 
 
-def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
+def test_failed_export_fails_every_claim(judged: Any, monkeypatch: Patch) -> None:
     def gone(model: Any, x: torch.Tensor) -> Any:
         raise RuntimeError("torch.export is gone")
 
@@ -115,7 +115,7 @@ def test_a_stage_that_fails_is_named(judged: Any, monkeypatch: Patch) -> None:
     assert red(rows) == set(CLAIMS)
 
 
-def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, monkeypatch: Patch) -> None:
+def test_successor_of_failed_file_is_blocked(judged: Any, monkeypatch: Patch) -> None:
     def gone(model: Any, x: torch.Tensor) -> Any:
         raise RuntimeError("no exporter")
 
@@ -124,7 +124,7 @@ def test_a_successor_made_of_a_file_that_failed_is_blocked_by_it(judged: Any, mo
     assert judged("onnx_int8")["build"].outcome_text == "blocked by onnx"
 
 
-def test_what_a_file_depends_on_is_part_of_its_key(monkeypatch: Patch, tmp_path: Path) -> None:
+def test_artifact_key_covers_all_inputs_of_file(monkeypatch: Patch, tmp_path: Path) -> None:
     plan = make_run_config(
         cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
     )

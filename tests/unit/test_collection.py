@@ -11,7 +11,7 @@ TESTS = Path(__file__).parents[1]
 FOLDERS = sorted({path.parent for path in TESTS.rglob("test_*.py")})
 
 
-def test_no_folder_of_tests_has_a_name_that_pytest_leaves_out(pytestconfig: Any) -> None:
+def test_no_test_folder_is_ignored_by_pytest(pytestconfig: Any) -> None:
     left_out = pytestconfig.getini("norecursedirs")
 
     names = {part for folder in FOLDERS for part in folder.relative_to(TESTS).parts}

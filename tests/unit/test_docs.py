@@ -76,7 +76,7 @@ def test_every_command_that_users_copy_exists(where: str, arguments: list[str]) 
     parse(arguments)
 
 
-def test_the_commands_are_found() -> None:
+def test_documented_commands_are_found() -> None:
     found = [where for where, _ in _all_commands()]
 
     assert {"gate: Gate the upgrade", "README.md", "upgrade.md"} <= set(found)
@@ -85,13 +85,13 @@ def test_the_commands_are_found() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["upgrade", "--frobnicate"], ["frobnicate"], ["merge", "x"], ["compare", "x"]])
-def test_a_command_that_does_not_exist_is_noticed(arguments: list[str]) -> None:
+def test_unknown_command_is_found(arguments: list[str]) -> None:
     with pytest.raises(click.ClickException):
         parse(arguments)
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_between_documents_lead_somewhere(path: Path) -> None:
+def test_links_between_documents_resolve(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
 
     assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
@@ -118,7 +118,7 @@ def script(name: str) -> Any:
     return module
 
 
-def test_the_reference_is_what_the_code_says() -> None:
+def test_reference_pages_are_current() -> None:
     made = script("reference").pages()
     found = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
 
@@ -148,7 +148,7 @@ def test_the_reference_names_every_option_of_every_command() -> None:
     assert [name for name in options if name not in script_.pages()["vitgate.md"]] == []
 
 
-def test_readmes_table_is_what_the_records_say() -> None:
+def test_readme_table_is_current() -> None:
     maker, text = script("compatibility"), (ROOT / "README.md").read_text(encoding="utf-8")
     records = maker.read_records((ROOT / "fixtures" / "records").glob("*.json"))
 
@@ -157,9 +157,7 @@ def test_readmes_table_is_what_the_records_say() -> None:
     )
 
 
-def test_the_compatibility_page_is_what_the_records_say(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compatibility_page_is_current(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     paths = sorted(map(str, (ROOT / "fixtures" / "records").glob("*.json")))
     monkeypatch.setattr(sys, "argv", ["compatibility.py", *paths])
 
@@ -168,7 +166,7 @@ def test_the_compatibility_page_is_what_the_records_say(
     assert capsys.readouterr().out == (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
 
 
-def test_the_page_of_what_is_accepted_is_what_the_tests_show() -> None:
+def test_accepted_page_is_current() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "accepted.py")]
     made = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
 
@@ -192,9 +190,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
         ('<a href="https://pytorch.org">a link</a><img src="images/terminal.svg">', False),
     ],
 )
-def test_a_page_that_loads_something_from_elsewhere_is_noticed(
-    html: str, warned: bool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_page_with_external_resource_is_found(html: str, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
     script("site_hooks").on_post_page(html, page=SimpleNamespace(file=SimpleNamespace(src_path="index.md")))
 
     assert bool(caplog.records) is warned
@@ -203,7 +199,7 @@ def test_a_page_that_loads_something_from_elsewhere_is_noticed(
 # ---- the picture of the terminal
 
 
-def test_the_picture_loads_nothing_and_names_no_folder() -> None:
+def test_terminal_picture_loads_nothing_and_names_no_folder() -> None:
     text = (ROOT / "docs" / "images" / "terminal.svg").read_text(encoding="utf-8")
 
     assert "can" in text
@@ -212,7 +208,7 @@ def test_the_picture_loads_nothing_and_names_no_folder() -> None:
     assert re.findall(r"/(?:home|root|Users|work|tmp)/", text) == []
 
 
-def test_the_picture_keeps_all_but_the_noise_of_pytest() -> None:
+def test_terminal_picture_drops_only_pytest_noise() -> None:
     lines = [
         "rootdir: /x",
         "created: 2/2 workers",
@@ -229,7 +225,7 @@ def test_the_picture_keeps_all_but_the_noise_of_pytest() -> None:
     ]
 
 
-def test_the_picture_shows_what_the_command_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_picture_shows_command_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     maker = script("terminal_picture")
     monkeypatch.chdir(tmp_path)
     code = "import os, sys; print('terminal' if sys.stdout.isatty() else 'file', os.get_terminal_size().columns)"
@@ -256,7 +252,7 @@ def test_the_workflows_fit_githubs_schema(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_workflows_may_only_read_and_end(path: Path) -> None:
+def test_workflows_are_read_only_limited_and_pinned(path: Path) -> None:
     whole = workflow(path)
 
     assert whole["permissions"] == {"contents": "read"}
@@ -269,12 +265,12 @@ def test_the_workflows_may_only_read_and_end(path: Path) -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_nothing_that_a_pull_request_names_is_put_into_a_script() -> None:
+def test_workflow_scripts_contain_no_expressions() -> None:
     assert [name for name, script in scripts().items() if "${{" in script] == []
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are bash")
-def test_the_scripts_are_bash() -> None:
+def test_workflow_scripts_are_valid_bash() -> None:
     for name, script in scripts().items():
         done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)  # noqa: S607  # the system's bash
         assert (done.returncode, done.stderr) == (0, ""), name

@@ -26,7 +26,7 @@ WITH_TORCH = ("checkpoint", "legacy", "safetensors", "lite")
 
 
 @pytest.mark.parametrize("name", [name for name in fuzz_readers.READERS if name not in WITH_TORCH])
-def test_a_hostile_file_is_read_or_refused_in_one_line(name: str) -> None:
+def test_fuzzed_file_is_read_or_refused_in_one_line(name: str) -> None:
     cases = SLOW.get(name, CASES)
     found = fuzz.fuzz(name, cases, seed=7)
 
@@ -37,7 +37,7 @@ def test_a_hostile_file_is_read_or_refused_in_one_line(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WITH_TORCH)
-def test_a_hostile_file_for_torch_is_read_or_refused_in_one_line(name: str) -> None:
+def test_fuzzed_torch_file_is_read_or_refused_in_one_line(name: str) -> None:
     pytest.importorskip("torch")
     found = fuzz.fuzz(name, CASES, seed=7)
 
@@ -96,7 +96,7 @@ class _Unclean(UsageError):
         (_takes, "took"),
     ],
 )
-def test_what_a_reader_must_not_do_is_noticed(
+def test_forbidden_reader_behaviour_is_detected(
     monkeypatch: pytest.MonkeyPatch, read: Callable[..., None], words: str
 ) -> None:
     def reader(folder: Path) -> Any:
@@ -116,7 +116,7 @@ def test_what_a_reader_must_not_do_is_noticed(
     assert words in found.findings[0]
 
 
-def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reader_that_refuses_valid_files_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     made = lambda folder: fuzz_readers.Reader(folder / "file", [b""], lambda rng: b"", _raises)  # noqa: E731  # short
     monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", made))
 
@@ -124,7 +124,7 @@ def test_a_reader_that_refuses_its_sound_files_proves_nothing(monkeypatch: pytes
         fuzz.fuzz("bad", 1, seed=0)
 
 
-def test_the_same_seed_draws_the_same_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_same_seed_gives_same_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def reader(folder: Path) -> Any:
         def wrong(path: Path) -> None:
             if path.read_bytes() != b"sound":

@@ -52,7 +52,7 @@ texts = words.map(lambda text: " ".join(text.split())).filter(lambda text: text 
 
 
 @given(outcomes)
-def test_an_outcome_survives_json(outcome: Any) -> None:
+def test_outcome_round_trips_through_json(outcome: Any) -> None:
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
@@ -88,7 +88,7 @@ def test_a_number_passes_exactly_within_the_bounds_of_its_tolerance(value: Any, 
     st.dictionaries(st.text(string.ascii_lowercase, min_size=1), texts, max_size=4),
     st.dictionaries(texts, st.tuples(*[texts] * (len(COLUMNS) - 1)), min_size=1, max_size=5),
 )
-def test_a_table_reads_back_as_written(about: Any, rows: Any) -> None:
+def test_table_round_trips_through_text(about: Any, rows: Any) -> None:
     hypothesis.assume("variant" not in rows)
     table = Table(about, {name: dict(zip(COLUMNS, (name, *row), strict=True)) for name, row in rows.items()})
 
@@ -112,7 +112,7 @@ def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal
 
 
 @given(st.dictionaries(words, numbers | words | st.booleans() | st.lists(words)), logits, st.none() | outcomes)
-def test_evidence_reads_back_as_written(values: Any, array: Any, outcome: Any) -> None:
+def test_evidence_round_trips_through_files(values: Any, array: Any, outcome: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = Store(Path(folder)).get("outputs", "a", lambda: Evidence(values, {"logits": array}, outcome))
 
@@ -122,7 +122,7 @@ def test_evidence_reads_back_as_written(values: Any, array: Any, outcome: Any) -
 
 
 @given(logits)
-def test_outputs_equal_themselves_at_the_ceiling_and_nothing_is_above_it(values: Any) -> None:
+def test_sqnr_of_equal_outputs_is_maximum(values: Any) -> None:
     assert sqnr(values, values) == SQNR_CEILING or not np.any(values)
     assert not sqnr(values, values + np.float32(1e-30)) > SQNR_CEILING
 
@@ -179,7 +179,7 @@ def test_a_key_changes_with_any_part_and_with_nothing_else(given_: Any, data: An
 
 
 @given(st.binary(max_size=50), st.binary(max_size=50))
-def test_equal_digests_are_of_equal_bytes(one: Any, other: Any) -> None:
+def test_equal_digests_mean_equal_bytes(one: Any, other: Any) -> None:
     assert (digest(one) == digest(other)) is (one == other)
 
 

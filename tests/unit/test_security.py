@@ -54,7 +54,7 @@ def _calls() -> Iterator[Any]:
                 yield f"{path.name}:{node.lineno}", ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
 
 
-def test_no_call_runs_what_a_file_says() -> None:
+def test_no_call_executes_file_content() -> None:
     forbidden = {"eval", "exec", "pickle.load", "pickle.loads", "marshal.loads", "os.system", "os.popen", "yaml.load"}
     forbidden |= {"shelve.open", "torch.hub.load", "shutil.unpack_archive", "np.memmap"}
     extracts = ("extract", "extractall")
@@ -68,13 +68,13 @@ def test_no_call_runs_what_a_file_says() -> None:
 @pytest.mark.parametrize(
     ("name", "option", "value"), [("torch.load", "weights_only", True), ("np.load", "allow_pickle", False)]
 )
-def test_every_load_says_that_it_unpickles_nothing(name: str, option: str, value: bool) -> None:
+def test_every_load_disables_unpickling(name: str, option: str, value: bool) -> None:
     found = {where: options.get(option) for where, called, options in _calls() if called == name}
 
     assert found and all(isinstance(given, ast.Constant) and given.value is value for given in found.values()), found
 
 
-def test_no_command_goes_through_a_shell() -> None:
+def test_no_command_uses_a_shell() -> None:
     started = [(where, options) for where, name, options in _calls() if name.startswith("subprocess.")]
 
     assert started
@@ -95,20 +95,20 @@ class Asks:
         return bytearray, (10_000_000_000,)
 
 
-def test_a_pickle_of_values_within_values_is_refused_at_once() -> None:
+def test_nested_pickle_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="nested without end"):
         check_pickle(nested(60))
     check_pickle(nested(10))
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4])
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused(protocol: int) -> None:
+def test_pickle_with_other_globals_is_refused(protocol: int) -> None:
     assert "bytearray" in more_than_tensors(pickle.dumps({"w": Asks()}, protocol))
     assert more_than_tensors(pickle.dumps({"w": (1, 2.5, "text", [None, True])}, protocol)) == ""
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80\x02}", b"no pickle", b"\x80\x02h\x05.", b"\x80\x02X\xff\xff\xff\x7f."])
-def test_what_is_no_pickle_raises_what_the_readers_of_weights_expect(data: bytes) -> None:
+def test_invalid_pickle_raises_expected_exception(data: bytes) -> None:
     with pytest.raises((ValueError, LookupError)):
         more_than_tensors(data)
 
@@ -126,7 +126,7 @@ def bomb(path: Path, name: str = "x.npy", size: Any = 30_000_000) -> None:
             file.write(bytes(1_000_000))
 
 
-def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npz_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST_BYTES", 20 << 20)
     bomb(tmp_path / "bomb.npz")
     tracemalloc.start()
@@ -139,7 +139,7 @@ def test_arrays_that_unfold_to_more_than_is_read_are_refused(tmp_path: Path, mon
     assert peak < 10_000_000
 
 
-def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_path: Path) -> None:
+def test_archive_with_too_many_entries_is_refused_before_listing(tmp_path: Path) -> None:
     path = tmp_path / "many.zip"
     path.write_bytes(b"PK\x01\x02" * 200_000)
 
@@ -147,7 +147,7 @@ def test_an_archive_of_very_many_entries_is_refused_before_they_are_listed(tmp_p
         archives.zip_entries(file)
 
 
-def test_an_entry_is_counted_across_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_across_chunk_border_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "_AT_ONCE", 6)
     monkeypatch.setattr(archives, "_MOST_ENTRIES", 9)
     path = tmp_path / "many.zip"
@@ -157,7 +157,7 @@ def test_an_entry_is_counted_across_pieces(tmp_path: Path, monkeypatch: pytest.M
         archives.zip_entries(file)
 
 
-def test_objects_are_no_arrays(tmp_path: Path) -> None:
+def test_object_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.array([{}], dtype=object))
     np.save(tmp_path / "x.npy", np.array(["text"]))
 
@@ -176,7 +176,7 @@ def test_a_header_of_a_tar_archive_cannot_take_the_memory() -> None:
         archives.measured_tar(stream, [100])
 
 
-def test_members_that_come_again_and_again_end_with_what_the_manifest_allows() -> None:
+def test_repeated_tar_members_are_limited_by_manifest() -> None:
     member = tarfile.TarInfo("a.pt")
     member.size = 1000
     tar = io.BytesIO((member.tobuf(tarfile.GNU_FORMAT) + bytes(1024)) * 5000)
@@ -186,7 +186,7 @@ def test_members_that_come_again_and_again_end_with_what_the_manifest_allows() -
             archive.extractfile(each).read()  # type: ignore[union-attr]  # each is a file
 
 
-def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path: Path) -> None:
+def test_torch_decompression_bomb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("file/data.pkl", bytes(40_000_000))
@@ -208,7 +208,7 @@ def test_an_archive_for_torch_that_unfolds_is_refused(tmp_path: Path) -> None:
         ("# " + "x\n#" * MOST_TOML, "it has more than 512 kB"),
     ],
 )
-def test_toml_that_costs_more_than_it_weighs(
+def test_expensive_toml_is_refused(
     data_file: Callable[[str, str], Path], refuses: Refuses, text: str, words: str
 ) -> None:
     path = data_file("x.toml", text)
@@ -226,18 +226,20 @@ def test_toml_that_costs_more_than_it_weighs(
         (" " * (MOST_JSON + 1), "it has more than 8192 kB"),
     ],
 )
-def test_json_that_is_not_sound(data_file: Callable[[str, str], Path], refuses: Refuses, text: str, words: str) -> None:
+def test_invalid_json_is_refused(
+    data_file: Callable[[str, str], Path], refuses: Refuses, text: str, words: str
+) -> None:
     path = data_file("x.json", text)
 
     refuses(lambda: read_json(path, "thing", "mend it"), path, words)
 
 
-def test_whole_characters_written_as_two_halves_are_read(data_file: Callable[[str, str], Path]) -> None:
+def test_surrogate_pairs_are_read(data_file: Callable[[str, str], Path]) -> None:
     assert read_json(data_file("x.json", '["\\ud83d\\ude00 \\\\udder"]'), "thing", "") == ["😀 \\udder"]
 
 
 @pytest.mark.parametrize("piece", ["{},", "0,", "[],"])
-def test_a_record_that_is_wrong_throughout_costs_little(
+def test_record_with_many_errors_is_refused_cheaply(
     data_file: Callable[[str, str], Path], refuses: Refuses, record: Callable[..., Record], piece: str
 ) -> None:
     whole = json.loads(record().text())
@@ -276,14 +278,14 @@ def case(**fields: Any) -> Case:
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", "a\0b", "..\\x", "a\x1b"])
 @pytest.mark.parametrize("key", ["anchor", "standin", "trained", "heldout"])
-def test_a_case_names_no_file_elsewhere(key: str, path: str) -> None:
+def test_case_path_outside_folder_is_refused(key: str, path: str) -> None:
     with pytest.raises(ValueError, match="a path within this folder"):
         case(**{key: path})
     assert getattr(case(**{key: "heads/a.toml"}), key) == "heads/a.toml"
 
 
 @pytest.mark.parametrize("fields", [{"model": "hf-hub:x/y"}, {"model": "local-dir:/tmp"}, {"files": "../a"}])
-def test_a_case_names_a_model_and_not_a_place(fields: dict[str, str]) -> None:
+def test_case_model_or_files_outside_are_refused(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
         case(**fields)
 
@@ -291,7 +293,7 @@ def test_a_case_names_a_model_and_not_a_place(fields: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "https://x.org/..", "https://x.org/", "https://[/a.pth", "ftp://x.org/a.pth"]
 )
-def test_a_checkpoint_is_at_an_address_that_ends_in_a_plain_name(url: str) -> None:
+def test_checkpoint_url_without_plain_file_name_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="url"):
         CheckpointRow(url=url, sha256="0123abcd")
     assert CheckpointRow(url="https://x.org/a/b-0123abcd.pth", sha256="0123abcd").url.endswith(".pth")
@@ -306,7 +308,7 @@ def test_an_embedded_picture_is_within_the_folder() -> None:
 
 
 @pytest.mark.parametrize("escape", ["\\n", "\\x0a", "\\r", "\\x00", "\\u2028", "\\ud800"])
-def test_no_line_for_uv_hides_in_a_requirement(
+def test_requirement_cannot_inject_uv_option(
     data_file: Callable[[str, str], Path], refuses: Refuses, escape: str
 ) -> None:
     line = f"torch==2.12.1 ; python_version >= '{escape}--index-url=https://harm.example'"
@@ -315,14 +317,14 @@ def test_no_line_for_uv_hides_in_a_requirement(
     refuses(lambda: parse_side(str(path), where="OLD"), path, "is not a requirement")
 
 
-def test_numbers_without_end_are_no_version(refuses: Refuses) -> None:
+def test_very_long_version_is_refused(refuses: Refuses) -> None:
     refuses(lambda: parse_side("9" * 5000, where="OLD"), "OLD")
 
 
 # ---- pictures
 
 
-def test_a_picture_that_another_program_would_draw_is_not_read(tmp_path: Path, refuses: Refuses) -> None:
+def test_eps_picture_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n(harm) print\n%%EOF\n")
 
@@ -360,7 +362,7 @@ def test_pictures_that_take_more_memory_on_the_way_have_a_lower_limit(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 5000, "3", '{"values": 3, "outcome": null}', '{"values": {}}'])
-def test_evidence_that_is_damaged_is_one_line(tmp_path: Path, text: str) -> None:
+def test_damaged_evidence_gives_one_line_error(tmp_path: Path, text: str) -> None:
     store = Store(tmp_path)
     store.get("outputs", "digits", Evidence)
     (tmp_path / "outputs" / "digits.json").write_text(text, encoding="utf-8")
@@ -370,7 +372,7 @@ def test_evidence_that_is_damaged_is_one_line(tmp_path: Path, text: str) -> None
     assert "start again" in str(caught.value)
 
 
-def test_kept_evidence_that_is_damaged_is_one_line(tmp_path: Path) -> None:
+def test_damaged_cached_evidence_gives_one_line_error(tmp_path: Path) -> None:
     pack(Evidence({"a": 1}), tmp_path / "a.npz")
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:50])
 
@@ -389,7 +391,9 @@ def test_an_error_is_one_printable_line_of_bounded_length() -> None:
     assert len(text) < 7000
 
 
-def test_a_hostile_record_says_nothing_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_record_sends_no_control_sequence_to_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "record.json"
     path.write_text(json.dumps({"schema_version": 1, HOSTILE: 1}), encoding="utf-8")
 

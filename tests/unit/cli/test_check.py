@@ -55,7 +55,7 @@ def run(capsys: pytest.CaptureFixture[str], fake: Pytest) -> Callable[..., tuple
     return call
 
 
-def test_pytest_runs_the_suite_with_settings_of_its_own(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
+def test_suite_runs_with_its_own_pytest_settings(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     assert run() == (0, "the table\n", "")
 
     root = conformance_folder().parents[1]
@@ -81,7 +81,7 @@ def test_pytest_runs_the_suite_with_settings_of_its_own(run: Callable[..., tuple
     ],
     ids=str,
 )
-def test_options_are_handed_on(
+def test_options_are_passed_to_pytest(
     run: Callable[..., tuple[int, str, str]], fake: Pytest, given: tuple[str, ...], expected: list[str]
 ) -> None:
     assert run(*given)[0] == 0
@@ -90,7 +90,7 @@ def test_options_are_handed_on(
     assert fake.arguments[9] == ("--color=no" if "--color" in given else "--color=auto")
 
 
-def test_every_option_of_the_suite_is_one_of_the_command() -> None:
+def test_every_suite_option_is_a_command_option() -> None:
     class Parser:
         names: list[str] = []
 
@@ -107,13 +107,13 @@ def test_every_option_of_the_suite_is_one_of_the_command() -> None:
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 4, 6])
-def test_the_exit_status_is_pytests(run: Callable[..., tuple[int, str, str]], fake: Pytest, status: int) -> None:
+def test_exit_status_is_that_of_pytest(run: Callable[..., tuple[int, str, str]], fake: Pytest, status: int) -> None:
     fake.status = status
 
     assert run()[0] == status
 
 
-def test_json_is_the_record_alone(
+def test_json_on_stdout_is_only_the_record(
     run: Callable[..., tuple[int, str, str]], fake: Pytest, record: Callable[..., Record]
 ) -> None:
     fake.record = record()
@@ -125,7 +125,7 @@ def test_json_is_the_record_alone(
     assert json.loads(out)["seal"]
 
 
-def test_json_in_a_file(
+def test_json_is_written_to_file(
     run: Callable[..., tuple[int, str, str]], fake: Pytest, record: Callable[..., Record], tmp_path: Path
 ) -> None:
     fake.record = record()
@@ -134,13 +134,13 @@ def test_json_in_a_file(
     assert (tmp_path / "new" / "x.json").read_text(encoding="utf-8") == record().text()
 
 
-def test_a_run_without_a_record_gives_no_json(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
+def test_run_without_record_writes_no_json(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     fake.status = 2
 
     assert run("--json", "-") == (2, "", "the table\n")
 
 
-def test_a_place_that_takes_no_json_is_told_before_the_run(
+def test_unwritable_json_path_is_reported_before_run(
     run: Callable[..., tuple[int, str, str]], fake: Pytest, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -167,7 +167,7 @@ def test_accepted_tables_of_an_installed_package_are_left_alone(
     assert fake.arguments == []
 
 
-def test_help_by_one_letter(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
+def test_short_option_h_shows_help(run: Callable[..., tuple[int, str, str]], fake: Pytest) -> None:
     code, out, _ = run("-h")
 
     assert code == 0
@@ -183,7 +183,7 @@ def test_help_by_one_letter(run: Callable[..., tuple[int, str, str]], fake: Pyte
     ],
     ids=["unknown", "no-number"],
 )
-def test_what_pytest_refuses_is_one_line(given: list[str], said: str, tmp_path: Path) -> None:
+def test_option_refused_by_pytest_gives_one_line_error(given: list[str], said: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "vitgate", "check", *given]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -197,7 +197,7 @@ def test_what_pytest_refuses_is_one_line(given: list[str], said: str, tmp_path: 
     ("name", "value"),
     [("PYTEST_ADDOPTS", "--cov=src"), ("PYTEST_PLUGINS", "nothing"), ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")],
 )
-def test_settings_of_other_projects_runs_are_left_out(
+def test_pytest_settings_of_other_projects_are_ignored(
     name: str, value: str, run: Callable[..., tuple[Any, str, str]], fake: Pytest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)

@@ -85,7 +85,7 @@ def test_all_reports_are_written(run: Callable[..., tuple[int, str, str]], tmp_p
     assert json.loads((tmp_path / "json").read_text(encoding="utf-8"))["exit_status"] == 1
 
 
-def test_json_goes_to_standard_output_alone(run: Callable[..., tuple[int, str, str]]) -> None:
+def test_json_is_alone_on_standard_output(run: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = run("compare", OLD, NEW, "--json", "-")
 
     assert json.loads(out)["answer"] == err.splitlines()[-1]
@@ -99,7 +99,7 @@ def test_a_report_of_several_records_is_of_the_newest(run: Callable[..., tuple[i
     assert "<h1>PyTorch 2.15.0: " in page.read_text(encoding="utf-8")
 
 
-def test_what_was_reported_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_report_summary_is_written_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = run("report", NEW, OLD, "-o", tmp_path / "report.html", "--json", "-")
 
     about = json.loads(out)
@@ -196,7 +196,7 @@ def test_an_error_is_one_line_without_control_characters(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 2}'])
-def test_what_is_no_record_is_status_4(
+def test_file_that_is_no_record_is_status_4(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path], text: str
 ) -> None:
     path = data_file("record.json", text)
@@ -209,7 +209,7 @@ def test_what_is_no_record_is_status_4(
     assert err.count("\n") == 1
 
 
-def test_a_missing_record_is_status_4(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_missing_record_is_status_4(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert run("compare", OLD, tmp_path / "no.json")[0] == 4
 
 
@@ -234,7 +234,7 @@ def test_records_merge_into_one(run: Callable[..., tuple[int, str, str]], tmp_pa
     assert "complete" in out
 
 
-def test_what_was_merged_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_merge_summary_is_written_as_json(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = run("merge", OLD, "-o", tmp_path / "merged.json", "--json", "-")
 
     about = json.loads(out)
@@ -305,7 +305,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(
+def test_invalid_upgrade_is_status_4_before_environments_are_made(
     run: Callable[..., tuple[int, str, str]], no_environment: None, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     code, out, err = run("upgrade", *arguments)
@@ -317,7 +317,7 @@ def test_an_upgrade_that_cannot_be_is_status_4_before_any_environment_is_made(
 
 
 @pytest.mark.parametrize("option", ["--json", "--junit", "--markdown", "--html"])
-def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_made(
+def test_unwritable_report_is_reported_before_environments_are_made(
     run: Callable[..., tuple[int, str, str]], no_environment: None, option: str
 ) -> None:
     code, _, err = run("upgrade", "2.12.1", "2.15.0", option, "twice/a_b.pt/report")
@@ -329,7 +329,7 @@ def test_a_report_that_could_not_be_written_is_told_before_any_environment_is_ma
 
 
 @pytest.mark.parametrize("arguments", [("--latency=yes",), ("--unknown",), ("--engine",)])
-def test_options_that_do_not_exist_are_status_4(
+def test_unknown_options_are_status_4(
     run: Callable[..., tuple[int, str, str]], no_environment: None, arguments: tuple[str]
 ) -> None:
     code, out, err = run("upgrade", "2.12.1", "2.15.0", *arguments)
@@ -377,7 +377,7 @@ def test_an_upgrade_ends_with_its_answer_status_and_reports(
     assert json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))["exit_status"] == 0
 
 
-def test_ctrl_c_is_one_line_and_status_130(
+def test_ctrl_c_gives_one_line_and_status_130(
     run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gate(*arguments: Acceptances | Order | Callable[..., Any]) -> None:
@@ -391,7 +391,7 @@ def test_ctrl_c_is_one_line_and_status_130(
     assert err.strip() == "ERROR: interrupted"
 
 
-def test_starting_imports_nothing_heavy() -> None:
+def test_starting_command_imports_nothing_heavy() -> None:
     script = (
         "import sys, vitgate.cli as cli\n"
         "try: cli.main(['compare', '--help'])\n"
@@ -421,7 +421,7 @@ def _path() -> dict[str, str]:
     return {"PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": str(shutil.which("env"))}
 
 
-def test_the_module_is_the_command(tmp_path: Path) -> None:
+def test_python_m_vitgate_runs_the_command(tmp_path: Path) -> None:
     record = str(RECORDS / "2.12.1.json")
     block = "import sys; [sys.modules.__setitem__(name, None) for name in ('torch', 'torchvision', 'timm')]; "
     run = "import runpy; runpy.run_module('vitgate', run_name='__main__')"
@@ -476,7 +476,7 @@ def test_a_table_that_cannot_be_written_is_status_6(
     assert "--json" in err
 
 
-def test_a_bisection_says_what_it_found(
+def test_bisection_reports_what_it_found(
     run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []

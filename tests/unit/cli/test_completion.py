@@ -35,7 +35,7 @@ def test_values_are_completed(words: tuple[str, ...], incomplete: str, expected:
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_the_other_shells_have_scripts_too(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+def test_zsh_and_fish_have_completion_scripts(capsys: pytest.CaptureFixture[str], shell: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["completion", shell])
 

@@ -40,7 +40,7 @@ ALL = dict((" ".join(("vitgate", *path)), (path, command)) for path, command in 
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_help_says_what_how_and_what_came_of_it(name: str) -> None:
+def test_help_has_summary_examples_and_exit_statuses(name: str) -> None:
     path, command = ALL[name]
     text = command.get_help(click.Context(command, info_name=name))
 
@@ -63,11 +63,11 @@ def test_every_option_is_explained(name: str) -> None:
     assert [option.opts[0] for option in options if not (option.help or "").strip()] == []
 
 
-def test_all_commands_are_walked() -> None:
+def test_all_commands_are_collected() -> None:
     assert {"vitgate check", "vitgate upgrade", "vitgate environments prune", "vitgate completion"} <= set(ALL)
 
 
-def test_the_list_of_commands_says_what_each_says_itself() -> None:
+def test_command_list_is_sorted_and_names_match() -> None:
     context = click.Context(cli)
     found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
 

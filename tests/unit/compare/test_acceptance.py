@@ -24,7 +24,7 @@ expires = 2027-01-31
 """
 
 
-def test_a_file_and_the_command_line_are_read_together(data_file: Callable[[str, str], Path]) -> None:
+def test_file_and_command_line_acceptances_are_combined(data_file: Callable[[str, str], Path]) -> None:
     path = data_file("accepted.toml", ENTRY)
 
     found = read_acceptances(("label[digits-x86-lite]", "label[digits-x86-lite]"), path, TODAY)
@@ -85,7 +85,7 @@ def test_an_acceptance_holds_until_the_end_of_its_last_day(days: int, holds: boo
     assert bool(found.problems({"a"})) is not holds
 
 
-def test_ids_are_compared_whole() -> None:
+def test_ids_are_compared_exactly() -> None:
     found = Acceptances((Acceptance("label[digits-x86-lite]", "--accept"),), TODAY)
 
     assert found.covering("label[digits-x86-lite_frozen]", "label") is None
@@ -98,12 +98,12 @@ def test_an_empty_name_is_refused_in_one_line() -> None:
     assert str(caught.value) == "an empty name cannot be accepted (--accept): name a deviation or a row"
 
 
-def test_the_day_is_today_unless_another_is_given() -> None:
+def test_expiry_is_checked_against_today_by_default() -> None:
     assert read_acceptances((), None, TODAY).today == TODAY
     assert abs(read_acceptances().today - dt.date.today()) <= dt.timedelta(days=1)  # it may be midnight
 
 
-def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
+def test_id_in_other_notation_is_located_at_line_1(
     data_file: Callable[[str, str], Path],
 ) -> None:
     path = data_file("accepted.toml", ENTRY.replace('id = "xnnpack-gone"\nowner', 'id = "xnnpack\\u002dgone"\nowner'))

@@ -105,7 +105,7 @@ def test_each_red_item_has_its_kind_of_cause(
     assert causes().key(item) == key
 
 
-def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row: Callable[..., ClaimRow]) -> None:
+def test_blocked_row_is_caused_by_failed_ancestor_build(claim_row: Callable[..., ClaimRow]) -> None:
     def build(variant: str, **state: Any) -> ClaimRow:
         return claim_row("build", variant, engine="x86", **state)
 
@@ -122,14 +122,14 @@ def test_a_blocked_row_comes_of_the_build_that_stopped_however_far_up(claim_row:
 
 
 @pytest.mark.parametrize("outcome", ["passed", "blocked by lite"])
-def test_a_build_that_says_nothing_of_why_is_no_cause(claim_row: Callable[..., ClaimRow], outcome: str) -> None:
+def test_build_row_without_stage_is_no_cause(claim_row: Callable[..., ClaimRow], outcome: str) -> None:
     build = claim_row("build", "lite", engine="x86", status="failed", outcome=outcome)
     other = claim_row("label", "lite", engine="x86", status="failed", outcome="failed at save")
 
     assert causes(build, other).key(row(side("failed", "blocked by lite"))) == ("undeclared", "blocked by lite")
 
 
-def test_a_declared_cause_speaks_in_the_deviations_words() -> None:
+def test_declared_cause_quotes_its_deviation() -> None:
     found = only(row(side("declared", "failed at load", deviation="gone", message="x")), declared=[deviation()])
 
     assert found == Cause(
@@ -146,13 +146,13 @@ def test_a_declared_cause_speaks_in_the_deviations_words() -> None:
 
 
 @pytest.mark.parametrize(("message", "says"), [("it is gone", "it is gone"), ("", "no reason is given.")])
-def test_a_deviation_of_another_file_speaks_through_the_row(message: str, says: str) -> None:
+def test_unknown_deviation_is_described_by_row_message(message: str, says: str) -> None:
     found = only(row(side("declared", "failed", deviation="old", message=message)), declared=[deviation()])
 
     assert (found.id, found.says, found.reason, found.link, found.advice) == ("old", says, "", "", "")
 
 
-def test_what_shows_as_something_declared_elsewhere_gets_its_advice() -> None:
+def test_failure_like_declared_deviation_gets_its_advice() -> None:
     new = side("failed", "failed at load", error="RuntimeError", message="no xnnpack::conv")
 
     found = only(row(new), declared=[deviation(id="other", message="mkldnn"), deviation()])
@@ -183,7 +183,9 @@ def test_what_shows_as_something_declared_elsewhere_gets_its_advice() -> None:
         ({}, {}, "no version"),
     ],
 )
-def test_what_shows_otherwise_gets_none(new: dict[str, str], declared: dict[str, tuple[str]], torch: str) -> None:
+def test_failure_unlike_deviation_gets_no_advice(
+    new: dict[str, str], declared: dict[str, tuple[str]], torch: str
+) -> None:
     shown = {"status": "failed", "outcome": "failed at load", "error": "RuntimeError", "message": "no xnnpack::conv"}
 
     found = only(row(side(**{**shown, **new})), declared=[deviation(**declared)], torch=torch)
@@ -192,7 +194,7 @@ def test_what_shows_otherwise_gets_none(new: dict[str, str], declared: dict[str,
     assert "So it is" not in found.says
 
 
-def test_rows_of_one_cause_are_together_in_the_order_of_the_first() -> None:
+def test_rows_are_grouped_by_cause_in_order_of_first_row() -> None:
     items = [
         row(side(**FAILED), claim="size"),
         row(side(**FAILED), claim="label"),
@@ -212,7 +214,7 @@ def test_rows_of_one_cause_are_together_in_the_order_of_the_first() -> None:
     ("word", "red", "expected"),
     [("regressed", True, (True, True)), ("broken in both", True, (False, True)), ("regressed", False, (True, False))],
 )
-def test_a_cause_is_as_bad_as_its_worst_row(word: str, red: bool, expected: tuple[bool, bool]) -> None:
+def test_cause_takes_severity_of_worst_row(word: str, red: bool, expected: tuple[bool, bool]) -> None:
     items = [row(side(**FAILED), "missing", red=False), row(side(**FAILED), word, variant="optimized", red=red)]
     made = causes()
 
@@ -255,11 +257,13 @@ def test_a_cause_is_as_bad_as_its_worst_row(word: str, red: bool, expected: tupl
         (JudgedLatency(**{**vars(slower("lite")), "word": "environment error"}), "no reason is given."),
     ],
 )
-def test_what_an_undeclared_cause_says(item: JudgedLatency | JudgedMatrixRow | VerdictRow, says: str) -> None:
+def test_undeclared_cause_is_described_by_its_row(
+    item: JudgedLatency | JudgedMatrixRow | VerdictRow, says: str
+) -> None:
     assert only(item).says == says
 
 
-def test_the_first_row_with_words_speaks() -> None:
+def test_undeclared_cause_quotes_first_message() -> None:
     items = [row(side(**FAILED), variant=name) for name in ("scripted", "lite")]
     items[1] = row(side(**FAILED, message="here"))
     items.append(row(side(**FAILED, message="there"), variant="optimized"))
@@ -270,7 +274,7 @@ def test_the_first_row_with_words_speaks() -> None:
     assert found.says == "declared nowhere: here"
 
 
-def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_before() -> None:
+def test_failed_before_is_noted_only_if_all_rows_failed_before() -> None:
     items = [row(side(**FAILED), "broken in both"), row(side(**FAILED), variant="optimized")]
     made = causes()
 
@@ -279,7 +283,7 @@ def test_a_failure_on_both_sides_excuses_nothing_only_where_all_rows_failed_befo
     assert found.says == "declared nowhere"
 
 
-def test_the_slowest_cell_speaks_for_the_latencies() -> None:
+def test_latency_cause_quotes_slowest_cell() -> None:
     items = [slower("lite", 1.2, 30.0), slower("optimized", 1.5, 10.0, note="not pinned"), slower("scripted", 1.1)]
     made = causes()
 

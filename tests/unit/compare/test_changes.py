@@ -47,9 +47,7 @@ def test_each_fact_about_the_environment_is_compared(
     assert between(record(), other) == Changes(environment=(Change(what=field, old=old, new=new),))
 
 
-def test_packages_that_came_went_or_changed_are_named_and_vitgate_itself(
-    record: Callable[..., Record], environment: Environment
-) -> None:
+def test_package_changes_are_named_including_vitgate(record: Callable[..., Record], environment: Environment) -> None:
     packages = [{"torch": "1", "gone": "1", "same": "1"}, {"torch": "2", "come": "1", "same": "1"}]
     old, new = (record(environment=environment.model_copy(update={"packages": each})) for each in packages)
 
@@ -80,7 +78,7 @@ def test_another_outcome_error_or_message_is_a_change(
 
 
 @pytest.mark.parametrize("outcome", ["failed at script", "blocked by scripted"])
-def test_what_was_never_made_has_nothing_to_compare(
+def test_stopped_or_missing_claims_have_no_changes(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], outcome: str
 ) -> None:
     old, new = (
@@ -92,7 +90,7 @@ def test_what_was_never_made_has_nothing_to_compare(
     assert between(old, record(claims=())).calls == between(record(claims=()), old).calls == ()
 
 
-def test_lists_that_differ_say_what_went_and_what_came(record: Callable[..., Record]) -> None:
+def test_list_change_names_removed_and_added_items(record: Callable[..., Record]) -> None:
     old = record(warnings=("a", "b"), new_operators=("aten::x",))
     new = record(warnings=("b", "c"), new_operators=("aten::y",))
 
@@ -102,7 +100,7 @@ def test_lists_that_differ_say_what_went_and_what_came(record: Callable[..., Rec
     )
 
 
-def test_a_bytecode_is_compared_where_both_have_one(
+def test_bytecode_versions_are_compared_if_both_exist(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     def one(statistic: str = "bytecode_version", claim: str = "lite_bytecode", **versions: Any) -> Record:
@@ -122,9 +120,7 @@ def test_a_bytecode_is_compared_where_both_have_one(
     )
 
 
-def test_sizes_are_compared_where_both_have_one(
-    record: Callable[..., Record], cell_row: Callable[..., CellRow]
-) -> None:
+def test_sizes_are_compared_if_both_exist(record: Callable[..., Record], cell_row: Callable[..., CellRow]) -> None:
     def one(**sizes: Any) -> Record:
         return record(cells=tuple(cell_row(variant, size_bytes=size) for variant, size in sizes.items()))
 
@@ -137,7 +133,7 @@ def test_sizes_are_compared_where_both_have_one(
     assert (half.old_bytes, half.new_bytes, half.change_percent) == (1, 2, 100.0)
 
 
-def test_drift_is_that_of_every_comparison_of_outputs(
+def test_drift_covers_every_comparison_of_outputs(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
 ) -> None:
     def one(cell: float | None, original: float | None, parent: float | None, other: float = 1.0) -> Record:

@@ -66,13 +66,13 @@ def concluded(record: Callable[..., Record], environment: Environment) -> Callab
         (["same", "environment error"], 6),
     ],
 )
-def test_the_exit_status_asks_for_a_claim_that_was_compared(
+def test_exit_status_0_needs_a_compared_claim(
     concluded: Callable[..., Conclusion], words: list[str], status: int
 ) -> None:
     assert concluded(*map(row, words)).exit_status() == status
 
 
-def test_what_is_red_and_a_problem_are_in_the_way_but_less_than_the_environment(
+def test_environment_error_outranks_regressions_and_problems(
     concluded: Callable[..., Conclusion],
 ) -> None:
     assert concluded(row(red=True)).exit_status() == 1
@@ -80,7 +80,7 @@ def test_what_is_red_and_a_problem_are_in_the_way_but_less_than_the_environment(
     assert concluded(row(red=True), row("environment error")).exit_status() == 6
 
 
-def test_all_the_same(concluded: Callable[..., Conclusion]) -> None:
+def test_unchanged_claims_may_upgrade(concluded: Callable[..., Conclusion]) -> None:
     assert concluded().answer() == "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before."
 
 
@@ -92,13 +92,13 @@ def test_local_parts_are_named_where_only_they_differ(concluded: Callable[..., C
 @pytest.mark.parametrize(
     ("count", "text"), [(1, "1 claim that did not hold before is"), (2, "2 claims that did not hold before are")]
 )
-def test_what_is_fixed_is_counted(concluded: Callable[..., Conclusion], count: int, text: str) -> None:
+def test_fixed_claims_are_counted(concluded: Callable[..., Conclusion], count: int, text: str) -> None:
     answer = concluded(row(), *[row("fixed")] * count).answer()
 
     assert answer == f"PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before, and {text} fixed."
 
 
-def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded: Callable[..., Conclusion]) -> None:
+def test_claims_broken_in_both_are_counted_with_deviations(concluded: Callable[..., Conclusion]) -> None:
     rows = [row("broken in both", deviation=name) for name in ("b", "a", "b", "")]
 
     assert concluded(*rows, row(deviation="c")).answer() == (
@@ -108,7 +108,7 @@ def test_what_is_broken_in_both_is_counted_with_its_deviations(concluded: Callab
     assert concluded(rows[-1]).answer().endswith("apart from 1 claim broken in both, as declared.")
 
 
-def test_acceptances_are_named_with_who_answers_until_when(concluded: Callable[..., Conclusion]) -> None:
+def test_acceptances_are_named_with_owner_and_expiry(concluded: Callable[..., Conclusion]) -> None:
     entries = (
         Acceptance("a", "f:1", "why", "ml-platform", dt.date(2027, 1, 31)),
         Acceptance("b", "--accept"),
@@ -136,16 +136,14 @@ def test_acceptances_are_named_with_who_answers_until_when(concluded: Callable[.
         ([cause(advice="Freeze.")], "1 thing breaks: gone (label[0]). The report says what to do instead."),
     ],
 )
-def test_what_breaks_is_named(concluded: Callable[..., Conclusion], causes: list[Cause], text: str) -> None:
+def test_regressions_are_named(concluded: Callable[..., Conclusion], causes: list[Cause], text: str) -> None:
     answer = concluded(row("regressed", red=True), causes=causes).answer()
 
     assert answer == f"Do not upgrade from PyTorch 2.12.1 to 2.13.0: {text}"
 
 
 @pytest.mark.parametrize(("count", "more"), [(6, ""), (7, " and 1 more"), (9, " and 3 more")])
-def test_causes_without_room_in_the_answer_are_counted(
-    concluded: Callable[..., Conclusion], count: int, more: str
-) -> None:
+def test_excess_causes_in_answer_are_counted(concluded: Callable[..., Conclusion], count: int, more: str) -> None:
     causes = [cause(f"cause-{n}") for n in range(count)]
 
     answer = concluded(row("regressed", red=True), causes=causes).answer()
@@ -162,7 +160,7 @@ def test_long_name_in_the_answer_is_cut(concluded: Callable[..., Conclusion]) ->
     assert answer.endswith(f": 1 thing breaks: {'i' * 100} ({'r' * 18}….")
 
 
-def test_acceptances_are_to_be_mended(concluded: Callable[..., Conclusion]) -> None:
+def test_problems_of_acceptances_are_named(concluded: Callable[..., Conclusion]) -> None:
     problems = [f"f:{n}: a covers nothing: delete it" for n in range(9)]
 
     beside = concluded(row("regressed", red=True), causes=[cause()], problems=problems).answer()
@@ -183,7 +181,7 @@ def test_answer_has_at_most_three_lines(concluded: Callable[..., Conclusion]) ->
     assert len(textwrap.wrap(answer, 160)) <= 3, answer
 
 
-def test_nothing_compared_is_no_answer(concluded: Callable[..., Conclusion]) -> None:
+def test_no_compared_claim_gives_no_answer(concluded: Callable[..., Conclusion]) -> None:
     start = "No answer for PyTorch 2.12.1 → 2.13.0: no claim could be compared."
 
     assert concluded(row("missing")).answer() == start
@@ -199,7 +197,7 @@ def test_nothing_compared_is_no_answer(concluded: Callable[..., Conclusion]) -> 
         ("no\nnetwork?", 1, "1 claim: no network?"),
     ],
 )
-def test_the_environment_in_the_way_says_of_how_much_and_why(
+def test_environment_error_is_reported_with_count_and_reason(
     concluded: Callable[..., Conclusion], says: str, rows: int, text: str
 ) -> None:
     causes = [cause(), cause("environment error", rows, kind="environment error", says=says)]
@@ -209,7 +207,7 @@ def test_the_environment_in_the_way_says_of_how_much_and_why(
     assert answer == f"No answer for PyTorch 2.12.1 → 2.13.0: the environment stood in the way of {text}"
 
 
-def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded: Callable[..., Conclusion]) -> None:
+def test_engines_missing_on_both_sides_are_named_once(concluded: Callable[..., Conclusion]) -> None:
     lacking = [row("not comparable", engine=name) for name in ("qnnpack", "x86", "qnnpack")]
 
     notes = list(concluded(row(engine="fbgemm"), *lacking).notes())
@@ -217,7 +215,7 @@ def test_engines_that_both_lack_are_named_once_in_the_tables_order(concluded: Ca
     assert notes == ["Not compared, as both builds lack the engine: x86, qnnpack."]
 
 
-def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded: Callable[..., Conclusion]) -> None:
+def test_unchecked_claims_are_named_with_missing_tools(concluded: Callable[..., Conclusion]) -> None:
     side = Side(status="unsupported", outcome="unsupported", error=NO_TOOLS)
     rows = [row("not comparable", engine="x86", new=side).model_copy(update={"claim": "native"})] * 2
 
@@ -237,7 +235,7 @@ def test_claims_whose_tools_lack_on_both_sides_are_named_with_these(concluded: C
         ((False, False), f" Neither record is {NOT_WHOLE}"),
     ],
 )
-def test_a_narrowed_run_limits_what_is_said(
+def test_narrowed_run_is_named_as_limit_of_answer(
     concluded: Callable[..., Conclusion], complete: tuple[bool, bool], text: str
 ) -> None:
     whole, narrow = concluded().answer(), concluded(complete=complete).answer()
@@ -246,7 +244,7 @@ def test_a_narrowed_run_limits_what_is_said(
 
 
 @pytest.mark.parametrize(("count", "text"), [(1, "1 claim holds"), (2, "2 claims hold")])
-def test_what_holds_better_is_counted_apart_from_what_did_not_hold(
+def test_improved_claims_are_counted_apart_from_fixed_ones(
     concluded: Callable[..., Conclusion], count: int, text: str
 ) -> None:
     better = [row("fixed", note="growth against old: 0.5")] * count

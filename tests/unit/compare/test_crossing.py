@@ -58,7 +58,7 @@ def judged(sides: tuple[Record, Record], row: MatrixRow) -> JudgedMatrixRow:
     return next(item for item in judge_matrix(*sides, [row]) if item.name == row.name)
 
 
-def test_the_diagonal_stands_before_the_crossings_with_its_sizes(
+def test_diagonal_precedes_crossings_with_sizes(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
 ) -> None:
     lines = tuple((cell_row(case="digits", size_bytes=size), cell_row("other", size_bytes=9)) for size in (10, 20))
@@ -79,7 +79,7 @@ def test_the_diagonal_stands_before_the_crossings_with_its_sizes(
     assert row.name == f"artifacts[digits-qnnpack-lite, {OLD} on {NEW}]"
 
 
-def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(
+def test_each_cell_has_one_diagonal_per_side_with_a_row(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both = sides([claim_row("build", "optimized")], [claim_row("build"), claim_row("build", "optimized")])
@@ -98,7 +98,7 @@ def test_each_cell_has_its_diagonal_once_and_what_one_side_lacks_is_left_out(
     assert all(item.row.size_bytes is None for item in found)
 
 
-def test_the_worst_of_a_cells_own_claims_is_the_baseline(
+def test_baseline_of_cell_is_its_worst_claim(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = [
@@ -134,7 +134,7 @@ def test_the_worst_of_a_cells_own_claims_is_the_baseline(
         (None, OFFLINE, "environment error", True),
     ],
 )
-def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(
+def test_worse_or_undeclared_crossing_is_red(
     sides: Callable[..., tuple[Record, Record]],
     claim_row: Callable[..., ClaimRow],
     own: dict[str, str] | None,
@@ -148,7 +148,7 @@ def test_a_crossing_is_red_where_it_got_worse_or_failed_undeclared(
     assert judged(sides(rows), row) == JudgedMatrixRow(name=row.name, word=word, red=red, row=row)
 
 
-def test_machine_code_that_nobody_allowed_says_nothing_of_the_other_side(
+def test_disallowed_machine_code_is_not_comparable(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both = sides([claim_row("build")], [claim_row("build")])
@@ -159,7 +159,7 @@ def test_machine_code_that_nobody_allowed_says_nothing_of_the_other_side(
     assert (judged(both, lacking).word, judged(both, lacking).red) == ("regressed", True)
 
 
-def test_the_way_back_is_held_against_the_new_records_own(
+def test_backward_crossing_is_compared_with_new_record(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both = sides([claim_row("build", **FAILED)], [claim_row("build")])
@@ -168,7 +168,7 @@ def test_the_way_back_is_held_against_the_new_records_own(
     assert judged(both, crossing(OLD, NEW)).word == "fixed"
 
 
-def test_a_version_against_itself_has_no_diagonal_of_its_own(
+def test_version_against_itself_has_no_separate_diagonal(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both = sides([claim_row("build")], [claim_row("build")], torch=(OLD, OLD))
@@ -177,7 +177,7 @@ def test_a_version_against_itself_has_no_diagonal_of_its_own(
 
 
 @pytest.mark.parametrize(("maker", "runner"), [(OLD, OLD), (NEW, NEW), ("2.6.0", NEW), (OLD, "2.6.0")])
-def test_other_versions_are_refused(
+def test_crossing_of_other_versions_is_refused(
     sides: Callable[..., tuple[Record, Record]], refuses: Refuses, maker: str, runner: str
 ) -> None:
     row = crossing(maker, runner)
@@ -188,13 +188,13 @@ def test_other_versions_are_refused(
     )
 
 
-def test_what_comes_twice_is_refused(sides: Callable[..., tuple[Record, Record]], refuses: Refuses) -> None:
+def test_duplicate_rows_are_refused(sides: Callable[..., tuple[Record, Record]], refuses: Refuses) -> None:
     refuses(lambda: judge_matrix(*sides(), [crossing(), crossing()]), "(the matrix)", "duplicate name")
     latency = PairedLatency(case="digits", engine="x86", variant="lite", verdict="not comparable", pairs=0)
     refuses(lambda: judge_latency([latency, latency]), "(the paired latencies)", "duplicate name")
 
 
-def test_paired_latencies_keep_their_words() -> None:
+def test_paired_latencies_keep_their_verdicts() -> None:
     rows = [
         PairedLatency(
             case="digits",
@@ -218,7 +218,7 @@ def test_paired_latencies_keep_their_words() -> None:
     ]
 
 
-def test_what_the_diagonal_takes_from_a_declared_row_is_its_outcome_and_deviation(
+def test_diagonal_of_declared_row_has_its_outcome_and_deviation(
     sides: Callable[..., tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both = sides([claim_row("build", **GONE)], [claim_row("build", **GONE)])

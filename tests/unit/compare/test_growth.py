@@ -66,7 +66,7 @@ def step(
         ("lite_bytecode", "bytecode_version", "", 9.0, 8.0, "fixed"),
     ],
 )
-def test_a_number_that_moved_further_than_releases_do_gets_its_word(
+def test_change_beyond_release_bound_is_regressed_or_fixed(
     step: Callable[..., tuple[VerdictRow, VerdictRow]],
     claim: str,
     statistic: str,
@@ -82,7 +82,7 @@ def test_a_number_that_moved_further_than_releases_do_gets_its_word(
     assert bool(after.note) is (word != "same")
 
 
-def test_the_note_says_the_step_and_its_bound(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
+def test_note_names_change_and_bound(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     assert step("size", "size", 1000.0, 2000.0)[1].note == (
         "growth against old: 2 1, expected [-inf, 1.03] [size.growth: would need upper = 2]"
     )
@@ -93,12 +93,12 @@ def test_the_note_says_the_step_and_its_bound(step: Callable[..., tuple[VerdictR
     assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
 
 
-def test_what_is_broken_in_both_may_still_get_worse(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
+def test_claim_broken_in_both_can_regress_further(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     assert step("size", "size", 1000.0, 2000.0, states=(DECLARED, DECLARED))[1].word == "regressed"
 
 
 @pytest.mark.parametrize("states", [(PASSED, DECLARED), (DECLARED, PASSED)])
-def test_an_outcome_that_changed_says_enough(
+def test_changed_outcome_gets_no_growth_note(
     step: Callable[..., tuple[VerdictRow, VerdictRow]], states: tuple[dict[str, str], dict[str, str]]
 ) -> None:
     before, after = step("size", "size", 1000.0, 2000.0, states=states)
@@ -108,7 +108,7 @@ def test_an_outcome_that_changed_says_enough(
 
 
 @pytest.mark.parametrize(("old", "new"), [(None, 1000.0), (1000.0, None), ("nothing", 1000.0), (1000.0, "nothing")])
-def test_a_number_that_one_side_lacks_is_no_step(
+def test_number_missing_on_one_side_is_no_change(
     step: Callable[..., tuple[VerdictRow, VerdictRow]], old: float | str | None, new: float | str | None
 ) -> None:
     before, after = step("size", "size", old, new)
@@ -116,15 +116,13 @@ def test_a_number_that_one_side_lacks_is_no_step(
     assert after == before
 
 
-def test_the_number_is_found_among_others(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
+def test_number_is_found_among_other_findings(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     other = (FindingRow(statistic="size", value=1.0, unit="1", against="parent"),)
 
     assert step("size", "size", 1000.0, 2000.0, other=other)[1].word == "regressed"
 
 
-def test_a_row_of_one_record_is_left_as_it_is(
-    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
-) -> None:
+def test_row_of_one_record_is_unchanged(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     old, new = record(claims=(claim_row("size"),)), record()
     rows = paired(old, new)
 
@@ -163,7 +161,7 @@ def test_other_bounds_or_another_unit_are_refused(
     )
 
 
-def test_the_same_bounds_another_tolerance_and_another_row_are_fine(bounded: Callable[..., Record]) -> None:
+def test_equal_bounds_and_other_tolerances_are_comparable(bounded: Callable[..., Record]) -> None:
     for other in ({}, {"tolerance": "other", "upper": 1.0}, {"claim": "size", "upper": 1.0}, {"tolerance": ""}):
         check_judged_alike(bounded(lower=20.0), bounded(**{"lower": 20.0, **other}))
     check_judged_alike(bounded(tolerance="", lower=1.0), bounded(tolerance="", lower=2.0))

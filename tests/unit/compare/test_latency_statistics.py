@@ -60,7 +60,7 @@ def share(word: str, true: float, sd: float, runs: int = 1000) -> float:
     return sum(compared(true, sd, rng).word == word for _ in range(runs)) / runs
 
 
-def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guards() -> None:
+def test_pair_has_ratio_of_fastest_quarters_and_guard_growths() -> None:
     old = timed(0.010, 0.011, 0.5, 0.9)
     new = timed(0.012, 0.013, 0.6, 0.6, wall=3.0, process=2.0, waited=1.5)
 
@@ -71,13 +71,13 @@ def test_a_pair_is_the_ratio_of_the_fastest_quarters_and_the_growth_of_the_guard
     assert (found.asleep, found.process, found.waited) == pytest.approx((0.5, 2.0, 1.5), abs=1e-3)
 
 
-def test_one_call_that_slept_is_no_habit() -> None:
+def test_single_sleeping_call_is_ignored() -> None:
     once = Timed((0.01,) * 8, (0.01,) * 8, (0.01,) * 7 + (0.05,), waited=(0.0,) * 8)
 
     assert pair_ratio(timed(*[0.01] * 8), once).asleep == 0.0
 
 
-def test_busy_neighbour_adds_nothing_to_the_time_asleep() -> None:
+def test_busy_neighbour_does_not_count_as_time_asleep() -> None:
     busy = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 8, waited=(0.04,) * 8)
 
     found = pair_ratio(timed(*[0.01] * 8), busy)
@@ -87,7 +87,7 @@ def test_busy_neighbour_adds_nothing_to_the_time_asleep() -> None:
 
 
 @pytest.mark.parametrize("broken", [{"wall": (0.001,) * 8}, {"waited": (0.0,) * 7}], ids=["wall", "waited"])
-def test_clocks_that_do_not_agree_are_no_pair(broken: dict[str, tuple[float, ...]]) -> None:
+def test_inconsistent_clocks_are_refused(broken: dict[str, tuple[float, ...]]) -> None:
     good: dict[str, tuple[float, ...]] = dict.fromkeys(("thread", "process", "wall"), (0.01,) * 8)
     good["waited"] = (0.0,) * 8
     with pytest.raises(ValueError, match="clocks that agree"):
@@ -100,7 +100,7 @@ def test_time_asleep_is_not_judged_where_a_system_does_not_say_who_waited() -> N
     assert pair_ratio(timed(*[0.01] * 8), unknown).asleep == 0.0
 
 
-def test_loading_and_first_calls_grow_by_what_they_take_together() -> None:
+def test_load_and_first_call_growth_is_over_their_sum() -> None:
     old, new = (Timed((1.0,), (1.0,), (1.0,), load=(load,), first=first) for load, first in PAIR_OF_STARTS)
 
     found = pair_ratio(old, new)
@@ -109,7 +109,7 @@ def test_loading_and_first_calls_grow_by_what_they_take_together() -> None:
     assert (judged([found] * 3).load, judged([found] * 3).first) == (found.load, found.first)
 
 
-def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing() -> None:
+def test_negligible_or_missing_start_time_has_no_growth() -> None:
     quick, slow = (Timed((1.0,), (1.0,), (1.0,), load=(seconds,)) for seconds in (1e-6, 1e-5))
 
     assert pair_ratio(quick, slow).load == pytest.approx(1.0, abs=0.01)
@@ -117,7 +117,7 @@ def test_a_start_that_takes_no_time_or_was_not_told_grows_by_nothing() -> None:
 
 
 @pytest.mark.parametrize("broken", [(), (0.0,), (math.nan,), (math.inf,), (-1.0,)])
-def test_a_pair_without_positive_times_never_counts(broken: tuple[float, ...]) -> None:
+def test_pair_without_positive_times_is_refused(broken: tuple[float, ...]) -> None:
     for old, new in [(timed(*broken), timed(1.0)), (timed(1.0), timed(*broken))]:
         with pytest.raises(ValueError, match="positive"):
             pair_ratio(old, new)
@@ -138,20 +138,20 @@ def test_a_pair_without_positive_times_never_counts(broken: tuple[float, ...]) -
         ((0.6, 0.95, 1.2), "same", False),  # its interval includes 1
     ],
 )
-def test_words_and_the_end_of_measuring(ratios: tuple[float, ...], word: str, pairs_more: bool) -> None:
+def test_ratios_decide_verdict_and_end_of_measuring(ratios: tuple[float, ...], word: str, pairs_more: bool) -> None:
     assert more_needed(pairs(*ratios)) is pairs_more
     found = judged(pairs(*ratios))
     assert (found.word, found.pairs, found.ratios) == (word, len(ratios), ratios)
 
 
-def test_between_pass_and_fail_it_passes_with_a_note() -> None:
+def test_ratio_between_limits_is_same_with_note() -> None:
     found = judged(pairs(*[1.04] * 8))
 
     assert found.word == "same"
     assert found.note.startswith("4.0% slower")
 
 
-def test_too_few_pairs_are_no_verdict() -> None:
+def test_too_few_pairs_are_environment_error() -> None:
     found = judged(pairs(1.0, 1.0))
 
     assert found.word == "environment error"
@@ -163,7 +163,7 @@ def test_too_few_pairs_are_no_verdict() -> None:
     ("guard", "limit"),
     [("process", PROCESS_GROWTH), ("load", START_GROWTH), ("first", START_GROWTH)],
 )
-def test_a_guard_counts_where_most_pairs_show_it(guard: str, limit: float) -> None:
+def test_guard_trips_if_most_pairs_exceed_it(guard: str, limit: float) -> None:
     shown, not_shown = (pairs(0.5, **{guard: factor * limit})[0] for factor in (1.1, 0.9))
     always, mostly, half = [shown] * 8, [*[shown] * 5, *[not_shown] * 3], [*[shown] * 4, *[not_shown] * 4]
 
@@ -176,13 +176,13 @@ def test_a_guard_counts_where_most_pairs_show_it(guard: str, limit: float) -> No
     assert not more_needed([shown, not_shown, not_shown])
 
 
-def test_a_note_of_the_controller_is_kept() -> None:
+def test_controller_note_is_kept() -> None:
     assert judged(pairs(1.0, 1.0, 1.0), "not pinned").note == "not pinned"
     assert judged(pairs(1.5, 1.5, 1.5)).note == ""
     assert judged(pairs(*[1.04] * 8), "not pinned").note.endswith("; not pinned")
 
 
-def test_one_pair_says_nothing_of_its_spread() -> None:
+def test_interval_of_one_pair_is_unbounded() -> None:
     assert interval(pairs(1.0))[1:] == (0.0, math.inf)
 
 
@@ -209,7 +209,7 @@ def test_the_order_of_pairs_does_not_matter_and_sides_swapped_turn_the_interval_
 
 
 @given(factors)
-def test_a_word_and_its_number_never_contradict_each_other(ratios: list[float]) -> None:
+def test_verdict_and_ratio_never_contradict(ratios: list[float]) -> None:
     found = judged(pairs(*ratios))
 
     if found.word == "regressed":
@@ -223,7 +223,7 @@ def test_a_word_and_its_number_never_contradict_each_other(ratios: list[float]) 
 
 
 @given(factors)
-def test_it_stops_between_the_least_and_the_most_pairs(ratios: list[float]) -> None:
+def test_measuring_stops_between_minimum_and_maximum_pairs(ratios: list[float]) -> None:
     taken: list[Any] = []
     for ratio in [*ratios, *[1.04] * PAIRS_AT_MOST]:
         if not more_needed(taken):
@@ -243,7 +243,7 @@ def test_the_unit_of_time_does_not_matter(old: list[float], new: list[float], fa
 
 
 @given(seconds, seconds)
-def test_rounds_add_up(first: list[float], second: list[float]) -> None:
+def test_timed_rounds_are_concatenated(first: list[float], second: list[float]) -> None:
     both = timed(*first) + timed(*second)
 
     assert both.thread == (*first, *second)
@@ -251,14 +251,14 @@ def test_rounds_add_up(first: list[float], second: list[float]) -> None:
 
 
 @pytest.mark.parametrize("sd", [0.011, 0.02, 0.03])
-def test_false_alarms_are_rare_and_a_tenth_is_found(sd: float) -> None:
+def test_false_alarms_are_rare_and_ten_percent_is_found(sd: float) -> None:
     assert share("regressed", 1.0, sd) <= 0.001
     assert share("regressed", 1.10, sd) >= 0.998
     assert share("regressed", 1.08, sd) >= 0.98
     assert share("fixed", 1.0, sd) <= 0.001
 
 
-def test_what_was_not_measured_has_no_numbers_and_no_pairs() -> None:
+def test_unmeasured_latency_has_no_numbers() -> None:
     found = unmeasured("environment error", "why")
 
     assert (found.pairs, found.word, found.note, found.ratios) == (0, "environment error", "why", ())
@@ -289,7 +289,7 @@ def test_the_interval_is_students_of_the_log_ratios() -> None:
     assert interval(pairs(1.0, 1.0)) == pytest.approx((1.0, math.exp(-least), math.exp(least)))
 
 
-def test_beyond_the_table_its_last_quantile_counts() -> None:
+def test_last_quantile_is_used_beyond_table() -> None:
     half = 2.365 * OFFSET_SD / math.sqrt(12)
 
     assert interval(pairs(*[1.0] * 12)) == pytest.approx((1.0, math.exp(-half), math.exp(half)))
@@ -355,12 +355,12 @@ def test_each_time_of_a_pair_must_be_positive(kind: str, bad: float) -> None:
             pair_ratio(*(Timed(**side) for side in sides))
 
 
-def test_a_guard_pairs_each_call_with_its_own() -> None:
+def test_guard_refuses_unequal_numbers_of_samples() -> None:
     with pytest.raises(ValueError):
         pair_ratio(Timed((1.0, 1.0), (1.0,), (1.0, 1.0)), Timed((1.0,), (1.0,), (1.0,)))
 
 
-def test_growths_are_those_from_the_old_side() -> None:
+def test_guard_growth_is_new_relative_to_old() -> None:
     found = pair_ratio(timed(1.0, wall=1.5, process=2.0), timed(1.0, wall=1.75, process=2.5))
 
     assert (found.asleep, found.process) == pytest.approx((0.25, 1.25))

@@ -35,7 +35,7 @@ def test_a_claim_that_one_run_left_out_is_compared_only_where_both_have_it(
 @pytest.mark.parametrize(
     ("state", "expected"), [(PASSED, 0), (DECLARED, 1), (FAILED, 2), (LACKING, 3), (GONE, 3), (BLOCKED, 4)]
 )
-def test_states_have_an_order(claim_row: Callable[..., ClaimRow], state: dict[str, str], expected: int) -> None:
+def test_rank_orders_states(claim_row: Callable[..., ClaimRow], state: dict[str, str], expected: int) -> None:
     assert rank(claim_row(**state)) == expected
 
 
@@ -59,7 +59,7 @@ def test_states_have_an_order(claim_row: Callable[..., ClaimRow], state: dict[st
         (LACKING, OFFLINE, "environment error"),
     ],
 )
-def test_two_states_have_a_word(
+def test_word_of_two_states_is_right(
     claim_row: Callable[..., ClaimRow], old: dict[str, str], new: dict[str, str], expected: str
 ) -> None:
     assert word(claim_row(**old), claim_row(**new)) == expected
@@ -111,7 +111,7 @@ def test_a_row_holds_both_sides_and_the_place(
         (OFFLINE, PASSED, "environment error", True),
     ],
 )
-def test_a_row_is_red_where_it_stands_in_the_way(
+def test_blocking_row_is_red(
     record: Callable[..., Record],
     claim_row: Callable[..., ClaimRow],
     old: dict[str, str] | None,
@@ -128,7 +128,7 @@ def test_a_row_is_red_where_it_stands_in_the_way(
     assert (found.claim, found.variant) == ("label", "lite")
 
 
-def test_the_old_records_rows_come_first_then_what_only_the_new_one_has_then_what_is_named_missing(
+def test_rows_are_ordered_old_then_new_then_missing(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     old = record(claims=(claim_row("size"), claim_row("label")), missing=("weights[x]", "calls"))
@@ -149,7 +149,7 @@ def test_the_old_records_rows_come_first_then_what_only_the_new_one_has_then_wha
     ]
 
 
-def test_what_is_named_as_missing_and_has_a_row_is_that_row(
+def test_missing_claim_with_row_uses_that_row(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     found = paired(record(missing=("label[digits-qnnpack-lite]",), claims=()), record())
@@ -158,7 +158,7 @@ def test_what_is_named_as_missing_and_has_a_row_is_that_row(
     assert found[0].new is not None
 
 
-def test_crossings_are_rows_where_both_have_them(
+def test_crossings_are_paired_if_both_records_have_them(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     crossing = claim_row("artifacts", subject="own.pt")

@@ -105,7 +105,7 @@ def test_each_pair_of_states_has_its_word_and_exit_status(
     assert verdict.exit_status == status
 
 
-def test_the_absolute_floor_says_why(pair: Callable[..., Verdict]) -> None:
+def test_failure_before_and_after_is_explained(pair: Callable[..., Verdict]) -> None:
     assert "it failed before too, which excuses nothing" in pair(FAILED, FAILED).causes[0].says
 
 
@@ -139,7 +139,7 @@ def test_swapping_two_records_swaps_regressed_and_fixed_and_nothing_else(
 CAUSES = ("xnnpack-gone", "xnnpack-gone-lite-files", "xnnpack-gone-files", "xnnpack-gone-call", "profiler-use-cuda")
 
 
-def test_the_last_release_against_the_newest_is_red_with_its_causes() -> None:
+def test_upgrade_2_12_1_to_2_15_0_is_red_with_causes() -> None:
     verdict = compare(release("2.12.1"), release("2.15.0"))
 
     assert tuple(cause.id for cause in verdict.causes) == CAUSES
@@ -164,14 +164,14 @@ def test_a_release_against_itself_may_upgrade() -> None:
     assert not any(getattr(verdict.changes, kind) for kind in type(verdict.changes).model_fields)
 
 
-def test_the_way_back_is_fixed() -> None:
+def test_downgrade_fixes_what_upgrade_breaks() -> None:
     there, back = compare(release("2.12.1"), release("2.15.0")), compare(release("2.15.0"), release("2.12.1"))
 
     assert (back.exit_status, words(back)["regressed"]) == (0, 0)
     assert words(back)["fixed"] == words(there)["regressed"] > 0
 
 
-def test_changes_beside_the_outcomes_are_listed() -> None:
+def test_changes_besides_outcomes_are_listed() -> None:
     changes = compare(release("2.12.1"), release("2.15.0")).changes
 
     assert {change.what for change in changes.calls} == {"calls[optimize_for_mobile]", "calls[profile]"}
@@ -238,7 +238,7 @@ def test_a_new_row_that_fails_undeclared_is_red(
 @pytest.mark.parametrize(
     ("old", "new", "status"), [((), ("calls",), 1), (("calls",), (), 0), (("calls",), ("calls",), 1)]
 )
-def test_what_a_record_itself_names_as_missing_is_missing(
+def test_claims_named_missing_in_record_are_missing(
     record: Callable[..., Record], old: tuple[str, ...], new: tuple[str, ...], status: int
 ) -> None:
     verdict = compare(*(record(missing=names, complete=not names) for names in (old, new)))
@@ -248,14 +248,14 @@ def test_what_a_record_itself_names_as_missing_is_missing(
     assert "not of a whole run" in verdict.answer or "Neither record" in verdict.answer
 
 
-def test_a_verdict_about_nothing_is_no_pass(record: Callable[..., Record]) -> None:
+def test_empty_comparison_does_not_pass(record: Callable[..., Record]) -> None:
     verdict = compare(record(claims=()), record(claims=()))
 
     assert verdict.exit_status == 1
     assert verdict.answer.startswith("No answer")
 
 
-def test_an_environment_error_leaves_no_answer_even_beside_a_regression(
+def test_environment_error_gives_no_answer_despite_regression(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     old = record(claims=(claim_row(), claim_row("size")))
@@ -292,7 +292,7 @@ def test_undeclared_causes_are_the_stage_the_claim_or_the_build_that_blocks(
     assert {cause.kind for cause in verdict.causes} == {"undeclared"}
 
 
-def test_a_deviation_that_is_declared_no_longer_speaks_through_the_row(pair: Callable[..., Verdict]) -> None:
+def test_removed_deviation_is_described_by_row_message(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, {**GONE, "deviation": "old-one", "message": "it\nis gone"})
 
     assert [(cause.id, cause.says, cause.link) for cause in verdict.causes] == [("old-one", "it is gone", "")]
@@ -357,7 +357,7 @@ def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(
         ("no version", {}),
     ],
 )
-def test_what_fails_in_another_way_gets_no_advice(
+def test_failure_of_another_kind_gets_no_advice(
     record: Callable[..., Record], environment: Environment, version: str, fields: dict[str, str]
 ) -> None:
     other = environment.model_copy(update={"torch": version})
@@ -379,7 +379,7 @@ def test_the_answer_is_short_and_names_what_breaks(record: Callable[..., Record]
     )
 
 
-def test_every_deviation_reads_well_on_its_own() -> None:
+def test_deviation_texts_refer_to_no_other_entry() -> None:
     for row in read_deviations().rows:
         assert not row.reason.startswith("As ") and not row.advice.startswith("As "), row.id
 
@@ -399,7 +399,7 @@ def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair:
 
 
 @pytest.mark.parametrize("name", ["xnnpack-gone", "label[digits-qnnpack-lite]", "digits-qnnpack-lite"])
-def test_an_acceptance_of_nothing_is_red(pair: Callable[..., Verdict], name: str) -> None:
+def test_unused_acceptance_is_red(pair: Callable[..., Verdict], name: str) -> None:
     verdict = pair(PASSED, PASSED, accepted=accepting(name))
 
     assert verdict.exit_status == 1
@@ -495,7 +495,7 @@ def test_crossings_of_other_versions_are_refused(pair: tuple[str, str], refuses:
     refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing(*pair)]), "the matrix", pair[0])
 
 
-def test_a_crossing_that_comes_twice_is_refused(refuses: Refuses) -> None:
+def test_duplicate_crossing_is_refused(refuses: Refuses) -> None:
     refuses(lambda: compare(release("2.12.1"), release("2.15.0"), matrix=[_crossing()] * 2), "duplicate name")
 
 
@@ -543,12 +543,12 @@ def test_a_slower_cell_can_be_accepted(record: Callable[..., Record]) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"pairs": 0}, {"ratio": 0.0}, {"ratio": float("nan")}, {"unit": "s"}], ids=str)
-def test_a_latency_that_is_none_is_refused(fields: dict[str, Any]) -> None:
+def test_invalid_latency_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         _latency("same", **fields)
 
 
-def test_a_verdict_comes_back_from_json() -> None:
+def test_verdict_round_trips_through_json() -> None:
     row = _crossing(status="declared", outcome="failed at load", deviation="xnnpack-gone", sqnr_db=20.0)
     verdict = compare(
         release("2.12.1"),
@@ -602,19 +602,19 @@ def test_an_acceptance_says_what_it_covered(record: Callable[..., Record], claim
     assert verdict.exit_status == 1
 
 
-def test_an_environment_error_is_accepted_by_nobody(pair: Callable[..., Verdict]) -> None:
+def test_environment_error_cannot_be_accepted(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, OFFLINE, accepted=accepting("label[digits-qnnpack-lite]", "environment error"))
 
     assert (verdict.rows[0].red, verdict.rows[0].accepted, verdict.accepted) == (True, "", ())
     assert len(verdict.problems) == 2
 
 
-def test_what_is_not_red_has_no_cause(pair: Callable[..., Verdict]) -> None:
+def test_row_that_is_not_red_has_no_cause(pair: Callable[..., Verdict]) -> None:
     for old, new in ((PASSED, PASSED), (GONE, GONE), (FAILED, PASSED)):
         assert {row.cause for row in pair(old, new).rows} == {""}
 
 
-def test_where_something_breaks_the_successors_that_hold_on_both_sides_are_named(
+def test_red_verdict_names_successors_that_hold_on_both_sides(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     def row(variant: str, **fields: Any) -> ClaimRow:
@@ -630,7 +630,7 @@ def test_where_something_breaks_the_successors_that_hold_on_both_sides_are_named
     assert compare(old, new).notes == ("Successors that hold on both sides, and load what the other made: onnx_int8.",)
 
 
-def test_parts_of_a_verdict_are_kept_apart_and_judged_together(
+def test_rows_matrix_and_latency_are_judged_together(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], environment: Environment
 ) -> None:
     other = environment.model_copy(update={"torch": "2.15.0"})
@@ -705,5 +705,5 @@ def test_inputs_of_a_case_that_one_record_lacks_are_not_compared(record: Callabl
     assert compare(record(inputs=()), record()).exit_status == 0
 
 
-def test_the_schema_is_that_of_a_verdict() -> None:
+def test_json_schema_is_that_of_verdict() -> None:
     assert json_schema() == Verdict.model_json_schema()

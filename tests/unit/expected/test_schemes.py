@@ -19,13 +19,13 @@ from vitgate.spec.variants import SUCCESSORS
 
 
 @pytest.mark.parametrize(("engine", "bits"), [("fbgemm", 7), ("x86", 7), ("onednn", 7), ("qnnpack", 8)])
-def test_engine_has_its_bits(engine: Engine, bits: int) -> None:
+def test_engine_has_documented_activation_bits(engine: Engine, bits: int) -> None:
     assert CellId("digits", engine, "original").scheme is None
     scheme = CellId("digits", engine, "lite").scheme
     assert scheme is not None and scheme_named(scheme) == DynamicInt8(bits)
 
 
-def test_successors_have_their_arithmetic() -> None:
+def test_int8_successors_have_quantization_scheme() -> None:
     schemes = {name: CellId("digits", "none", name).scheme for name in SUCCESSORS}
     assert {name: scheme for name, scheme in schemes.items() if scheme} == {
         "exported_int8": "torchao",
@@ -56,13 +56,13 @@ def test_each_row_of_activations_has_its_own_range(name: SchemeName, step: float
         assert float((own / size - (own / size).round()).abs().max()) < 1e-3
 
 
-def test_one_range_of_a_call_loses_its_small_rows() -> None:
+def test_per_tensor_range_rounds_small_rows_to_zero() -> None:
     rounded = scheme_named("onnxruntime").activation(torch.tensor([[-1.0, 4.0], [0.001, -0.001]]))
     assert rounded[1].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", ["torchao", "xnnpack", "onnxruntime"])
-def test_rows_of_zeros_stay_zeros(name: SchemeName) -> None:
+def test_zero_rows_stay_zero(name: SchemeName) -> None:
     assert scheme_named(name).activation(torch.zeros(2, 3)).abs().sum() == 0.0
 
 
@@ -71,7 +71,7 @@ def test_weights_are_rounded_to_steps_of_the_largest() -> None:
     assert DynamicInt8(7).weight(weight).tolist() == [[127.0, 1.0, -0.0], [2.0, -128.0, 2.0]]  # halves go to even
 
 
-def test_weights_of_zeros_stay_zeros() -> None:
+def test_zero_weights_stay_zero() -> None:
     assert not DynamicInt8(7).weight(torch.zeros(2, 2)).any()
 
 
@@ -89,19 +89,19 @@ def test_activations_above_zero_alone_begin_at_zero() -> None:
     assert found.tolist() == [64.0, 127.0]
 
 
-def test_activations_that_lie_on_the_grid_stay_there() -> None:
+def test_activations_on_the_grid_are_unchanged() -> None:
     scheme = DynamicInt8(7)
     x = scheme.activation(torch.randn(50, 20, generator=torch.Generator().manual_seed(0)))
     assert torch.allclose(scheme.activation(x), x, rtol=0, atol=1e-6)
 
 
-def test_weight_midway_between_two_steps_is_as_stored() -> None:
+def test_weight_midway_between_steps_takes_stored_value() -> None:
     weight, rounded = torch.tensor([[1.5, 1.2]]), torch.tensor([[2.0, 1.0]])
     assert settled(rounded, torch.tensor([[1.0, 1.0]]), weight, 1.0).tolist() == [[1.0, 1.0]]
     assert settled(rounded, torch.tensor([[3.0, 0.0]]), weight, 1.0).tolist() == [[2.0, 1.0]]
 
 
-def test_model_is_as_before_after_its_expected_logits() -> None:
+def test_expected_logits_leave_model_unchanged() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2)).eval()
     x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     before = model(x)
@@ -113,7 +113,7 @@ def test_model_is_as_before_after_its_expected_logits() -> None:
     assert 0 < float((found - before).abs().max()) < 0.1
 
 
-def test_layers_are_held_against_their_arithmetic_by_name() -> None:
+def test_layers_are_compared_with_their_arithmetic_by_name() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 4)).eval()
     scheme = DynamicInt8(7)
@@ -131,7 +131,7 @@ def test_layers_are_held_against_their_arithmetic_by_name() -> None:
     assert wrong.exact == pytest.approx(40.0, abs=0.5)
 
 
-def test_layer_in_float_is_held_against_float64() -> None:
+def test_float_layer_is_compared_with_float64() -> None:
     module = nn.Linear(8, 8)
     own = FileLayer(lambda x: 1.0001 * nn.functional.linear(x, module.weight, module.bias), torch.zeros(8, 8), False)
     (found,) = layer_errors(nn.Sequential(module).eval(), torch.randn(5, 8), {"0": own}, DynamicInt8(7))
@@ -139,7 +139,7 @@ def test_layer_in_float_is_held_against_float64() -> None:
     assert found.exact == pytest.approx(80.0, abs=1.0)
 
 
-def test_each_operator_is_held_against_float64() -> None:
+def test_each_operator_is_compared_with_float64() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 2), nn.Flatten(), nn.LayerNorm(196), nn.Linear(196, 3)).eval()
     found = {each.operator: each for each in kernel_errors(model, torch.randn(1, 3, 8, 8))}
@@ -155,7 +155,7 @@ class ByStrides(nn.Module):
         return 2 * columns.as_strided(columns.shape, columns.stride())
 
 
-def test_views_are_no_kernels() -> None:
+def test_view_operators_are_not_compared() -> None:
     found = {each.operator: each.sqnr for each in kernel_errors(ByStrides(), torch.randn(4, 8))}
     assert found == {"aten::mul.Tensor": 200.0}
 
@@ -180,7 +180,7 @@ def second_is_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("second_is_nan")
-def test_results_of_attention_for_a_backward_pass_are_not_compared_and_others_are() -> None:
+def test_attention_results_for_backward_are_not_compared() -> None:
     found = {each.operator: each.sqnr or 0 for each in kernel_errors(Attention(), torch.randn(1, 2, 8, 8))}
     (attention,) = [value for name, value in found.items() if "attention" in name]
     assert attention > 100
@@ -194,7 +194,7 @@ class Float32Alone(nn.Module):
         return torch.quantize_per_tensor(x, 0.1, 0, torch.qint8).dequantize() + x
 
 
-def test_operator_that_knows_no_float64_is_named_as_unchecked() -> None:
+def test_operator_without_float64_is_named_as_unchecked() -> None:
     found = {each.operator: each.sqnr for each in kernel_errors(Float32Alone(), torch.randn(4, 8))}
     assert (found.pop("aten::add.Tensor") or 0) > 100
     assert found == {"aten::quantize_per_tensor": None}
@@ -217,7 +217,7 @@ class Odd(nn.Module):
             return self.twice(self.twice(x + self.fresh(x))).double()
 
 
-def test_what_users_write_is_compared_like_anything_else() -> None:
+def test_custom_user_modules_are_compared() -> None:
     torch.manual_seed(0)
     model, scheme, x = Odd().eval(), DynamicInt8(7), torch.randn(4, 8)
     own = {
@@ -239,7 +239,7 @@ def test_what_users_write_is_compared_like_anything_else() -> None:
     assert float(model.calls) == before + 1
 
 
-def test_layer_that_gives_nan_in_one_of_its_calls_is_the_worst() -> None:
+def test_layer_with_nan_in_one_call_is_worst() -> None:
     model, scheme = nn.Sequential(layer := nn.Linear(8, 8), layer).eval(), DynamicInt8(7)
     results = iter([1.0, 1.0, float("nan"), float("nan")])
     weight = scheme.weight(layer.weight.detach())
@@ -252,7 +252,7 @@ def test_layer_that_gives_nan_in_one_of_its_calls_is_the_worst() -> None:
     assert found.exact < 0
 
 
-def test_each_number_of_a_layer_is_that_of_its_worst_call() -> None:
+def test_layer_numbers_are_those_of_worst_call() -> None:
     model, scheme = nn.Sequential(layer := nn.Linear(8, 8), layer).eval(), DynamicInt8(7)
     weight = scheme.weight(layer.weight.detach())
     gains = iter([1.1, 1.0, 1.0, 1.001])  # as they are and on the grid, in the first call and in the second

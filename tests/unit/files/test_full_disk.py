@@ -65,9 +65,7 @@ def observer_of(plan: RunConfig, make: Callable[[], Evidence]) -> LocalObserver:
     return LocalObserver(plan, {golden.kind: lambda _: make()})
 
 
-def test_an_artifact_that_finds_no_room_leaves_none_of_it(
-    small_disk: SmallDisk, plan: Callable[..., RunConfig]
-) -> None:
+def test_artifact_on_full_disk_leaves_no_partial_file(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     folder, size = small_disk.folder / "artifacts", [TOO_LARGE]
     cache = ArtifactCache(folder)
     earlier = cache.get("a", "m.pt", lambda path: path.write_bytes(b"model"))  # type: ignore[arg-type, return-value]
@@ -90,7 +88,7 @@ def _write(path: Path, size: int) -> None:
     path.write_bytes(b"\0" * size)
 
 
-def test_evidence_that_finds_no_room_is_made_again_later(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
+def test_evidence_on_full_disk_is_remade_later(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     size = [TOO_LARGE]
     asked = plan(session=str(small_disk.folder), artifacts=str(small_disk.folder / "artifacts"))
     observer = observer_of(asked, lambda: Evidence(arrays={"x": np.zeros(size[0], np.uint8)}))
@@ -101,7 +99,7 @@ def test_evidence_that_finds_no_room_is_made_again_later(small_disk: SmallDisk, 
     assert len(observer.get(golden).arrays["x"]) == 3
 
 
-def test_weights_that_find_no_room_are_the_machines_fault(
+def test_weights_on_full_disk_are_machine_error(
     small_disk: SmallDisk, plan: Callable[..., RunConfig], tmp_path: Path
 ) -> None:
     def make() -> Evidence:
@@ -113,16 +111,14 @@ def test_weights_that_find_no_room_are_the_machines_fault(
     stopped(lambda: observer_of(plan(), make).get(golden), "No space left", small_disk.folder)
 
 
-def test_a_process_that_died_on_a_full_disk_proves_nothing(
-    small_disk: SmallDisk, plan: Callable[..., RunConfig]
-) -> None:
+def test_process_killed_on_full_disk_is_machine_error(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     """torch ends the whole process where it cannot write the end of a file."""
     observer = RemoteObserver(plan(artifacts=str(small_disk.folder)), MachineLock(small_disk.folder))
 
     stopped(lambda: observer._crashed(artifact, "digits-scripted"), "the disk is full", small_disk.folder)
 
 
-def test_a_process_that_died_where_there_is_room_is_a_failure(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
+def test_process_killed_with_free_space_is_failure(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
     outcome = RemoteObserver(plan(artifacts=str(tmp_path)), MachineLock(tmp_path))._crashed(artifact, "x").outcome
 
     assert outcome is not None
@@ -132,7 +128,7 @@ def test_a_process_that_died_where_there_is_room_is_a_failure(plan: Callable[...
 # ---- what a run leaves
 
 
-def test_a_record_that_finds_no_room_leaves_the_earlier_one(
+def test_record_on_full_disk_keeps_previous_record(
     small_disk: SmallDisk, no_room: Callable[[], None], record: Callable[..., Record]
 ) -> None:
     path = small_disk.folder / "record.json"
@@ -156,7 +152,7 @@ def test_a_record_is_written_once_there_is_room(small_disk: SmallDisk, record: C
     assert read_record(path) == record()
 
 
-def test_a_place_that_takes_no_record_is_told_before_the_run(small_disk: SmallDisk) -> None:
+def test_unwritable_record_path_is_reported_before_run(small_disk: SmallDisk) -> None:
     small_disk.protect()
 
     stopped(
@@ -167,7 +163,7 @@ def test_a_place_that_takes_no_record_is_told_before_the_run(small_disk: SmallDi
     stopped(lambda: check_target(str(small_disk.folder), "--record", what="record"), "Is a directory")
 
 
-def test_an_export_that_finds_no_room_leaves_the_earlier_one(
+def test_export_on_full_disk_keeps_previous_export(
     small_disk: SmallDisk, no_room: Callable[[], None], plan: Callable[..., RunConfig], tmp_path: Path
 ) -> None:
     store, folder = Store(tmp_path / "evidence"), small_disk.folder / "out"
@@ -186,7 +182,7 @@ def test_an_export_that_finds_no_room_leaves_the_earlier_one(
 # ---- the gate
 
 
-def test_a_full_keep_folder_leaves_what_was_there_and_the_gate_goes_on_from_its_end(
+def test_full_keep_folder_is_unchanged_and_gate_resumes(
     small_disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = Fake(tmp_path / "cache")
@@ -205,7 +201,7 @@ def test_a_full_keep_folder_leaves_what_was_there_and_the_gate_goes_on_from_its_
     assert read_record(small_disk.folder / "new.json").claims
 
 
-def test_a_write_protected_keep_folder_is_told_before_anything_is_done(
+def test_write_protected_keep_folder_is_reported_first(
     small_disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = Fake(tmp_path / "cache")
@@ -217,7 +213,7 @@ def test_a_write_protected_keep_folder_is_told_before_anything_is_done(
     assert fake.steps() == []
 
 
-def test_a_full_cache_stops_the_gate_which_then_goes_on(small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_cache_stops_gate_which_resumes_later(small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(small_disk.folder)
     fake.install(monkeypatch)
     small_disk.fill(leave=64 << 10)  # the steps' list finds room, a record of 200 kB does not
@@ -228,7 +224,7 @@ def test_a_full_cache_stops_the_gate_which_then_goes_on(small_disk: SmallDisk, m
     assert run(order(fake.cache)).exit_status == 1
 
 
-def test_a_folder_of_records_without_room_is_one_line(
+def test_full_records_folder_gives_one_line_error(
     small_disk: SmallDisk, no_room: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = Environment("2.12.1", Path(sys.executable), "2.12.1", {}, tmp_path, True, 0, None)

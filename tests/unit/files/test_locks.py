@@ -54,7 +54,7 @@ def wait_until(condition: Callable[..., Any]) -> None:
         time.sleep(0.01)
 
 
-def test_tests_run_beside_each_other(processes: Processes, tmp_path: Path) -> None:
+def test_shared_lock_admits_many_holders(processes: Processes, tmp_path: Path) -> None:
     together = processes.context.Barrier(3)
 
     def meet() -> None:
@@ -68,7 +68,7 @@ def test_tests_run_beside_each_other(processes: Processes, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("other", ["shared", "alone"])
-def test_nobody_goes_in_while_one_is_alone(
+def test_exclusive_lock_keeps_others_out(
     other: str, processes: Processes, events: Callable[..., Any], tmp_path: Path
 ) -> None:
     inside, leave, late = events(), events(), events()
@@ -84,7 +84,7 @@ def test_nobody_goes_in_while_one_is_alone(
     assert processes.statuses() == [0, 0]
 
 
-def test_whoever_wants_to_be_alone_waits_for_those_inside(
+def test_exclusive_lock_waits_for_shared_holders(
     processes: Processes, events: Callable[..., Any], tmp_path: Path
 ) -> None:
     inside, leave, alone = events(), events(), events()
@@ -100,7 +100,7 @@ def test_whoever_wants_to_be_alone_waits_for_those_inside(
     assert processes.statuses() == [0, 0]
 
 
-def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(
+def test_exclusive_lock_is_not_starved_by_later_shared_locks(
     processes: Processes, events: Callable[..., Any], tmp_path: Path
 ) -> None:
     inside, leave = events(), events()
@@ -119,7 +119,7 @@ def test_whoever_wants_to_be_alone_is_not_starved_by_those_who_come_later(
 
 
 @pytest.mark.parametrize("how", ["shared", "alone"])
-def test_a_killed_holder_frees_the_turnstile(
+def test_killed_holder_releases_lock(
     how: str, processes: Processes, events: Callable[..., Any], tmp_path: Path
 ) -> None:
     inside = events()
@@ -133,7 +133,7 @@ def test_a_killed_holder_frees_the_turnstile(
 
 
 @pytest.mark.parametrize("how", ["shared", "alone"])
-def test_an_error_inside_frees_the_turnstile(how: str, processes: Processes, tmp_path: Path) -> None:
+def test_exception_inside_releases_lock(how: str, processes: Processes, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), getattr(MachineLock(tmp_path), how)():
         raise ZeroDivisionError
 
@@ -142,7 +142,9 @@ def test_an_error_inside_frees_the_turnstile(how: str, processes: Processes, tmp
     assert processes.statuses() == [0]
 
 
-def test_sessions_do_not_wait_for_each_other(processes: Processes, events: Callable[..., Any], tmp_path: Path) -> None:
+def test_locks_of_other_sessions_are_independent(
+    processes: Processes, events: Callable[..., Any], tmp_path: Path
+) -> None:
     inside, leave = events(), events()
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir()
@@ -157,7 +159,7 @@ def test_sessions_do_not_wait_for_each_other(processes: Processes, events: Calla
     assert processes.statuses() == [0, 0]
 
 
-def test_who_is_inside_already_needs_nothing_more_and_cannot_be_alone(tmp_path: Path) -> None:
+def test_shared_lock_is_reentrant_and_cannot_be_upgraded(tmp_path: Path) -> None:
     machine_lock = MachineLock(tmp_path)
 
     with machine_lock.shared():

@@ -15,13 +15,13 @@ from vitgate.files.errors import MachineError
 from vitgate.files.outputs import check_target, for_people, write_json, write_text
 
 
-def test_a_file_is_written_with_its_folder(tmp_path: Path) -> None:
+def test_parent_folder_is_created(tmp_path: Path) -> None:
     write_json(str(tmp_path / "new" / "x.json"), {"a": 1})
 
     assert json.loads((tmp_path / "new" / "x.json").read_text(encoding="utf-8")) == {"a": 1}
 
 
-def test_standard_output_is_for_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_on_stdout_moves_messages_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     write_json("-", {"a": 1})
 
     assert json.loads(capsys.readouterr().out) == {"a": 1}
@@ -29,14 +29,14 @@ def test_standard_output_is_for_json_alone(capsys: pytest.CaptureFixture[str]) -
     assert for_people("x.json") is for_people(None) is sys.stdout
 
 
-def test_nothing_is_made_where_nothing_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_without_path_is_not_rendered(capsys: pytest.CaptureFixture[str]) -> None:
     write_text(None, lambda: pytest.fail("made"), "--x")
 
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("call", [lambda path: check_target(path, "--x"), lambda path: write_text(path, str, "--x")])
-def test_what_cannot_be_written_names_the_option(call: Callable[..., None], tmp_path: Path) -> None:
+def test_unwritable_output_names_its_option(call: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match="cannot write the report: .* name another file with --x"):
@@ -62,7 +62,7 @@ class Terminal(io.StringIO):
         (io.StringIO, "always", "", True),
     ],
 )
-def test_colours_are_where_the_terminal_has_them(
+def test_colours_depend_on_terminal_and_no_color(
     monkeypatch: pytest.MonkeyPatch,
     stream: type[Any] | type[Terminal],
     color: Any,

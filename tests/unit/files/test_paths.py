@@ -11,7 +11,7 @@ from vitgate.files.errors import MachineError
 from vitgate.files.paths import default_cache
 
 
-def test_user_without_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_home_names_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_entry(_uid: int) -> NoReturn:
         raise KeyError
 

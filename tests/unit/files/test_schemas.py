@@ -23,13 +23,13 @@ class File(Strict):
     row: list[Row]
 
 
-def test_a_good_file_is_read(data_file: Callable[[str, str], Path]) -> None:
+def test_valid_file_is_read(data_file: Callable[[str, str], Path]) -> None:
     path = data_file("a.toml", '[[row]]\nname = "x"\nsize = 2\ntags = ["a", "b"]\n')
 
     assert read_model(File, path) == File(row=[Row(name="x", size=2.0, tags=("a", "b"))])
 
 
-def test_rows_cannot_be_changed() -> None:
+def test_rows_are_frozen() -> None:
     row = Row(name="x")
 
     with pytest.raises(ValueError, match="frozen"):
@@ -61,7 +61,7 @@ def test_rows_cannot_be_changed() -> None:
         "no-toml",
     ],
 )
-def test_a_mistake_is_one_line_with_file_and_key(
+def test_invalid_value_gives_one_line_with_file_and_key(
     text: str, words: list[str], data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("a.toml", text)
@@ -69,45 +69,45 @@ def test_a_mistake_is_one_line_with_file_and_key(
     refuses(lambda: read_model(File, path), path, *words)
 
 
-def test_a_missing_file_is_named(tmp_path: Path, refuses: Refuses) -> None:
+def test_missing_file_is_named(tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_toml(tmp_path / "no.toml"), tmp_path / "no.toml", "cannot read this file")
 
 
-def test_a_file_that_is_not_utf8_is_named(tmp_path: Path, refuses: Refuses) -> None:
+def test_non_utf8_file_is_named(tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "a.toml"
     path.write_bytes(b'name = "\xff"\n')
 
     refuses(lambda: read_toml(path), path, "cannot read this file")
 
 
-def test_data_from_elsewhere_is_checked_alike(refuses: Refuses) -> None:
+def test_validate_names_given_source(refuses: Refuses) -> None:
     refuses(lambda: validate(Row, ["x"], where="somewhere"), "somewhere")
 
 
-def test_a_name_that_stands_twice_is_refused_and_unique_names_are_not(refuses: Refuses) -> None:
+def test_duplicate_names_are_refused(refuses: Refuses) -> None:
     unique(["a", "b"], where="a.toml")
 
     refuses(lambda: unique(["b", "c", "b"], where="a.toml"), "a.toml", "duplicate name 'b'")
 
 
-def test_a_name_that_does_not_exist_is_refused_with_the_ones_that_do(refuses: Refuses) -> None:
+def test_unknown_name_is_refused_with_known_ones(refuses: Refuses) -> None:
     known(None, ["a"], "row x: case", where="a.toml")
     known(["a"], ["a", "b"], "row x: case", where="a.toml")
 
     refuses(lambda: known(["a", "c"], ["a", "b"], "row x: case", where="a.toml"), "a.toml", "row x: case 'c'", "a, b")
 
 
-def test_the_committed_files_are_found() -> None:
+def test_committed_fixtures_are_found() -> None:
     assert (fixtures_folder() / "cases.toml").is_file()
 
 
 @pytest.mark.parametrize(("error", "status"), [(UsageError, 4), (MachineError, 6)])
-def test_an_error_is_one_line_of_what_where_and_what_to_do(error: type[VitgateError], status: int) -> None:
+def test_error_has_what_where_and_what_to_do(error: type[VitgateError], status: int) -> None:
     made = error("it is\nwrong", where="a.toml", do="mend\n it")
 
     assert str(made) == "it is wrong (a.toml): mend it"
     assert made.exit_status == status
 
 
-def test_an_error_without_a_place_says_none() -> None:
+def test_error_without_location_omits_it() -> None:
     assert str(UsageError("wrong", do="mend it")) == "wrong: mend it"

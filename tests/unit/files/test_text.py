@@ -25,7 +25,7 @@ RuntimeError: shape '[1, 4]' is invalid for input of size 3
         (["much too long a name", "two"], "much too l… and 1 more"),
     ],
 )
-def test_names_without_room_are_counted(names: list[str], text: str) -> None:
+def test_excess_names_are_counted(names: list[str], text: str) -> None:
     assert some(names, 10) == text
 
 
@@ -40,5 +40,5 @@ def test_names_without_room_are_counted(names: list[str], text: str) -> None:
         (KeyError(), "KeyError"),
     ],
 )
-def test_reason_is_the_line_that_says_what_is_wrong(error: Exception, line: str) -> None:
+def test_reason_picks_informative_line(error: Exception, line: str) -> None:
     assert reason(error) == line

@@ -16,21 +16,21 @@ SHA256 = {(3, 224, 224): "dea90842de6097a5", (3, 384, 384): "54f67f59e1986954", 
 
 
 @pytest.mark.parametrize("case", list(read_cases()))
-def test_made_up_pictures_never_change(case: str) -> None:
+def test_anchor_pictures_never_change(case: str) -> None:
     pictures = made_up_pictures(read_cases()[case])
     assert (pictures.shape, pictures.dtype) == ((PICTURES, *read_cases()[case].input), np.float32)
     assert hashlib.sha256(pictures.tobytes()).hexdigest()[:16] == SHA256[read_cases()[case].input]
 
 
 @pytest.mark.parametrize("case", list(read_cases()))
-def test_every_case_has_logits_that_say_something(case: str) -> None:
+def test_every_case_has_distinct_finite_anchor_logits(case: str) -> None:
     logits = committed_logits(read_cases()[case])
     assert len(logits) == PICTURES
     assert np.isfinite(logits).all()
     assert np.abs(logits[0] - logits[1]).max() > 0.01 * logits.std()
 
 
-def test_what_is_committed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_committed_logits_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digits = read_cases()["digits"]
     monkeypatch.setattr(cases, "fixtures_folder", lambda: tmp_path)
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -38,9 +38,7 @@ from .server import BODY, cached, DIGEST, left_behind, one_line, QUICK, Server, 
         ("gzipcut", [None, "bytes=1500000-", None]),
     ],
 )
-def test_fetch_brings_the_whole_file_and_nothing_else(
-    server: Server, tmp_path: Path, play: str, ranges: list[str | None]
-) -> None:
+def test_fetch_downloads_exactly_the_file(server: Server, tmp_path: Path, play: str, ranges: list[str | None]) -> None:
     path = fetch(server.url(play), tmp_path / "new" / "file.pth", sha256=DIGEST[:8], patience=QUICK)
     assert path.read_bytes() == BODY
     assert server.seen == [(f"/{play}", asked) for asked in ranges]
@@ -51,7 +49,7 @@ def test_fetch_follows_a_redirect(server: Server, tmp_path: Path) -> None:
     assert fetch(server.url("moved"), tmp_path / "file", sha256=DIGEST, patience=QUICK).read_bytes() == BODY
 
 
-def test_fetch_asks_nobody_for_a_file_that_is_there(server: Server, tmp_path: Path) -> None:
+def test_fetch_makes_no_request_for_cached_file(server: Server, tmp_path: Path) -> None:
     path = cached(tmp_path, "file.pth")
     assert fetch(server.url("good"), path, sha256=DIGEST, patience=QUICK) == path
     assert server.seen == []
@@ -77,7 +75,7 @@ def test_fetch_asks_nobody_for_a_file_that_is_there(server: Server, tmp_path: Pa
         ("tofile", 1, ["InvalidSchema"]),
     ],
 )
-def test_fetch_says_in_one_line_what_the_server_did(
+def test_server_failure_gives_one_line_error(
     server: Server, tmp_path: Path, play: str, requests: int, words: list[str]
 ) -> None:
     with one_line(DownloadError, server.url(play), str(tmp_path / "file.pth"), *words):
@@ -101,7 +99,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_call(server: Server, tmp
         (BODY + b"more", [f"bytes={len(BODY) + 4}-", None]),
     ],
 )
-def test_what_an_earlier_attempt_left_is_used_only_if_it_is_right(
+def test_partial_download_is_resumed_only_if_valid(
     server: Server, tmp_path: Path, part: bytes, ranges: list[str | None]
 ) -> None:
     (tmp_path / ".file.part").write_bytes(part)
@@ -109,13 +107,13 @@ def test_what_an_earlier_attempt_left_is_used_only_if_it_is_right(
     assert [asked for _, asked in server.seen] == ranges
 
 
-def test_a_wrong_file_is_neither_cached_nor_kept_for_resuming(server: Server, tmp_path: Path) -> None:
+def test_wrong_content_is_neither_cached_nor_resumed(server: Server, tmp_path: Path) -> None:
     with one_line(DownloadError, "sha256"):
         fetch(server.url("wrong"), tmp_path / "file.pth", sha256=DIGEST, patience=QUICK)
     assert left_behind(tmp_path) == []
 
 
-def test_threads_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+def test_concurrent_threads_fetch_once(server: Server, tmp_path: Path) -> None:
     def get(_: int) -> Path:
         return fetch(server.url("unhurried"), tmp_path / "file.pth", sha256=DIGEST[:8], patience=QUICK)
 
@@ -124,7 +122,7 @@ def test_threads_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
     assert len(server.seen) == 1
 
 
-def test_processes_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+def test_concurrent_processes_fetch_once(server: Server, tmp_path: Path) -> None:
     started = [_fetching(server.url("unhurried"), tmp_path / "file.pth") for _ in "ab"]
     assert [process.wait(30) for process in started] == [0, 0]
     assert sha256_of(tmp_path / "file.pth") == DIGEST
@@ -140,7 +138,7 @@ def _fetching(url: str, path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(SRC)})
 
 
-def test_a_process_that_is_killed_holds_nobody_up_and_what_it_had_is_used(server: Server, tmp_path: Path) -> None:
+def test_killed_download_is_resumed_without_waiting(server: Server, tmp_path: Path) -> None:
     part = tmp_path / ".file.part"
     with _fetching(server.url("stalls"), tmp_path / "file") as process:
         assert waited(lambda: part.exists() and part.stat().st_size > 0)
@@ -151,14 +149,14 @@ def test_a_process_that_is_killed_holds_nobody_up_and_what_it_had_is_used(server
     assert left_behind(tmp_path) == ["file"]
 
 
-def test_a_body_that_drips_is_given_up_in_time(server: Server, tmp_path: Path) -> None:
+def test_slow_response_times_out(server: Server, tmp_path: Path) -> None:
     patience = Patience(connect=2.0, read=5.0, attempts=3, pause=0.01, total=0.5)
     with one_line(DownloadError, "it took longer than 0.5 s"):
         fetch(server.url("drips"), tmp_path / "file", sha256=DIGEST, patience=patience)
     assert not (tmp_path / "file").exists()
 
 
-def test_a_refused_connection_fails_soon(refused: str, tmp_path: Path) -> None:
+def test_refused_connection_fails_fast(refused: str, tmp_path: Path) -> None:
     start = time.monotonic()
     with one_line(DownloadError, "no connection to 127.0.0.1", "refused"):
         fetch(refused, tmp_path / "file", sha256=DIGEST)  # with the default patience
@@ -166,7 +164,7 @@ def test_a_refused_connection_fails_soon(refused: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["vitgate.invalid", "a" * 70 + ".invalid"])  # the second is too long for DNS
-def test_an_unknown_host_fails_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_unknown_host_fails_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     def unknown(name: str, *args: object, **options: object) -> None:
         name.encode("idna")
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -179,7 +177,7 @@ def test_an_unknown_host_fails_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - start < 5
 
 
-def test_a_name_server_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_name_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
 
     def slow(*_: object, **options: object) -> Namespace:
@@ -193,9 +191,7 @@ def test_a_name_server_that_never_answers_is_not_waited_for(tmp_path: Path, monk
     assert time.monotonic() - start < 1
 
 
-def test_the_proxy_of_the_environment_is_what_must_be_reachable(
-    refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_proxy_fails_download(refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = refused.removesuffix("/file.pth")
     for name in ("NO_PROXY", "no_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -204,16 +200,14 @@ def test_the_proxy_of_the_environment_is_what_must_be_reachable(
         fetch("https://vitgate.invalid/file.pth", tmp_path / "file", sha256=DIGEST, patience=QUICK)
 
 
-def test_the_proxy_of_the_environment_is_what_is_asked(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_from_environment_is_used(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", server.url(""))
     path = fetch("http://vitgate.invalid/good", tmp_path / "file", sha256=DIGEST, patience=QUICK)
     assert path.read_bytes() == BODY
     assert server.seen == [("http://vitgate.invalid/good", None)]
 
 
-def test_a_host_that_needs_no_proxy_is_asked_itself(
+def test_no_proxy_host_is_contacted_directly(
     server: Server, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", refused.removesuffix("/file.pth"))
@@ -227,13 +221,13 @@ def test_only_web_addresses_are_fetched(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/dev/null/cache", "/proc/vitgate"])
-def test_a_cache_that_cannot_be_written_is_the_machines_fault(server: Server, folder: str) -> None:
+def test_unwritable_cache_is_machine_error(server: Server, folder: str) -> None:
     with one_line(DownloadError, f"cannot write to {folder}", "move the cache"):
         fetch(server.url("good"), Path(folder) / "file.pth", sha256=DIGEST, patience=QUICK)
     assert server.seen == []
 
 
-def test_a_disk_that_fills_up_is_the_machines_fault(server: Server, tmp_path: Path) -> None:
+def test_full_disk_is_machine_error(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".file.part").symlink_to("/dev/full")  # every write to it fails with ENOSPC
     with one_line(DownloadError, "No space left on device", "free disk space"):
         fetch(server.url("good"), tmp_path / "file", sha256=DIGEST, patience=QUICK)
@@ -241,7 +235,7 @@ def test_a_disk_that_fills_up_is_the_machines_fault(server: Server, tmp_path: Pa
     assert len(server.seen) == 1
 
 
-def test_a_file_larger_than_the_free_space_is_not_begun(
+def test_file_larger_than_free_space_is_not_started(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Namespace(free=1_000_000))
@@ -250,7 +244,7 @@ def test_a_file_larger_than_the_free_space_is_not_begun(
     assert left_behind(tmp_path) == []
 
 
-def test_a_download_that_finds_no_room_is_fetched_once_there_is(server: Server, small_disk: SmallDisk) -> None:
+def test_download_succeeds_after_space_is_freed(server: Server, small_disk: SmallDisk) -> None:
     path = small_disk.folder / "file.pth"
     small_disk.fill(leave=1 << 20)
     for play, words in (
@@ -266,7 +260,7 @@ def test_a_download_that_finds_no_room_is_fetched_once_there_is(server: Server, 
     assert fetch(server.url("good"), path, sha256=DIGEST, patience=QUICK).read_bytes() == BODY
 
 
-def test_a_write_protected_cache_asks_nobody(server: Server, small_disk: SmallDisk) -> None:
+def test_write_protected_cache_makes_no_request(server: Server, small_disk: SmallDisk) -> None:
     small_disk.protect()
     path = small_disk.folder / "file.pth"
 
@@ -276,12 +270,12 @@ def test_a_write_protected_cache_asks_nobody(server: Server, small_disk: SmallDi
 
 
 @pytest.mark.parametrize("digits", ["", "b5f2ef4", "B5F2EF4D", "xyzxyzxy", "a" * 65])
-def test_a_prefix_that_proves_nothing_is_refused(tmp_path: Path, digits: str) -> None:
+def test_short_or_invalid_hash_prefix_is_refused(tmp_path: Path, digits: str) -> None:
     with one_line(UsageError, "hex digits"):
         verified(tmp_path / "file", digits)
 
 
-def test_a_cached_file_that_cannot_be_read_is_the_machines_fault(tmp_path: Path) -> None:
+def test_unreadable_cached_file_is_machine_error(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with one_line(MachineError, "cannot read the cached file", str(tmp_path / "file")):
         verified(tmp_path / "file", DIGEST)

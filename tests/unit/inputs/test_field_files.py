@@ -71,7 +71,7 @@ def alter(folder: Path, change: Any) -> None:
 # ---- the manifest
 
 
-def test_a_folder_with_a_manifest(folder: Path) -> None:
+def test_folder_with_manifest_is_read(folder: Path) -> None:
     known = row(folder, "lite.ptl", runtime="lite_interpreter", case="digits", engine="qnnpack", variant="lite")
     write(folder, known, row(folder))
 
@@ -103,7 +103,7 @@ def test_a_folder_with_a_manifest(folder: Path) -> None:
         (lambda data: data["files"][0].update(file=".."), ("'..' is not a plain file name",)),
     ],
 )
-def test_a_manifest_that_cannot_be(
+def test_invalid_manifest_is_refused(
     folder: Path, refuses: Refuses, change: Callable[..., Any], words: tuple[str, ...]
 ) -> None:
     write(folder, row(folder))
@@ -113,19 +113,19 @@ def test_a_manifest_that_cannot_be(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, '{"schema_version": "1"}', "\ufffe", "null"])
-def test_what_is_no_manifest(folder: Path, refuses: Refuses, text: str) -> None:
+def test_unparsable_manifest_is_refused(folder: Path, refuses: Refuses, text: str) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-16" if text == "\ufffe" else "utf-8")
 
     refuses(lambda: read_field(folder), MANIFEST)
 
 
-def test_a_manifest_that_is_a_folder(folder: Path, refuses: Refuses) -> None:
+def test_manifest_that_is_a_folder_is_refused(folder: Path, refuses: Refuses) -> None:
     (folder / MANIFEST).mkdir()
 
     refuses(lambda: read_field(folder), "not a readable manifest")
 
 
-def test_folders_of_one_name_each(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_equal_ids_in_two_folders_are_refused(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for each in (folder, other):
@@ -134,7 +134,7 @@ def test_folders_of_one_name_each(folder: Path, tmp_path: Path, refuses: Refuses
     refuses(lambda: given((str(folder), str(other))), "duplicate name 'a.pt'", folder, other)
 
 
-def test_files_are_found_by_their_content(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_files_are_verified_by_content(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder), row(folder, "b.pt"))
     (item, other) = read_field(folder)
     (folder / "b.pt").write_bytes(b"another")
@@ -145,7 +145,7 @@ def test_files_are_found_by_their_content(folder: Path, tmp_path: Path, refuses:
     refuses(lambda: located(other, tmp_path), "b.pt is not the file of the manifest")
 
 
-def test_a_link_counts_by_what_it_leads_to(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_symbolic_link_is_verified_by_target_content(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder))
     (folder / "a.pt").rename(tmp_path / "elsewhere.pt")
     (folder / "a.pt").symlink_to(tmp_path / "elsewhere.pt")
@@ -156,7 +156,7 @@ def test_a_link_counts_by_what_it_leads_to(folder: Path, tmp_path: Path, refuses
     refuses(lambda: located(item, tmp_path), "is not the file")
 
 
-def test_every_committed_file_is_what_its_manifest_says(tmp_path: Path) -> None:
+def test_committed_files_match_their_manifests(tmp_path: Path) -> None:
     items = committed()
 
     makers = list(dict.fromkeys(item.maker for item in items if item.row.engine != "none"))
@@ -177,7 +177,7 @@ def test_three_releases_of_each_successors_package_are_committed() -> None:
     assert {name: packages.count(name) for name in packages} == {"executorch": 3, "onnxruntime": 3, "torch": 3}
 
 
-def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_one() -> None:
+def test_run_checks_files_of_its_engines_and_of_unknown_ones() -> None:
     def item(**fields: Any) -> FieldItem:
         whole = {"id": "a", "file": "a.pt", "runtime": "torchscript", "bytes": 1, "sha256": "0" * 64}
         return FieldItem("", "", FieldFile(**whole, **fields))
@@ -192,7 +192,7 @@ def test_a_run_checks_the_files_of_its_cases_and_engines_and_those_of_no_known_o
 # ---- what the maker saw
 
 
-def test_inputs_and_logits_of_the_maker(folder: Path) -> None:
+def test_recorded_inputs_and_logits_are_read(folder: Path) -> None:
     write(folder, row(folder, case="digits"), row(folder, "own.pt", least_sqnr_db=33.0))
     arrays: dict[str, Any] = {"x/digits": X, "x/own.pt": X + 1, "logits/own.pt": LOGITS, "original/digits": LOGITS}
     np.savez_compressed(folder / SEEN, **arrays)
@@ -254,7 +254,7 @@ def _huge(path: Path) -> None:
         lambda path: path.write_bytes(b"no archive"),
     ],
 )
-def test_arrays_that_cannot_be_read(folder: Path, refuses: Refuses, spoil: Callable[..., Any]) -> None:
+def test_unreadable_arrays_are_refused(folder: Path, refuses: Refuses, spoil: Callable[..., Any]) -> None:
     write(folder, row(folder))
     np.savez_compressed(
         folder / SEEN, **_arrays({"x/a.pt": np.random.default_rng(0).standard_normal((2, 64), np.float32)})
@@ -265,7 +265,7 @@ def test_arrays_that_cannot_be_read(folder: Path, refuses: Refuses, spoil: Calla
     refuses(lambda: seen(item), SEEN, "again")
 
 
-def test_a_file_without_inputs(folder: Path, refuses: Refuses) -> None:
+def test_file_without_inputs_is_refused(folder: Path, refuses: Refuses) -> None:
     write(folder, row(folder))
     np.savez(folder / SEEN, **_arrays({"x/other": X}))
 
@@ -299,7 +299,7 @@ def packed(folder: Path, *members: tuple[tarfile.TarInfo, bytes], **options: Any
     return read_field(folder)[0]
 
 
-def test_a_packed_file_is_unpacked_once_for_a_session(folder: Path, tmp_path: Path) -> None:
+def test_archive_is_unpacked_once_per_session(folder: Path, tmp_path: Path) -> None:
     item = packed(folder)
 
     path = located(item, tmp_path / "session")
@@ -311,7 +311,7 @@ def test_a_packed_file_is_unpacked_once_for_a_session(folder: Path, tmp_path: Pa
     assert [each.name for each in folder.iterdir()] == ["files.tar.xz", MANIFEST] or len(list(folder.iterdir())) == 2
 
 
-def test_unpacking_that_was_killed_is_done_again(folder: Path, tmp_path: Path) -> None:
+def test_killed_unpacking_is_repeated(folder: Path, tmp_path: Path) -> None:
     item = packed(folder)
     path = located(item, tmp_path)
     path.write_bytes(b"half")
@@ -334,7 +334,7 @@ def test_unpacking_that_was_killed_is_done_again(folder: Path, tmp_path: Path) -
         ("a.pt", tarfile.CHRTYPE, ""),
     ],
 )
-def test_a_member_that_is_no_file_of_the_manifest(
+def test_archive_member_outside_manifest_is_refused(
     folder: Path, tmp_path: Path, refuses: Refuses, name: str, kind: bytes, link: str
 ) -> None:
     item = packed(folder, (member(name, kind, link), b""))
@@ -343,7 +343,7 @@ def test_a_member_that_is_no_file_of_the_manifest(
     assert [path for path in tmp_path.rglob("*evil*")] == []
 
 
-def test_a_member_larger_than_the_manifest_says_is_not_unpacked(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_archive_member_larger_than_declared_is_not_unpacked(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     item = packed(folder, (member("a.pt"), bytes(50_000_000)))
     assert (folder / "files.tar.xz").stat().st_size < 50_000
 
@@ -368,7 +368,7 @@ def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder: Path, tmp_path:
         lambda path: path.write_bytes(path.read_bytes()[:200] + bytes(60) + path.read_bytes()[260:]),
     ],
 )
-def test_an_archive_that_cannot_be_read(
+def test_unreadable_archive_is_refused(
     folder: Path, tmp_path: Path, refuses: Refuses, spoil: Callable[..., Any]
 ) -> None:
     noise = np.random.default_rng(0).bytes(4000)
@@ -380,7 +380,7 @@ def test_an_archive_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("name", ["../files.tar.xz", "/files.tar.xz", "sub/files.tar.xz"])
-def test_an_archive_elsewhere(folder: Path, tmp_path: Path, refuses: Refuses, name: str) -> None:
+def test_archive_outside_folder_is_refused(folder: Path, tmp_path: Path, refuses: Refuses, name: str) -> None:
     write(folder, row(folder), archive=name)
 
     refuses(lambda: located(read_field(folder)[0], tmp_path), "is not a plain file name")
@@ -390,7 +390,7 @@ def test_an_archive_elsewhere(folder: Path, tmp_path: Path, refuses: Refuses, na
 
 
 @pytest.mark.accepts("saved file (`--field`)", "a file about which nothing is recorded: it loads, runs and repeats")
-def test_own_files_without_a_word_about_them(folder: Path) -> None:
+def test_user_files_without_field_toml_get_defaults(folder: Path) -> None:
     for name in ("phone.ptl", "a b(1).pt", "notes.txt"):
         (folder / name).write_bytes(b"x")
     (folder / "folder.pt").mkdir()
@@ -426,7 +426,7 @@ input = [3, 1, 8, 8]
 
 
 @pytest.mark.accepts("saved file (`--field`)", "inputs, logits, engine and bound in `field.toml`")
-def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
+def test_user_files_with_field_toml_get_its_values(folder: Path) -> None:
     for name in ("phone.ptl", "small.pt"):
         (folder / name).write_bytes(b"x")
     (folder / OWN).write_text(TOLD, encoding="utf-8")
@@ -461,7 +461,7 @@ def test_own_files_with_inputs_logits_engine_and_bound(folder: Path) -> None:
         ("file = 3", ("file",)),
     ],
 )
-def test_what_a_field_toml_cannot_say(folder: Path, refuses: Refuses, told: str, words: tuple[str, ...]) -> None:
+def test_invalid_field_toml_is_refused(folder: Path, refuses: Refuses, told: str, words: tuple[str, ...]) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(told, encoding="utf-8")
 
@@ -482,7 +482,7 @@ def test_what_a_field_toml_cannot_say(folder: Path, refuses: Refuses, told: str,
     ],
 )
 @pytest.mark.parametrize("key", ["x", "logits"])
-def test_own_arrays_that_cannot_be_read(
+def test_unreadable_user_arrays_are_refused(
     folder: Path, refuses: Refuses, save: Callable[..., Any], words: tuple[str], key: str
 ) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
@@ -494,7 +494,7 @@ def test_own_arrays_that_cannot_be_read(
 
 
 @pytest.mark.parametrize("name", ["../x.npy", "/x.npy", "sub/x.npy"])
-def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None:
+def test_user_arrays_outside_folder_are_refused(folder: Path, refuses: Refuses, name: str) -> None:
     (folder / "phone.ptl").write_bytes(b"x")
     (folder / OWN).write_text(f'[[file]]\nfile = "phone.ptl"\nx = "{name}"', encoding="utf-8")
 
@@ -502,7 +502,7 @@ def test_own_arrays_elsewhere(folder: Path, refuses: Refuses, name: str) -> None
 
 
 @pytest.mark.refuses("saved file (`--field`)", "a folder without such files")
-def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_folders_without_model_files_are_refused(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     refuses(lambda: read_field(folder), folder, "no .pt, .ptl, .pt2, .pte, .onnx file here")
     (folder / "model.tflite").touch()
     refuses(lambda: read_field(folder), "no .pt, .ptl, .pt2, .pte, .onnx file here")
@@ -510,14 +510,14 @@ def test_folders_without_files(folder: Path, tmp_path: Path, refuses: Refuses) -
     refuses(lambda: read_field(folder / "model.tflite"), "no such folder of artifacts")
 
 
-def test_names_that_become_one_id(folder: Path, refuses: Refuses) -> None:
+def test_file_names_with_equal_ids_are_refused(folder: Path, refuses: Refuses) -> None:
     for name in ("a b.pt", "a_b.pt"):
         (folder / name).write_bytes(b"x")
 
     refuses(lambda: read_field(folder), "duplicate name 'own-a_b.pt'")
 
 
-def test_a_folder_that_cannot_be_looked_into(folder: Path, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_refused(folder: Path, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -527,7 +527,9 @@ def test_a_folder_that_cannot_be_looked_into(folder: Path, refuses: Refuses, mon
     refuses(lambda: read_field(folder), "cannot read this folder: Permission denied", folder / "a.pt")
 
 
-def test_a_full_disk_is_no_fault_of_the_archive(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_while_unpacking_stays_an_os_error(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(stream: Any, file: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -550,7 +552,7 @@ def _archive(path: Path, *names: str) -> None:
 @pytest.mark.accepts(
     "saved file (`--field`)", "`.pt`, `.pth`, `.ptl`, in capitals too, and any file that `field.toml` names"
 )
-def test_suffix_counts_in_any_case_and_what_is_named_is_taken(tmp_path: Path) -> None:
+def test_suffix_is_case_insensitive_and_named_files_are_read(tmp_path: Path) -> None:
     for name in ("UPPER.PT", "phone.PTL", "plain.torchscript", "notes.md"):
         (tmp_path / name).write_bytes(b"anything")
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "plain.torchscript"\n', encoding="utf-8")
@@ -561,7 +563,7 @@ def test_suffix_counts_in_any_case_and_what_is_named_is_taken(tmp_path: Path) ->
     assert passed_over(tmp_path) == ["notes.md"]
 
 
-def test_arrays_that_a_file_names_are_not_passed_over(tmp_path: Path) -> None:
+def test_arrays_named_in_field_toml_are_not_reported_as_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"anything")
     np.save(tmp_path / "x.npy", np.zeros((1, 3), np.float32))
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "a.pt"\nx = "x.npy"\n', encoding="utf-8")
@@ -583,7 +585,7 @@ def test_arrays_that_a_file_names_are_not_passed_over(tmp_path: Path) -> None:
         ("state.pt", ("data.pkl", "data/0"), ("a checkpoint of torch.save", "torch.jit.script")),
     ],
 )
-def test_file_of_another_form_is_told_apart(
+def test_file_of_unsupported_format_is_named(
     name: str, entries: tuple[str, ...], words: tuple[str, ...], tmp_path: Path, refuses: Refuses
 ) -> None:
     _archive(tmp_path / name, *entries)
@@ -592,7 +594,7 @@ def test_file_of_another_form_is_told_apart(
 
 
 @pytest.mark.refuses("saved file (`--field`)", "a Git LFS pointer")
-def test_pointer_of_git_lfs_is_told_apart(tmp_path: Path, refuses: Refuses) -> None:
+def test_git_lfs_pointer_is_named(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "phone.ptl").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
 
     refuses(lambda: read_field(tmp_path), "a Git LFS pointer", "git lfs pull")
@@ -602,7 +604,7 @@ def test_pointer_of_git_lfs_is_told_apart(tmp_path: Path, refuses: Refuses) -> N
     "saved file (`--field`)", "no `input`: [1, 3, 224, 224] is assumed, which is said where the file fails"
 )
 @pytest.mark.parametrize(("line", "assumed"), [("", True), ("input = [1, 3, 8, 8]\n", False)])
-def test_assumed_shape_is_known_as_such(line: str, assumed: bool, tmp_path: Path) -> None:
+def test_assumed_input_shape_is_marked(line: str, assumed: bool, tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"anything")
     (tmp_path / "field.toml").write_text(f'[[file]]\nfile = "a.pt"\n{line}', encoding="utf-8")
 

@@ -126,7 +126,7 @@ def published(folder: Path, state: dict[str, torch.Tensor]) -> CheckpointRow:
     return CheckpointRow(url="https://x.org/small.pth", sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_the_repositorys_weights_are_the_cases_and_count_as_published(serve: Serve, tmp_path: Path) -> None:
+def test_hub_weights_are_pretrained_and_loaded_out_of_process(serve: Serve, tmp_path: Path) -> None:
     serve(archive())
     found = loaded(case(), tmp_path)
     state, wanted = load_file(found.values["path"]), expected()
@@ -154,7 +154,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_archive_is_downloaded_once_and_the_model_loaded_anew(serve: Serve) -> None:
+def test_archive_is_downloaded_once_and_model_reloaded(serve: Serve) -> None:
     serve(archive())
     first = weights_source(case(), "hub").values["path"]
     Path(first).unlink()
@@ -178,7 +178,7 @@ def test_values_equal_the_published_checkpoint_where_it_is_cached(serve: Serve, 
     ],
     ids=["raises", "ends its process"],
 )
-def test_code_that_fails_is_the_environments_fault(serve: Serve, change: str, words: tuple[str, ...]) -> None:
+def test_failing_hub_code_is_environment_error(serve: Serve, change: str, words: tuple[str, ...]) -> None:
     serve(archive(change))
     with one_line(MachineError, *words):
         weights_source(case(), "hub")
@@ -194,7 +194,7 @@ FAULTS: list[tuple[str, type[VitgateError], tuple[str, ...]]] = [
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("change", "kind", "words"), FAULTS, ids=[change for change, *_ in FAULTS])
-def test_another_model_than_the_cases_is_one_line(
+def test_other_hub_model_gives_one_line_error(
     serve: Serve, tmp_path: Path, change: str, kind: type[VitgateError], words: tuple[str, ...]
 ) -> None:
     serve(archive(change))
@@ -203,7 +203,7 @@ def test_another_model_than_the_cases_is_one_line(
 
 
 @pytest.mark.usefixtures("quick")
-def test_another_value_than_the_published_one_is_one_line(serve: Serve, tmp_path: Path) -> None:
+def test_hub_weight_unlike_published_checkpoint_gives_one_line_error(serve: Serve, tmp_path: Path) -> None:
     serve(archive("model.norm.bias.data[0] += 1e-6"))
     row = published(tmp_path, expected())
     with one_line(UsageError, "1 of", "norm.bias", "not those of the published checkpoint"):
@@ -223,7 +223,7 @@ def test_another_value_than_the_published_one_is_one_line(serve: Serve, tmp_path
     ],
     ids=["missing", "page", "no archive", "another commit", "no commit", "folder above", "absolute"],
 )
-def test_an_archive_that_is_not_the_commits_is_the_environments_fault(
+def test_invalid_hub_archive_is_environment_error(
     serve: Serve, tmp_path: Path, body: bytes, words: tuple[str, ...]
 ) -> None:
     serve(body)
@@ -232,14 +232,14 @@ def test_an_archive_that_is_not_the_commits_is_the_environments_fault(
     assert [path.name for path in (tmp_path / "home").rglob("*.safetensors")] == []
 
 
-def test_an_archive_that_unfolds_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decompression_bomb_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(archive())
     monkeypatch.setattr(hub, "_LIMIT", 500)  # it has 480 packed, and 700 unpacked
     with one_line(MachineError, "500 bytes"):
         weights_source(case(), "hub")
 
 
-def test_a_repository_out_of_reach_is_the_environments_fault(
+def test_unreachable_repository_is_environment_error(
     refused: str, torch_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "hub_weights", lambda row: hub.hub_weights(row, url=refused, patience=QUICK))
@@ -247,12 +247,12 @@ def test_a_repository_out_of_reach_is_the_environments_fault(
         weights_source(case(), "hub")
 
 
-def test_a_case_without_a_repository_is_one_line() -> None:
+def test_case_without_repository_gives_one_line_error() -> None:
     with one_line(UsageError, "no repository of torch.hub is known for small", "--weights hub"):
         weights_source(case(hub=None), "hub")
 
 
-def test_the_committed_rows_name_the_model_of_the_case() -> None:
+def test_committed_hub_entries_name_model_of_case() -> None:
     rows = [row for row in read_cases().values() if row.hub]
     assert rows
     assert all(row.hub and row.hub.entry == row.model and row.checkpoint for row in rows)

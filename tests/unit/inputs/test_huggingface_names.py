@@ -13,7 +13,7 @@ from vitgate.inputs.standin import generate, vit_shapes
 SMALL = vit_shapes(embed_dim=8, depth=2, patch=4, image=8, classes=5)
 
 
-def test_every_number_of_timms_model_is_there_once() -> None:
+def test_every_timm_parameter_maps_once() -> None:
     state = generate(SMALL, None)
     found = from_timm(state)
     assert sum(value.size for value in found.values()) == sum(math.prod(shape) for shape in SMALL.values())

@@ -78,16 +78,16 @@ def test_an_expression_that_is_no_arithmetic_is_refused(exported: Callable[..., 
         ("extra/library.so", "machine code"),
     ],
 )
-def test_what_would_run_while_it_is_loaded_is_refused(exported: Callable[..., Path], entry: str, words: str) -> None:
+def test_code_run_on_load_is_refused(exported: Callable[..., Path], entry: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         check_exported(exported(entries=(entry,)))
 
 
-def test_a_package_of_machine_code_is_known_by_what_is_in_it(exported: Callable[..., Path]) -> None:
+def test_aotinductor_package_is_recognized_by_content(exported: Callable[..., Path]) -> None:
     assert runtime_of(exported(entries=("data/aotinductor/model/model.so",))) == "inductor"
 
 
-def test_a_program_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+def test_deeply_nested_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pt2"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model/models/model.json", "[" * 100_000 + "]" * 100_000)
@@ -104,7 +104,7 @@ def test_a_program_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
         (b"", ("no program of ExecuTorch",)),
     ],
 )
-def test_a_program_of_another_kind_ends_in_one_line(tmp_path: Path, content: bytes, words: tuple[str, ...]) -> None:
+def test_program_of_another_format_gives_one_line_error(tmp_path: Path, content: bytes, words: tuple[str, ...]) -> None:
     path = tmp_path / "model.pte"
     path.write_bytes(content)
 
@@ -115,7 +115,7 @@ def test_a_program_of_another_kind_ends_in_one_line(tmp_path: Path, content: byt
 
 
 @pytest.mark.parametrize("name", ["gone.data", "../outside.data", "/etc/passwd"])
-def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path, name: str) -> None:
+def test_external_weights_must_lie_beside_model(tmp_path: Path, name: str) -> None:
     onnx = pytest.importorskip("onnx")
     (tmp_path / "outside.data").write_bytes(b"x" * 64)
     folder = tmp_path / "models"
@@ -129,7 +129,7 @@ def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path, name: str) -
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_copy_holds_the_weights_that_lie_in_another_file(tmp_path: Path, there: bool) -> None:
+def test_copy_contains_external_weights(tmp_path: Path, there: bool) -> None:
     onnx = pytest.importorskip("onnx")
     tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[2], data_location=1)
     tensor.external_data.add(key="location", value="weights.data")
@@ -145,7 +145,7 @@ def test_a_copy_holds_the_weights_that_lie_in_another_file(tmp_path: Path, there
     assert there or target.read_bytes() == source.read_bytes()
 
 
-def test_a_copy_of_what_is_no_model_is_that(tmp_path: Path) -> None:
+def test_file_that_is_no_model_is_copied_unchanged(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
 
     copy_whole(tmp_path / "model.onnx", tmp_path / "copy.onnx")

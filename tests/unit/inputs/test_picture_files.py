@@ -153,7 +153,7 @@ def test_decompression_bomb_is_refused_before_decoding(width: int, height: int, 
 
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 400), (400, 15)], ids=["one-pixel", "narrow", "flat"])
-def test_too_small_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
+def test_too_small_picture_is_refused(size: tuple[int, int], tmp_path: Path) -> None:
     refused(save(Image.new("RGB", size), tmp_path / "a.png"), "too small", f"{size[0]} × {size[1]}", "16 pixels")
 
 
@@ -163,7 +163,7 @@ def test_smallest_side_is_accepted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.bmp", "a.webp"])
 @pytest.mark.parametrize("part", [0.3, 0.6])
-def test_truncated_is_refused(name: str, part: float, tmp_path: Path) -> None:
+def test_truncated_picture_is_refused(name: str, part: float, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8))
     path = save(noise, tmp_path / name)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
@@ -171,18 +171,18 @@ def test_truncated_is_refused(name: str, part: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
-def test_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     refused(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
-def test_32_bit_is_refused(dtype: type, tmp_path: Path) -> None:
+def test_32_bit_picture_is_refused(dtype: type, tmp_path: Path) -> None:
     image = Image.fromarray(np.full((20, 20), 70_000, dtype=dtype))
     refused(save(image, tmp_path / "a.tif"), "32 bits")
 
 
-def test_missing_is_refused(tmp_path: Path) -> None:
+def test_missing_picture_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "nothing.png", "no such picture")
 
 
@@ -190,12 +190,12 @@ def test_directory_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "directory")
 
 
-def test_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+def test_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     refused(tmp_path / "pipe.png", "not a regular file")
 
 
-def test_unreadable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_picture_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(Image.new("RGB", (20, 20)), tmp_path / "a.png")
 
     def deny(*_: object, **__: object) -> None:
@@ -313,7 +313,7 @@ def test_damaged_cache_is_replaced(server: Server, tmp_path: Path, embedded: Pat
     assert (tmp_path / "cache" / "image.png").read_bytes() == BODY
 
 
-def test_assets_come_first(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_assets_folder_takes_precedence(server: Server, tmp_path: Path, embedded: Path) -> None:
     (tmp_path / "image.png").write_bytes(BODY)
     found = get(server, tmp_path, embedded, assets=tmp_path)
     assert (found.source, found.path, found.sha256) == ("assets", tmp_path / "image.png", DIGEST)
@@ -321,7 +321,7 @@ def test_assets_come_first(server: Server, tmp_path: Path, embedded: Path) -> No
     assert server.requests == 0
 
 
-def test_assets_without_the_picture_go_on(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_assets_folder_without_picture_falls_back_to_download(server: Server, tmp_path: Path, embedded: Path) -> None:
     assert get(server, tmp_path, embedded, assets=tmp_path).source == "download"
 
 
@@ -347,32 +347,32 @@ def test_asset_that_is_a_folder_is_a_usage_error(tmp_path: Path, embedded: Path)
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_refusal_falls_back_at_once(status: int, server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_http_refusal_falls_back_without_retry(status: int, server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, status, b"no")]
     fell_back(get(server, tmp_path, embedded), tmp_path, f"answered {status}")
     assert server.requests == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_busy_server_is_asked_again(status: int, server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_busy_server_is_retried(status: int, server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, status, b"later")] * 2 + server.answers
     assert get(server, tmp_path, embedded).source == "download"
     assert server.requests == 3
 
 
-def test_broken_server_is_asked_three_times(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_broken_server_is_tried_three_times(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, 500, b"later")]
     fell_back(get(server, tmp_path, embedded), tmp_path, "answered 500", "after 3 attempts")
     assert server.requests == 3
 
 
-def test_cut_off_transfer_is_tried_again(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_truncated_transfer_is_retried(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers.insert(0, lambda handler: send(handler, 200, BODY[:100], length=len(BODY)))
     assert get(server, tmp_path, embedded).source == "download"
     assert server.requests == 2
 
 
-def test_cut_off_transfer_is_never_cached(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_truncated_transfer_is_never_cached(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: send(handler, 200, BODY[:100], length=len(BODY))]
     fell_back(get(server, tmp_path, embedded), tmp_path, "after 3 attempts")
 
@@ -394,7 +394,7 @@ def test_wrong_content_is_never_cached(
     assert server.requests == 1
 
 
-def test_endless_body_is_given_up(
+def test_endless_response_is_aborted(
     server: Server, tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(picture_files, "_BODY_LIMIT", 1000)
@@ -402,7 +402,7 @@ def test_endless_body_is_given_up(
     fell_back(get(server, tmp_path, embedded), tmp_path, "more than 1000 bytes")
 
 
-def test_silent_server_is_given_up(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_silent_server_times_out(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [lambda handler: time.sleep(1)]
     patience = replace(QUICK, read=0.05)
     fell_back(get(server, tmp_path, embedded, patience=patience), tmp_path, "after 3 attempts")
@@ -416,7 +416,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.05)
 
 
-def test_dripping_server_is_bounded_by_the_total(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_slow_server_is_bounded_by_total_timeout(server: Server, tmp_path: Path, embedded: Path) -> None:
     server.answers = [drip]
     start = time.monotonic()
     fell_back(get(server, tmp_path, embedded, patience=replace(QUICK, total=0.5)), tmp_path, "took longer than")
@@ -442,7 +442,7 @@ def test_unknown_host_falls_back_at_once(
     fell_back(get(None, tmp_path, embedded, url=url, patience=Patience(pause=60)), tmp_path, "name resolution")
 
 
-def test_hanging_name_lookup_is_bounded_by_the_total(
+def test_hanging_name_lookup_is_bounded_by_total_timeout(
     server: Server, tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lookup(*_: object, **__: object) -> None:
@@ -469,7 +469,7 @@ def test_concurrent_first_downloads_fetch_once(server: Server, tmp_path: Path, e
     assert server.requests == 1
 
 
-def test_lock_held_by_another_is_not_awaited_for_ever(server: Server, tmp_path: Path, embedded: Path) -> None:
+def test_lock_held_by_another_times_out(server: Server, tmp_path: Path, embedded: Path) -> None:
     (tmp_path / "cache").mkdir()
     with locked(tmp_path / "cache" / ".image.png"):
         found = get(server, tmp_path, embedded, patience=replace(QUICK, total=0.2))
@@ -493,14 +493,14 @@ def test_full_disk_falls_back_and_leaves_nothing(
     fell_back(get(server, tmp_path, embedded), tmp_path, "No space left on device")
 
 
-def test_no_picture_at_all_is_a_machine_error(server: Server, tmp_path: Path) -> None:
+def test_picture_without_any_source_is_machine_error(server: Server, tmp_path: Path) -> None:
     server.answers = [lambda handler: send(handler, 404, b"")]
     with pytest.raises(MachineError) as error:
         get(server, tmp_path, tmp_path / "own.png")
     one_line(error, "answered 404", "own.png", "asset folder")
 
 
-def test_default_cache_is_the_users(
+def test_default_cache_is_user_cache(
     server: Server, tmp_path: Path, embedded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vitgate.files.paths.user_cache_path", lambda name: tmp_path / f"user-{name}")
@@ -545,7 +545,7 @@ def test_a_users_picture_of_the_documented_name_is_the_reference(tmp_path: Path)
 
 
 @pytest.mark.parametrize("folder", [True, False])
-def test_without_it_the_embedded_one_is_shown_and_the_note_says_so(tmp_path: Path, folder: bool) -> None:
+def test_missing_reference_is_replaced_by_embedded_picture_with_note(tmp_path: Path, folder: bool) -> None:
     embedded = fixtures_folder() / "images" / "soccer_ball.png"
     found = own_reference(tmp_path if folder else None, "ball.png", embedded=embedded)
     assert (found.path, found.source) == (embedded, "embedded")
@@ -553,7 +553,7 @@ def test_without_it_the_embedded_one_is_shown_and_the_note_says_so(tmp_path: Pat
     assert "not known" in found.note
 
 
-def test_a_file_of_that_name_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+def test_user_reference_that_is_no_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ball.png").write_text("a ball")
     with pytest.raises(UsageError) as error:
         own_reference(tmp_path, "ball.png", embedded=fixtures_folder() / "images" / "soccer_ball.png")
@@ -571,7 +571,7 @@ def further(server: Server, folder: Path, assets: Path | None = None) -> Referen
     return further_picture(assets, FILE, server.url, cache=folder / "cache", patience=QUICK)
 
 
-def test_it_is_downloaded_once_and_then_cached(server: Server, tmp_path: Path) -> None:
+def test_further_picture_is_downloaded_once_and_cached(server: Server, tmp_path: Path) -> None:
     server.answers = [lambda handler: send(handler, 200, SKETCH.read_bytes())]
 
     first, second = further(server, tmp_path), further(server, tmp_path)
@@ -587,7 +587,7 @@ def test_it_is_downloaded_once_and_then_cached(server: Server, tmp_path: Path) -
     [(404, b"no", "answered 404"), (200, b"<html>log in</html>", ""), (200, SKETCH.read_bytes()[:900], "no picture")],
     ids=["gone", "portal", "cut"],
 )
-def test_what_is_no_picture_is_left_out_and_not_kept(
+def test_invalid_further_picture_is_left_out_and_not_cached(
     status: int, body: bytes, says: str, server: Server, tmp_path: Path
 ) -> None:
     server.answers = [lambda handler: send(handler, status, body)]
@@ -600,7 +600,7 @@ def test_what_is_no_picture_is_left_out_and_not_kept(
     assert not (tmp_path / "cache" / FILE).exists()
 
 
-def test_the_users_own_comes_first(server: Server, tmp_path: Path) -> None:
+def test_user_copy_of_further_picture_takes_precedence(server: Server, tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / FILE)
 
     found = further(server, tmp_path, assets=tmp_path)
@@ -609,14 +609,14 @@ def test_the_users_own_comes_first(server: Server, tmp_path: Path) -> None:
     assert (found.source, found.path, server.requests) == ("assets", tmp_path / FILE, 0)
 
 
-def test_the_users_own_that_is_no_picture_is_refused(server: Server, tmp_path: Path) -> None:
+def test_invalid_user_copy_of_further_picture_is_refused(server: Server, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no picture")
 
     with pytest.raises(UsageError, match="not a picture"):
         further(server, tmp_path, assets=tmp_path)
 
 
-def test_published_weights_must_name_it_and_others_never_see_it(tmp_path: Path) -> None:
+def test_further_picture_is_judged_with_pretrained_weights_alone(tmp_path: Path) -> None:
     Image.new("RGB", (300, 300), "red").save(tmp_path / FILE)
 
     published, standin = (sources.picture_source(CASE, str(tmp_path), kind) for kind in ("pretrained", "standin"))
@@ -629,7 +629,7 @@ def test_published_weights_must_name_it_and_others_never_see_it(tmp_path: Path) 
     assert list(unseen.arrays["labels"]) == [269, *seen.arrays["labels"][2:]]
 
 
-def test_one_that_cannot_be_had_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unavailable_further_picture_is_left_out_with_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sources, "further_picture", lambda *_: "there is no network")
 
     found = sources.picture_source(CASE, str(tmp_path), "pretrained")

@@ -47,14 +47,14 @@ def labels(found: LabelledFolder) -> dict[str, int]:
 # Layout
 
 
-def test_classes_by_name_are_numbered_in_their_order(fill: Fill) -> None:
+def test_named_classes_are_numbered_in_sorted_order(fill: Fill) -> None:
     found = read_folder(fill("n02/b.JPEG", "n01/a.jpg", "n03/", "B/c.png"))
 
     assert labels(found) == {"B/c.png": 0, "n01/a.jpg": 1, "n02/b.JPEG": 2}
     assert (found.classes, found.numbered) == (("B", "n01", "n02", "n03"), False)
 
 
-def test_the_order_of_names_is_that_of_torchvision(fill: Fill) -> None:
+def test_class_order_is_that_of_torchvision(fill: Fill) -> None:
     datasets = pytest.importorskip("torchvision.datasets", reason="torchvision comes with the suite's own environment")
     folder = fill(*(f"{name}/a.png" for name in ("b", "B", "a10", "a9", "_", "é", "0x")))
 
@@ -64,20 +64,20 @@ def test_the_order_of_names_is_that_of_torchvision(fill: Fill) -> None:
     assert labels(read_folder(folder)) == {str(Path(name).relative_to(folder)): label for name, label in theirs.samples}
 
 
-def test_folders_that_are_all_numbers_are_labels(fill: Fill) -> None:
+def test_numeric_folder_names_are_labels(fill: Fill) -> None:
     found = read_folder(fill("10/a.png", "007/b.png", "285/c.webp"))
 
     assert labels(found) == {"007/b.png": 7, "10/a.png": 10, "285/c.webp": 285}
     assert found.numbered
 
 
-def test_one_name_that_is_no_number_makes_all_of_them_names(fill: Fill) -> None:
+def test_one_non_numeric_folder_makes_all_names(fill: Fill) -> None:
     found = read_folder(fill("10/a.png", "9/b.png", "cat/c.png"))
 
     assert labels(found) == {"10/a.png": 0, "9/b.png": 1, "cat/c.png": 2}
 
 
-def test_the_order_is_the_same_however_the_disk_gives_it(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_does_not_depend_on_file_system(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, real = fill("b/2.png", "b/1.png", "a/3.png"), os.scandir
     expected = ("a/3.png", "b/1.png", "b/2.png")
 
@@ -97,7 +97,7 @@ def test_the_order_is_the_same_however_the_disk_gives_it(fill: Fill, monkeypatch
     assert read_folder(folder).names == expected
 
 
-def test_what_is_no_picture_is_counted(fill: Fill) -> None:
+def test_ignored_files_are_counted(fill: Fill) -> None:
     others = ("a/notes.txt", "a/._1.png", "a/Thumbs.db", "a/deeper/2.png", "list.csv", ".git/x.png")
     found = read_folder(fill("a/1.png", "b/3.PNG", *others))
 
@@ -107,7 +107,7 @@ def test_what_is_no_picture_is_counted(fill: Fill) -> None:
     assert found.note.endswith("; 6 other files ignored")
 
 
-def test_links_are_followed(fill: Fill, tmp_path: Path) -> None:
+def test_symbolic_links_are_followed(fill: Fill, tmp_path: Path) -> None:
     folder = fill("a/1.png")
     draw(tmp_path / "elsewhere" / "2.png")
     (folder / "b").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -116,7 +116,7 @@ def test_links_are_followed(fill: Fill, tmp_path: Path) -> None:
     assert labels(read_folder(folder)) == {"a/1.png": 0, "a/3.png": 0, "b/2.png": 1}
 
 
-def test_evidence_keeps_all_of_it(fill: Fill) -> None:
+def test_folder_round_trips_through_evidence(fill: Fill) -> None:
     found = read_folder(fill("a/1.png", "b/2.png", "c/", "d.txt"))
 
     again = folder_from(found.to_evidence("ab"))
@@ -139,7 +139,7 @@ def test_evidence_keeps_all_of_it(fill: Fill) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_folder_of_another_layout_is_one_line(
+def test_folder_of_another_layout_gives_one_line_error(
     fill: Fill, refuses: Refuses, names: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     folder = fill(*names)
@@ -147,16 +147,14 @@ def test_a_folder_of_another_layout_is_one_line(
     refuses(lambda: read_folder(folder), str(folder), *words)
 
 
-def test_a_folder_that_does_not_exist_is_one_line(tmp_path: Path, refuses: Refuses) -> None:
+def test_missing_folder_gives_one_line_error(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "file").touch()
 
     refuses(lambda: read_folder(tmp_path / "nowhere"), "No such file or directory", "nowhere", "--images")
     refuses(lambda: read_folder(tmp_path / "file"), "Not a directory", "file")
 
 
-def test_a_folder_that_may_not_be_read_is_one_line(
-    fill: Fill, refuses: Refuses, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_folder_gives_one_line_error(fill: Fill, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, real = fill("a/1.png", "b/2.png"), os.scandir
 
     def denied(path: Path) -> object:
@@ -176,13 +174,13 @@ def test_a_folder_that_may_not_be_read_is_one_line(
         (("0/1.png", "3/2.png"), 3, ("a class 3, but shapes has 3", "class index (0 to 2)", "sorted by name")),
     ],
 )
-def test_labels_that_the_model_does_not_have_are_one_line(
+def test_labels_outside_model_give_one_line_error(
     fill: Fill, refuses: Refuses, names: tuple[str, str], classes: int, words: tuple[str, str, str]
 ) -> None:
     refuses(lambda: check_classes(read_folder(fill(*names)), classes, "shapes"), *words)
 
 
-def test_labels_that_the_model_has_are_taken(fill: Fill) -> None:
+def test_labels_of_model_are_accepted(fill: Fill) -> None:
     check_classes(read_folder(fill("a/1.png", "b/2.png", "c/")), 3, "shapes")  # an empty class is a class
     check_classes(LabelledFolder(Path(), ("2/1.png",), np.array([2]), ("2",), True, 0), 3, "shapes")
 
@@ -190,7 +188,7 @@ def test_labels_that_the_model_has_are_taken(fill: Fill) -> None:
 # Contents
 
 
-def test_each_picture_is_read_before_any_work(tmp_path: Path) -> None:
+def test_every_picture_is_read_up_front(tmp_path: Path) -> None:
     draw(tmp_path / "a" / "1.png")
     draw(tmp_path / "a" / "2.jpg", form="JPEG")
     done: list[int] = []
@@ -201,7 +199,7 @@ def test_each_picture_is_read_before_any_work(tmp_path: Path) -> None:
     assert done == [1, 2, 1, 2]
 
 
-def test_another_picture_of_the_same_name_is_another_folder(tmp_path: Path) -> None:
+def test_changed_picture_changes_digest(tmp_path: Path) -> None:
     path = draw(tmp_path / "a" / "1.png")
     before = contents(read_folder(tmp_path), lambda done: None, decode=True)
     draw(path, side=33)
@@ -209,7 +207,7 @@ def test_another_picture_of_the_same_name_is_another_folder(tmp_path: Path) -> N
     assert contents(read_folder(tmp_path), lambda done: None, decode=True) != before
 
 
-def test_the_same_pictures_under_other_labels_are_another_folder(tmp_path: Path) -> None:
+def test_changed_labels_change_digest(tmp_path: Path) -> None:
     draw(tmp_path / "a" / "1.png")
     before = contents(read_folder(tmp_path), lambda done: None, decode=True)
     (tmp_path / "a").rename(tmp_path / "b")
@@ -240,9 +238,7 @@ def dangling(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [truncated, emptied, piped, dangling, removed])
-def test_a_picture_that_cannot_be_read_is_named(
-    tmp_path: Path, refuses: Refuses, spoil: Callable[[Path], None]
-) -> None:
+def test_unreadable_picture_is_named(tmp_path: Path, refuses: Refuses, spoil: Callable[[Path], None]) -> None:
     draw(tmp_path / "a" / "1.png")
     path = draw(tmp_path / "a" / "2.png")
     found = read_folder(tmp_path)
@@ -252,7 +248,7 @@ def test_a_picture_that_cannot_be_read_is_named(
 
 
 @pytest.mark.parametrize("spoil", [piped, dangling, removed])
-def test_what_no_function_can_read_is_named_even_where_the_user_decodes(
+def test_unreadable_file_is_named_even_with_user_decoder(
     tmp_path: Path, refuses: Refuses, spoil: Callable[..., None]
 ) -> None:
     path = draw(tmp_path / "a" / "1.png")
@@ -262,7 +258,7 @@ def test_what_no_function_can_read_is_named_even_where_the_user_decodes(
     refuses(lambda: contents(found, lambda done: None, decode=False), "no such picture, or no regular file", str(path))
 
 
-def test_a_name_that_is_no_text_goes_through(tmp_path: Path) -> None:
+def test_undecodable_file_name_is_accepted(tmp_path: Path) -> None:
     draw(tmp_path / "a" / "1.png").rename(os.fsdecode(os.fsencode(tmp_path / "a") + b"/\xff\n.png"))
 
     found = read_folder(tmp_path)

@@ -45,7 +45,7 @@ def golden(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["BILINEAR", "NEAREST", "LANCZOS", "BOX"])
-def test_another_resize_is_caught(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_interpolation_is_caught(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision import transforms
 
     resize = transforms.Resize(256, interpolation=getattr(transforms.InterpolationMode, mode))
@@ -56,7 +56,7 @@ def test_another_resize_is_caught(mode: str, monkeypatch: pytest.MonkeyPatch) ->
     assert found.share > 0.1
 
 
-def test_one_changed_step_is_measured(golden: Path) -> None:
+def test_one_changed_pixel_is_measured(golden: Path) -> None:
     with np.load(golden / "preprocess.npz") as stored:
         crop, normalised = stored["crop"].copy(), stored["normalised"]
     crop[3, 4, 1] ^= 1
@@ -64,7 +64,7 @@ def test_one_changed_step_is_measured(golden: Path) -> None:
     assert golden_difference(golden) == GoldenDifference(1, 1 / crop.size, 0.0)
 
 
-def test_another_normalisation_is_caught(golden: Path) -> None:
+def test_changed_normalisation_is_caught(golden: Path) -> None:
     with np.load(golden / "preprocess.npz") as stored:
         crop, normalised = stored["crop"], stored["normalised"]
     np.savez(golden / "preprocess.npz", crop=crop, normalised=normalised + np.float32(0.5))
@@ -81,7 +81,7 @@ def test_another_normalisation_is_caught(golden: Path) -> None:
     ],
     ids=["flat", "empty", "dtype", "missing"],
 )
-def test_spoilt_golden_file_is_a_usage_error(arrays: dict[str, Any], words: str, golden: Path) -> None:
+def test_damaged_golden_file_is_usage_error(arrays: dict[str, Any], words: str, golden: Path) -> None:
     np.savez(golden / "preprocess.npz", **arrays)
     with pytest.raises(UsageError, match=words) as error:
         golden_difference(golden)
@@ -93,7 +93,7 @@ def test_golden_files_are_small() -> None:
 
 
 @pytest.mark.parametrize("size", [(300, 360), (1000, 230), (224, 224), (40, 16), (17, 999)])
-def test_shape_and_dtype(size: tuple[int, int], tmp_path: Path) -> None:
+def test_preprocessed_tensor_is_float32_1x3x224x224(size: tuple[int, int], tmp_path: Path) -> None:
     Image.new("RGB", size).save(tmp_path / "a.png")
     x = preprocess(tmp_path / "a.png")
     assert x.shape == (1, 3, 224, 224)
@@ -107,7 +107,7 @@ def test_flat_colour_follows_the_formula(colour: tuple[int, int, int]) -> None:
     assert torch.allclose(x, torch.tensor(expected)[:, None, None].expand_as(x), atol=1e-6)
 
 
-def test_constants_are_timms() -> None:
+def test_mean_and_std_are_those_of_timm() -> None:
     from timm.data import constants
 
     assert (constants.IMAGENET_DEFAULT_MEAN, constants.IMAGENET_DEFAULT_STD) == (MEAN, STD)
@@ -133,7 +133,7 @@ def test_digits_become_minus_one_to_one_exactly() -> None:
     assert x.numpy()[0, 0].tolist() == ((images[0] / 16 - 0.5) / 0.5).tolist()
 
 
-def test_committed_digits_are_what_they_promise() -> None:
+def test_committed_digits_are_stratified_8x8_scans() -> None:
     heldout = read_labelled(fixtures_folder() / "digits" / "heldout.npz")
     assert heldout.images.shape[1:] == (8, 8)
     assert len(heldout.images) >= 360
@@ -162,13 +162,13 @@ def test_bad_labelled_pictures_are_a_usage_error(arrays: dict[str, Any], tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x80\x04.", b"\x93NUMPY\x01\x00"])
-def test_no_archive_is_a_usage_error(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_no_archive_is_usage_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(UsageError, match="a.npz"):
         read_arrays(tmp_path / "a.npz", {"images": "uint8"})
 
 
-def test_a_bare_array_is_a_usage_error(tmp_path: Path) -> None:
+def test_bare_array_is_usage_error(tmp_path: Path) -> None:
     with (tmp_path / "a.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(UsageError, match="a.npz"):
@@ -193,7 +193,7 @@ def test_module_imports_no_torch() -> None:
 INPUT = fixtures_folder() / "golden" / "input.png"
 
 
-def test_transformers_way_is_a_bilinear_resize_to_a_square_and_a_range_of_minus_one_to_one() -> None:
+def test_transformers_preprocessing_is_bilinear_square_resize_to_plus_minus_one() -> None:
     small = Image.open(INPUT).convert("RGB").resize((96, 96), Image.Resampling.BILINEAR)
     expected = (np.asarray(small, np.float32).transpose(2, 0, 1) / 255 - 0.5) / 0.5
     assert np.allclose(preprocess(INPUT, 96, way="transformers")[0].numpy(), expected, atol=1e-6)
@@ -221,7 +221,7 @@ def test_transformers_processor_on_torchvision_is_at_most_a_step_away() -> None:
 
 
 @pytest.mark.parametrize("case", ["deit_tiny", "deit_base_384", "vit_base_hf"])
-def test_a_picture_of_the_users_goes_the_cases_own_way(case: str) -> None:
+def test_user_picture_is_preprocessed_as_its_case_says(case: str) -> None:
     row, path = read_cases()[case], fixtures_folder() / "golden" / "input.png"
 
     own = picture_of(row, path)

@@ -66,19 +66,19 @@ def test_order_of_the_parameters_does_not_matter() -> None:
     assert standin.digest(forwards) == standin.digest(backwards)
 
 
-def test_every_parameter_has_a_stream_of_its_own() -> None:
+def test_every_parameter_has_its_own_random_stream() -> None:
     state = standin.generate(TINY, None)
     assert len({value.tobytes() for value in state.values()}) == len(TINY)
 
 
-def test_chunks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generation_does_not_depend_on_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = standin.digest(standin.generate(TINY, None))
     monkeypatch.setattr(standin, "_CHUNK", 1000)
     assert standin.digest(standin.generate(TINY, None)) == whole
 
 
 @pytest.mark.parametrize("change", ["value", "name", "shape"])
-def test_digest_sees(change: str) -> None:
+def test_digest_changes_with_value_name_and_shape(change: str) -> None:
     state = {"a": np.arange(6, dtype=np.float32), "b": np.zeros((2, 3), np.float32)}
     before = standin.digest(state)
     if change == "value":
@@ -100,7 +100,7 @@ def test_digest_sees(change: str) -> None:
         ("vit_base_patch32_224", {"patch": 32}),
     ],
 )
-def test_shapes_are_timms(model: str, arguments: dict[str, Any]) -> None:
+def test_shapes_are_those_of_timm(model: str, arguments: dict[str, Any]) -> None:
     timm = pytest.importorskip("timm")
     torch = pytest.importorskip("torch")
     if hasattr(torch, "device") and not hasattr(torch.device("meta"), "__enter__"):
@@ -126,7 +126,7 @@ print(seconds, extra, "torch" in sys.modules)
 """
 
 
-def test_cheap_and_without_torch() -> None:
+def test_generation_is_cheap_and_imports_no_torch() -> None:
     """At most 5 s of processor time and 1 GB above the model itself; torch is never imported."""
     run = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     seconds, extra, torch = run.stdout.split()
@@ -157,7 +157,7 @@ def broken_head(kind: str, folder: Path) -> Path:
     "kind",
     ["missing", "truncated", "not safetensors", "another tensor", "class twice", "class out of range", "not a number"],
 )
-def test_broken_head_is_one_clear_line(kind: str, tmp_path: Path) -> None:
+def test_damaged_head_gives_one_line_error(kind: str, tmp_path: Path) -> None:
     path = broken_head(kind, tmp_path)
     with pytest.raises(UsageError) as caught:
         standin.generate(standin.vit_shapes(depth=1), path)
@@ -171,7 +171,7 @@ def test_head_of_another_size_is_refused() -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: Path(picture["file"]).stem)
-def test_picture_is_the_pinned_rgb_file(picture: dict[str, str]) -> None:
+def test_committed_picture_is_rgb_with_pinned_digest(picture: dict[str, str]) -> None:
     path = FIXTURES / picture["file"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == picture["sha256"]
     assert Image.open(path).mode == "RGB"

@@ -30,13 +30,13 @@ def case_of(folder: Path, shape: list[int]) -> OwnCase:
     return read_own(folder / "cases.toml").case[0]
 
 
-def test_picture_goes_the_tutorials_way_without_a_transform(tmp_path: Path) -> None:
+def test_picture_without_transform_uses_tutorial_preprocessing(tmp_path: Path) -> None:
     assert own_pictures(case_of(tmp_path, [3, 32, 32])).shape == (1, 3, 32, 32)
 
 
 @pytest.mark.refuses("model", "pictures of another shape than `input`, without a `transform`")
 @pytest.mark.parametrize("shape", [[3, 32, 64], [1, 32, 32]], ids=["wide", "grey"])
-def test_picture_of_another_shape_names_both_and_the_way_out(
+def test_picture_of_wrong_shape_names_both_shapes_and_remedy(
     shape: list[int], tmp_path: Path, refuses: Refuses
 ) -> None:
     case = case_of(tmp_path, shape)

@@ -28,7 +28,7 @@ from .server import BODY, cached, DIGEST, one_line, QUICK, Server, SRC
 # The choice of a source
 
 
-def test_the_checkpoint_goes_to_torchs_own_cache(server: Server, torch_home: Path) -> None:
+def test_checkpoint_is_stored_in_torch_hub_cache(server: Server, torch_home: Path) -> None:
     checkpoint = Checkpoint(server.url(f"good-{DIGEST[:8]}.pth"), DIGEST[:8])
     source = choose_source("pretrained", checkpoint, has_standin=True, patience=QUICK)
     assert (source.kind, source.path) == ("pretrained", torch_home / f"good-{DIGEST[:8]}.pth")
@@ -44,23 +44,21 @@ def test_a_cached_checkpoint_needs_no_network(refused: str, torch_home: Path, re
     assert (source.kind, source.path) == ("pretrained", path)
 
 
-def test_torchs_own_download_and_ours_share_the_file(server: Server, torch_home: Path) -> None:
+def test_torch_hub_and_vitgate_share_cached_file(server: Server, torch_home: Path) -> None:
     name = f"good-{DIGEST[:8]}.pth"
     ours = find_pretrained(Checkpoint(server.url(name), DIGEST[:8]), download=True, patience=QUICK)
     assert ours == Path(torch.hub.get_dir()) / "checkpoints" / name
 
 
 @pytest.mark.parametrize("request_", ["auto", "pretrained"])
-def test_a_damaged_cached_checkpoint_is_never_used_nor_passed_over(
-    server: Server, torch_home: Path, request_: str
-) -> None:
+def test_damaged_cached_checkpoint_is_refused(server: Server, torch_home: Path, request_: str) -> None:
     path = cached(torch_home, "good", BODY[:-1])
     with one_line(UsageError, "damaged", str(path), "delete it"):
         choose_source(request_, Checkpoint(server.url("good"), DIGEST[:8]), has_standin=True, patience=QUICK)
     assert server.seen == []
 
 
-def test_auto_falls_back_on_the_standin_and_says_why(refused: str, torch_home: Path) -> None:
+def test_auto_falls_back_to_standin_with_reason(refused: str, torch_home: Path) -> None:
     source = choose_source("auto", Checkpoint(refused, DIGEST[:8]), has_standin=True, patience=QUICK)
     assert (source.kind, source.path) == ("standin", None)
     assert "stand-in" in source.note
@@ -75,24 +73,22 @@ def test_auto_falls_back_after_a_404(server: Server, torch_home: Path) -> None:
 
 
 @pytest.mark.parametrize(("request_", "has_standin"), [("pretrained", True), ("auto", False)])
-def test_nothing_replaces_a_checkpoint_that_must_be_had(
-    refused: str, torch_home: Path, request_: str, has_standin: bool
-) -> None:
+def test_required_checkpoint_has_no_fallback(refused: str, torch_home: Path, request_: str, has_standin: bool) -> None:
     with one_line(MachineError, "no connection", refused, str(torch_home / "file.pth")):
         choose_source(request_, Checkpoint(refused, DIGEST[:8]), has_standin, patience=QUICK)
 
 
-def test_without_permission_nothing_is_downloaded(server: Server, torch_home: Path) -> None:
+def test_download_false_downloads_nothing(server: Server, torch_home: Path) -> None:
     with one_line(MachineError, "not cached", str(torch_home / "good")):
         find_pretrained(Checkpoint(server.url("good"), DIGEST[:8]), download=False)
     assert server.seen == []
 
 
-def test_the_standin_asks_nobody() -> None:
+def test_standin_makes_no_request() -> None:
     assert choose_source("standin", None, has_standin=True).kind == "standin"
 
 
-def test_a_case_without_a_checkpoint() -> None:
+def test_case_without_checkpoint_uses_standin_or_is_refused() -> None:
     assert choose_source("auto", None, has_standin=True).kind == "standin"
     with one_line(UsageError, "no checkpoint is published"):
         choose_source("pretrained", None, has_standin=True)
@@ -102,7 +98,7 @@ def test_a_case_without_a_checkpoint() -> None:
         choose_source("standin", None, has_standin=False)
 
 
-def test_a_file_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_file_is_used_as_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = cached(tmp_path, "mine.safetensors")
     monkeypatch.chdir(tmp_path)
     source = choose_source("mine.safetensors", None, has_standin=True)
@@ -111,12 +107,12 @@ def test_a_file_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("request_", "word"), [("pretraind", "auto, pretrained, standin"), (".", "no such file")])
-def test_a_file_that_is_none(request_: str, word: str) -> None:
+def test_unknown_weights_name_or_missing_file_is_refused(request_: str, word: str) -> None:
     with one_line(UsageError, word):
         choose_source(request_, None, has_standin=True)
 
 
-def test_a_file_with_another_ending(tmp_path: Path) -> None:
+def test_unsupported_file_extension_is_refused(tmp_path: Path) -> None:
     with one_line(UsageError, ".safetensors"):
         choose_source(str(cached(tmp_path, "model.ptl")), None, has_standin=True)
 
@@ -217,7 +213,7 @@ def test_a_malicious_pickle_executes_nothing(tmp_path: Path, save: Callable[...,
     assert not (tmp_path / "harm").exists()
 
 
-def test_the_bomb_is_live(tmp_path: Path) -> None:
+def test_malicious_pickle_would_execute_if_unpickled(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Bomb(tmp_path / "harm")))  # noqa: S301  # to show that it would do harm
     assert (tmp_path / "harm").exists()
 
@@ -230,7 +226,7 @@ def test_a_torchscript_archive_is_named(tmp_path: Path) -> None:
         read_state(tmp_path / "scripted.pt")
 
 
-def test_a_checkpoint_that_was_compressed_is_refused(tmp_path: Path) -> None:
+def test_compressed_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save(tiny(), tmp_path / "whole.pth")
     with zipfile.ZipFile(tmp_path / "whole.pth") as whole:
         contents = {name: whole.read(name) for name in whole.namelist()}
@@ -242,7 +238,7 @@ def test_a_checkpoint_that_was_compressed_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [save_zip, save_legacy])
-def test_a_checkpoint_whose_pickle_would_fill_the_memory_is_refused(tmp_path: Path, save: Callable[..., None]) -> None:
+def test_checkpoint_with_memory_bomb_is_refused(tmp_path: Path, save: Callable[..., None]) -> None:
     class Asks:
         def __reduce__(self) -> tuple[type, tuple[int]]:
             return bytearray, (50_000_000_000,)
@@ -255,7 +251,7 @@ def test_a_checkpoint_whose_pickle_would_fill_the_memory_is_refused(tmp_path: Pa
 @pytest.mark.refuses("checkpoint", "a truncated file")
 @pytest.mark.parametrize("name", ["z.pth", "l.pth", "s.safetensors"])
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.98])
-def test_a_truncated_file_is_one_line(tmp_path: Path, name: str, part: float) -> None:
+def test_truncated_file_gives_one_line_error(tmp_path: Path, name: str, part: float) -> None:
     save_three({"w": torch.zeros(10_000)}, tmp_path)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: int(len(whole) * part)])
@@ -277,7 +273,7 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, name: str, part: float) ->
         ("n.onnx", b"anything", ".safetensors"),
     ],
 )
-def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, name: str, body: bytes, word: str) -> None:
+def test_file_that_is_no_checkpoint_gives_one_line_error(tmp_path: Path, name: str, body: bytes, word: str) -> None:
     (tmp_path / name).write_bytes(body)
     with one_line(UsageError, word, str(tmp_path / name)):
         read_state(tmp_path / name)
@@ -301,19 +297,19 @@ def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, name: str, body: byte
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_other_contents_than_tensors_are_one_line(tmp_path: Path, value: object, words: list[str]) -> None:
+def test_checkpoint_without_tensors_gives_one_line_error(tmp_path: Path, value: object, words: list[str]) -> None:
     torch.save(value, tmp_path / "file.pth")
     with one_line(UsageError, "cannot use this file as weights", *words):
         read_state(tmp_path / "file.pth")
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+def test_missing_file_gives_one_line_error(tmp_path: Path) -> None:
     with one_line(UsageError, "No such file"):
         read_state(tmp_path / "none.pth")
 
 
 @pytest.mark.parametrize("name", ["z.pth", "l.pth", "s.safetensors"])
-def test_whatever_happened_to_a_file_is_one_line(tmp_path: Path, name: str) -> None:
+def test_randomly_damaged_file_gives_one_line_error(tmp_path: Path, name: str) -> None:
     save_three(tiny(), tmp_path)
     whole, dice = (tmp_path / name).read_bytes(), random.Random(name)
     refused = 0
@@ -339,7 +335,7 @@ def check(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return check_state(state, own, where="mine.pth", model="tiny_vit")
 
 
-def test_a_right_state_is_adopted_in_the_models_order() -> None:
+def test_matching_state_is_ordered_as_in_model() -> None:
     given = tiny()
     state = check(dict(reversed(list(given.items()))))
     assert list(state) == list(SHAPES)
@@ -377,7 +373,7 @@ def test_another_architecture_is_named_with_its_difference(
 
 @pytest.mark.refuses("checkpoint", "NaN or Inf among the weights")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_value_that_is_no_number_names_its_parameter(value: float) -> None:
+def test_nan_weight_names_its_parameter(value: float) -> None:
     state = tiny()
     state["head.weight"][1, 2] = value
     with one_line(UsageError, "parameter head.weight has 1 of 12 values NaN or infinite"):
@@ -390,7 +386,7 @@ def test_a_double_too_large_for_float32_counts_as_infinite() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64])
-def test_integers_are_no_weights(dtype: torch.dtype) -> None:
+def test_integer_weights_are_refused(dtype: torch.dtype) -> None:
     with one_line(UsageError, "head.bias is torch", "unquantized"):
         check({**tiny(), "head.bias": torch.zeros(4, dtype=dtype)})
 
@@ -408,7 +404,7 @@ def test_the_modules_import_without_torch() -> None:
 
 @pytest.mark.accepts("checkpoint", "buffers of integers, booleans or complex numbers")
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8, torch.complex64])
-def test_buffer_that_is_not_floating_stays_as_it_is(dtype: torch.dtype) -> None:
+def test_integer_buffer_is_unchanged(dtype: torch.dtype) -> None:
     own = {"weight": torch.empty(2, device="meta"), "count": torch.empty(3, dtype=dtype, device="meta")}
     state = {"weight": torch.ones(2, dtype=torch.float16), "count": torch.tensor([0, 1, 1]).to(dtype)}
 

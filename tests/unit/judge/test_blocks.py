@@ -36,7 +36,7 @@ def test_places_have_the_names_of_timm() -> None:
 
 @pytest.mark.parametrize("faulty", range(6))
 @pytest.mark.parametrize("usual", [0.0, 1e-6])
-def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usual: float) -> None:
+def test_fault_is_located_at_its_block(arrays: list[np.ndarray], faulty: int, usual: float) -> None:
     steps = [usual] * 6
     steps[faulty] = 0.3 if faulty in (0, 5) else 0.1
     steps[5] = max(steps[5], 0.3 if faulty < 5 else 0.0)  # whatever is wrong shows in the logits
@@ -45,44 +45,44 @@ def test_a_fault_is_found_where_it_is(arrays: list[np.ndarray], faulty: int, usu
 
 
 @pytest.mark.parametrize("faulty", [1, 2, 3, 4])
-def test_a_fault_is_found_among_quantization_noise(arrays: list[np.ndarray], faulty: int) -> None:
+def test_fault_is_located_among_quantization_noise(arrays: list[np.ndarray], faulty: int) -> None:
     steps = [0.0, 0.005, 0.005, 0.005, 0.005, 0.05]
     steps[faulty] = 0.08
     assert part_ways(arrays, noisy(arrays, steps)).first == place_names(6)[faulty]
 
 
-def test_even_noise_has_no_clear_place(arrays: list[np.ndarray]) -> None:
+def test_uniform_noise_has_no_clear_location(arrays: list[np.ndarray]) -> None:
     found = part_ways(arrays, noisy(arrays, [0.0, 0.005, 0.005, 0.005, 0.005, 0.03]))
     assert not found.clear
     assert str(found).startswith("no single place stands out")
 
 
-def test_two_int8_forms_that_drift_apart_have_no_clear_place(arrays: list[np.ndarray]) -> None:
+def test_drifting_int8_variants_have_no_clear_location(arrays: list[np.ndarray]) -> None:
     drift = noisy(arrays, [0.0, 0.0001, 0.001, 0.004, 0.005, 0.02])
     assert part_ways(arrays, drift).clear
     assert not part_ways(arrays, drift, ordinary=30.0).clear
 
 
-def test_the_earliest_place_that_is_not_finite_wins(arrays: list[np.ndarray]) -> None:
+def test_first_non_finite_block_is_named(arrays: list[np.ndarray]) -> None:
     other = noisy(arrays, [0.0, 0.1, 0.0, 0.0, 0.0, 0.0])
     other[3][0, 0, 0] = np.nan
     found = part_ways(arrays, other)
     assert (found.first, found.factor) == ("blocks.2", math.inf)
 
 
-def test_another_shape_is_a_parting(arrays: list[np.ndarray]) -> None:
+def test_shape_mismatch_is_located_at_its_block(arrays: list[np.ndarray]) -> None:
     other = [*arrays[:2], arrays[2][:, :-1], *arrays[3:]]
     assert part_ways(arrays, other).first == "blocks.1"
 
 
-def test_the_line_names_the_place_and_every_ratio(arrays: list[np.ndarray]) -> None:
+def test_message_names_block_and_all_ratios(arrays: list[np.ndarray]) -> None:
     found = part_ways(arrays, noisy(arrays, [0.0, 0.0, 0.1, 0.0, 0.0, 0.3]))
     line = str(found)
     assert line.startswith("the two part ways at blocks.1 (SQNR in dB: patch_embed 200.0, blocks.0 200.0, blocks.1 ")
     assert line.count(", ") == 5
 
 
-def test_unequal_numbers_of_places_are_refused(arrays: list[np.ndarray]) -> None:
+def test_unequal_numbers_of_blocks_are_refused(arrays: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="6 and 5 places"):
         part_ways(arrays, arrays[:-1])
     with pytest.raises(ValueError, match="^2 and 2 places: need equally many, at least 3$"):
@@ -99,9 +99,7 @@ def streams(added: Any, head: Any) -> Any:
 
 
 @pytest.mark.parametrize(("ordinary", "usual"), [(None, 0.09 / 8), (20.0, 0.01)])
-def test_the_factor_is_the_new_noise_over_what_came_before_and_what_is_usual(
-    ordinary: float | None, usual: float
-) -> None:
+def test_factor_is_new_noise_over_earlier_and_usual_noise(ordinary: float | None, usual: float) -> None:
     noise = [0.1**2 / 2, 0.3**2 / 8, 0.2**2 / 32, 0.2**2]  # to signal, of what each place adds; then the head's
     token, into_head = 0.1**2, (0.6 / 7) ** 2  # of the noisiest token of the embedding, and of the last block
 
@@ -121,7 +119,7 @@ def test_a_noisy_token_of_the_embedding_counts_as_noise_of_the_embedding(ordinar
     assert found.factor == pytest.approx(0.1**2 / usual, rel=1e-4)
 
 
-def test_the_head_is_held_against_the_worst_of_all_before_it() -> None:
+def test_head_is_compared_with_worst_earlier_block() -> None:
     other = [ADDED[0], [2.6, 2.0], ADDED[2]]  # the block's noise outweighs that of the last stream
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
@@ -140,7 +138,7 @@ def test_one_block_is_enough_and_numbers_of_any_size_are_compared() -> None:
     assert found.factor == pytest.approx(small.factor, rel=1e-4)
 
 
-def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]) -> None:
+def test_message_for_non_finite_values_lists_every_block(arrays: list[np.ndarray]) -> None:
     other = [array.copy() for array in arrays]
     other[2][0, 0, 0] = np.inf
 
@@ -151,7 +149,7 @@ def test_the_line_of_what_is_not_finite_has_every_place(arrays: list[np.ndarray]
     assert [math.isnan(value) for value in found.own] == [False, False, True, True, False, False]
 
 
-def test_tokens_are_looked_at_one_by_one() -> None:
+def test_tokens_are_compared_one_by_one() -> None:
     other = [[1.1, 1.05], *ADDED[1:]]  # of the noise of both, the first token's alone counts
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.0, 1.0]), ordinary=20.0)
@@ -167,7 +165,7 @@ def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before(
     assert (found.first, found.factor) == ("head", pytest.approx(2.0**2 / (0.6**2 + 0.01), rel=1e-4))
 
 
-def test_the_head_is_held_against_the_noise_of_the_last_block_too() -> None:
+def test_head_is_compared_with_noise_of_last_block() -> None:
     other = [*ADDED[:2], [5.0, 4.0]]
 
     found = part_ways(streams(ADDED, [1.0, 1.0]), streams(other, [1.9, 1.9]), ordinary=20.0)
@@ -188,7 +186,7 @@ def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see() -> None:
     assert found.factor == pytest.approx(10 ** (-found.own[-2] / 10) / 1e-6, rel=1e-6)
 
 
-def test_what_is_not_finite_keeps_every_number(arrays: list[np.ndarray]) -> None:
+def test_non_finite_block_keeps_other_ratios(arrays: list[np.ndarray]) -> None:
     broken = [array.copy() for array in arrays]
     broken[2][:] = np.nan
 

@@ -34,12 +34,12 @@ def test_worst_layer_is_named() -> None:
     assert found["int8_layer"].note == "fc2, of 2; an error of 1% is 40 dB"
 
 
-def test_layer_that_gives_no_number_is_the_worst() -> None:
+def test_layer_without_number_is_worst() -> None:
     found = by_name(computed.layers([layer_row("fc1", 40.0), layer_row("fc2", math.nan)]))
     assert math.isnan(found["int8_layer"].value)
 
 
-def test_file_without_a_layer_that_is_called_proves_nothing() -> None:
+def test_no_compared_layer_or_kernel_is_nan() -> None:
     (found,) = computed.layers([])
     assert math.isnan(found.value)
     assert math.isnan(computed.kernels([]).value)
@@ -51,7 +51,7 @@ def test_worst_operator_is_named() -> None:
     assert (found.value, found.note) == (80.0, "aten::gelu, of 2; an error of 0.01% is 80 dB")
 
 
-def test_operators_that_know_no_float64_are_named() -> None:
+def test_operators_without_float64_are_named() -> None:
     rows: list[dict[str, object]] = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "own::op", "sqnr": None}]
     found = computed.kernels(rows)
     assert found.value == 130.0
@@ -68,7 +68,7 @@ def with_noise(noise_db: float, seed: int, n: int = 200) -> tuple[NDArray[Any], 
 
 
 @pytest.mark.parametrize(("noise_db", "change"), [(30.0, 0.0), (33.0, 2.4), (27.0, -2.4)])
-def test_error_is_held_against_the_expected_one(noise_db: float, change: float) -> None:
+def test_error_is_compared_with_expected_error(noise_db: float, change: float) -> None:
     original, expected = with_noise(30.0, 0)
     own = original + (with_noise(noise_db, 1)[1] - with_noise(noise_db, 1)[0])
 
@@ -80,7 +80,7 @@ def test_error_is_held_against_the_expected_one(noise_db: float, change: float) 
     assert found["expected_sqnr"].value == pytest.approx(30.0, abs=0.5)
 
 
-def test_spread_of_few_numbers_is_no_change() -> None:
+def test_sqnr_change_within_sampling_spread_is_zero() -> None:
     original, expected = with_noise(30.0, 0)
     own = original + (with_noise(29.0, 1)[1] - with_noise(29.0, 1)[0])
 
@@ -103,7 +103,7 @@ def test_two_int8_models_are_at_most_twice_the_noise_apart() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (3, 4)], ids=str)
-def test_error_without_an_expected_one_is_no_number(shape: tuple[int, int]) -> None:
+def test_error_without_expected_error_is_nan(shape: tuple[int, int]) -> None:
     original, own = with_noise(30.0, 0)
     expected = np.ones(shape, np.float32)
 
@@ -111,7 +111,7 @@ def test_error_without_an_expected_one_is_no_number(shape: tuple[int, int]) -> N
     assert math.isnan(computed.two_noises(own, own, original, expected)[0].value)
 
 
-def test_error_that_is_no_number_stays_none() -> None:
+def test_nan_error_stays_nan() -> None:
     zeros = np.zeros((4, 3), np.float32)
     own, expected = with_noise(30.0, 1, 4)[0][:, :3], with_noise(30.0, 2, 4)[0][:, :3]
     found = computed.expected_error(own, zeros, expected)[0]
@@ -136,7 +136,7 @@ def test_worst_processor_is_judged_and_all_are_shown() -> None:
     assert shown == {"sqnr on avx512": 40, "sqnr on avx2": 20, "sqnr on baseline": 40}
 
 
-def test_processor_that_gives_no_number_is_the_worst() -> None:
+def test_processor_without_number_is_worst() -> None:
     held, original, expected = processors_of(avx2=30.0, baseline=math.nan)
 
     assert math.isnan(by_name(computed.on_processors(held, {}, original, expected))["sqnr_change"].value)

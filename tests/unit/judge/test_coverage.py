@@ -21,7 +21,7 @@ def found(
     return {each.statistic: (each.value, each.note) for each in judged if each.judged}
 
 
-def test_every_linear_in_int8_leaves_none() -> None:
+def test_fully_quantized_file_has_no_float_linear() -> None:
     assert found(product("a"), product("b")) == {"float_linears": (0.0, "2 of 2 products with a weight in int8")}
 
 
@@ -31,24 +31,24 @@ def test_a_linear_that_stays_in_float_is_named() -> None:
     assert (value, note) == (1.0, "b; 1 of 2 products with a weight in int8")
 
 
-def test_what_a_recipe_for_linears_leaves_alone_is_no_fault() -> None:
+def test_operators_outside_linear_recipe_are_no_fault() -> None:
     assert found(product("a"), product("b", int8=False, linear=False))["float_linears"][0] == 0.0
 
 
-def test_where_a_file_names_nothing_another_says_how_many_there_should_be() -> None:
+def test_unnamed_products_are_counted_against_number_of_linears() -> None:
     products = [product("fully connected"), product("fully connected", int8=False)]
 
     assert [found(*products, linears=number)["float_linears"][0] for number in (1, 2, 3)] == [0.0, 1.0, 2.0]
 
 
-def test_nothing_of_a_float_file_is_in_int8() -> None:
+def test_float_file_has_no_int8_product() -> None:
     assert found(product("a"), product("b", int8=False), quantized=False) == {
         "int8_linears": (1.0, "a; 1 of 2 products with a weight in int8")
     }
 
 
 @pytest.mark.parametrize(("count", "lost"), [(1, -1.0), (2, 0.0), (3, 1.0)])
-def test_quantizing_loses_and_adds_no_product(count: int, lost: float) -> None:
+def test_lost_and_added_products_are_counted(count: int, lost: float) -> None:
     plain = {"products": [product("a", int8=False)] * count}
 
     assert found(product("a"), product("b"), plain=plain)["lost_products"][0] == lost
@@ -60,7 +60,7 @@ def test_a_product_that_no_backend_takes_is_named() -> None:
     assert found(*products, left={"aten::mm": 1}, linears=1)["undelegated_products"] == (1.0, "mm")
 
 
-def test_the_operators_that_are_left_are_shown() -> None:
+def test_undelegated_operators_are_shown() -> None:
     own = {"products": [product("a")], "partitions": 2, "left": {"aten::mul": 2, "aten::add": 1}}
     shown = {each.statistic: each for each in coverage(own, {}, linears=None, quantized=True) if not each.judged}
 

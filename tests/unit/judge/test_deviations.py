@@ -85,11 +85,11 @@ def settle(where: Path) -> Callable[..., Any]:
     return call
 
 
-def test_a_pass_that_nothing_is_declared_about_is_a_pass(settle: Callable[..., Any]) -> None:
+def test_undeclared_pass_passes(settle: Callable[..., Any]) -> None:
     assert settle(PASSED).status == "passed"
 
 
-def test_a_failure_that_nothing_is_declared_about_is_a_failure_with_its_own_message(settle: Callable[..., Any]) -> None:
+def test_undeclared_failure_keeps_its_message(settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED)
 
     assert (settled.status, settled.deviation, settled.message) == ("failed", "", STOPPED.message)
@@ -115,9 +115,7 @@ def test_the_exact_outcome_is_declared_with_reason_advice_and_link(settle: Calla
     ],
     ids=["another-stage", "another-error", "another-message", "no-stage", "a-number-besides"],
 )
-def test_another_failure_is_red_and_says_what_was_expected_and_what_came(
-    outcome: Outcome, settle: Callable[..., Any]
-) -> None:
+def test_failure_other_than_declared_is_red(outcome: Outcome, settle: Callable[..., Any]) -> None:
     settled = settle(outcome, deviation())
 
     assert settled.status == "failed"
@@ -135,7 +133,7 @@ def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle: Callable
     assert "but the claim holds: narrow its condition or delete it" in settled.message
 
 
-def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where: Path) -> None:
+def test_deviation_expires_after_review_date(where: Path) -> None:
     on_time, late = (Deviations([deviation()], where, day) for day in (TODAY, TODAY + dt.timedelta(days=1)))
 
     assert on_time.settle(place(), STOPPED).status == "declared"
@@ -146,7 +144,7 @@ def test_the_review_date_itself_still_counts_and_the_day_after_is_red(where: Pat
     assert f"review date {TODAY} is past" in settled.message
 
 
-def test_two_deviations_at_once_are_red_whatever_came(settle: Callable[..., Any]) -> None:
+def test_two_matching_deviations_are_red(settle: Callable[..., Any]) -> None:
     rows = (deviation("gone"), deviation("wide", variants=None))
 
     for outcome in (STOPPED, PASSED):
@@ -170,7 +168,7 @@ def test_two_deviations_at_once_are_red_whatever_came(settle: Callable[..., Any]
         (">=0", "1.13.1", True),
     ],
 )
-def test_the_version_specifier_decides_by_the_release(
+def test_version_specifier_matches_release(
     specifier: str, version: str, applies: bool, settle: Callable[..., Any]
 ) -> None:
     settled = settle(STOPPED, deviation(torch=specifier), at=place(torch=version))
@@ -195,9 +193,7 @@ def test_a_release_has_neither_development_suffix_nor_local_part() -> None:
     ],
     ids=["claim", "subject", "case", "engine", "variant", "machine", "no-cell"],
 )
-def test_a_deviation_about_something_else_does_not_apply(
-    selectors: dict[str, Any], at: Place, settle: Callable[..., Any]
-) -> None:
+def test_unrelated_deviation_does_not_apply(selectors: dict[str, Any], at: Place, settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED, deviation(**selectors), at=at)
 
     assert (settled.status, settled.deviation) == ("failed", "")
@@ -216,7 +212,7 @@ def test_a_deviation_may_name_a_subject_that_is_no_cell(settle: Callable[..., An
 
 
 @pytest.mark.parametrize("value", [1.9, 1.96, 2.0])
-def test_the_declared_number_within_its_window_is_declared(value: float, settle: Callable[..., Any]) -> None:
+def test_number_inside_declared_range_is_declared(value: float, settle: Callable[..., Any]) -> None:
     settled = settle(failed(off("size", 1.0), off("size_ratio", value)), number(), at=place("size"))
 
     assert settled.status == "declared"
@@ -247,7 +243,7 @@ def test_the_declared_number_within_its_window_is_declared(value: float, settle:
         "an-error",
     ],
 )
-def test_another_number_is_red(outcome: Outcome, settle: Callable[..., Any]) -> None:
+def test_number_outside_declared_range_is_red(outcome: Outcome, settle: Callable[..., Any]) -> None:
     settled = settle(outcome, number(), at=place("size"))
 
     assert settled.status == "failed"
@@ -298,9 +294,7 @@ def test_a_build_that_blocks_for_another_reason_is_not_covered(settle: Callable[
 
 
 @pytest.mark.parametrize("cell", [None, OPTIMIZED.at("scripted")], ids=["no-cell", "no-ancestor"])
-def test_a_claim_that_says_it_is_blocked_by_no_ancestor_of_its_cell_is_red(
-    cell: CellId | None, settle: Callable[..., Any]
-) -> None:
+def test_claim_blocked_by_non_ancestor_is_red(cell: CellId | None, settle: Callable[..., Any]) -> None:
     blocked = Outcome("blocked by", "optimized", message=STOPPED.message)
 
     settled = settle(blocked, deviation(claims=("build", "label"), variants=None), at=place("label", cell))
@@ -392,7 +386,7 @@ WINDOW = '{ statistic = "size", lower = 2.0, upper = 1.0 }'
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+def test_invalid_file_gives_one_line_with_file_and_key(
     text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("deviations.toml", text)
@@ -400,7 +394,7 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
     refuses(lambda: read_deviations(path), path, words)
 
 
-def test_the_committed_file_can_be_read() -> None:
+def test_committed_file_is_valid() -> None:
     rows = read_deviations()
 
     assert [rows.line_of(row) for row in rows.rows] == sorted({rows.line_of(row) for row in rows.rows})
@@ -409,14 +403,14 @@ def test_the_committed_file_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("per", "reached"), [("cell", False), ("engine", False), ("file", False), ("call", True), ("session", True)]
 )
-def test_selectors_reach_cells_and_a_claim_about_none_is_always_reached(per: str, reached: bool) -> None:
+def test_deviation_reaches_selected_cells_and_claims_without_cells(per: str, reached: bool) -> None:
     claim = Claim(id="build", says="It builds.", per=per, variants=("scripted",))
 
     assert deviation().reaches(claim) is reached
     assert deviation(variants=("scripted",)).reaches(claim)
 
 
-def test_a_claim_at_once_under_two_deviations_names_the_first(settle: Callable[..., Any]) -> None:
+def test_claim_with_two_deviations_names_first(settle: Callable[..., Any]) -> None:
     settled = settle(STOPPED, deviation("gone"), deviation("another"))
 
     assert (settled.status, settled.deviation) == ("failed", "gone")
@@ -435,7 +429,7 @@ def test_a_claim_at_once_under_two_deviations_names_the_first(settle: Callable[.
         ({"subjects": (str(OPTIMIZED.at("lite")),)}, {}, False),  # what stopped is the build of its parent
     ],
 )
-def test_machine_maker_and_subject_decide_as_well(
+def test_deviation_is_selected_by_machine_maker_and_subject(
     settle: Callable[..., Any], fields: dict[str, Any], at: dict[str, Any], applies: bool
 ) -> None:
     where = dataclasses.replace(place("label", OPTIMIZED.at("lite")), **at)
@@ -452,9 +446,7 @@ def test_machine_maker_and_subject_decide_as_well(
         (Outcome("failed", message="size: 3"), "failed: size: 3"),
     ],
 )
-def test_what_was_expected_and_what_came_are_said_in_full(
-    settle: Callable[..., Any], outcome: Outcome, got: str
-) -> None:
+def test_message_has_full_expected_and_actual_outcome(settle: Callable[..., Any], outcome: Outcome, got: str) -> None:
     expected = f"failed at optimize_for_mobile with RuntimeError ({XNNPACK})"
 
     settled = settle(outcome, deviation())
@@ -464,7 +456,7 @@ def test_what_was_expected_and_what_came_are_said_in_full(
     )
 
 
-def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
+def test_id_in_other_notation_is_located_at_line_1(
     data_file: Callable[[str, str], Path],
 ) -> None:
     path = data_file("deviations.toml", 'a = 1\n\n[[deviation]]\nid = "g\\u006fne"\n')
@@ -484,11 +476,11 @@ def test_an_id_that_is_written_in_another_way_is_found_at_the_start_of_the_file(
         ({"claims": ("label",)}, False),
     ],
 )
-def test_each_selector_that_is_given_must_name_the_place(fields: dict[str, Any], applies: bool) -> None:
+def test_every_given_selector_must_match(fields: dict[str, Any], applies: bool) -> None:
     assert deviation(**fields).applies("build", str(OPTIMIZED), OPTIMIZED, "2.13.0", "x86_64") is applies
 
 
-def test_selectors_of_cells_never_name_what_is_no_cell() -> None:
+def test_cell_selectors_never_match_subject_without_cell() -> None:
     selectors: tuple[dict[str, Any], ...]
     selectors = ({"cases": ("deit_base",)}, {"engines": ("qnnpack",)}, {"variants": ("optimized",)})
     for fields in selectors:

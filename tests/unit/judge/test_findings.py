@@ -31,7 +31,7 @@ def by_name(found: Any) -> Any:
     return {finding.statistic: finding for finding in found}
 
 
-def test_the_distance_after_each_block_is_shown_and_not_judged() -> None:
+def test_block_distances_are_shown_and_not_judged() -> None:
     found = findings.by_block(Evidence({"sqnr": {"patch_embed": 40.0, "blocks.0": math.nan, "head": 35.0}}))
 
     assert [finding.statistic for finding in found] == ["sqnr at patch_embed", "sqnr at blocks.0", "sqnr at head"]
@@ -39,7 +39,7 @@ def test_the_distance_after_each_block_is_shown_and_not_judged() -> None:
     assert not any(finding.judged for finding in found)
 
 
-def test_of_a_model_without_blocks_none_is_shown() -> None:
+def test_model_without_blocks_shows_no_distance() -> None:
     assert findings.by_block(Evidence(outcome=Outcome("failed at", at="run", error="LookupError"))) == ()
 
 
@@ -68,7 +68,7 @@ def seconds(thread: Any, wall: Any = None, process: Any = None, waited: Any = No
     return {**clocks, "profiled_ms": 9.0}
 
 
-def test_labels_that_are_all_right() -> None:
+def test_correct_labels_pass() -> None:
     found = by_name(findings.labels(outputs(LOGITS), pictures([1, 0]), outputs(LOGITS), kind="trained"))
 
     assert tuple(found.values()) == (
@@ -105,7 +105,7 @@ def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_kno
     assert not found["same_labels"].judged
 
 
-def test_where_no_label_is_known_the_originals_are_the_measure() -> None:
+def test_unknown_labels_are_compared_with_original() -> None:
     shown = replace(pictures([0, 0]), values={"names": ["ball", "cat"], "known": 0})
     other = outputs(LOGITS[[0, 0]])
 
@@ -162,7 +162,7 @@ def test_without_true_labels_the_reference_picture_still_needs_its_own_label() -
         "one-label-too-high",
     ],
 )
-def test_labels_of_what_cannot_be_judged_are_no_number(
+def test_labels_of_invalid_logits_are_nan(
     logits: NDArray[Any] | list[list[float]],
     reference: NDArray[Any] | list[list[float]],
     labels: list[int],
@@ -174,12 +174,12 @@ def test_labels_of_what_cannot_be_judged_are_no_number(
     assert found == (Finding("right_labels", math.nan, "1", note=note),)  # math.nan is one object, so equal to itself
 
 
-def test_the_same_logits_again_differ_by_nothing() -> None:
+def test_repeated_equal_logits_differ_by_zero() -> None:
     assert findings.repeated(outputs(LOGITS)) == Finding("difference_on_repeat", 0.0, "logits")
     assert findings.repeated(outputs([[2.0]])).value == 0.0  # one number is enough
 
 
-def test_a_memory_of_other_inputs_shows_as_a_difference() -> None:
+def test_different_logits_on_repeat_show_as_difference() -> None:
     assert findings.repeated(outputs(LOGITS, again=[[0.0, 3.25, 1.0]])).value == 0.25
 
 
@@ -188,11 +188,11 @@ def test_a_memory_of_other_inputs_shows_as_a_difference() -> None:
     [np.empty((0, 3)), [[0.0, 3.0]], [[math.nan, 3.0, 1.0]]],
     ids=["nothing", "other-shape", "nan"],
 )
-def test_a_repetition_that_cannot_be_compared_is_no_number(again: NDArray[Any] | list[list[float]]) -> None:
+def test_incomparable_repetition_is_nan(again: NDArray[Any] | list[list[float]]) -> None:
     assert math.isnan(findings.repeated(outputs(LOGITS, again=again)).value)
 
 
-def test_the_program_gives_the_same_logits_and_labels() -> None:
+def test_equal_logits_of_native_program_differ_by_zero() -> None:
     found = by_name(findings.native(outputs(LOGITS), outputs(LOGITS)))
 
     assert (found["difference"].value, found["same_labels"].value) == (0.0, 1.0)
@@ -202,7 +202,7 @@ def test_the_program_gives_the_same_logits_and_labels() -> None:
     }
 
 
-def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labels_are_lost() -> None:
+def test_differing_native_program_shows_difference_and_lost_labels() -> None:
     other = LOGITS + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]], np.float32)
 
     found = by_name(findings.native(outputs(LOGITS), outputs(other)))
@@ -211,7 +211,7 @@ def test_the_program_that_gives_others_shows_how_far_off_they_are_and_which_labe
 
 
 @pytest.mark.parametrize("other", [LOGITS[:1], LOGITS[:, :2], LOGITS[:0], LOGITS * np.nan], ids=len)
-def test_what_the_program_gives_and_cannot_be_compared_is_no_number(other: NDArray[Any]) -> None:
+def test_incomparable_native_logits_are_nan(other: NDArray[Any]) -> None:
     (found,) = findings.native(outputs(LOGITS), outputs(other))
 
     assert math.isnan(found.value)
@@ -231,7 +231,7 @@ def file(path: str, size: int) -> Evidence:
     return Evidence({"path": path, "bytes": size})
 
 
-def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
+def test_file_size_is_judged_as_tensors_and_rest() -> None:
     found = findings.sizes(file("c", 180), file("a", 720), file("b", 200), held(100), MODEL, stated=False)
 
     assert found == (
@@ -258,13 +258,13 @@ def test_a_file_is_judged_by_its_tensors_and_what_is_beside_them() -> None:
     ],
     ids=str,
 )
-def test_how_often_the_weights_are_stored(tensors: dict[str, int], copies: float) -> None:
+def test_copies_of_stored_weights_are_counted(tensors: dict[str, int], copies: float) -> None:
     found = by_name(findings.sizes(file("b", 999), file("a", 999), None, tensors, MODEL, stated=False))
 
     assert found["copies"].value == copies
 
 
-def test_where_the_tutorial_states_a_size_it_is_judged() -> None:
+def test_size_stated_by_tutorial_is_judged() -> None:
     found = by_name(findings.sizes(file("b", 90), file("a", 360), None, held(90), MODEL, stated=True))
 
     assert found["size"].judged
@@ -289,7 +289,7 @@ def test_a_users_picture_that_the_original_gets_wrong_says_nothing_of_a_variant(
     assert (found.value, found.note) == (0.0, "wolf: got 0, expected 1")
 
 
-def test_a_single_logit_is_a_label_by_its_sign() -> None:
+def test_sign_of_single_logit_is_its_label() -> None:
     found = by_name(findings.labels(outputs([[2.0], [-0.5]]), pictures([1, 0]), None, kind="own"))
 
     assert found["right_labels"].value == 1.0
@@ -300,7 +300,7 @@ def test_a_single_logit_is_a_label_by_its_sign() -> None:
     )
 
 
-def test_weights_of_a_quantized_file() -> None:
+def test_weights_of_sound_quantized_file_pass() -> None:
     found = by_name(findings.weights(readback([layer(), layer()], []), quantized=True))
 
     assert {name: row.value for name, row in found.items()} == {
@@ -339,7 +339,7 @@ def test_weights_of_a_quantized_file() -> None:
     ],
     ids=["plain", "scheme", "dtype", "error", "error-nan", "levels", "scale", "scale-nan", "bias"],
 )
-def test_one_bad_layer_among_good_ones_decides_and_is_named(
+def test_single_bad_layer_decides_and_is_named(
     statistic: str, fields: dict[str, Any], value: float, place: int
 ) -> None:
     layers = [layer(), layer(), layer()]
@@ -357,7 +357,7 @@ def test_unmatched_parameters_are_counted_and_the_first_named() -> None:
     assert (found["unmatched_parameters"].value, found["unmatched_parameters"].note) == (4.0, "a, b, c")
 
 
-def test_a_float_file_with_a_quantized_linear_shows_it() -> None:
+def test_quantized_linear_in_float_file_is_shown() -> None:
     layers = [layer(quantized=False), layer()]
 
     found = by_name(findings.weights(readback(layers, []), quantized=False))
@@ -366,7 +366,7 @@ def test_a_float_file_with_a_quantized_linear_shows_it() -> None:
 
 
 @pytest.mark.parametrize(("quantized", "statistic"), [(True, "plain_linears"), (False, "quantized_linears")])
-def test_a_file_without_any_linear_is_no_number(quantized: bool, statistic: str) -> None:
+def test_file_without_linear_is_nan(quantized: bool, statistic: str) -> None:
     found = by_name(findings.weights(readback([], []), quantized=quantized))
 
     assert math.isnan(found[statistic].value)
@@ -403,7 +403,7 @@ def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged() -> No
     [{}, {"original": seconds([1.0])}, {"lite": seconds([1.0])}, {"original": seconds([1.0]), "lite": seconds([])}],
     ids=["none", "none-of-the-variant", "none-of-the-original", "no-round"],
 )
-def test_latency_without_samples_is_no_number(samples: dict[str, dict[str, Any]]) -> None:
+def test_latency_without_samples_is_nan(samples: dict[str, dict[str, Any]]) -> None:
     found = by_name(findings.latency(samples, "lite"))
 
     assert math.isnan(found["ratio"].value)
@@ -411,7 +411,7 @@ def test_latency_without_samples_is_no_number(samples: dict[str, dict[str, Any]]
         assert tuple(found.values()) == (Finding("ratio", math.nan, "1", against="original", note="no samples"),)
 
 
-def test_guards_whose_samples_do_not_pair_are_no_numbers() -> None:
+def test_guards_with_unpaired_samples_are_nan() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5] * 4, wall=[0.5] * 3, process=[0.5] * 5)}
 
     found = by_name(findings.latency(samples, "lite"))
@@ -420,13 +420,13 @@ def test_guards_whose_samples_do_not_pair_are_no_numbers() -> None:
     assert math.isnan(found["process_per_thread"].value)
 
 
-def test_guards_per_no_time_are_no_numbers() -> None:
+def test_guards_over_zero_time_are_nan() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5, 0.0, 0.5, 0.5], wall=[0.5] * 4)}
 
     assert math.isnan(by_name(findings.latency(samples, "lite"))["asleep_per_cpu"].value)
 
 
-def test_wall_time_judges_nothing_where_no_system_says_who_waited() -> None:
+def test_wall_time_is_not_judged_without_waiting_times() -> None:
     samples = {"original": seconds([1.0] * 4), "lite": seconds([0.5] * 4, wall=[9.0] * 4, waited=[])}
 
     assert {"asleep_per_cpu", "waited_per_cpu"}.isdisjoint(by_name(findings.latency(samples, "lite")))
@@ -438,7 +438,7 @@ def test_parameters_in_another_order_and_stray_records_are_counted() -> None:
     assert [found[name].value for name in ("misplaced_parameters", "stray_records", "unreadable_objects")] == [1, 1, 1]
 
 
-def test_nothing_compared_is_nan() -> None:
+def test_zero_compared_parameters_are_nan() -> None:
     found = by_name(findings.weights({**readback([layer()], []), "count": 0}, quantized=True))
     assert math.isnan(found["surplus_linears"].value)
 
@@ -455,7 +455,7 @@ def noisy(logits: Any, decibels: Any, seed: Any = 0) -> Any:
     return (logits + scale * noise).astype(np.float32)
 
 
-def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice() -> None:
+def test_field_file_without_logits_must_repeat_finite_logits() -> None:
     found = findings.field(outputs(LOGITS), Seen(X, None, None))
 
     assert found == (Finding("finite", 1.0, "1"), Finding("difference_on_repeat", 0.0, "logits"))
@@ -463,7 +463,7 @@ def test_a_file_of_which_nothing_was_recorded_must_give_numbers_twice() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_number_that_is_none_is_not_finite(value: float) -> None:
+def test_nan_inf_and_empty_logits_are_not_finite(value: float) -> None:
     logits = LOGITS.copy()
     logits[1, 2] = value
 
@@ -471,7 +471,7 @@ def test_a_number_that_is_none_is_not_finite(value: float) -> None:
     assert by_name(findings.field(outputs(LOGITS[:0]), Seen(X, None, None)))["finite"].value == 0.0
 
 
-def test_a_users_file_is_held_against_the_users_bound() -> None:
+def test_user_file_is_judged_by_user_bound() -> None:
     found = by_name(findings.field(outputs(noisy(LOGITS, 30)), Seen(X, LOGITS, None, 25.0, "field.toml: bound")))
 
     sqnr = found["sqnr"]
@@ -482,13 +482,13 @@ def test_a_users_file_is_held_against_the_users_bound() -> None:
     assert not by_name(findings.field(outputs(noisy(LOGITS, 20)), Seen(X, LOGITS, None, 25.0, "b")))["sqnr"].ok
 
 
-def test_another_label_is_seen_whatever_the_bound() -> None:
+def test_changed_label_is_seen_whatever_the_bound() -> None:
     found = by_name(findings.field(outputs(LOGITS[:, ::-1]), Seen(X, LOGITS, None, -99.0, "b")))
 
     assert found["same_labels"].value == 0.5  # the first picture keeps its own, in the middle
 
 
-def test_a_built_file_is_held_against_its_makers_own_error() -> None:
+def test_built_file_is_compared_with_its_makers_error() -> None:
     seen = Seen(X, noisy(LOGITS, 28), LOGITS)
 
     every = findings.field(outputs(noisy(LOGITS, 28, seed=1)), seen)
@@ -520,7 +520,7 @@ def test_a_makers_error_below_rounding_counts_as_rounding() -> None:
 
 @pytest.mark.parametrize("logits", [LOGITS[:1], LOGITS[:, :2], LOGITS.ravel(), LOGITS[:0]])
 @pytest.mark.parametrize("original", [None, LOGITS])
-def test_logits_of_another_shape_are_no_match(logits: NDArray[Any], original: NDArray[Any] | None) -> None:
+def test_logits_of_another_shape_never_match(logits: NDArray[Any], original: NDArray[Any] | None) -> None:
     found = by_name(findings.field(outputs(logits), Seen(X, LOGITS, original, 20.0, "b")))
 
     judged = [finding for finding in found.values() if finding.against == "maker" and finding.judged]
@@ -538,7 +538,7 @@ def test_plain_linears_are_counted_and_the_first_named() -> None:
 
 
 @pytest.mark.parametrize(("low", "high", "worst"), [(0.7, 1.2, "low"), (0.9, 1.3, "high")])
-def test_the_scale_furthest_from_one_decides_on_either_side(low: float, high: float, worst: str) -> None:
+def test_scale_ratio_farthest_from_one_decides(low: float, high: float, worst: str) -> None:
     layers = [layer(name="low", scale_ratio=low), layer(name="high", scale_ratio=high)]
 
     found = by_name(findings.weights(readback(layers, []), quantized=True))
@@ -553,7 +553,7 @@ def test_one_class_of_one_picture_is_compared() -> None:
 
 
 @pytest.mark.filterwarnings("error")  # the mean of nothing
-def test_nothing_is_not_compared_with_nothing() -> None:
+def test_empty_logits_never_match() -> None:
     found = by_name(findings.field(outputs(LOGITS[:0]), Seen(X, LOGITS[:0], None, 20.0, "b")))
 
     assert math.isnan(found["same_labels"].value)
@@ -562,7 +562,7 @@ def test_nothing_is_not_compared_with_nothing() -> None:
 # The anchor
 
 
-def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones() -> None:
+def test_anchor_is_distance_from_committed_logits() -> None:
     committed = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 
     assert findings.anchor(committed, committed) == (
@@ -573,17 +573,17 @@ def test_an_anchor_says_how_far_the_logits_are_from_the_committed_ones() -> None
     assert found.value == pytest.approx(20.0, abs=1e-3)
 
 
-def test_an_anchor_that_nobody_committed_must_still_be_numbers() -> None:
+def test_uncommitted_anchor_must_be_finite() -> None:
     for shape in ((2, 2), (1, 1)):
         assert findings.anchor(np.ones(shape, np.float32), None) == (Finding("finite", 1.0, "1"),)
 
 
 @pytest.mark.parametrize("logits", [np.empty((0, 2), np.float32), np.array([[1.0, np.nan]], np.float32)])
-def test_an_anchor_without_numbers_is_not_finite(logits: NDArray[Any]) -> None:
+def test_nan_anchor_is_not_finite(logits: NDArray[Any]) -> None:
     assert findings.anchor(logits, None) == (Finding("finite", 0.0, "1"),)
 
 
-def test_an_anchor_of_another_shape_says_both() -> None:
+def test_anchor_of_another_shape_names_both_shapes() -> None:
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
     assert found.note == "shapes (2, 2) and (1, 2)"
     assert math.isnan(found.value)

@@ -51,7 +51,7 @@ def test_quiet_samples_have_the_known_spread_as_interval() -> None:
     assert found.high == pytest.approx(0.5 * math.exp(1.96 * RATIO_SD))
 
 
-def test_it_is_the_variants_time_over_the_originals() -> None:
+def test_ratio_is_variant_time_over_original_time() -> None:
     assert ratio(scaled(3.0), scaled(2.0)).value == 1.5
 
 
@@ -64,7 +64,7 @@ def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile(
     assert found.value / found.low == pytest.approx(1.5 ** (1.96 / 2))
 
 
-def test_two_samples_have_a_spread() -> None:
+def test_interval_of_two_samples_has_spread() -> None:
     found = ratio([1.0, 2.0], [1.0, 1.0])
 
     assert found.high / found.value == pytest.approx(2.0 ** (1.96 / 2))
@@ -80,7 +80,7 @@ def test_the_interval_widens_with_the_spread_of_the_fastest_samples_of_either(si
     assert widths == sorted(set(widths))
 
 
-def test_one_sample_leaves_the_interval_open() -> None:
+def test_interval_of_one_sample_is_unbounded() -> None:
     found = ratio([0.5], [1.0])
 
     assert (found.value, found.low, found.high) == (0.5, 0.0, math.inf)
@@ -91,7 +91,7 @@ def test_one_sample_leaves_the_interval_open() -> None:
     [([], QUIET), (QUIET, []), ([], []), ([math.nan] * 4, QUIET), (QUIET, [0.0] * 4), (QUIET, [math.inf] * 4)],
     ids=["none", "none-of-the-original", "none-at-all", "nan", "zero", "infinite"],
 )
-def test_a_ratio_without_samples_is_no_number(of: list[float], to: list[float]) -> None:
+def test_ratio_without_samples_is_nan(of: list[float], to: list[float]) -> None:
     found = ratio(of, to)
 
     assert all(math.isnan(value) for value in (found.value, found.low, found.high))
@@ -112,11 +112,11 @@ def test_a_ratio_without_samples_is_no_number(of: list[float], to: list[float]) 
     ],
     ids=["inside", "outside", "between", "upper-within", "lower-within", "one-of-two-within", "open", "low", "high"],
 )
-def test_an_interval_clears_its_bounds_when_none_lies_within_it(bound: Bound, clear: bool) -> None:
+def test_interval_clears_bounds_outside_it(bound: Bound, clear: bool) -> None:
     assert clears(Ratio(0.5, 0.49, 0.51), bound) is clear
 
 
-def test_no_number_clears_no_bound() -> None:
+def test_nan_ratio_clears_no_bound() -> None:
     assert clears(Ratio(math.nan, math.nan, math.nan), Bound(None, None)) is False
 
 
@@ -128,11 +128,11 @@ def test_sampling_goes_on_while_any_bounded_ratio_is_undecided() -> None:
     assert decided(samples, {"lite": clear, "scripted": close}) is False
 
 
-def test_a_ratio_far_outside_its_bound_is_as_decided_as_one_inside() -> None:
+def test_ratio_far_outside_bound_is_decided() -> None:
     assert decided({"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is True
 
 
-def test_variants_without_samples_keep_nobody_sampling() -> None:
+def test_variants_without_samples_do_not_prolong_sampling() -> None:
     assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
     assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True
 

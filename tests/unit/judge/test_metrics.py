@@ -67,7 +67,7 @@ def test_largest_difference_is_in_units_of_the_reference_spread() -> None:
     assert value == pytest.approx(2.0 / float(np.std(LOGITS)))
 
 
-def test_compare_of_good_outputs_gives_three_numbers_that_have_no_bounds_yet() -> None:
+def test_compare_gives_three_findings_without_bounds() -> None:
     findings = compare(LOGITS, LOGITS * np.float32(1.01), against="original")
 
     sqnr_db, cosine, largest = (row.value for row in findings)
@@ -95,7 +95,7 @@ def test_no_statistic_of_outputs_with_nan_or_inf_is_finite(bad: float, side: str
     [LOGITS[:1], LOGITS[:, :2], np.empty((0, 3), np.float32), LOGITS.T],
     ids=["fewer-pictures", "fewer-classes", "empty", "transposed"],
 )
-def test_unequal_shapes_are_no_number_and_the_note_says_which(other: NDArray[Any]) -> None:
+def test_unequal_shapes_are_nan_with_note(other: NDArray[Any]) -> None:
     findings = compare(LOGITS, other, against="parent")
 
     assert all(math.isnan(row.value) for row in findings)
@@ -103,7 +103,7 @@ def test_unequal_shapes_are_no_number_and_the_note_says_which(other: NDArray[Any
 
 
 @pytest.mark.filterwarnings("error")  # the mean of nothing
-def test_comparing_nothing_with_nothing_is_no_number() -> None:
+def test_empty_outputs_are_nan() -> None:
     nothing = np.empty((0, 3), np.float32)
 
     findings = compare(nothing, nothing, against="parent")
@@ -121,7 +121,7 @@ def test_one_class_of_one_picture_can_be_compared() -> None:
 
 
 @pytest.mark.filterwarnings("error")  # a division by zero would give NaN too
-def test_one_row_of_zeros_is_no_direction() -> None:
+def test_cosine_of_zero_row_is_nan() -> None:
     assert math.isnan(cosine(LOGITS * np.array([[1.0], [0.0]], np.float32), LOGITS))
 
 
@@ -140,11 +140,11 @@ def test_the_spread_is_taken_in_double_precision() -> None:
     )
 
 
-def test_sqnr_of_unequal_shapes_is_no_number_even_where_they_broadcast() -> None:
+def test_sqnr_of_broadcastable_shapes_is_nan() -> None:
     assert math.isnan(sqnr(LOGITS, LOGITS[:1]))
 
 
-def test_outputs_of_zeros_are_no_reference() -> None:
+def test_zero_reference_is_nan() -> None:
     zeros = np.zeros_like(LOGITS)
 
     findings = compare(zeros, LOGITS, against="original")
@@ -158,7 +158,7 @@ def test_a_margin_is_the_distance_to_the_best_other_class_and_negative_where_the
     assert values.tolist() == [1.0, -1.5]
 
 
-def test_paired_accuracy_of_equal_predictions() -> None:
+def test_equal_predictions_change_no_accuracy() -> None:
     found = by_name(paired_accuracy(LOGITS, LOGITS, LABELS))
 
     low = found["accuracy_change_low"].value
@@ -222,7 +222,7 @@ def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narro
     ],
     ids=["fewer-labels", "fewer-outputs", "none", "nan", "inf", "nan-in-reference"],
 )
-def test_accuracy_over_what_cannot_be_compared_is_no_number(
+def test_accuracy_of_incomparable_logits_is_nan(
     reference: NDArray[Any], other: NDArray[Any], labels: NDArray[Any]
 ) -> None:
     findings = paired_accuracy(reference, other, labels)
@@ -235,13 +235,13 @@ def test_accuracy_over_what_cannot_be_compared_is_no_number(
 
 
 @pytest.mark.parametrize(("logit", "accuracy"), [(1.0, 1.0), (-1.0, 0.0)])
-def test_accuracy_of_a_single_logit_goes_by_its_sign(logit: float, accuracy: float) -> None:
+def test_accuracy_of_single_logit_uses_its_sign(logit: float, accuracy: float) -> None:
     one = np.array([[logit]], dtype=np.float32)
 
     assert by_name(paired_accuracy(one, one, np.array([1])))["accuracy"].value == accuracy
 
 
-def test_single_logits_have_no_cosine() -> None:
+def test_cosine_of_single_logits_is_omitted() -> None:
     assert [found.statistic for found in compare(LOGITS[:, :1], LOGITS[:, :1], against="parent")] == [
         "sqnr",
         "largest_difference",

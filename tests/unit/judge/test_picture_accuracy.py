@@ -69,7 +69,7 @@ def test_wilson_agrees_with_newcombe(successes: int, n: int, low: float, high: f
 
 
 @given(st.integers(1, 60_000), st.data())
-def test_wilson_lies_around_the_share(n: Any, data: Any) -> None:
+def test_wilson_interval_contains_share(n: Any, data: Any) -> None:
     successes = data.draw(st.integers(0, n))
     found, other = wilson(successes, n), wilson(n - successes, n)
 
@@ -78,7 +78,7 @@ def test_wilson_lies_around_the_share(n: Any, data: Any) -> None:
 
 
 @given(st.integers(1, 60_000), st.data())
-def test_a_paired_change_is_the_other_way_round_seen_from_the_other_side(n: Any, data: Any) -> None:
+def test_paired_change_is_antisymmetric(n: Any, data: Any) -> None:
     gained = data.draw(st.integers(0, n))
     lost = data.draw(st.integers(0, n - gained))
     there, back = paired_change(gained, lost, n), paired_change(lost, gained, n)
@@ -87,7 +87,7 @@ def test_a_paired_change_is_the_other_way_round_seen_from_the_other_side(n: Any,
     assert there.low < (gained - lost) / (n + 2) < there.high
 
 
-def test_an_interval_is_said_in_words() -> None:
+def test_interval_is_formatted_as_text() -> None:
     assert str(Interval(0.5, 0.25, 0.75)) == "95% interval 0.2500 to 0.7500"
 
 
@@ -105,20 +105,20 @@ def expected_error(right: np.ndarray, confidence: np.ndarray) -> float:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999)), min_size=1, max_size=200))
-def test_the_mean_of_the_terms_is_the_expected_calibration_error(rows: Any) -> None:
+def test_calibration_error_is_mean_of_terms(rows: Any) -> None:
     right, confidence = np.array([row[0] for row in rows], float), np.array([row[1] for row in rows])
 
     assert calibration_terms(right, confidence).mean() == pytest.approx(expected_error(right, confidence), abs=1e-12)
 
 
-def test_the_calibration_error_of_known_predictions() -> None:
+def test_calibration_error_of_known_predictions_is_right() -> None:
     right, confidence = np.array([1.0, 0.0, 1.0, 1.0]), np.array([0.95, 0.95, 0.55, 0.55])
 
     assert calibration_terms(right, confidence).mean() == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 1 / 15, 1e-9])
-def test_confidences_at_the_edges_have_a_bin(confidence: float) -> None:
+def test_confidences_0_and_1_have_a_bin(confidence: float) -> None:
     terms = calibration_terms(np.zeros(3), np.full(3, confidence))
 
     assert terms == pytest.approx(confidence)
@@ -142,7 +142,7 @@ def test_a_change_of_calibration_is_covered_by_its_interval() -> None:
     assert np.mean([each.low <= true <= each.high for each in found]) >= 0.93
 
 
-def test_one_picture_proves_nothing_of_calibration() -> None:
+def test_calibration_of_one_picture_has_wide_interval() -> None:
     found = calibration_change(np.array([0.0]), np.array([0.9]))
 
     assert found.low < -0.03
@@ -179,7 +179,7 @@ def test_equal_predictions_are_within_every_bound() -> None:
 
 @pytest.mark.parametrize("weights", ["standin", "pretrained", "file", "own"])
 @pytest.mark.parametrize("variant", ["scripted", "lite"])
-def test_a_folder_of_five_pictures_does_not_turn_red_by_one_label(variant: str, weights: str) -> None:
+def test_one_wrong_label_of_five_pictures_is_not_red(variant: str, weights: str) -> None:
     original, own = predictions(np.arange(5)), predictions([0, 1, 2, 3, 9])
 
     red = judged(changes(original, own, np.arange(5), names(5)), variant, weights)
@@ -187,7 +187,7 @@ def test_a_folder_of_five_pictures_does_not_turn_red_by_one_label(variant: str, 
     assert red == ([] if variant == "lite" else ["agreement_high"])  # a float variant has no reason to change any
 
 
-def test_a_large_folder_sees_a_loss_of_four_in_a_hundred() -> None:
+def test_large_folder_detects_four_percent_loss() -> None:
     labels = np.arange(2000)
     own = predictions(np.where(labels % 25 == 0, -1, labels), 0.98)
 
@@ -206,13 +206,13 @@ def test_labels_that_change_as_often_to_the_right_as_to_the_wrong_are_no_loss() 
 
 
 @pytest.mark.parametrize(("confidence", "red"), [(0.97, []), (0.7, ["calibration_change_low"])])
-def test_confidence_that_is_off_is_seen(confidence: float, red: list[str]) -> None:
+def test_miscalibrated_confidence_is_detected(confidence: float, red: list[str]) -> None:
     labels = np.arange(1000)
 
     assert judged(changes(predictions(labels, 0.99), predictions(labels, confidence), labels, names(1000))) == red
 
 
-def test_calibration_that_is_better_by_far_is_seen_too() -> None:
+def test_much_better_calibration_is_detected() -> None:
     labels = np.arange(1000)
     found = changes(predictions(labels, 0.5), predictions(labels, 0.99), labels, names(1000))
 
@@ -240,7 +240,7 @@ def test_the_first_changed_labels_are_named() -> None:
     ],
     ids=["fewer", "none", "nan", "inf", "unequal"],
 )
-def test_what_is_no_number_never_passes(own: Predictions) -> None:
+def test_nan_accuracy_never_passes(own: Predictions) -> None:
     labels = np.arange(3)
     good = predictions(labels)
 
@@ -257,7 +257,7 @@ def evidence(outcomes: dict[str, object] | None = None) -> Evidence:
     return Evidence({"outcomes": outcomes or {}}, {f"{name}-lite": column for name, column in columns.items()})
 
 
-def test_the_evidence_of_a_variant_is_taken_out_of_that_of_its_group() -> None:
+def test_evidence_of_variant_is_extracted_from_its_group() -> None:
     own = predictions_from(of_variant(evidence(), "lite"))
 
     assert (own.top.tolist(), own.confidence.tolist(), own.label.tolist()) == ([0, 1], [0.5, 0.5], [-1.0, -1.0])

@@ -40,7 +40,7 @@ names = st.sampled_from(["label", "size", "weights", "build"])
 
 @factories
 @given(data=st.data())
-def test_a_record_survives_its_file(
+def test_record_round_trips_through_its_file(
     record: Callable[..., Record],
     claim_row: Callable[..., ClaimRow],
     cell_row: Callable[..., CellRow],
@@ -65,7 +65,7 @@ def test_a_record_survives_its_file(
 
 @factories
 @given(cut=st.floats(0.0, 1.0, exclude_max=True))
-def test_no_part_of_a_record_is_a_record(
+def test_truncated_record_is_refused(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], tmp_path: Path, cut: Any
 ) -> None:
     text = record(claims=(claim_row(), claim_row("size"))).model_dump_json()
@@ -78,7 +78,7 @@ def test_no_part_of_a_record_is_a_record(
 
 @factories
 @given(data=st.data())
-def test_the_order_of_rows_changes_nothing_in_a_verdict(
+def test_verdict_does_not_depend_on_row_order(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], data: Any
 ) -> None:
     states = st.sampled_from([{}, {"status": "failed", "outcome": "failed"}, {"status": "failed", "outcome": "passed"}])
@@ -110,9 +110,7 @@ def written(release: tuple[int, int, int]) -> str:
 
 
 @given(releases, releases, releases, suffixes)
-def test_a_range_holds_its_lower_end_and_what_lies_below_its_upper_end(
-    first: Any, second: Any, other: Any, suffix: Any
-) -> None:
+def test_version_range_includes_lower_and_excludes_upper_end(first: Any, second: Any, other: Any, suffix: Any) -> None:
     hypothesis.assume(first != second)
     low, high = sorted((first, second))
     versions = f">={written(low)},<{written(high)}"
@@ -123,7 +121,7 @@ def test_a_range_holds_its_lower_end_and_what_lies_below_its_upper_end(
 
 
 @given(st.lists(comparisons, min_size=1, max_size=4))
-def test_a_range_is_refused_exactly_where_no_release_is_in_it(parts: Any) -> None:
+def test_empty_version_ranges_are_refused(parts: Any) -> None:
     versions = ",".join(parts)
     releases = (f"{major}.{minor}.{patch}" for major in range(5) for minor in range(17) for patch in range(5))
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": versions}
@@ -167,7 +165,7 @@ def tolerance(name: str = "t", **fields: Any) -> Tolerance:
 
 
 @given(finite, finite, finite, st.floats(0.0, 1e6))
-def test_what_passes_within_a_tolerance_passes_within_a_wider_one(value: Any, one: Any, other: Any, by: Any) -> None:
+def test_wider_tolerance_admits_what_narrower_does(value: Any, one: Any, other: Any, by: Any) -> None:
     low, high = sorted((one, other))
     narrow, wide = tolerance(lower=low, upper=high), tolerance(lower=low - by, upper=high + by)
 
@@ -179,7 +177,7 @@ def test_what_passes_within_a_tolerance_passes_within_a_wider_one(value: Any, on
 
 
 @given(st.permutations(["a", "b", "c"]), st.integers(0, 3))
-def test_a_number_needs_exactly_one_row_whatever_their_order(order: Any, matching: Any) -> None:
+def test_number_needs_exactly_one_tolerance_in_any_order(order: Any, matching: Any) -> None:
     rows = [
         tolerance(name, upper=1.0, weights=("standin",) if place < matching else ("trained",))
         for place, name in enumerate(order)
@@ -254,7 +252,7 @@ def test_a_faster_processor_changes_nothing_but_the_times(old: Any, new: Any, po
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=3, max_size=PAIRS_AT_MOST))
-def test_no_pairs_are_slower_in_both_directions_and_what_became_faster_was_slower(of: Any) -> None:
+def test_slower_one_way_is_never_slower_the_other_way(of: Any) -> None:
     there = judged([PairRatio(ratio, 10.0, 10.0 * ratio) for ratio in of])
     back = judged([PairRatio(1.0 / ratio, 10.0 * ratio, 10.0) for ratio in of])
 

@@ -85,7 +85,7 @@ def test_a_table_shows_sizes_ratios_labels_and_outcomes(table: Table) -> None:
     }
 
 
-def test_what_was_not_measured_is_shown_as_a_dash(cell_row: Callable[..., CellRow]) -> None:
+def test_unmeasured_value_is_shown_as_dash(cell_row: Callable[..., CellRow]) -> None:
     empty = cell_row(size_bytes=None, latency_ms=None, latency_ratio=None, label=None, sqnr_db=None)
 
     line = table_of([empty], ABOUT).lines["lite"]
@@ -93,7 +93,7 @@ def test_what_was_not_measured_is_shown_as_a_dash(cell_row: Callable[..., CellRo
     assert [line[name] for name in COLUMNS[1:-1]] == ["-"] * 6
 
 
-def test_a_table_reads_back_as_written(table: Table) -> None:
+def test_table_round_trips_through_text(table: Table) -> None:
     assert parse(render(table)) == table
 
 
@@ -124,11 +124,11 @@ def test_a_table_without_lines_can_be_shown_but_not_accepted(refuses: Refuses) -
     ],
     ids=["empty", "no-lines", "other-heading", "short-line", "line-twice", "no-heading"],
 )
-def test_text_that_is_no_table_is_refused(spoil: Callable[..., Any], table: Table, refuses: Refuses) -> None:
+def test_invalid_table_text_is_refused(spoil: Callable[..., Any], table: Table, refuses: Refuses) -> None:
     refuses(lambda: parse(spoil(render(table)), "here.txt"), "here.txt")
 
 
-def test_equal_tables_have_nothing_red(table: Table) -> None:
+def test_equal_tables_are_not_red(table: Table) -> None:
     assert red(table, parse(render(table))) == []
 
 
@@ -149,7 +149,9 @@ def test_each_number_is_held_within_its_tolerance_on_both_sides(
 
 
 @pytest.mark.parametrize(("column", "text"), [("label", "270"), ("outcome", "FAILED: label"), ("label", "-")])
-def test_words_are_compared_exactly(column: str, text: str, table: Table, changed: Callable[..., Table]) -> None:
+def test_labels_and_outcomes_are_compared_exactly(
+    column: str, text: str, table: Table, changed: Callable[..., Table]
+) -> None:
     found = judged(changed(**{column: text}), table, TOLERANCES)
 
     assert [row.statistic for row in found if not row.ok] == ["lines_that_differ"]
@@ -162,7 +164,7 @@ def test_absolute_times_are_shown_and_never_judged(table: Table, changed: Callab
 
 @pytest.mark.parametrize("column", ["size_mb", "latency_ratio"])
 @pytest.mark.parametrize("about", [{}, {"cpu": "Another", "weights": "pretrained"}], ids=["same", "elsewhere"])
-def test_a_number_that_only_one_side_has_is_red_wherever_it_was_measured(
+def test_number_on_one_side_only_is_red(
     column: str, about: dict[str, str], table: Table, changed: Callable[..., Table]
 ) -> None:
     missing = changed(about, **{column: "-"})
@@ -171,7 +173,7 @@ def test_a_number_that_only_one_side_has_is_red_wherever_it_was_measured(
         assert len(red(own, accepted)) == 1
 
 
-def test_a_number_that_neither_side_has_is_not_judged(changed: Callable[..., Table]) -> None:
+def test_number_missing_on_both_sides_is_not_judged(changed: Callable[..., Table]) -> None:
     both = changed(size_mb="-")
 
     finding = of_lite(both, both, "size_change")
@@ -206,7 +208,7 @@ def test_an_accepted_table_that_does_not_say_its_processor_judges_no_latency(tab
     assert not of_lite(table, anonymous, "latency_ratio_change").judged
 
 
-def test_another_torch_judges_everything(table: Table, changed: Callable[..., Table]) -> None:
+def test_table_of_another_torch_is_judged_in_full(table: Table, changed: Callable[..., Table]) -> None:
     own = changed({"torch": "2.15.0"}, size_mb="91.000", latency_ratio="0.500")
 
     assert red(own, table) == ["size_change", "latency_ratio_change"]
@@ -243,7 +245,7 @@ def test_lines_that_are_missing_additional_or_reordered_are_red(change: str, tab
     assert f"variants {', '.join(lines)} instead of scripted, lite" in found[0].note
 
 
-def test_a_number_that_is_none_is_never_within_bounds(table: Table, changed: Callable[..., Table]) -> None:
+def test_nan_and_zero_size_are_red(table: Table, changed: Callable[..., Table]) -> None:
     assert red(changed(size_mb="nan"), table) == ["size_change"]
     assert math.isnan(of_lite(changed(size_mb="0.000"), table, "size_change").value)
 
@@ -267,7 +269,7 @@ def test_each_difference_is_one_finding_with_its_unit_and_its_texts(
     ]
 
 
-def test_what_neither_side_has_is_zero_and_shown(changed: Callable[..., Table]) -> None:
+def test_number_missing_on_both_sides_is_shown_as_zero(changed: Callable[..., Table]) -> None:
     both = changed(latency_ratio="-")
 
     assert of_lite(both, both, "latency_ratio_change") == Finding(
@@ -281,11 +283,11 @@ def test_what_neither_side_has_is_zero_and_shown(changed: Callable[..., Table]) 
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("0.000", "1.000"), ("1.000", "0.000"), ("-1.000", "-1.000")])
-def test_a_ratio_to_nothing_is_no_number(mine: str, theirs: str, changed: Callable[..., Table]) -> None:
+def test_ratio_to_zero_is_nan(mine: str, theirs: str, changed: Callable[..., Table]) -> None:
     assert math.isnan(of_lite(changed(size_mb=mine), changed(size_mb=theirs), "size_change").value)
 
 
-def test_lines_that_agree_and_what_differs_in_words(table: Table, changed: Callable[..., Table]) -> None:
+def test_differing_lines_are_counted_and_named(table: Table, changed: Callable[..., Table]) -> None:
     assert differences(table, table)[0] == Finding("lines_that_differ", 0.0, "1", against="accepted")
     both = differences(changed(label="270", outcome="FAILED: label"), table)[0]
     assert both == Finding(
@@ -297,7 +299,7 @@ def test_lines_that_agree_and_what_differs_in_words(table: Table, changed: Calla
     )
 
 
-def test_a_line_without_a_size_stands_beside_a_scripted_one(cell_row: Callable[..., CellRow]) -> None:
+def test_line_without_size_shows_dashes(cell_row: Callable[..., CellRow]) -> None:
     lines = table_of([cell_row("scripted", size_bytes=999_999_500_000), cell_row(size_bytes=None)], ABOUT).lines
 
     assert (lines["lite"]["size_mb"], lines["lite"]["size_reduction"]) == ("-", "-")
@@ -338,7 +340,7 @@ def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(
             judged(table, table, Tolerances(rows, "t"))
 
 
-def test_what_is_no_number_is_refused_with_what_to_do(changed: Callable[..., Table]) -> None:
+def test_text_instead_of_number_names_remedy(changed: Callable[..., Table]) -> None:
     with pytest.raises(UsageError) as caught:
         differences(changed(size_mb="much"), changed())
 
@@ -346,7 +348,7 @@ def test_what_is_no_number_is_refused_with_what_to_do(changed: Callable[..., Tab
     assert str(caught.value) == f"'much' is not a number (benchmark table): {do}"
 
 
-def test_what_is_no_table_is_refused_with_what_to_do(table: Table) -> None:
+def test_invalid_table_names_remedy(table: Table) -> None:
     for text, where, at in (("", "", ""), ("x", "t.txt", " (t.txt)")):
         with pytest.raises(UsageError) as caught:
             parse(text, where)
@@ -355,7 +357,7 @@ def test_what_is_no_table_is_refused_with_what_to_do(table: Table) -> None:
         parse("")
 
 
-def test_lines_are_told_apart_by_their_variant_alone(table: Table, refuses: Refuses) -> None:
+def test_lines_are_identified_by_variant(table: Table, refuses: Refuses) -> None:
     text = render(table)
     last = text.splitlines()[-1]
 
@@ -363,7 +365,7 @@ def test_lines_are_told_apart_by_their_variant_alone(table: Table, refuses: Refu
     refuses(lambda: parse(text + last.replace("89.200", "99.200") + "\n"), "duplicate name 'lite'")
 
 
-def test_no_line_ends_in_spaces(table: Table, changed: Callable[..., Table]) -> None:
+def test_lines_have_no_trailing_spaces(table: Table, changed: Callable[..., Table]) -> None:
     text = render(changed(outcome="FAILED: label, size"))
 
     assert [line for line in text.splitlines() if line != line.strip()] == []
@@ -373,7 +375,7 @@ def test_an_accepted_table_is_read_from_its_file(table: Table, data_file: Callab
     assert read_table(data_file("digits-x86.txt", render(table))) == table
 
 
-def test_a_file_that_cannot_be_read_is_no_table(
+def test_unreadable_table_file_is_refused(
     tmp_path: Path, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     again = "accept it anew with --snapshot-update"
@@ -392,13 +394,13 @@ def test_a_line_ends_in_no_space_and_begins_with_its_variant(table: Table) -> No
     assert lines[-1].startswith("lite")
 
 
-def test_two_lines_may_say_the_same_of_two_variants(table: Table) -> None:
+def test_two_variants_may_have_equal_lines(table: Table) -> None:
     lines = render(table).splitlines()
     twin = lines[-1].replace("lite", "twin", 1)
     assert "twin" in parse("\n".join([*lines, twin])).lines
 
 
-def test_text_of_no_known_place_that_is_no_table_is_refused_in_one_line() -> None:
+def test_invalid_table_without_path_gives_one_line_error() -> None:
     with pytest.raises(UsageError) as caught:
         parse("nothing")
     assert str(caught.value) == "not a benchmark table: accept it anew with --snapshot-update"

@@ -16,17 +16,17 @@ ROW = Locked(lower=1.0, upper=2.0, selects="{}", words="why")
 
 
 @pytest.mark.parametrize("changes", [{"lower": 0.9}, {"upper": 2.1}, {"lower": None}, {"upper": None}], ids=str)
-def test_wider_bound_needs_other_words(changes: dict[str, Any]) -> None:
+def test_wider_bound_needs_new_reason(changes: dict[str, Any]) -> None:
     assert loosened({"row": replace(ROW, **changes)}, {"row": ROW}) == ["row"]
     assert loosened({"row": replace(ROW, **changes, words="why now")}, {"row": ROW}) == []
 
 
 @pytest.mark.parametrize("changes", [{}, {"lower": 1.1}, {"upper": 1.9}, {"words": "better said"}], ids=str)
-def test_tighter_bound_needs_none(changes: dict[str, Any]) -> None:
+def test_tighter_bound_needs_no_new_reason(changes: dict[str, Any]) -> None:
     assert loosened({"row": replace(ROW, **changes)}, {"row": ROW}) == []
 
 
-def test_row_about_other_cells_needs_other_words() -> None:
+def test_changed_selectors_need_new_reason() -> None:
     assert loosened({"row": replace(ROW, selects='{"cases": ["digits"]}')}, {"row": ROW}) == ["row"]
 
 
@@ -34,14 +34,14 @@ def test_new_row_is_not_loosened() -> None:
     assert loosened({"new": ROW}, {"row": ROW}) == []
 
 
-def test_lock_is_read_as_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_round_trips_through_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tolerances, "fixtures_folder", lambda: tmp_path)
     write_lock({"row": ROW, "open": replace(ROW, upper=None)})
     assert read_lock() == {"row": ROW, "open": replace(ROW, upper=None)}
     assert (tmp_path / "tolerances.lock.json").read_text().startswith('{\n "row": {\n  "lower": 1.0,')
 
 
-def test_what_is_locked_of_a_row_is_its_bounds_whom_it_selects_and_its_words() -> None:
+def test_lock_has_bounds_selectors_and_reason_digest() -> None:
     about = {"id": "a", "claim": "size", "statistic": "size", "unit": "bytes", "variants": ("lite",)}
     row = Tolerance(**about, lower=1.0, reason="It is so", measured="here")
 

@@ -52,14 +52,14 @@ def row_text(**fields: Any) -> str:
     return "[[tolerance]]\n" + "".join(f"{key} = {value}\n" for key, value in values.items() if value)
 
 
-def test_the_one_row_gives_the_bounds_and_its_name() -> None:
+def test_matching_row_gives_bounds_and_name() -> None:
     found = bounded(tolerance())
 
     assert (found.value, found.lower, found.upper, found.tolerance) == (23.8, 20.0, 30.0, "floor")
 
 
 @pytest.mark.parametrize(("value", "ok"), [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
-def test_bounds_have_two_sides_and_hold_at_their_ends(value: float, ok: bool) -> None:
+def test_bounds_are_inclusive_on_both_sides(value: float, ok: bool) -> None:
     found = bounded(tolerance(), finding=Finding("sqnr", value, "dB", against="original"))
 
     assert found.ok is ok
@@ -104,7 +104,7 @@ def test_a_number_about_no_cell_finds_only_rows_without_selectors(refuses: Refus
     [Finding("latency", 60.0, "ms", judged=False), Finding("holds", 1.0, "1", lower=1.0, tolerance="exact")],
     ids=["only-shown", "bounded-already"],
 )
-def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding: Finding) -> None:
+def test_unjudged_and_bounded_findings_are_unchanged(finding: Finding) -> None:
     assert bounded(finding=finding) is finding
 
 
@@ -118,11 +118,11 @@ def test_numbers_that_are_only_shown_or_bounded_already_stay_as_they_are(finding
     ],
     ids=["no-reason", "not-measured", "no-bound", "crossed"],
 )
-def test_a_row_that_says_too_little_is_refused(fields: dict[str, Any], words: str, refuses: Refuses) -> None:
+def test_incomplete_row_is_refused(fields: dict[str, Any], words: str, refuses: Refuses) -> None:
     refuses(lambda: Tolerances([tolerance(**fields)], "tolerances.toml"), "tolerances.toml", "floor", words)
 
 
-def test_two_rows_of_one_name_are_refused(refuses: Refuses) -> None:
+def test_duplicate_row_ids_are_refused(refuses: Refuses) -> None:
     refuses(lambda: Tolerances([tolerance(), tolerance()], "tolerances.toml"), "tolerances.toml", "'floor'")
 
 
@@ -153,7 +153,7 @@ def test_two_rows_of_one_name_are_refused(refuses: Refuses) -> None:
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+def test_invalid_file_gives_one_line_with_file_and_key(
     text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path: Path = data_file("tolerances.toml", text)
@@ -161,7 +161,7 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
     refuses(lambda: read_tolerances(path), path, words)
 
 
-def test_the_committed_file_can_be_read() -> None:
+def test_committed_file_is_valid() -> None:
     assert read_tolerances().rows()
 
 
@@ -173,7 +173,7 @@ def test_the_committed_file_can_be_read() -> None:
         ({"lower": 31.0}, "tolerance floor has lower above upper (t.toml): swap them"),
     ],
 )
-def test_a_refusal_says_what_where_and_what_to_do(fields: dict[str, Any], text: str) -> None:
+def test_refusal_names_what_where_and_remedy(fields: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError) as caught:
         Tolerances([tolerance(**fields)], "t.toml")
 
@@ -181,7 +181,7 @@ def test_a_refusal_says_what_where_and_what_to_do(fields: dict[str, Any], text: 
 
 
 @pytest.mark.parametrize(("against", "word"), [("original", "original"), ("", "nothing")])
-def test_a_number_that_finds_no_row_is_named_in_full(against: str, word: str) -> None:
+def test_number_without_tolerance_is_named_in_full(against: str, word: str) -> None:
     with pytest.raises(UsageError) as caught:
         bounded(finding=Finding("sqnr", 1.0, "dB", against=against), claim="label")
 
@@ -209,9 +209,7 @@ def test_a_row_with_a_selector_that_names_the_cell_is_found(fields: dict[str, An
     ("name", "words"),
     [("sizes.toml", "claim 'sizes' does not exist"), ("label.toml", "a row of another claim: 'size' does not exist")],
 )
-def test_a_file_of_bounds_is_a_claims_and_holds_its_rows_alone(
-    name: str, words: str, tmp_path: Path, refuses: Refuses
-) -> None:
+def test_bounds_file_of_another_claim_is_refused(name: str, words: str, tmp_path: Path, refuses: Refuses) -> None:
     folder = tmp_path / "tolerances"
     shutil.copytree(fixtures_folder() / "tolerances", folder)
     (folder / "size.toml").rename(folder / name)
@@ -219,7 +217,7 @@ def test_a_file_of_bounds_is_a_claims_and_holds_its_rows_alone(
     refuses(lambda: read_tolerances(folder), words, folder)
 
 
-def test_bounds_in_one_file_are_refused_with_the_place_where_they_belong(tmp_path: Path, refuses: Refuses) -> None:
+def test_single_bounds_file_is_refused_with_new_location(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "tolerances.toml").touch()
 
     refuses(

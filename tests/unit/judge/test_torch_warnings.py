@@ -14,12 +14,12 @@ DECLARED = (
 SHOWN = {"script": [("DeprecationWarning", "torch.jit.script is deprecated.")], "load": []}
 
 
-def test_declared_warnings_are_no_news() -> None:
+def test_declared_warnings_are_expected() -> None:
     assert unexpected(SHOWN, DECLARED, "2.12.1+cpu") == []
     assert stale(SHOWN, DECLARED, "2.12.1+cpu") == []
 
 
-def test_a_new_warning_is_news() -> None:
+def test_new_warning_is_unexpected() -> None:
     lines = unexpected({"script": [("UserWarning", "something else")]}, DECLARED, "2.12.1")
     assert lines == ["script: new UserWarning: something else"]
 
@@ -27,17 +27,17 @@ def test_a_new_warning_is_news() -> None:
 @pytest.mark.parametrize(
     ("category", "word"), [("FutureWarning", "escalated"), ("PendingDeprecationWarning", "changed")]
 )
-def test_another_severity_is_news(category: str, word: str) -> None:
+def test_changed_warning_category_is_unexpected(category: str, word: str) -> None:
     lines = unexpected({"script": [(category, "torch.jit.script is deprecated.")]}, DECLARED, "2.12.1")
     assert lines == [f"script: {word} from DeprecationWarning to {category}: torch.jit.script is deprecated."]
 
 
-def test_a_declaration_ends_with_its_versions() -> None:
+def test_declaration_outside_its_versions_does_not_apply() -> None:
     assert unexpected(SHOWN, DECLARED, "2.15.0") == ["script: new DeprecationWarning: torch.jit.script is deprecated."]
     assert stale({"script": []}, DECLARED, "2.15.0") == []
 
 
-def test_a_declared_warning_that_does_not_show_is_stale() -> None:
+def test_declared_warning_that_is_not_raised_is_stale() -> None:
     assert stale({"script": []}, DECLARED, "2.12.1") == [
         "script: declared DeprecationWarning did not show: script is deprecated"
     ]
@@ -62,7 +62,7 @@ def test_a_development_release_counts_as_its_release() -> None:
         ("==2.13.0rc1", "'==2.13.0rc1' matches no release"),  # it counts as 2.13.0
     ],
 )
-def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, problem: str, refuses: Refuses) -> None:
+def test_invalid_or_empty_version_range_is_usage_error(torch: str, problem: str, refuses: Refuses) -> None:
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
 
     refuses(lambda: validate(WarningFile, {"warning": [row]}, where="warnings.toml"), "warning.0.torch", problem)
@@ -80,13 +80,13 @@ def test_a_version_range_that_is_none_or_empty_is_a_usage_error(torch: str, prob
         ">=2,<3.1,!=2.*",
     ],
 )
-def test_a_version_range_with_a_release_in_it_is_read(torch: str) -> None:
+def test_version_range_with_a_release_is_accepted(torch: str) -> None:
     row = {"call": "script", "category": "UserWarning", "text": "x", "torch": torch}
 
     assert validate(WarningFile, {"warning": [row]}, where="warnings.toml").warning[0].torch == torch
 
 
-def test_the_data_file_reads() -> None:
+def test_committed_warnings_file_is_valid() -> None:
     assert {row.call for row in read_warnings()} >= {"script", "quantize_dynamic", "load"}
 
 
@@ -100,7 +100,7 @@ def test_the_data_file_reads() -> None:
         (("OwnWarning",), "OtherWarning", "changed from OwnWarning to OtherWarning"),
     ],
 )
-def test_a_change_of_severity_names_what_is_known(known: tuple[str, ...], category: str, change: str) -> None:
+def test_changed_warning_category_names_declared_one(known: tuple[str, ...], category: str, change: str) -> None:
     declared = [DeclaredWarning(call="load", category=name, text="slow", torch=">=0") for name in known]
 
     assert unexpected({"load": [(category, "slow")] * 2}, declared, "2.15.0") == [f"load: {change}: slow"]

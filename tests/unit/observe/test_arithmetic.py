@@ -54,7 +54,7 @@ def words(module: nn.Module, *, frozen: bool = False) -> dict[str, int]:
     ],
     ids=lambda part: type(part).__name__,
 )
-def test_operators_are_counted_by_their_constants(module: nn.Module, expected: dict[str, int], frozen: bool) -> None:
+def test_operators_are_counted_with_their_constants(module: nn.Module, expected: dict[str, int], frozen: bool) -> None:
     assert words(module, frozen=frozen) == expected
 
 
@@ -62,7 +62,7 @@ FIELD = [item for item in committed() if item.row.variant in ("scripted_quantize
 
 
 @pytest.mark.parametrize("item", [item for item in FIELD if item.row.engine == "fbgemm"], ids=lambda item: item.row.id)
-def test_files_of_all_releases_compute_the_same(item: FieldItem, tmp_path: Path) -> None:
+def test_files_of_all_releases_have_expected_arithmetic(item: FieldItem, tmp_path: Path) -> None:
     assert item.cell is not None
     with engine_set("fbgemm"):
         module = torch.jit.load(str(located(item, tmp_path)))
@@ -72,5 +72,5 @@ def test_files_of_all_releases_compute_the_same(item: FieldItem, tmp_path: Path)
 @pytest.mark.skipif(
     "scale" not in (nn.functional.scaled_dot_product_attention.__doc__ or ""), reason="this PyTorch has no scale there"
 )
-def test_scale_of_its_own_is_named() -> None:
+def test_custom_attention_scale_is_named() -> None:
     assert words(Fused(0.5), frozen=True) == {"attention scale=0.5": 1}

@@ -83,12 +83,12 @@ def test_the_scripted_model_gives_exactly_the_eager_blocks(model: nn.Module, x: 
     assert min(part_ways(eager, scripted).sqnr) > 110
 
 
-def test_no_hook_stays_behind(model: nn.Module, x: torch.Tensor) -> None:
+def test_hooks_are_removed(model: nn.Module, x: torch.Tensor) -> None:
     block_outputs(model, x, frozen=False, blocks=BLOCKS)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_a_graph_of_other_depth_is_refused(model: nn.Module, x: torch.Tensor) -> None:
+def test_graph_of_other_depth_is_refused(model: nn.Module, x: torch.Tensor) -> None:
     with pytest.raises(LookupError, match="8 residual additions"):
         block_outputs(torch.jit.script(model), x, frozen=False, blocks=5)
 
@@ -110,7 +110,7 @@ FAULTS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("kind", ["fp32", "int8 against fp32", "int8 against int8"])
 @pytest.mark.parametrize("index", range(BLOCKS))
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found_in_its_block(fault: str, index: int, kind: str, model: Any, x: torch.Tensor) -> None:
+def test_fault_is_located_in_its_block(fault: str, index: int, kind: str, model: Any, x: torch.Tensor) -> None:
     spoiled = copy.deepcopy(model)
     FAULTS[fault](spoiled.blocks[index])
     sound = quantize(model) if kind == "int8 against int8" else model
@@ -124,9 +124,7 @@ def test_a_fault_is_found_in_its_block(fault: str, index: int, kind: str, model:
     [("patch_embed.proj.weight", "patch_embed"), ("pos_embed", "patch_embed"), ("head.weight", "head")],
 )
 @pytest.mark.parametrize("quantized", [False, True])
-def test_a_fault_before_or_after_the_blocks(
-    name: str, place: str, quantized: bool, model: Any, x: torch.Tensor
-) -> None:
+def test_fault_outside_blocks_is_located(name: str, place: str, quantized: bool, model: Any, x: torch.Tensor) -> None:
     spoiled = copy.deepcopy(model)
     spoiled.state_dict()[name].mul_(1.5)
     reference = block_outputs(model, x, frozen=False, blocks=BLOCKS)
@@ -135,7 +133,7 @@ def test_a_fault_before_or_after_the_blocks(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_fault_is_found_in_a_saved_file(form: str, model: nn.Module, x: torch.Tensor, tmp_path: Path) -> None:
+def test_fault_in_saved_file_is_located(form: str, model: nn.Module, x: torch.Tensor, tmp_path: Path) -> None:
     spoiled: Any = copy.deepcopy(model)
     silence(spoiled.blocks[2].attn.proj)
     path = save(spoiled, form, tmp_path)

@@ -38,7 +38,7 @@ def test_packages_that_are_not_installed_are_left_out(monkeypatch: pytest.Monkey
     ("text", "name"),
     [("model name\t: Some Xeon: 2\nmodel name: B\n", "Some Xeon: 2"), ("processor: 0\n", "p"), (None, "p")],
 )
-def test_a_processor_is_named_by_linux_or_by_the_platform(
+def test_processor_name_comes_from_linux_or_platform(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, name: str
 ) -> None:
     path = tmp_path / "cpuinfo"
@@ -58,7 +58,7 @@ def test_a_processor_is_named_by_linux_or_by_the_platform(
         ("x86_64", "vendor_id\t: GenuineIntel\nmodel name\t: Some Xeon\n", False),
     ],
 )
-def test_a_machine_whose_processor_is_anothers_is_emulated(
+def test_foreign_processor_means_emulation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, text: str, found: bool
 ) -> None:
     path = tmp_path / "cpuinfo"
@@ -70,13 +70,13 @@ def test_a_machine_whose_processor_is_anothers_is_emulated(
 
 
 @pytest.mark.parametrize(("word", "name"), [("AMD64", "x86_64"), ("arm64", "aarch64"), ("riscv64", "riscv64")])
-def test_machines_have_one_name_each(monkeypatch: pytest.MonkeyPatch, word: str, name: str) -> None:
+def test_machine_names_are_normalized(monkeypatch: pytest.MonkeyPatch, word: str, name: str) -> None:
     monkeypatch.setattr(platform, "machine", lambda: word)
 
     assert spec_machine.machine() == name
 
 
-def test_kernels_that_take_something_else_than_the_run_names_end_it(
+def test_kernels_on_another_processor_stop_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = {"ATen": "AVX512", "oneDNN": "Intel AVX2", "FBGEMM": "AVX2"}
@@ -90,7 +90,7 @@ def test_kernels_that_take_something_else_than_the_run_names_end_it(
     environment.check_held("avx2")
 
 
-def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incompatible_packages_give_one_line_with_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     monkeypatch.setattr(environment, "packages", lambda: {"torch": "2.13.0", "torchvision": "0.28.0", "numpy": "2.0"})
 
@@ -102,7 +102,7 @@ def test_packages_that_do_not_fit_each_other_are_one_line_with_their_versions(mo
     assert text.endswith("(torch 2.13.0, torchvision 0.28.0): install torch and torchvision together from one index")
 
 
-def test_torchscript_that_is_switched_off_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_torchscript_gives_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTORCH_JIT", "0")
 
     with pytest.raises(MachineError, match=r"TorchScript is switched off \(PYTORCH_JIT=0\): unset that variable"):
@@ -117,7 +117,7 @@ def test_torchscript_that_is_switched_off_is_one_line(monkeypatch: pytest.Monkey
         (ValueError("anything"), "install torch and torchvision together"),
     ],
 )
-def test_import_that_fails_is_one_line(error: Exception, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_import_gives_one_line_error(error: Exception, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Fails:
         def find_spec(self, name: str, *_: object) -> None:
             if name == "timm":

@@ -82,7 +82,7 @@ def test_missing_tools_are_named_with_what_to_do(
 
 
 @pytest.mark.parametrize(("module", "which"), [("setuptools", "setuptools"), (VERSIONER, "'setuptools<70'")])
-def test_setuptools_is_a_tool_too_and_the_compiler_that_the_user_names(
+def test_setuptools_and_named_compiler_are_required_tools(
     tools: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, which: str
 ) -> None:
     tools(ninja=":")
@@ -112,7 +112,7 @@ def test_the_program_is_compiled_once_for_each_compiler(
     assert entries[0].path.startswith(str(tmp_path / "cache" / "vitgate" / "native"))
 
 
-def test_where_the_users_cache_takes_nothing_the_runs_own_does(
+def test_unwritable_user_cache_falls_back_to_run_cache(
     tools: Callable[..., None], compiles: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "cache").touch()
@@ -123,7 +123,7 @@ def test_where_the_users_cache_takes_nothing_the_runs_own_does(
     assert entry.path.startswith(str(tmp_path / "other"))
 
 
-def test_what_the_compiler_says_is_the_outcome_and_the_path_stays(tools: Callable[..., None], tmp_path: Path) -> None:
+def test_compiler_error_is_the_outcome_and_path_is_unchanged(tools: Callable[..., None], tmp_path: Path) -> None:
     tools(ninja='[ "$1" = --version ] && echo 1.11 || { echo "a.h:3: fatal error: no b.h"; exit 1; }', cxx="echo 1.0")
     before = os.environ["PATH"]
 
@@ -149,7 +149,7 @@ def ended(returncode: Any, stdout: Any, stderr: Any = "") -> Any:
         (ended(-6, "set_engine\nload\n"), "failed at load", "ProcessDied", "ended by SIGABRT"),
     ],
 )
-def test_a_program_that_does_not_end_well_failed_at_the_stage_that_it_said_last(
+def test_failed_program_stops_at_last_printed_stage(
     done: subprocess.CompletedProcess[str], outcome: str, error: str, message: str
 ) -> None:
     found = failed(native._lines, done, "set_engine")
@@ -158,7 +158,7 @@ def test_a_program_that_does_not_end_well_failed_at_the_stage_that_it_said_last(
     assert found.message.startswith(message)
 
 
-def test_what_the_program_is_given_and_gives_are_plain_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_reads_and_writes_raw_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\necho "$@" >"$0.words"; env >"$0.env"; cp "$4" "$5"; echo run; echo "2 3"\n')
     program.chmod(0o755)

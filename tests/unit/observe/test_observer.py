@@ -34,7 +34,7 @@ def observer(plan: Callable[..., RunConfig], tmp_path: Path) -> Callable[[Except
     return call
 
 
-def test_exception_of_a_model_is_named_at_its_stage(observer: Callable[[Exception], LocalObserver]) -> None:
+def test_exception_of_model_is_reported_with_its_stage(observer: Callable[[Exception], LocalObserver]) -> None:
     outcome = observer(AttributeError("'tuple' object has no attribute 'numpy'")).get(outputs, CELL).outcome
 
     assert outcome is not None
@@ -42,13 +42,13 @@ def test_exception_of_a_model_is_named_at_its_stage(observer: Callable[[Exceptio
     assert outcome.message == "'tuple' object has no attribute 'numpy'"
 
 
-def test_exception_of_what_every_check_needs_is_one_line(observer: Callable[[Exception], LocalObserver]) -> None:
+def test_exception_of_shared_observation_gives_one_line_error(observer: Callable[[Exception], LocalObserver]) -> None:
     with pytest.raises(MachineError, match="environment cannot be observed: ZeroDivisionError: division by zero"):
         observer(ZeroDivisionError("division by zero")).get(environment)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), MachineError("no room", do="make room")])
-def test_machine_that_cannot_go_on_is_no_outcome(
+def test_machine_error_is_not_recorded_as_outcome(
     error: Exception, observer: Callable[[Exception], LocalObserver]
 ) -> None:
     with pytest.raises(type(error)):

@@ -29,7 +29,7 @@ def logits_of(x: torch.Tensor) -> torch.Tensor:
     return torch.tensor([[value, 1.0, 2.0 - value]])
 
 
-def test_each_picture_goes_through_alone_and_in_order() -> None:
+def test_pictures_are_predicted_one_by_one_in_order() -> None:
     shapes: list[tuple[int, ...]] = []
     done: list[Any] = []
 
@@ -56,7 +56,7 @@ def test_large_logits_do_not_overflow() -> None:
     assert own.label.tolist() == [0.0] * 3
 
 
-def test_a_variant_that_fails_stops_alone() -> None:
+def test_failing_variant_does_not_stop_others() -> None:
     seen: list[float] = []
 
     def breaks(x: torch.Tensor) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_a_variant_that_fails_stops_alone() -> None:
     assert predictions_from(of_variant(found, "optimized")).problem(LABELS) == ""
 
 
-def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other() -> None:
+def test_variant_that_modifies_its_input_affects_no_other() -> None:
     def writes(x: torch.Tensor) -> torch.Tensor:
         x += 100.0
         return logits_of(x)
@@ -87,7 +87,7 @@ def test_a_variant_that_writes_into_its_input_spoils_it_for_no_other() -> None:
     [torch.tensor([[0.0, float("nan"), 1.0]]), torch.zeros(2, 3), torch.zeros(1, 2)],
     ids=["nan", "two", "fewer_classes"],
 )
-def test_what_is_no_prediction_is_none(output: torch.Tensor) -> None:
+def test_invalid_output_is_reported_for_all_pictures(output: torch.Tensor) -> None:
     found = of_variant(predicted({"lite": lambda x: output}, PICTURES, np.full(3, 2), quiet), "lite")
 
     assert "for 3 pictures" in predictions_from(found).problem(np.full(3, 2))
@@ -102,7 +102,7 @@ def test_what_is_no_prediction_is_none(output: torch.Tensor) -> None:
     ],
     ids=["flat", "tuple", "dict"],
 )
-def test_model_that_returns_no_logits_is_told_what_to_return(output: Any, what: str) -> None:
+def test_output_without_logits_names_expected_return(output: Any, what: str) -> None:
     found = of_variant(predicted({"lite": lambda x: output}, PICTURES, np.full(3, 2), quiet), "lite")
 
     assert found.outcome is not None and (found.outcome.kind, found.outcome.at) == ("failed at", "run")
@@ -121,7 +121,7 @@ def test_logits_of_any_dtype_are_read_as_float32(dtype: torch.dtype) -> None:
     assert found.dtype == np.float32 and found.tolist() == [[1.0, 3.0]]
 
 
-def test_memory_does_not_grow_with_the_pictures() -> None:
+def test_memory_does_not_grow_with_number_of_pictures() -> None:
     """A thousand pictures of 1.2 MB, and a thousand classes: never more than a few of them at once."""
     count = 1000
 

@@ -94,7 +94,7 @@ def repack(quantized: nn.Module, change: Callable[[torch.Tensor, float, int], tu
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_sound_file_has_no_difference(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form)
     assert (found.unmatched, found.out_of_order, found.strays, found.unreadable) == ((),) * 4
     assert (len(found.layers), found.surplus_layers, found.count) == (13, 0, 44)
@@ -108,7 +108,7 @@ def test_a_sound_file_has_nothing_to_report(form: str, engine: str, readback: Ca
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_scale_off_by_five_percent_is_found(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, 1.05 * scale, zero)))
     assert layer(found).scale_ratio == pytest.approx(1.05, abs=1e-5)
     assert layer(found).max_error_steps > 5
@@ -116,13 +116,13 @@ def test_a_scale_off_by_five_percent(form: str, engine: str, readback: Callable[
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_zero_point_off_by_one(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_zero_point_off_by_one_is_found(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     found = readback(form, lambda q: repack(q, lambda values, scale, zero: (values, scale, zero + 1)))
     assert 1.4 < layer(found).max_error_steps <= 1.5 + 1e-4
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_weights_of_four_bits_are_found(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def coarse(values: torch.Tensor, scale: float, zero: int) -> tuple[torch.Tensor, float, int]:
         return (values.float() / 16).round().clamp(-8, 7).mul(16).to(torch.int8), scale, zero
 
@@ -132,7 +132,9 @@ def test_weights_of_four_bits(form: str, engine: str, readback: Callable[..., Re
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., Readback], model: nn.Module) -> None:
+def test_layer_left_in_float_is_found(
+    form: str, engine: str, readback: Callable[..., Readback], model: nn.Module
+) -> None:
     found = readback(
         form, lambda q: setattr(q.get_submodule("blocks.1.mlp"), "fc1", copy.deepcopy(model.get_submodule(LAYER)))
     )
@@ -142,7 +144,7 @@ def test_a_layer_left_in_float(form: str, engine: str, readback: Callable[..., R
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_swapped_blocks_are_found(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def swap(quantized: Any) -> None:
         quantized.blocks[0], quantized.blocks[1] = quantized.blocks[1], quantized.blocks[0]
 
@@ -153,7 +155,7 @@ def test_two_blocks_swapped(form: str, engine: str, readback: Callable[..., Read
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_changed_bias_is_found(form: str, engine: str, readback: Callable[..., Readback]) -> None:
     def change(quantized: nn.Module) -> None:
         module: Any = quantized.get_submodule(LAYER)
         bias = module.bias().clone()
@@ -169,7 +171,7 @@ def test_one_bias_changed(form: str, engine: str, readback: Callable[..., Readba
     "name", ["patch_embed.proj.weight", "patch_embed.proj.bias", "blocks.1.norm2.weight", "pos_embed"]
 )
 @pytest.mark.parametrize("form", FORMS)
-def test_one_float_parameter_changed(form: str, name: str, engine: str, readback: Callable[..., Readback]) -> None:
+def test_changed_float_parameter_is_found(form: str, name: str, engine: str, readback: Callable[..., Readback]) -> None:
     def change(quantized: nn.Module) -> None:
         quantized.state_dict()[name].reshape(-1)[0] += 1e-3
 
@@ -214,7 +216,7 @@ class OutOfOrder(nn.Module):
         return self.last(self.part(self.first(x) * self.scale))
 
 
-def test_the_state_is_in_the_order_of_its_use() -> None:
+def test_state_is_in_order_of_use() -> None:
     state = model_state(OutOfOrder(), torch.zeros(1, 4))
     assert [name for name in state.tensors if name in state.used] == [
         "first.weight",
@@ -230,7 +232,7 @@ def test_the_state_is_in_the_order_of_its_use() -> None:
     assert state.used_linears == ("part.0", "last")
 
 
-def test_a_model_that_is_defined_out_of_order_is_read_back_without_fault(tmp_path: Path) -> None:
+def test_model_defined_out_of_order_has_no_difference(tmp_path: Path) -> None:
     model: Any = OutOfOrder().eval().requires_grad_(False)
     for parameter in model.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())) + 1)
@@ -298,7 +300,7 @@ OWN = [(Attention, (1, 4, 16)), (Folded, (1, 3, 8, 8)), (Shared, (1, 8))]
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("made", "shape"), OWN, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_sound_file_of_what_users_build(
+def test_sound_file_of_user_model_has_no_difference(
     made: type[nn.Module], shape: tuple[int, ...], form: str, engine: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)

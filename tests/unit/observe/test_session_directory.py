@@ -52,7 +52,7 @@ def test_a_session_removes_its_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_held_to_a_processor_shares_the_sessions_inputs_and_its_end() -> None:
+def test_held_session_shares_inputs_and_cleanup() -> None:
     session = SessionDirectory()
     folder = held_session(session.path, "avx2", ["weights"])
     (session.path / "evidence" / "weights" / "digits.json").write_text("{}", encoding="utf-8")
@@ -63,7 +63,7 @@ def test_what_is_held_to_a_processor_shares_the_sessions_inputs_and_its_end() ->
     assert (folder / "owner.lock").samefile(session.path / "owner.lock")
 
 
-def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session: Path) -> None:
+def test_folder_of_killed_session_is_removed_by_next(killed_session: Path) -> None:
     assert (killed_session / "evidence").is_dir()
 
     own = SessionDirectory()
@@ -73,7 +73,7 @@ def test_the_folder_of_a_killed_session_is_cleared_by_the_next(killed_session: P
     own.remove()
 
 
-def test_the_folder_of_a_session_that_still_runs_is_kept(processes: Processes, tmp_path: Path) -> None:
+def test_folder_of_running_session_is_kept(processes: Processes, tmp_path: Path) -> None:
     running, done = processes.context.Event(), processes.context.Event()
 
     def run() -> None:
@@ -93,7 +93,7 @@ def test_the_folder_of_a_session_that_still_runs_is_kept(processes: Processes, t
     assert processes.statuses() == [0]
 
 
-def test_two_sessions_of_one_process_keep_each_other() -> None:
+def test_two_sessions_of_one_process_keep_their_folders() -> None:
     first = SessionDirectory()
     second = SessionDirectory()
 
@@ -105,7 +105,7 @@ def test_two_sessions_of_one_process_keep_each_other() -> None:
 
 
 @pytest.mark.parametrize("name", ["vitgate-session-new", "someone-elses"])
-def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name: str, tmp_path: Path) -> None:
+def test_foreign_and_unfinished_folders_are_kept(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
     (folder / "owner.new").touch()
@@ -115,7 +115,7 @@ def test_a_folder_that_is_being_made_or_is_no_sessions_is_kept(name: str, tmp_pa
     assert (folder / "owner.new").exists()
 
 
-def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_session: Path, tmp_path: Path) -> None:
+def test_target_of_symbolic_link_is_not_removed(killed_session: Path, tmp_path: Path) -> None:
     target = tmp_path / "precious"
     killed_session.rename(target)
     killed_session.symlink_to(target)
@@ -125,7 +125,7 @@ def test_a_link_with_a_sessions_name_leads_nobody_to_delete_its_target(killed_se
     assert (target / "evidence").is_dir()
 
 
-def test_without_room_for_a_folder_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_temporary_folder_is_machine_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**options: Any) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
@@ -144,7 +144,7 @@ def test_settings_are_applied_and_the_users_own_choice_wins(monkeypatch: pytest.
     assert surroundings == {**SETTINGS, "OMP_NUM_THREADS": "7"}
 
 
-def test_what_counts_is_seen_while_it_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_counts_are_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", -1.0)
     with counting(tmp_path, "deit_tiny float", 60) as each, counting(tmp_path, "reading", 7):
         assert counts(tmp_path) == {"deit_tiny float": (0, 60), "reading": (0, 7)}
@@ -153,7 +153,7 @@ def test_what_counts_is_seen_while_it_lasts(tmp_path: Path, monkeypatch: pytest.
     assert counts(tmp_path) == {}
 
 
-def test_notes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_count_is_written_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.observe.session_directory._NOTE_SECONDS", 3600.0)
     with counting(tmp_path, "a", 10_000) as each:
         for done in range(10_000):
@@ -161,7 +161,7 @@ def test_notes_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert counts(tmp_path) == {"a": (0, 10_000)}
 
 
-def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path: Path) -> None:
+def test_count_that_ends_during_reading_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "counts").mkdir()
     (tmp_path / "counts" / "gone").symlink_to(tmp_path / "nowhere")
 
@@ -169,7 +169,7 @@ def test_a_count_that_ends_while_it_is_read_is_no_error(tmp_path: Path) -> None:
     assert counts(tmp_path / "nowhere") == {}
 
 
-def test_folder_that_another_user_closed_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_of_another_user_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "vitgate-session-other"
     other.mkdir()
 

@@ -32,7 +32,7 @@ def files(store: Store) -> list[str]:
     return sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*") if path.is_file())
 
 
-def test_evidence_comes_back_with_its_values_and_arrays(store: Store) -> None:
+def test_evidence_round_trips_with_values_and_arrays(store: Store) -> None:
     logits = np.array([[1.5, -2.0]], dtype=np.float32)
 
     made = store.get("outputs", "a", lambda: Evidence({"seconds": 0.5, "names": ["x"]}, {"logits": logits}))
@@ -51,7 +51,7 @@ def test_evidence_is_made_once_and_then_read_by_every_store_of_the_folder(store:
     assert again.values == {"bytes": 3}
 
 
-def test_names_and_kinds_that_look_alike_are_kept_apart(store: Store) -> None:
+def test_similar_names_and_kinds_are_distinct(store: Store) -> None:
     names = [("outputs", "a"), ("outputs", "a.b"), ("outputs", "a.c"), ("build", "a")]
 
     for kind, name in names:
@@ -60,11 +60,11 @@ def test_names_and_kinds_that_look_alike_are_kept_apart(store: Store) -> None:
     assert [store.get(kind, name, never).values["is"] for kind, name in names] == [f"{k}/{n}" for k, n in names]
 
 
-def test_what_nobody_made_is_not_found(store: Store) -> None:
+def test_missing_evidence_is_not_found(store: Store) -> None:
     assert store.find("build", "a") is None
 
 
-def test_what_somebody_made_is_found(store: Store) -> None:
+def test_stored_evidence_is_found(store: Store) -> None:
     store.get("build", "a", lambda: Evidence({"bytes": 3}))
 
     found = store.find("build", "a")
@@ -73,7 +73,7 @@ def test_what_somebody_made_is_found(store: Store) -> None:
     assert found.values == {"bytes": 3}
 
 
-def test_an_observation_that_could_not_be_made_is_evidence_and_not_tried_again(store: Store) -> None:
+def test_failed_observation_is_stored_and_not_retried(store: Store) -> None:
     store.get("build", "a", lambda: Evidence(outcome=STOPPED))
 
     again = store.get("build", "a", never)
@@ -84,7 +84,7 @@ def test_an_observation_that_could_not_be_made_is_evidence_and_not_tried_again(s
     assert caught.value.outcome == STOPPED
 
 
-def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(store: Store) -> None:
+def test_raising_maker_leaves_nothing_and_can_be_retried(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         store.get("build", "a", lambda: Evidence({"x": 1 / 0}))
 
@@ -100,7 +100,7 @@ def test_values_that_cannot_be_written_leave_nothing(store: Store) -> None:
     assert not [name for name in files(store) if name.endswith(".tmp")]
 
 
-def test_what_a_killed_writer_left_is_neither_read_nor_mixed_in(store: Store) -> None:
+def test_leftovers_of_killed_writer_are_ignored(store: Store) -> None:
     folder = store.folder / "outputs"
     folder.mkdir()
     np.savez(folder / "a.npz", logits=np.zeros(3))  # arrays are written before the values that make them count
@@ -112,7 +112,7 @@ def test_what_a_killed_writer_left_is_neither_read_nor_mixed_in(store: Store) ->
     assert (made.outcome, made.arrays) == (STOPPED, {})
 
 
-def test_processes_that_come_at_once_make_evidence_once(store: Store, processes: Processes, tmp_path: Path) -> None:
+def test_concurrent_processes_make_evidence_once(store: Store, processes: Processes, tmp_path: Path) -> None:
     log = tmp_path / "made"
     barrier = processes.context.Barrier(4)
 
@@ -135,7 +135,7 @@ def test_processes_that_come_at_once_make_evidence_once(store: Store, processes:
     assert len(log.read_text().splitlines()) == 1
 
 
-def test_a_process_that_is_killed_while_making_holds_nobody_up(store: Store, processes: Processes) -> None:
+def test_killed_maker_releases_lock(store: Store, processes: Processes) -> None:
     making = processes.context.Event()
 
     def hang() -> Evidence:
@@ -154,7 +154,7 @@ def test_a_process_that_is_killed_while_making_holds_nobody_up(store: Store, pro
     assert processes.statuses() == [-signal.SIGKILL, 0]
 
 
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("before")
 

@@ -25,22 +25,22 @@ def probes() -> dict[str, tutorial_calls.ApiProbe]:
     return {name: probe(name) for name in read_calls()}
 
 
-def test_every_call_works_where_this_torch_has_it(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
+def test_every_available_call_works(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert {name for name, found in probes.items() if not found.works} == WITHOUT
 
 
-def test_a_removed_argument_is_a_type_error(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
+def test_removed_argument_is_type_error(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert probes["profile"].error == ("TypeError" if "profile" in WITHOUT else "")
 
 
-def test_the_declared_warnings_are_those_that_show(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
+def test_declared_warnings_match_raised_ones(probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     observed = {name: [(one.category, one.text) for one in found.warnings] for name, found in probes.items()}
     assert unexpected(observed, read_warnings(), torch.__version__) == []
     assert stale(observed, read_warnings(), torch.__version__) == []
 
 
 @pytest.mark.parametrize("name", ["script", "quantize_dynamic", "load", "save_for_lite_interpreter"])
-def test_a_second_probe_hears_the_same(name: str, probes: dict[str, tutorial_calls.ApiProbe]) -> None:
+def test_second_probe_gives_same_result(name: str, probes: dict[str, tutorial_calls.ApiProbe]) -> None:
     assert probe(name) == probes[name]
 
 
@@ -48,7 +48,7 @@ def test_every_declared_warning_is_about_a_call() -> None:
     assert {row.call for row in read_warnings()} <= set(read_calls())
 
 
-def test_the_engine_and_the_warning_rule_are_left_as_found() -> None:
+def test_engine_and_warning_filters_are_restored() -> None:
     before = (torch.backends.quantized.engine, torch.is_warn_always_enabled())
     probe("engine")
     assert (torch.backends.quantized.engine, torch.is_warn_always_enabled()) == before

@@ -54,21 +54,21 @@ def everything(cache: ArtifactCache) -> set[str]:
     return {str(path) for path in paths if path.parts[0] != "locks"}
 
 
-def test_an_entry_says_where_how_large_and_what(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
+def test_entry_has_path_size_and_digest(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     assert Path(entry.path) == cache.folder / KEY / "m.pt"
     assert Path(entry.path).read_bytes() == maker.content
     assert (entry.bytes, entry.digest) == (500, digest_of(Path(entry.path)))
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
-def test_an_entry_is_built_once_also_between_sessions(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
+def test_entry_is_built_once_across_sessions(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     again = ArtifactCache(cache.folder).get(KEY, "m.pt", maker)
 
     assert again == entry
     assert maker.calls == 1
 
 
-def test_another_key_is_another_entry(entry: Entry, cache: ArtifactCache) -> None:
+def test_different_keys_have_different_entries(entry: Entry, cache: ArtifactCache) -> None:
     other = Maker(b"other")
 
     cache.get(key_of({"case": "deit_base"}), "m.pt", other)
@@ -86,7 +86,7 @@ def test_a_file_that_was_only_touched_is_kept(entry: Entry, maker: Maker, cache:
     assert again.digest == entry.digest
 
 
-def test_a_cache_that_was_copied_elsewhere_is_kept_and_points_to_the_copy(
+def test_copied_cache_is_valid_and_points_to_copy(
     entry: Entry, maker: Maker, cache: ArtifactCache, tmp_path: Path
 ) -> None:
     shutil.copytree(cache.folder, tmp_path / "copy")
@@ -133,9 +133,7 @@ def rewrite(folder: Path, text: str) -> None:
         "digest-altered",
     ],
 )
-def test_an_entry_that_is_not_what_was_built_is_built_again(
-    spoil: Callable[..., Any], entry: Entry, maker: Maker, cache: ArtifactCache
-) -> None:
+def test_damaged_entry_is_rebuilt(spoil: Callable[..., Any], entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     spoil(cache.folder / KEY)
 
     again = cache.get(KEY, "m.pt", maker)
@@ -145,9 +143,7 @@ def test_an_entry_that_is_not_what_was_built_is_built_again(
     assert again.digest == entry.digest
 
 
-def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(
-    cache: ArtifactCache, maker: Maker
-) -> None:
+def test_leftovers_of_killed_makers_are_removed(cache: ArtifactCache, maker: Maker) -> None:
     (cache.folder / KEY).mkdir()
     (cache.folder / KEY / "m.pt").write_bytes(b"half")
     (cache.folder / f".{KEY}.1.tmp").mkdir()
@@ -159,9 +155,7 @@ def test_what_killed_makers_left_is_cleared_away_and_never_taken_for_an_entry(
     assert everything(cache) == {KEY, f"{KEY}/m.pt", f"{KEY}/entry.json"}
 
 
-def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(
-    cache: ArtifactCache, processes: Processes
-) -> None:
+def test_leftovers_are_removed_unless_being_made(cache: ArtifactCache, processes: Processes) -> None:
     making, done = processes.context.Event(), processes.context.Event()
 
     def slow(path: Path) -> None:
@@ -181,7 +175,7 @@ def test_leftovers_of_any_key_are_cleared_but_for_those_that_are_being_made(
     assert processes.statuses() == [0]
 
 
-def test_a_maker_that_raises_leaves_nothing_and_the_next_one_may_try(cache: ArtifactCache, maker: Maker) -> None:
+def test_raising_maker_leaves_nothing_and_can_be_retried(cache: ArtifactCache, maker: Maker) -> None:
     def fail(path: Path) -> None:
         path.write_bytes(b"half")
         raise ZeroDivisionError
@@ -201,7 +195,7 @@ def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache: Artif
 
 
 @pytest.mark.parametrize("below", [False, True], ids=["a-file", "below-a-file"])
-def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below: bool, tmp_path: Path) -> None:
+def test_impossible_cache_folder_is_machine_error(below: bool, tmp_path: Path) -> None:
     place = tmp_path / "taken"
     place.write_text("")
 
@@ -212,14 +206,14 @@ def test_a_folder_that_cannot_be_is_the_machines_fault_in_one_line(below: bool, 
     assert "--artifact-cache" in str(caught.value)
 
 
-def test_a_folder_without_permission_is_the_machines_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_cache_folder_is_machine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root, every folder would be writable
 
     with pytest.raises(MachineError, match="not writable"):
         ArtifactCache(tmp_path / "artifacts")
 
 
-def test_processes_that_come_at_once_build_once(cache: ArtifactCache, processes: Processes, tmp_path: Path) -> None:
+def test_concurrent_processes_build_once(cache: ArtifactCache, processes: Processes, tmp_path: Path) -> None:
     log = tmp_path / "made"
     barrier = processes.context.Barrier(4)
 
@@ -240,7 +234,7 @@ def test_processes_that_come_at_once_build_once(cache: ArtifactCache, processes:
     assert log.read_text() == "made\n"
 
 
-def test_a_maker_that_is_killed_holds_nobody_up_and_leaves_nothing(
+def test_killed_maker_releases_lock_and_leaves_nothing(
     cache: ArtifactCache, processes: Processes, maker: Maker
 ) -> None:
     making = processes.context.Event()

@@ -101,7 +101,7 @@ def test_the_blocks_of_the_traced_model_are_those_of_the_eager_one(frozen: bool,
     assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(eager, saved, strict=True))
 
 
-def test_without_transformers_it_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_transformers_is_environment_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MachineError, match=r'pip install "vitgate\[transformers\]"') as caught:
         model_state(SMALL)

@@ -17,13 +17,13 @@ def before() -> str:
     return torch.backends.quantized.engine
 
 
-def test_engine_holds_within_the_block_and_not_after_it(before: str) -> None:
+def test_engine_is_set_within_context_alone(before: str) -> None:
     with engine_set("qnnpack"):
         assert torch.backends.quantized.engine == "qnnpack"
     assert torch.backends.quantized.engine == before
 
 
-def test_engine_that_is_not_kept_fails_at_its_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_engine_setting_fails_at_its_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     other: Engine = "fbgemm" if torch.backends.quantized.engine == "qnnpack" else "qnnpack"
     monkeypatch.setattr(torch._C, "_set_qengine", lambda number: None)
     with pytest.raises(ClaimFailed) as caught, engine_set(other):
@@ -32,14 +32,14 @@ def test_engine_that_is_not_kept_fails_at_its_stage(monkeypatch: pytest.MonkeyPa
     assert f"{other} was set" in caught.value.outcome.message
 
 
-def test_engine_that_is_lost_on_the_way_fails_at_its_stage(before: str) -> None:
+def test_engine_changed_meanwhile_fails_at_its_stage(before: str) -> None:
     with pytest.raises(ClaimFailed) as caught, engine_set("qnnpack"):
         torch.backends.quantized.engine = "fbgemm"
     assert str(caught.value.outcome) == "failed at set_engine"
     assert torch.backends.quantized.engine == before
 
 
-def test_error_within_the_block_stays_itself(before: str) -> None:
+def test_exception_within_context_is_unchanged(before: str) -> None:
     with pytest.raises(ValueError, match="its own"), engine_set("qnnpack"):
         torch.backends.quantized.engine = "fbgemm"
         raise ValueError("its own")

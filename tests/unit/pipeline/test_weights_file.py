@@ -42,7 +42,7 @@ def counting():
     "checkpoint",
     "several states in one file (`state_dict_ema`): the first is taken, which is said, and how to take another",
 )
-def test_state_that_was_taken_and_the_one_beside_it_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_used_and_alternative_state_dicts_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights_file_model.py").write_text(MODELS, encoding="utf-8")
     (tmp_path / "cases.toml").write_text(CASE.format(build="tied"), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
@@ -62,7 +62,7 @@ def test_state_that_was_taken_and_the_one_beside_it_are_named(tmp_path: Path, mo
 @pytest.mark.accepts("checkpoint", "tied weights, and modules that keep the weights they were built with")
 @pytest.mark.parametrize("build", ["tied", "counting"])
 @pytest.mark.parametrize("stored", [True, False], ids=["from a file", "as built"])
-def test_state_is_stored_as_it_is(build: str, stored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_is_stored_unchanged(build: str, stored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights_file_model.py").write_text(MODELS, encoding="utf-8")
     (tmp_path / "cases.toml").write_text(CASE.format(build=build), encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)

@@ -9,7 +9,7 @@ from vitgate.plugin import pytest_configure_node
 from vitgate.plugin.fixtures import PLAN
 
 
-def test_a_command_to_a_worker_that_has_just_died_is_lost() -> None:
+def test_command_to_dead_worker_is_dropped() -> None:
     sent: list[tuple[str, dict[str, object]]] = []
 
     def send(name: str, **kwargs: object) -> None:

@@ -57,7 +57,7 @@ def seen(screen: Screen, words: str) -> bool:
     return words in screen.text
 
 
-def test_what_is_built_is_named_with_the_seconds_since(
+def test_running_build_is_shown_with_elapsed_seconds(
     tmp_path: Path, screen: Screen, progress: Callable[..., Progress]
 ) -> None:
     with counting(tmp_path, "building: digits-scripted"), counting(tmp_path, "building: digits-fbgemm-lite"):
@@ -65,7 +65,7 @@ def test_what_is_built_is_named_with_the_seconds_since(
         assert seen(screen, "building: digits-fbgemm-lite, digits-scripted (0 s)")
 
 
-def test_what_is_counted_is_one_bar(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
+def test_counts_are_combined_into_one_bar(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     with counting(tmp_path, "pictures: a float", 40) as first, counting(tmp_path, "pictures: a x86", 60) as second:
         progress()
         assert seen(screen, "pictures: a float, a x86:   0%")
@@ -74,7 +74,7 @@ def test_what_is_counted_is_one_bar(tmp_path: Path, screen: Screen, progress: Ca
         assert seen(screen, "50/100")
 
 
-def test_what_is_not_counted_stands_beside_the_bar() -> None:
+def test_uncounted_work_is_shown_beside_bar() -> None:
     found = {"building: a-lite": (0, 0), "rounds of latency: b-x86": (15, 60)}
 
     shown = line(found, 3.0, 79)
@@ -85,7 +85,7 @@ def test_what_is_not_counted_stands_beside_the_bar() -> None:
     assert len(line({f"building: {'x' * 200}": (0, 0)}, 3.0, 79)) == 79
 
 
-def test_what_has_ended_leaves_the_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
+def test_finished_work_is_removed_from_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     progress()
     with counting(tmp_path, "pictures: a", 10) as each:
         each(5)
@@ -95,7 +95,7 @@ def test_what_has_ended_leaves_the_line(tmp_path: Path, screen: Screen, progress
     assert "a, b" not in screen.text
 
 
-def test_the_end_clears_the_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
+def test_end_of_run_clears_line(tmp_path: Path, screen: Screen, progress: Callable[..., Progress]) -> None:
     with counting(tmp_path, "building: a"):
         bar = progress()
         assert seen(screen, "building: a")
@@ -106,7 +106,7 @@ def test_the_end_clears_the_line(tmp_path: Path, screen: Screen, progress: Calla
 
 
 @pytest.mark.parametrize(("column", "back"), [(0, "\x1b[A\r"), (17, "\x1b[A\r\x1b[17C")])
-def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(
+def test_line_is_drawn_below_and_cursor_restored(
     tmp_path: Path, screen: Screen, progress: Callable[..., Progress], column: int, back: str
 ) -> None:
     bar = progress(column=column)
@@ -119,7 +119,7 @@ def test_it_is_drawn_below_and_the_cursor_goes_back_to_where_pytest_left_it(
     assert screen.text == f"\n\x1b[Kbuilding: a (0 s){back}"
 
 
-def test_a_mark_of_pytest_is_written_while_nothing_is_drawn(
+def test_line_is_cleared_and_locked_while_pytest_writes(
     tmp_path: Path, screen: Screen, progress: Callable[..., Progress]
 ) -> None:
     bar = progress()
@@ -153,7 +153,7 @@ class ATerminal(io.StringIO):
     ("out", "err", "term"),
     [(ATerminal, NoTerminal, "xterm"), (NoTerminal, ATerminal, "xterm"), (ATerminal, ATerminal, "dumb")],
 )
-def test_nothing_is_drawn_where_nobody_looks(
+def test_nothing_is_drawn_without_terminal(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     out: type[ATerminal] | type[NoTerminal],

@@ -64,7 +64,7 @@ def group(case: str, engine: Engine) -> Any:
         ("tests/unit/test_a.py::TestC::test_b[1]", "tests/unit/test_a.py"),
     ],
 )
-def test_a_scope_is_a_case_under_an_engine_or_else_a_file(nodeid: str, scope: str) -> None:
+def test_scope_is_case_and_engine_or_file(nodeid: str, scope: str) -> None:
     assert scope_of(nodeid) == scope
 
 
@@ -76,7 +76,7 @@ def test_every_quantized_cell_of_a_case_and_engine_is_one_scope_and_float_ones_a
     assert scopes == {"digits-float", *(f"digits-{engine}" for engine in ENGINES)}
 
 
-def test_xdist_splits_by_these_scopes() -> None:
+def test_xdist_splits_by_scope() -> None:
     scheduling = CellScheduling.__new__(CellScheduling)  # its constructor wants a whole xdist session
 
     assert scheduling._split_scope("tests/conformance/test_label.py::test_label[digits-x86-lite]") == "digits-x86"
@@ -127,7 +127,7 @@ def test_program_is_compiled_first_and_run_last() -> None:
     assert names == ["test_native_program", "test_latency", "test_weights", "test_size", "test_native", "test_calls"]
 
 
-def test_what_is_read_from_one_file_follows_each_other() -> None:
+def test_tests_of_one_file_are_adjacent() -> None:
     cells = [CellId("digits", engine, variant) for engine in ("x86", "qnnpack") for variant in ("lite", "scripted")]
     claims = ("arithmetic", "layers", "lite_bytecode", "weights")
     tests = [about(cell, claim) for claim in claims for cell in cells]
@@ -138,7 +138,7 @@ def test_what_is_read_from_one_file_follows_each_other() -> None:
     assert subjects == [name for name in dict.fromkeys(subjects) for _ in claims]
 
 
-def test_all_other_tests_come_after_in_their_own_order() -> None:
+def test_other_tests_follow_in_original_order() -> None:
     others: list[Any] = [Item("tests/unit/test_b.py::test_2"), Item("tests/unit/test_a.py::test_1[x]", cell="a prison")]
     odd: Any = Item("tests/unit/test_c.py::test_3[cell0]", cell=CellId("digits", "x86", "lite"))
 

@@ -57,13 +57,13 @@ def test_committed_files_are_narrowed_to_cases_and_engines(chosen: Callable[...,
     assert chosen("field", cases=("deit_base",)) == []
 
 
-def test_a_users_files_are_narrowed_only_where_their_engine_is_known(chosen: Callable[..., Any], own: str) -> None:
+def test_user_files_are_narrowed_only_by_known_engine(chosen: Callable[..., Any], own: str) -> None:
     assert chosen("artifacts", field=(own,)) == ["own-any.ptl"]
     assert chosen("artifacts", field=(own,), engines=("x86",)) == ["own-any.ptl", "own-server.pt"]
     assert chosen("artifacts", field=(own,), cases=("deit_base",)) == ["own-any.ptl"]
 
 
-def test_pictures_are_collected_where_a_folder_was_named(plan: Callable[..., RunConfig]) -> None:
+def test_pictures_are_collected_if_folder_is_given(plan: Callable[..., RunConfig]) -> None:
     def subjects(**fields: Any) -> Any:
         handed: list[Any] = []
         metafunc: Any = SimpleNamespace(
@@ -79,19 +79,19 @@ def test_pictures_are_collected_where_a_folder_was_named(plan: Callable[..., Run
     assert {name.partition("-")[0] for name in subjects(images="/pictures")} == {"deit_tiny"}
 
 
-def test_without_a_folder_there_is_no_file_of_the_users(chosen: Callable[..., Any]) -> None:
+def test_no_field_folder_gives_no_user_files(chosen: Callable[..., Any]) -> None:
     assert chosen("artifacts") == []
 
 
 @pytest.mark.parametrize("claim", ["field", "artifacts"])
-def test_what_is_chosen_is_what_a_record_must_hold(chosen: Callable[..., Any], own: str, claim: str) -> None:
+def test_selected_rows_are_expected_in_record(chosen: Callable[..., Any], own: str, claim: str) -> None:
     names = [f"{claim}[{name}]" for name in chosen(claim, field=(own,))]
 
     expected = expected_claims(("digits",), ("qnnpack",), (own,))
     assert [name for name in expected if name.startswith(f"{claim}[")] == names
 
 
-def test_the_test_that_pytest_collects_in_the_place_of_no_file_is_dropped(plan: Callable[..., RunConfig]) -> None:
+def test_placeholder_test_of_empty_parameters_is_dropped(plan: Callable[..., RunConfig]) -> None:
     def item(claimed: Any = True, **callspec: Any) -> Any:
         return SimpleNamespace(get_closest_marker=lambda name: claimed or None, **callspec)
 

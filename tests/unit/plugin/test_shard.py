@@ -40,12 +40,12 @@ counts = st.integers(1, 40)
 
 
 @given(counts, st.sampled_from([*ROWS, "artifacts[own-a.pt]", "artifacts[own-b_c.ptl]"]))
-def test_every_row_is_in_exactly_one_part(count: Any, name: Any) -> None:
+def test_every_row_is_in_exactly_one_shard(count: Any, name: Any) -> None:
     assert sum(Shard(number, count).has(name) for number in range(1, count + 1)) == 1
 
 
 @given(counts, st.sampled_from(sorted(read_cases())), st.sampled_from(ENGINES))
-def test_all_rows_of_a_case_and_engine_are_in_one_part(count: Any, case: Any, engine: Any) -> None:
+def test_rows_of_one_case_and_engine_share_a_shard(count: Any, case: Any, engine: Any) -> None:
     own = [name for name in ROWS if f"{case}-{engine}" in name]
 
     assert len(own) > 20
@@ -53,7 +53,7 @@ def test_all_rows_of_a_case_and_engine_are_in_one_part(count: Any, case: Any, en
 
 
 @given(counts)
-def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count: Any) -> None:
+def test_no_shard_exceeds_its_share_by_more_than_largest_group(count: Any) -> None:
     costs = groups()
     loads = [
         sum(cost for group, cost in costs.items() if Shard(n, count).has_group(group)) for n in range(1, count + 1)
@@ -64,7 +64,7 @@ def test_no_part_has_more_to_do_than_the_dearest_group_beyond_its_share(count: A
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_the_models_of_full_size_are_spread_evenly(count: int) -> None:
+def test_full_size_models_are_spread_evenly(count: int) -> None:
     full = [shard_of(f"deit_base-{engine}", count) for engine in ENGINES]
 
     assert {full.count(number) for number in range(1, count + 1)} == {len(ENGINES) // count}
@@ -76,7 +76,7 @@ def test_a_default_run_is_split_evenly_whatever_other_cases_there_are(planned: C
     assert [sum(plan.has_group(f"deit_base-{engine}") for engine in ENGINES) for plan in plans] == [1, 1, 1, 1]
 
 
-def test_with_as_many_parts_as_groups_each_has_its_own() -> None:
+def test_equal_numbers_of_shards_and_groups_map_one_to_one() -> None:
     assert len({shard_of(group, len(groups())) for group in groups()}) == len(groups())
 
 
@@ -99,11 +99,11 @@ def test_the_group_is_in_the_id(name: str, group: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "x", "", "1/0", "1", "1/2/3", "-1/2", "1/2 ", "١/٢", "1/10000"])
-def test_what_is_no_shard_is_refused(text: str, refuses: Refuses) -> None:
+def test_invalid_shard_is_refused(text: str, refuses: Refuses) -> None:
     refuses(lambda: parse_shard(text), "--shard", "K/N")
 
 
-def test_a_shard_is_written_as_it_is_given() -> None:
+def test_shard_is_formatted_as_given() -> None:
     assert str(parse_shard("2/5")) == "2/5"
     assert str(parse_shard("02/5")) == "2/5"
 
@@ -129,7 +129,7 @@ def planned(tmp_path: Path) -> Callable[..., RunConfig]:
 @given(
     st.sampled_from([name for name in ROWS if not read_claims()[RowName.parse(name).claim].option]), st.integers(1, 9)
 )
-def test_narrowing_changes_no_rows_part(name: Any, count: Any) -> None:
+def test_narrowing_keeps_shard_of_row(name: Any, count: Any) -> None:
     def part(**options: Any) -> list[int]:
         found = []
         for number in range(1, count + 1):
@@ -152,7 +152,7 @@ def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned: Callable[...,
 
 
 @pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
-def test_a_claim_about_more_narrows_to_no_case(planned: Callable[..., RunConfig], names: list[str]) -> None:
+def test_claim_without_cell_narrows_to_no_case(planned: Callable[..., RunConfig], names: list[str]) -> None:
     assert planned(claims=names).cases == default_cases()
 
 
@@ -167,13 +167,13 @@ def test_a_row_that_the_options_leave_out_is_refused(planned: Callable[..., RunC
     refuses(lambda: planned(claims=["build[digits-qnnpack-lite]"], engines=["x86"]), "build[digits-qnnpack-lite]")
 
 
-def test_a_plan_with_claims_and_shard_survives_the_way_to_a_worker(planned: Callable[..., RunConfig]) -> None:
+def test_run_config_with_claims_and_shard_reaches_worker(planned: Callable[..., RunConfig]) -> None:
     plan = planned(claims=["build"], shard="1/3")
 
     assert RunConfig.from_json(plan.to_json()) == plan
 
 
-def test_only_the_inputs_of_the_own_part_are_needed(planned: Callable[..., RunConfig]) -> None:
+def test_shard_needs_only_its_own_inputs(planned: Callable[..., RunConfig]) -> None:
     every = range(1, len(groups()) + 1)
     own = [planned(cases=["all"], shard=f"{number}/{len(groups())}").own_cases() for number in every]
 
@@ -246,7 +246,7 @@ def _made_up(claim: Claim) -> str:
     return f"import pytest\n\n{mark}{every}{body}"
 
 
-def test_the_parts_in_any_order_make_the_run_in_one_piece(suite: Callable[..., Done]) -> None:
+def test_merged_shards_equal_whole_run_in_any_order(suite: Callable[..., Done]) -> None:
     parts = [suite("--shard", f"{k}/2", name=f"part{k}") for k in (2, 1)]
     whole = suite().record
     records = [done.record for done in parts]
@@ -262,14 +262,14 @@ def test_the_parts_in_any_order_make_the_run_in_one_piece(suite: Callable[..., D
 
 
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_a_part_with_nothing_to_do_is_a_valid_record(suite: Callable[..., Done], workers: str) -> None:
+def test_empty_shard_writes_valid_record(suite: Callable[..., Done], workers: str) -> None:
     done = suite("--engine", "x86", "--shard", "30/40", workers=workers)
 
     assert (done.status, done.record.claims, done.record.shard) == (0, (), "30/40"), done.text
     assert done.record.environment.torch.startswith("2.15.0")
 
 
-def test_a_lost_test_is_missing_from_its_own_part_alone(planned: Callable[..., RunConfig], tmp_path: Path) -> None:
+def test_lost_test_is_missing_from_its_shard_alone(planned: Callable[..., RunConfig], tmp_path: Path) -> None:
     for number in range(1, 10):
         plan = planned(cases=["digits"], shard=f"{number}/9")
         record = assemble(plan, Store(tmp_path / "evidence"), [], narrowed=False)
@@ -280,7 +280,7 @@ def test_a_lost_test_is_missing_from_its_own_part_alone(planned: Callable[..., R
         assert (record.shard, record.complete) == (f"{number}/9", False)
 
 
-def test_a_bad_shard_ends_in_one_line(suite: Callable[..., Done]) -> None:
+def test_invalid_shard_gives_one_line_error(suite: Callable[..., Done]) -> None:
     done = suite("--shard", "3/2")
 
     assert done.status == 4
@@ -306,7 +306,7 @@ def test_only_the_tests_of_a_claim_are_run(suite: Callable[..., Done], claims: l
     assert (done.record.complete, done.record.missing) == (False, ())
 
 
-def test_an_unknown_claim_ends_in_one_line_that_names_the_known(suite: Callable[..., Done]) -> None:
+def test_unknown_claim_gives_one_line_with_known_ones(suite: Callable[..., Done]) -> None:
     done = suite("--claim", "bild")
 
     assert done.status == 4

@@ -17,11 +17,11 @@ def location(params: dict[str, object] | None) -> SimpleNamespace:
     return SimpleNamespace(item=item)
 
 
-def test_tables_lie_in_the_folder_of_the_cells_case() -> None:
+def test_tables_are_stored_in_folder_of_case() -> None:
     folder = TableExtension.dirname(test_location=location({"cell": CellId("digits", "x86", "original")}))
     assert folder == str(fixtures_folder() / "tables")
 
 
 @pytest.mark.parametrize("params", [None, {"item": 1}, {"cell": object()}], ids=["none", "others", "an empty set"])
-def test_newer_syrupys_ask_about_tests_of_no_cell_too(params: dict[str, object] | None) -> None:
+def test_newer_syrupy_handles_tests_without_cell(params: dict[str, object] | None) -> None:
     assert TableExtension.dirname(test_location=location(params)) == ""

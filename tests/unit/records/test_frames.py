@@ -30,9 +30,7 @@ def test_a_row_has_the_number_that_was_judged_and_its_bounds() -> None:
     assert row["lower"] <= row["value"] <= row["upper"] or math.isnan(row["upper"])
 
 
-def test_the_example_of_the_documentation_runs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_documented_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
     code = page.partition("```python\n")[2].partition("```")[0]
     monkeypatch.chdir(ROOT)
@@ -44,7 +42,7 @@ def test_the_example_of_the_documentation_runs(
     assert "failed at" in said
 
 
-def test_what_is_no_record_is_one_line(tmp_path: Path) -> None:
+def test_invalid_record_gives_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_text("{}", encoding="utf-8")
 

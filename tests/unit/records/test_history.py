@@ -34,7 +34,7 @@ def releases(
     return write
 
 
-def test_releases_of_one_outcome_stand_together_oldest_first(releases: Callable[..., None]) -> None:
+def test_releases_are_grouped_by_outcome_oldest_first(releases: Callable[..., None]) -> None:
     releases(v2_10_0="failed", v2_9_1="passed", v2_2_0="passed", v2_12_1="failed", v2_15_0="passed", v2_13_0="")
 
     said = history("label[digits-qnnpack-lite]")
@@ -42,7 +42,7 @@ def test_releases_of_one_outcome_stand_together_oldest_first(releases: Callable[
     assert said == "passed on 2.2.0, 2.9.1; failed on 2.10.0, 2.12.1; passed on 2.15.0"
 
 
-def test_a_claim_that_no_release_has_says_so(releases: Callable[..., None]) -> None:
+def test_claim_without_releases_is_stated(releases: Callable[..., None]) -> None:
     releases(v2_9_1="passed")
 
     assert history("label[digits-qnnpack-optimized]") == "in none of the recorded releases"

@@ -43,7 +43,7 @@ def part(whole: Record, index: int, of: int) -> Record:
 
 @pytest.mark.parametrize("version", ["1.13.1", "2.12.1", "2.15.0"])
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_the_shards_of_a_run_make_the_run(version: str, count: int) -> None:
+def test_shards_merge_into_whole_run(version: str, count: int) -> None:
     whole = release(version)
     shards = [part(whole, index, count) for index in range(count)]
 
@@ -55,7 +55,7 @@ def test_the_shards_of_a_run_make_the_run(version: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 2])
-def test_without_one_of_its_shards_a_run_is_not_complete(lost: int) -> None:
+def test_missing_shard_leaves_run_incomplete(lost: int) -> None:
     shards = [part(release("2.12.1"), index, 3) for index in range(3) if index != lost]
 
     merged = merge(shards)
@@ -64,14 +64,14 @@ def test_without_one_of_its_shards_a_run_is_not_complete(lost: int) -> None:
     assert merged.shard == "+".join(str(n) for n in (1, 2, 3) if n != lost + 1) + "/3"
 
 
-def test_a_run_whose_shards_left_a_claim_out_is_not_complete() -> None:
+def test_claim_left_out_by_shards_leaves_run_incomplete() -> None:
     shards = [part(release("2.12.1"), index, 2) for index in range(2)]
     shards[0] = shards[0].model_copy(update={"claims": shards[0].claims[1:]})
 
     assert not merge(shards).complete
 
 
-def test_a_whole_record_is_left_as_it_is() -> None:
+def test_whole_record_is_unchanged() -> None:
     whole = release("2.15.0")
 
     assert merge([whole]) == merge([whole, whole]) == whole
@@ -120,13 +120,13 @@ def test_what_one_shard_misses_and_another_has_is_not_missing(
     assert merge([one, two]).missing == ("weights[x]",)
 
 
-def test_the_earliest_start_counts(record: Callable[..., Record]) -> None:
+def test_earliest_start_is_kept(record: Callable[..., Record]) -> None:
     made = [record(created=f"2026-01-0{day}T00:00:00+00:00") for day in (3, 1, 2)]
 
     assert merge(made).created == made[1].created
 
 
-def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(
+def test_outcome_of_cell_is_merged_from_all_parts(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
 ) -> None:
     fields = {"case": "digits", "outcome": "passed", "latency_ratio": None}
@@ -142,7 +142,7 @@ def test_a_cell_whose_claims_ran_apart_gets_the_outcome_of_all(
     assert (cell.build_seconds, cell.latency_ratio) == (2.0, 0.4)
 
 
-def test_a_row_of_which_two_records_say_different_things_is_refused(
+def test_contradicting_rows_are_refused(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], refuses: Refuses
 ) -> None:
     other = record(claims=(claim_row(message="else"),))
@@ -150,7 +150,7 @@ def test_a_row_of_which_two_records_say_different_things_is_refused(
     refuses(lambda: merge([record(), other]), "label[digits-qnnpack-lite]", "different things")
 
 
-def test_a_cell_of_two_sizes_is_refused(
+def test_contradicting_sizes_are_refused(
     record: Callable[..., Record], cell_row: Callable[..., CellRow], refuses: Refuses
 ) -> None:
     one, two = (record(cells=(cell_row(case="digits", size_bytes=size),)) for size in (1, 2))
@@ -194,7 +194,7 @@ def test_machines_of_one_kind_may_have_different_names(record: Callable[..., Rec
     assert (merged.cpu, merged.cores, merged.kernels) == ("Another | Some Xeon", 2, {"oneDNN": "AMX | AVX2"})
 
 
-def test_what_every_part_left_out_is_left_out(record: Callable[..., Record]) -> None:
+def test_claims_left_out_by_every_part_stay_left_out(record: Callable[..., Record]) -> None:
     one, other = (record(left_out=names) for names in (("images", "latency"), ("images",)))
 
     assert merge([one, other]).left_out == ("images",)
@@ -213,7 +213,7 @@ def test_records_of_different_inputs_suites_or_splits_are_refused(
 
 
 @pytest.mark.parametrize("shard", ["0/2", "1", "a/b", "1/2/3", "1+/2", "-1/2"])
-def test_a_shard_that_is_none_is_refused(
+def test_invalid_shard_in_record_is_refused(
     record: Callable[..., Record], shard: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("record.json", record().text().replace('"created"', f'"shard": "{shard}",\n"created"'))
@@ -230,14 +230,14 @@ def test_a_whole_run_has_no_shard_in_its_file(
     assert read_record(path) == record()
 
 
-def test_refusals_do_not_depend_on_the_order(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
+def test_refusals_do_not_depend_on_order(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     records = [record(), record(claims=(claim_row(message="else"),)), record(claims=(claim_row("size"),))]
     for shift in range(3):
         with pytest.raises(UsageError):
             merge(records[shift:] + records[:shift])
 
 
-def test_cases_engines_and_variants_stand_in_the_tables_order_and_unknown_ones_at_the_end_of_theirs(
+def test_merged_rows_are_in_table_order_with_unknown_names_last(
     record: Callable[..., Record], cell_row: Callable[..., CellRow]
 ) -> None:
     names = [("zoo", "x86", "scripted"), ("alps", "x86", "scripted"), ("digits", "own", "scripted")]
@@ -310,12 +310,12 @@ def test_a_complete_run_stays_complete_with_parts_of_its_own_cases_and_engines(
     assert not merge([record(complete=False), part_]).complete
 
 
-def test_a_part_that_is_complete_in_itself_does_not_complete_the_run(record: Callable[..., Record]) -> None:
+def test_complete_part_does_not_complete_run(record: Callable[..., Record]) -> None:
     assert not merge([record(shard="1/2")]).complete
     assert merge([record(shard="1/2"), record(shard="2/2", complete=False)]).complete is False
 
 
-def test_parts_that_say_nothing_of_shards_make_the_run_where_nothing_lacks() -> None:
+def test_parts_without_shards_complete_run_if_nothing_is_missing() -> None:
     whole = release("2.12.1")
     parts = [part(whole, index, 2).model_copy(update={"shard": ""}) for index in range(2)]
 
@@ -362,7 +362,7 @@ def test_numbers_of_a_cell_come_from_the_part_that_has_them(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_refusals_say_what_where_and_what_to_do(
+def test_refusals_name_what_where_and_remedy(
     record: Callable[..., Record],
     claim_row: Callable[..., ClaimRow],
     cell_row: Callable[..., CellRow],
@@ -398,9 +398,7 @@ def test_lists_of_all_parts_are_put_together_in_order(record: Callable[..., Reco
     assert (merged.missing, merged.complete) == (("n[1]", "n[2]"), False)
 
 
-def test_processors_of_parts_that_were_merged_before_are_named_once(
-    record: Callable[..., Record], environment: Environment
-) -> None:
+def test_processors_of_merged_parts_are_named_once(record: Callable[..., Record], environment: Environment) -> None:
     def on(cpu: Any, system: Any = "Linux", cores: Any = 2) -> Record:
         values = {"cpu": cpu, "platform": system, "cores": cores}
         return record(environment=environment.model_copy(update=values))

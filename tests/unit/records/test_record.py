@@ -48,7 +48,7 @@ def altered(full: Record, data_file: Callable[[str, str], Path]) -> Callable[...
     return write
 
 
-def test_a_record_comes_back_the_same(full: Record, tmp_path: Path) -> None:
+def test_record_round_trips_through_its_file(full: Record, tmp_path: Path) -> None:
     path = tmp_path / "new" / "record.json"
 
     full.write(path)
@@ -57,9 +57,7 @@ def test_a_record_comes_back_the_same(full: Record, tmp_path: Path) -> None:
     assert [child.name for child in path.parent.iterdir()] == ["record.json"]
 
 
-def test_writing_fails_as_a_whole_and_leaves_the_earlier_record(
-    full: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_previous_record(full: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "record.json"
     full.write(path)
     before = path.read_bytes()
@@ -87,7 +85,7 @@ def test_a_missing_record_is_refused(tmp_path: Path, refuses: Refuses) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "3", '{"schema_version": "1"}', '{"schema_version": null}'])
-def test_what_has_no_schema_version_is_no_record(
+def test_file_without_schema_version_is_refused(
     text: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("record.json", text)
@@ -95,9 +93,7 @@ def test_what_has_no_schema_version_is_no_record(
     refuses(lambda: read_record(path), path, "schema_version")
 
 
-def test_a_newer_schema_is_refused_before_its_content_is_looked_at(
-    altered: Callable[..., Path], refuses: Refuses
-) -> None:
+def test_newer_schema_is_refused_before_validation(altered: Callable[..., Path], refuses: Refuses) -> None:
     path = altered(schema_version=SCHEMA + 1, something_new=1)
 
     refuses(lambda: read_record(path), path, f"schema {SCHEMA + 1} is newer than {SCHEMA}", "upgrade vitgate")
@@ -109,7 +105,7 @@ def test_an_unknown_key_is_refused(altered: Callable[..., Path], refuses: Refuse
     refuses(lambda: read_record(path), path, "notes")
 
 
-def test_a_status_that_does_not_exist_is_refused(full: Record, altered: Callable[..., Path], refuses: Refuses) -> None:
+def test_unknown_status_is_refused(full: Record, altered: Callable[..., Path], refuses: Refuses) -> None:
     row = {**unfolded(json.loads(full.text()))["claims"][0], "status": "skipped"}
 
     path = altered(claims=[row])
@@ -118,9 +114,7 @@ def test_a_status_that_does_not_exist_is_refused(full: Record, altered: Callable
 
 
 @pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
-def test_two_rows_of_one_name_are_refused(
-    part: str, full: Record, altered: Callable[..., Path], refuses: Refuses
-) -> None:
+def test_duplicate_rows_are_refused(part: str, full: Record, altered: Callable[..., Path], refuses: Refuses) -> None:
     row = unfolded(json.loads(full.text()))[part][0]
 
     path = altered(**{part: [row, row]})
@@ -129,7 +123,7 @@ def test_two_rows_of_one_name_are_refused(
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(
+def test_non_finite_numbers_are_refused(
     number: str, full: Record, altered: Callable[..., Path], refuses: Refuses
 ) -> None:
     path = altered()
@@ -139,7 +133,7 @@ def test_numbers_that_are_none_are_refused(
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_finding_that_is_no_number_is_written_as_null_and_comes_back(
+def test_nan_finding_round_trips_as_null(
     value: float, record: Callable[..., Record], claim_row: Callable[..., ClaimRow], tmp_path: Path
 ) -> None:
     row = finding_row(Finding("sqnr", value, "dB", lower=20.0, tolerance="floor", note="shapes differ"))
@@ -186,7 +180,7 @@ def test_the_json_schema_forbids_unknown_keys() -> None:
     assert set(schema["properties"]) == set(RecordFile.model_fields)
 
 
-def test_the_exported_schema_is_that_of_the_code() -> None:
+def test_exported_schema_is_current() -> None:
     exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
 
     assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
@@ -217,7 +211,7 @@ def test_the_exported_schema_is_that_of_the_code() -> None:
         ),
     ],
 )
-def test_a_cell_comes_to_the_worst_of_its_claims(
+def test_cell_outcome_is_worst_of_its_claims(
     claim_row: Callable[..., ClaimRow],
     cell_row: Callable[..., CellRow],
     rows: list[dict[str, str]],
@@ -236,7 +230,7 @@ def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row: Callable[...
     assert cell_outcome(claims) == {"outcome": "failed", "failed": ("label", "size")}
 
 
-def test_a_row_of_a_claim_about_no_cell_has_no_place() -> None:
+def test_row_without_cell_has_no_case_engine_and_variant() -> None:
     row = row_of(
         claim="calls", subject="load", test="t", outcome=Outcome("passed"), status="passed", deviation="", message=""
     )
@@ -257,7 +251,7 @@ def test_the_seal_is_over_every_field(full: Record, name: str) -> None:
     assert seal_of({**data, "seal": "any"}) == seal_of(dict(reversed(data.items()))) == seal
 
 
-def test_a_file_is_sealed_until_it_is_edited(full: Record, tmp_path: Path) -> None:
+def test_edited_file_breaks_seal(full: Record, tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     full.write(path)
     written = path.read_text(encoding="utf-8")
@@ -273,7 +267,7 @@ def test_a_file_is_sealed_until_it_is_edited(full: Record, tmp_path: Path) -> No
     assert read_with_seal(path) == (full, False)
 
 
-def test_refusals_say_what_where_and_what_to_do(
+def test_refusals_name_what_where_and_remedy(
     altered: Callable[..., Path], data_file: Callable[[str, str], Path], tmp_path: Path, full: Record
 ) -> None:
     def said(call: Any) -> str:
@@ -310,7 +304,7 @@ def test_a_duplicate_is_named_with_the_file(
     refuses(lambda: read_record(path), f"duplicate name '{name}' ({path})")
 
 
-def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record: Callable[..., Record], tmp_path: Path) -> None:
+def test_parent_folders_are_created_and_names_kept_in_utf_8(record: Callable[..., Record], tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "record.json"
 
     record(warnings=("é → ✓",)).write(path)
@@ -320,7 +314,7 @@ def test_folders_are_made_on_the_way_and_names_are_kept_in_utf_8(record: Callabl
 
 
 @pytest.mark.parametrize("option", ["--record", "--old-record"])
-def test_a_place_that_takes_no_record_is_named_with_its_option(option: str, tmp_path: Path) -> None:
+def test_unwritable_record_path_names_its_option(option: str, tmp_path: Path) -> None:
     with pytest.raises(MachineError) as caught:
         check_target(str(tmp_path), option, what="record")
 
@@ -339,7 +333,7 @@ def test_a_record_of_an_older_schema_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("edit", [{"findings": [[99, 1.0]]}, {"message": 0}, {"message": 99}], ids=str)
-def test_a_row_that_points_to_nothing_is_refused(
+def test_row_with_dangling_reference_is_refused(
     edit: dict[str, Any], full: Record, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     data = json.loads(full.text())
@@ -349,7 +343,7 @@ def test_a_row_that_points_to_nothing_is_refused(
     refuses(lambda: read_record(path), "no such statistic or message", path)
 
 
-def test_a_file_has_a_line_for_each_row_and_says_nothing_twice(full: Record) -> None:
+def test_file_has_one_line_per_row_and_no_repetition(full: Record) -> None:
     lines = full.text().splitlines()
 
     rows = [json.loads(line.rstrip(",")) for line in lines if line.startswith('{"claim":')]
@@ -361,11 +355,11 @@ def test_a_file_has_a_line_for_each_row_and_says_nothing_twice(full: Record) -> 
     ("value", "upper", "written"),
     [(0.123456789, None, 0.123457), (346_334_255.0, None, 346_334_255.0), (1.0000001, 1.0, 1.0000001)],
 )
-def test_numbers_are_written_with_the_digits_that_they_mean(value: float, upper: float | None, written: float) -> None:
+def test_numbers_are_written_with_significant_digits(value: float, upper: float | None, written: float) -> None:
     assert finding_row(Finding("x", value, "1", upper=upper)).value == written
 
 
 @pytest.mark.parametrize("path", sorted((fixtures_folder() / "records").glob("*.json")), ids=lambda path: path.stem)
-def test_the_records_of_releases_stay_small(path: Path) -> None:
+def test_committed_records_stay_small(path: Path) -> None:
     assert path.stat().st_size < 300_000
     assert read_record(path).text() == path.read_text(encoding="utf-8")

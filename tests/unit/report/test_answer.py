@@ -21,7 +21,7 @@ def test_when_every_claim_holds_the_pipeline_can_be_carried(record: Callable[...
     assert answer(record()) == "PyTorch 2.13.0+cpu can carry the whole pipeline: every claim holds."
 
 
-def test_a_number_that_is_declared_out_breaks_nothing_but_is_named(
+def test_declared_number_out_of_bounds_is_named_without_breaking_pipeline(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (claim_row(), claim_row("size", status="declared", outcome="failed", deviation="stored-twice"))
@@ -56,7 +56,7 @@ def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its
 
 
 @pytest.mark.parametrize("status", ["failed", "environment error"])
-def test_one_failed_claim_outweighs_everything_else_and_is_named(
+def test_single_failed_claim_decides_and_is_named(
     status: str, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (claim_row("build", "optimized", **STOPPED), claim_row(status=status, outcome="failed"))
@@ -67,7 +67,7 @@ def test_one_failed_claim_outweighs_everything_else_and_is_named(
     assert "label[digits-qnnpack-lite]" in text
 
 
-def test_of_many_failed_claims_the_first_are_named_and_the_others_counted(
+def test_first_failed_claims_are_named_and_others_counted(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     names = ["build", "label", "size", "weights", "latency", "table"]
@@ -88,16 +88,14 @@ def test_of_many_failed_claims_the_first_are_named_and_the_others_counted(
     ],
     ids=["one", "two"],
 )
-def test_claims_that_nobody_checked_leave_no_answer(
-    missing: tuple[str, ...], words: str, record: Callable[..., Record]
-) -> None:
+def test_unchecked_claims_give_no_answer(missing: tuple[str, ...], words: str, record: Callable[..., Record]) -> None:
     text = answer(record(missing=missing, complete=False))
 
     assert text.startswith("No answer for PyTorch 2.13.0+cpu: ")
     assert words in text
 
 
-def test_a_narrowed_run_speaks_for_what_it_checked_only(
+def test_answer_of_narrowed_run_names_its_limit(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     whole, broken = (claim_row(),), (claim_row(), claim_row("build", "optimized", **STOPPED))
@@ -108,7 +106,7 @@ def test_a_narrowed_run_speaks_for_what_it_checked_only(
     assert "cannot carry the whole pipeline (of the claims that this narrowed run checked)" in texts[1]
 
 
-def test_a_record_without_any_checked_claim_is_no_answer(
+def test_record_without_checked_claims_gives_no_answer(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     lacking = claim_row(status="unsupported", outcome="unsupported")
@@ -120,15 +118,13 @@ def test_a_record_without_any_checked_claim_is_no_answer(
     assert found[1] == Answer("none", text, ("Not checked, as this build lacks the engine: qnnpack.",))
 
 
-def test_engines_that_the_build_lacks_are_named(
-    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
-) -> None:
+def test_missing_engines_are_named(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     rows = (claim_row(), claim_row(engine="x86", status="unsupported", outcome="unsupported"))
 
     assert answer_of(record(claims=rows)).notes == ("Not checked, as this build lacks the engine: x86.",)
 
 
-def test_claims_whose_tools_lack_are_named_with_these_and_engines_with_none(
+def test_unchecked_claims_are_named_with_missing_tools(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     lacking = {"status": "unsupported", "outcome": "unsupported"}

@@ -9,7 +9,7 @@ from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
 
 
-def test_a_page_of_nothing_but_errors_has_no_tables() -> None:
+def test_page_of_errors_has_no_tables() -> None:
     text = page({}, maker="`vitgate sweep`", errors={"9.9.9": "no such version"})
 
     assert text.startswith("# What the suite says of each release\n\n## The answer\n")
@@ -29,7 +29,7 @@ def test_records_without_files_cells_and_deviations_have_no_tables_of_these(reco
     assert "### size, MB" not in text
 
 
-def test_a_case_that_a_record_measured_has_its_three_tables() -> None:
+def test_measured_case_has_three_tables() -> None:
     text = page({"2.15.0": read_record(fixtures_folder() / "records" / "2.15.0.json")}, maker="a test")
 
     for title in ("size, MB", "latency, × original", "SQNR against the original, of the expected one, dB"):

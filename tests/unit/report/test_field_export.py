@@ -67,7 +67,7 @@ def own_folder(tmp_path: Path, told: Any = "") -> Path:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_what_is_exported_is_read_seen_and_located(
+def test_exported_folder_round_trips(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path, packed: bool
 ) -> None:
     export(plan(), store, tmp_path / "out", packed=packed)
@@ -120,9 +120,7 @@ def test_an_archive_is_the_same_each_time(plan: Callable[..., RunConfig], store:
         assert {(member.mtime, member.uid, member.uname) for member in archive} == {(0, 0, "")}
 
 
-def test_nothing_of_the_machine_but_its_kind_is_in_a_manifest(
-    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
-) -> None:
+def test_manifest_names_only_kind_of_machine(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     export(plan(field=(str(own_folder(tmp_path)),)), store, tmp_path / "out", packed=False)
 
     text = (tmp_path / "out" / MANIFEST).read_text(encoding="utf-8")
@@ -137,7 +135,7 @@ def test_a_run_that_built_nothing_exports_an_empty_folder(plan: Callable[..., Ru
     assert read_field(tmp_path / "out") == []
 
 
-def test_a_file_that_does_not_run_is_not_exported(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
+def test_failing_file_is_not_exported(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     for name in ("artifact", "outputs"):
         put(store, name, "digits-qnnpack-lite", FAILED if name == "outputs" else Evidence({"path": "/nowhere"}))
 
@@ -149,7 +147,7 @@ def test_a_file_that_does_not_run_is_not_exported(plan: Callable[..., RunConfig]
 # ---- the user's own files go along
 
 
-def test_a_users_file_goes_along_with_what_this_version_saw(
+def test_user_file_is_exported_with_logits_of_this_version(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path
 ) -> None:
     folder = own_folder(tmp_path)
@@ -170,7 +168,7 @@ def test_a_users_file_goes_along_with_what_this_version_saw(
     assert (folder / "phone.ptl").read_bytes() == b"phone"  # no link to what is the user's
 
 
-def test_what_the_user_recorded_stays_the_measure(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
+def test_logits_recorded_by_user_are_kept(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     told = '[[file]]\nfile = "phone.ptl"\nlogits = "logits.npy"\nleast_sqnr_db = 41.0\ninput = [2, 1, 2, 2]\n'
     put(store, "field", "artifacts-own-phone.ptl", Evidence(arrays={"logits": LOGITS * 3}))
 
@@ -182,7 +180,7 @@ def test_what_the_user_recorded_stays_the_measure(plan: Callable[..., RunConfig]
     assert found.least_sqnr_db == 41.0
 
 
-def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(
+def test_failing_user_file_is_exported_without_logits(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path
 ) -> None:
     put(store, "field", "artifacts-own-phone.ptl", FAILED)
@@ -194,7 +192,7 @@ def test_a_users_file_that_this_version_cannot_run_goes_along_without_logits(
     assert seen(item).logits is None
 
 
-def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(
+def test_unchecked_and_reexported_files_are_left_out(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path
 ) -> None:
     folder = own_folder(tmp_path)
@@ -212,20 +210,20 @@ def test_files_that_were_not_checked_or_come_from_another_export_stay_behind(
 @pytest.mark.parametrize(
     "fill", [lambda path: path.mkdir(), lambda path: None, lambda path: (path.mkdir(), (path / MANIFEST).touch())]
 )
-def test_a_target_that_may_be_written(tmp_path: Path, fill: Callable[..., Any]) -> None:
+def test_writable_target_is_accepted(tmp_path: Path, fill: Callable[..., Any]) -> None:
     fill(tmp_path / "out")
 
     check_target(tmp_path / "out")
 
 
-def test_a_target_with_something_else_in_it(tmp_path: Path, refuses: Refuses) -> None:
+def test_target_with_other_content_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     (tmp_path / "file").touch()
 
     refuses(lambda: check_target(tmp_path), "not an empty folder", tmp_path, "--export")
     refuses(lambda: check_target(tmp_path / "file"), "not an empty folder")
 
 
-def test_an_export_replaces_an_export(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
+def test_export_replaces_previous_export(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     export(plan(), store, tmp_path / "out", packed=True)
     export(plan(), store, tmp_path / "out", packed=False)
 
@@ -234,9 +232,7 @@ def test_an_export_replaces_an_export(plan: Callable[..., RunConfig], store: Sto
     assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "evidence", "out"]
 
 
-def test_a_place_that_cannot_be_written_is_the_machines_error(
-    plan: Callable[..., RunConfig], store: Store, tmp_path: Path
-) -> None:
+def test_unwritable_target_is_machine_error(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match="cannot export: .*--export") as caught:
@@ -245,7 +241,7 @@ def test_a_place_that_cannot_be_written_is_the_machines_error(
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_leaves_what_was_there(
+def test_full_disk_keeps_previous_export(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export(plan(), store, tmp_path / "out", packed=False)
@@ -277,7 +273,7 @@ def _export_and_stop(own_plan: Any, store: Any, folder: Path, at: Any) -> None:
 
 @pytest.mark.parametrize("at", ["_gather", "_pack", "FieldManifest", "_replace", "rename"])
 @pytest.mark.parametrize("earlier", [False, True])
-def test_a_kill_leaves_nothing_half(
+def test_killed_export_leaves_no_partial_folder(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path, processes: Processes, at: str, earlier: bool
 ) -> None:
     if earlier:

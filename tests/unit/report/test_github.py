@@ -50,7 +50,7 @@ def red(claim_row: Callable[..., ClaimRow], claim: str = "size", **fields: Any) 
     return claim_row(claim, **{"status": "failed", "outcome": "failed", **fields})
 
 
-def test_a_red_claim_points_at_the_line_of_the_claim(
+def test_failed_claim_is_annotated_at_its_line(
     fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (red(claim_row, "build", message="100% wrong: a, b\nand c"), claim_row("size"))
@@ -61,7 +61,7 @@ def test_a_red_claim_points_at_the_line_of_the_claim(
     ]
 
 
-def test_a_red_deviation_points_at_its_own_line(
+def test_failed_deviation_is_annotated_at_its_line(
     fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (red(claim_row, deviation="gone", message="it is stale"),)
@@ -71,7 +71,7 @@ def test_a_red_deviation_points_at_its_own_line(
     ]
 
 
-def test_claims_that_went_missing_are_one_line_a_claim(fixtures: Path, record: Callable[..., Record]) -> None:
+def test_missing_claims_give_one_annotation_each(fixtures: Path, record: Callable[..., Record]) -> None:
     names = tuple(f"size[digits-fbgemm-{number}]" for number in range(7))
 
     assert github.of_record(record(missing=names)) == [
@@ -80,7 +80,7 @@ def test_claims_that_went_missing_are_one_line_a_claim(fixtures: Path, record: C
     ]
 
 
-def test_a_file_outside_of_the_workspace_is_left_out(
+def test_file_outside_workspace_is_omitted(
     fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures.parent / "elsewhere"))
@@ -90,7 +90,7 @@ def test_a_file_outside_of_the_workspace_is_left_out(
     ]
 
 
-def test_nothing_in_a_record_can_begin_a_command(
+def test_record_text_cannot_start_workflow_command(
     fixtures: Path, record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     hostile = "a\r\n::error::b\x1b[31m %0A::warning::c"
@@ -125,7 +125,7 @@ def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(
     )
 
 
-def test_only_a_workflow_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_annotations_are_written_in_workflows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     assert github.wanted()
     monkeypatch.delenv("GITHUB_ACTIONS")

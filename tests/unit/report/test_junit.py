@@ -32,7 +32,7 @@ def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row: Call
     ]
 
 
-def test_a_deviation_brings_its_advice(claim_row: Callable[..., ClaimRow]) -> None:
+def test_deviation_is_reported_with_advice(claim_row: Callable[..., ClaimRow]) -> None:
     known = next(row for row in read_deviations().rows if row.id == "xnnpack-gone")
 
     found = dict(properties(claim_row("build", status="declared", outcome="failed at x", deviation="xnnpack-gone")))
@@ -61,7 +61,7 @@ class Config:
         return set(self._plugins)
 
 
-def test_the_suite_says_what_was_tested(plan: Callable[..., RunConfig]) -> None:
+def test_suite_properties_name_what_was_tested(plan: Callable[..., RunConfig]) -> None:
     writer = Writer()
 
     describe_suite(cast(pytest.Config, Config(object(), writer)), plan())
@@ -71,5 +71,5 @@ def test_the_suite_says_what_was_tested(plan: Callable[..., RunConfig]) -> None:
 
 
 @pytest.mark.parametrize("plugins", [(), (object(),)], ids=["no plugin", "another"])
-def test_without_xml_nothing_is_said(plan: Callable[..., RunConfig], plugins: tuple[object, ...]) -> None:
+def test_run_without_xml_adds_no_properties(plan: Callable[..., RunConfig], plugins: tuple[object, ...]) -> None:
     describe_suite(cast(pytest.Config, Config(*plugins)), plan())

@@ -95,11 +95,11 @@ def page(request: pytest.FixtureRequest) -> Any:
 # ---- whatever the record
 
 
-def test_it_is_well_formed(page: Any) -> None:
+def test_page_is_well_formed(page: Any) -> None:
     assert page.errors == []
 
 
-def test_it_asks_for_nothing_from_anywhere(page: Any) -> None:
+def test_page_loads_nothing_external(page: Any) -> None:
     wanted = ("img", "link", "iframe", "object", "embed", "base", "image", "audio", "form")
     attributes = [(_name(each), key, each.get(key)) for each in page.root.iter() for key in each.keys()]  # noqa: SIM118  # iterating over an element gives its children
     addresses = {(tag, value) for tag, key, value in attributes if key.rpartition("}")[2] in ("src", "href", "srcset")}
@@ -111,7 +111,7 @@ def test_it_asks_for_nothing_from_anywhere(page: Any) -> None:
     assert not re.search(r"@import|url\((?!#)", page.text)
 
 
-def test_its_one_script_is_the_one_that_its_policy_names(page: Any) -> None:
+def test_only_script_is_allowed_by_content_security_policy(page: Any) -> None:
     (script,) = page.all("script")
     (policy,) = [each.get("content") for each in page.all("meta") if each.get("http-equiv")]
     digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
@@ -122,7 +122,7 @@ def test_its_one_script_is_the_one_that_its_policy_names(page: Any) -> None:
     assert [key for each in page.root.iter() for key in each.keys() if key.startswith("on")] == []  # noqa: SIM118
 
 
-def test_its_ids_are_unique_and_each_reference_finds_its_own(page: Any) -> None:
+def test_ids_are_unique_and_references_resolve(page: Any) -> None:
     ids = [each.get("id") for each in page.root.iter() if each.get("id")]
     inside = [each.get("href")[1:] for each in page.root.iter() if (each.get("href") or "").startswith("#")]
     labels = [name for each in page.root.iter() for name in (each.get("aria-labelledby") or "").split()]
@@ -150,13 +150,13 @@ def test_plots_have_the_colours_of_the_page_and_no_font_of_their_own(page: Any) 
     assert re.findall(r"#[0-9a-f]{6}\b|DejaVu|font-family|http", "".join(plots)) == [] or HOSTILE[:8] in page.words()
 
 
-def test_it_is_the_same_bytes_each_time() -> None:
+def test_page_is_reproducible() -> None:
     record = red()
 
     assert html.render([record]) == html.render([record])
 
 
-def test_what_scrolls_sideways_can_be_reached_by_keyboard(page: Any) -> None:
+def test_scrollable_regions_are_focusable(page: Any) -> None:
     boxes = [each for each in page.all("div") if each.get("class") == "scroll"]
     tables = page.all("table")
 
@@ -167,7 +167,7 @@ def test_what_scrolls_sideways_can_be_reached_by_keyboard(page: Any) -> None:
 # ---- what a real run says
 
 
-def test_the_verdict_in_words_stands_on_top(newest: Page) -> None:
+def test_answer_is_at_the_top(newest: Page) -> None:
     (title,) = newest.all("h1")
 
     assert newest.words(title) == "PyTorch 2.15.0: The pipeline does not work as a whole"
@@ -186,7 +186,7 @@ def test_the_headline_follows_the_answer(version: str, words: str) -> None:
     assert View(release(version)).headline == words
 
 
-def test_a_record_that_says_nothing_is_no_answer(record: Callable[..., Record]) -> None:
+def test_empty_record_gives_no_answer(record: Callable[..., Record]) -> None:
     page = Page(html.render([record(claims=(), complete=False)]))
 
     assert page.words(page.all("h1")[0]) == "PyTorch 2.13.0: No answer"
@@ -212,7 +212,7 @@ def test_sizes_are_sorted_as_numbers_and_what_is_missing_has_no_key(newest: Page
     assert all(float(key) < 1 for key in keys if key)
 
 
-def test_the_versions_stand_beside_one_another(newest: Page) -> None:
+def test_versions_are_shown_side_by_side(newest: Page) -> None:
     sqnr = newest.named("case-1-sweep-sqnr-title")
     table = next(each for each in newest.all("figure") if sqnr in list(each.iter())).find("details/div/table")
     lines = [[newest.words(cell) for cell in row] for row in table.find("tbody")]
@@ -246,7 +246,7 @@ def test_a_single_record_has_a_matrix_of_one_column_and_no_sweep(failing: Page) 
     assert "from version to version" not in failing.words()
 
 
-def test_outcomes_by_version_say_what_stops_and_what_fails() -> None:
+def test_outcomes_by_version_distinguish_stopped_and_failed() -> None:
     older, newer = release("2.12.1"), release("2.15.0")
     broken = changed(newer, "label[digits-x86-scripted]", status="failed", outcome="failed", message="lost")
 
@@ -270,7 +270,7 @@ def test_the_published_results_stand_beside_the_run(newest: Page) -> None:
     assert "346 MB" in newest.rows("What the editions print")[0]
 
 
-def test_a_case_that_the_tutorial_does_not_have_has_nothing_published(newest: Page) -> None:
+def test_case_outside_tutorial_has_no_published_results(newest: Page) -> None:
     assert [each for each in newest.root.iter() if (each.get("id") or "").startswith("case-2-published")] == []
 
 
@@ -306,7 +306,7 @@ def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(f
     assert "Not judged: sqnr at patch_embed 45 dB, sqnr at blocks.0 44 dB" in said
 
 
-def test_the_red_cell_leads_to_its_claim(failing: Page) -> None:
+def test_failed_cell_links_to_its_claim(failing: Page) -> None:
     lines = failing.table("Variants of deit_base").find("tbody")
     (cell,) = [row[-1] for row in lines if "FAILED" in failing.words(row)]
     (link,) = cell.iter("a")
@@ -321,7 +321,7 @@ def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing: P
     assert "build[digits-qnnpack-lite_frozen]" in after
 
 
-def test_a_claim_with_a_deviation_that_did_not_come_true_names_link_and_advice() -> None:
+def test_failed_deviation_is_shown_with_link_and_advice() -> None:
     name = "build[digits-x86-optimized]"
     message = "deviation xnnpack-gone (deviations.toml:5): it expects another failure"
     fields = {"status": "failed", "outcome": "failed at", "at": "script", "error": "RuntimeError", "message": message}
@@ -360,7 +360,7 @@ def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest: Page, 
 # ---- records that are anybody's
 
 
-def test_hostile_text_stays_text(strange: Page) -> None:
+def test_hostile_text_is_escaped(strange: Page) -> None:
     (script,) = strange.all("script")
 
     assert script.text.startswith('"use strict"')
@@ -371,11 +371,11 @@ def test_hostile_text_stays_text(strange: Page) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", strange.text)
 
 
-def test_hostile_links_are_no_links(strange: Page) -> None:
+def test_hostile_links_are_not_rendered(strange: Page) -> None:
     assert not any((each.get("href") or "").lower().startswith("javascript") for each in strange.root.iter())
 
 
-def test_a_parser_of_another_make_sees_the_same_tags(strange: Page) -> None:
+def test_html5lib_sees_same_tags(strange: Page) -> None:
     tags: list[str] = []
     parser: Any = HTMLParser()
     parser.handle_starttag = lambda tag, attributes: tags.append(tag)
@@ -408,5 +408,5 @@ def test_records_without_a_common_case_are_refused(
     refuses(lambda: html.render([record(), other]), "no case in common", "RECORD")
 
 
-def test_no_record_is_refused(refuses: Refuses) -> None:
+def test_empty_list_of_records_is_refused(refuses: Refuses) -> None:
     refuses(lambda: html.render([]), "no record", "RECORD")

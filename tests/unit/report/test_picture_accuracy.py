@@ -70,11 +70,11 @@ def test_each_changed_label_is_a_line(store: Store, asked: Any, tmp_path: Path) 
     ]
 
 
-def test_a_run_that_saw_no_picture_leaves_a_list_of_nothing(asked: Any, tmp_path: Path) -> None:
+def test_run_without_pictures_writes_empty_list(asked: Any, tmp_path: Path) -> None:
     assert rows(write_list(asked, Store(tmp_path / "none"), tmp_path / "run.json")) == [list(COLUMNS)]
 
 
-def test_a_name_that_is_no_text_is_written_as_its_bytes(
+def test_undecodable_name_is_written_as_bytes(
     store: Store, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Evidence({"names": [os.fsdecode(b"7/\xff.png"), "b", "c"]}, {"labels": np.array([7, 7, 9])})
@@ -84,7 +84,7 @@ def test_a_name_that_is_no_text_is_written_as_its_bytes(
     assert b"7/\xff.png" in write_list(asked, store, tmp_path / "run.json").read_bytes()
 
 
-def test_a_list_that_cannot_be_written_leaves_the_earlier_one(
+def test_failed_write_keeps_previous_list(
     store: Store, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_list(asked, store, tmp_path / "run.json")
@@ -100,7 +100,7 @@ def test_a_list_that_cannot_be_written_leaves_the_earlier_one(
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-def test_a_place_that_takes_no_list_is_known_before_the_run(tmp_path: Path) -> None:
+def test_unwritable_list_path_is_reported_before_run(tmp_path: Path) -> None:
     list_beside(tmp_path / "run.json").mkdir()
 
     with pytest.raises(MachineError, match="--record"):

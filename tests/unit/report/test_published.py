@@ -48,7 +48,7 @@ def test_a_ratio_is_to_the_same_editions_original(data_file: Callable[[str, str]
     ],
     ids=["variant missing", "no time at all", "no web address", "address with a quote", "unknown variant", "twice"],
 )
-def test_a_table_that_cannot_be_is_refused(
+def test_invalid_table_is_refused(
     data_file: Callable[[str, str], Path], refuses: Refuses, before: str, after: str, words: str
 ) -> None:
     path = data_file("published.toml", ENTRY.replace(before, after))
@@ -56,7 +56,7 @@ def test_a_table_that_cannot_be_is_refused(
     refuses(lambda: read_published(path), words, path)
 
 
-def test_no_edition_says_more_than_figures_and_names() -> None:
+def test_published_results_have_short_lines() -> None:
     text = (fixtures_folder() / "published.toml").read_text(encoding="utf-8")
 
     assert all(len(line) < 130 for line in text.splitlines())

@@ -36,7 +36,7 @@ def plain(text: str) -> Any:
     return text
 
 
-def test_what_passed_is_named_with_its_numbers_int8_and_the_fastest_first(
+def test_passed_successors_are_listed_int8_and_fastest_first(
     tried: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     shown = [
@@ -58,24 +58,26 @@ def test_what_passed_is_named_with_its_numbers_int8_and_the_fastest_first(
     assert ways_out(rows, plain) in answer(rows)
 
 
-def test_where_none_passed_that_is_said(tried: Callable[..., Record]) -> None:
+def test_no_passed_successor_is_stated(tried: Callable[..., Record]) -> None:
     assert ways_out(tried(cell("onnx", "FAILED: size")), plain) == "No successor of TorchScript passed for digits."
 
 
-def test_who_has_not_tried_them_reads_how(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
+def test_run_without_successors_names_the_option(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     rows = record(claims=(claim_row("build", "optimized", **STOPPED),))
 
     assert answer(rows).endswith(TRY_THEM)
     assert "--successors" in TRY_THEM
 
 
-def test_a_run_that_carries_the_pipeline_needs_no_way_out(
+def test_passing_pipeline_lists_no_successors(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     assert "successor" not in answer(record(claims=(claim_row(),)))
 
 
-def test_a_run_of_successors_alone_speaks_of_them_alone(
+def test_run_of_successors_alone_mentions_only_successors(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = record(engines=("none",), claims=(claim_row(variant="onnx", engine="none"),))
@@ -83,9 +85,7 @@ def test_a_run_of_successors_alone_speaks_of_them_alone(
     assert answer(rows) == "PyTorch 2.13.0+cpu can carry the successors of the pipeline: every claim holds."
 
 
-def test_successors_whose_needs_are_not_met_are_named(
-    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
-) -> None:
+def test_unsupported_successors_are_named(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     lacking = claim_row(variant="onnx", engine="none", status="unsupported", outcome="unsupported")
 
     found = answer_of(record(claims=(claim_row(), lacking)))

@@ -63,7 +63,7 @@ def test_each_variant_is_a_line_with_its_numbers(
     assert reporter.row("scripted")[1:3] == ["346.0 MB", "0%"]
 
 
-def test_what_was_not_measured_is_a_dash(shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]) -> None:
+def test_unmeasured_value_is_shown_as_dash(shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]) -> None:
     empty = dict.fromkeys(("size_bytes", "latency_ms", "latency_ratio", "label", "sqnr_db"))
 
     reporter = shown(cells=(cell_row(**empty, outcome="blocked by optimized"),))
@@ -91,9 +91,7 @@ def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(
     assert reporter.text.count(declared.reason) == 1
 
 
-def test_brackets_in_an_outcome_are_shown_and_never_taken_for_markup(
-    shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
-) -> None:
+def test_brackets_in_outcome_are_escaped(shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]) -> None:
     reporter = shown(cells=(cell_row(outcome="FAILED: [red]"),))
 
     assert reporter.row("lite")[-1] == "FAILED: [red]"
@@ -132,7 +130,7 @@ def test_inputs_notes_and_the_place_of_the_record_are_named(shown: Callable[...,
     ],
     ids=["holds", "breaks", "fails", "no-answer"],
 )
-def test_the_answer_has_the_colour_of_what_it_says(
+def test_answer_is_coloured_by_its_result(
     fields: dict[str, str], colour: set[str], shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow]
 ) -> None:
     reporter = shown(claims=(claim_row(**fields),))
@@ -159,7 +157,7 @@ def test_escape_sequences_are_written_only_where_pytest_writes_them(
     ],
     ids=["passed", "passed-as-declared", "stopped-as-declared", "failed"],
 )
-def test_an_outcome_has_the_colour_of_the_answer_that_it_leads_to(
+def test_outcome_is_coloured_like_its_answer(
     fields: dict[str, str], colour: str, shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
 ) -> None:
     reporter = shown(hasmarkup=True, cells=(cell_row(**fields),))
@@ -182,7 +180,7 @@ def _table(reporter: Reporter) -> list[str]:
     return lines[1 : next(at for at, line in enumerate(lines) if line.startswith("latency is"))]
 
 
-def test_quiet_it_is_the_red_rows_the_place_of_the_record_and_the_answer(
+def test_quiet_output_is_failed_rows_record_path_and_answer(
     shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
 ) -> None:
     red = claim_row("label", status="failed", outcome="failed", message="it says 7")
@@ -202,7 +200,7 @@ def _by_block(claim_row: Callable[..., ClaimRow], engine: str, **values: float |
     return claim_row("logits_original", "scripted_quantized", engine, findings=findings)
 
 
-def test_verbose_it_has_the_sqnr_after_each_block(
+def test_verbose_output_has_sqnr_after_each_block(
     shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (_by_block(claim_row, "x86", embed=SQNR_CEILING, head=31.25), _by_block(claim_row, "qnnpack", embed=40.0))
@@ -215,7 +213,7 @@ def test_verbose_it_has_the_sqnr_after_each_block(
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
-def test_without_such_numbers_there_is_no_such_table(
+def test_block_table_is_omitted_without_numbers(
     shown: Callable[..., Reporter], claim_row: Callable[..., ClaimRow], verbosity: int
 ) -> None:
     assert "SQNR of" not in shown(verbosity=verbosity, claims=(claim_row(),)).text

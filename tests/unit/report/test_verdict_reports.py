@@ -223,7 +223,7 @@ def test_markdown_tables_have_as_many_cells_as_headings(real: Verdict, hostile: 
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
 
-def test_hostile_text_stays_text_in_markdown(hostile: Verdict) -> None:
+def test_hostile_text_is_escaped_in_markdown(hostile: Verdict) -> None:
     text = markdown.render(hostile)
 
     assert set(re.findall(r"</?(\w+)", text)) == {"details", "summary", "code", "br"}
@@ -237,7 +237,7 @@ def test_hostile_text_stays_text_in_markdown(hostile: Verdict) -> None:
     assert not CONTROL.search(text.replace("\n", ""))
 
 
-def test_markdown_stays_within_a_comment_whatever_a_record_holds(
+def test_markdown_of_any_record_fits_a_comment(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     names = [f"{number}{'@<#|' * 500}" for number in range(300)]
@@ -251,7 +251,7 @@ def test_markdown_stays_within_a_comment_whatever_a_record_holds(
     assert "300 things break" in text
 
 
-def test_the_page_answers_first_and_is_whole(real: Verdict) -> None:
+def test_page_starts_with_answer_and_is_complete(real: Verdict) -> None:
     text = html.render(real)
 
     page = Page(text)
@@ -274,7 +274,7 @@ def test_the_page_answers_first_and_is_whole(real: Verdict) -> None:
     assert f"{', '.join(words)}." in texts
 
 
-def test_the_page_needs_nothing_from_elsewhere(real: Verdict) -> None:
+def test_page_loads_nothing_external(real: Verdict) -> None:
     page = Page(html.render(real))
 
     assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
@@ -300,7 +300,7 @@ def test_a_page_without_a_matrix_has_no_heat_map(real: Verdict) -> None:
     assert "svg" not in page.tags
 
 
-def test_hostile_text_stays_text_in_the_page(hostile: Verdict) -> None:
+def test_hostile_text_is_escaped_in_page(hostile: Verdict) -> None:
     text = html.render(hostile)
 
     page = Page(text)
@@ -337,11 +337,11 @@ def test_a_plain_address_is_a_link() -> None:
 
 
 @pytest.mark.parametrize("text", ["plain", "2.12.1 → 2.15.0", "é × 中"])
-def test_cleaning_leaves_plain_text_alone(text: str) -> None:
+def test_clean_leaves_plain_text_unchanged(text: str) -> None:
     assert clean(text) == text
 
 
-def test_all_files_are_written_whole(real: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_files_are_written_completely(real: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {
         name: str(tmp_path / "new" / f"verdict.{name}") for name in ("json", "junit", "markdown", "html")
     }
@@ -353,7 +353,7 @@ def test_all_files_are_written_whole(real: Verdict, tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[-1] == real.answer
 
 
-def test_json_on_standard_output_is_alone_there(real: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_alone_on_standard_output(real: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
     emit(real, ReportOptions(json="-"))
 
     out, err = capsys.readouterr()
@@ -362,7 +362,7 @@ def test_json_on_standard_output_is_alone_there(real: Verdict, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("name", ["json", "junit", "markdown", "html"])
-def test_a_report_that_cannot_be_written_is_one_line(real: Verdict, tmp_path: Path, name: str) -> None:
+def test_unwritable_report_gives_one_line_error(real: Verdict, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
 
     place: dict[str, Any] = {name: str(tmp_path / "file" / "report")}
@@ -393,7 +393,7 @@ def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(
     assert all("".join(cause.advice.split()) in shown for cause in real.causes)
 
 
-def test_no_column_of_the_matrix_is_lost_at_80_columns(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matrix_keeps_all_columns_at_80_characters(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     text = _looked_at(real, monkeypatch, 80)
 
     assert len(real.matrix) == 3  # two diagonals and a crossing
@@ -411,9 +411,7 @@ def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real: Verdict) -> Non
     assert any(set(line) == {"-"} for line in tables)
 
 
-def test_what_only_one_record_has_is_shown_as_such(
-    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
-) -> None:
+def test_rows_of_one_record_are_marked(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     both, one = record(claims=(claim_row(), claim_row("size"))), record()
 
     come, gone = compare(one, both), compare(both, one)

@@ -37,7 +37,7 @@ def case_text(**fields: str) -> str:
 HF = {"library": '"transformers"', "model": '"ViTForImageClassification"'}
 
 
-def test_a_case_that_is_traced_has_that_stage_in_the_place_of_scripting() -> None:
+def test_traced_case_has_trace_stage_instead_of_script() -> None:
     stages = {name: CellId("vit_base_hf", "qnnpack", name).stages for name in VARIANTS}
 
     assert stages["scripted"] == ("trace", "save")
@@ -54,7 +54,7 @@ def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch: py
     assert (missing_library(case), missing_library(case_named("digits"))) == ("transformers", "")
 
 
-def test_a_cell_is_called_by_case_engine_and_variant() -> None:
+def test_cell_id_is_case_engine_and_variant() -> None:
     assert str(LITE) == "deit_base-qnnpack-lite"
 
 
@@ -79,12 +79,12 @@ def test_a_case_is_found_by_its_exact_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["digit", "Digits", "digits ", "", "*"])
-def test_a_case_of_another_name_is_refused_with_the_ones_that_exist(name: str, refuses: Refuses) -> None:
+def test_unknown_case_is_refused_with_known_ones(name: str, refuses: Refuses) -> None:
     refuses(lambda: case_named(name), repr(name), "--case", ", ".join(read_cases()))
 
 
 @pytest.mark.parametrize("name", ["qnn", "QNNPACK", "None", ""])
-def test_an_engine_of_another_name_is_refused_with_the_ones_that_exist(name: str, refuses: Refuses) -> None:
+def test_unknown_engine_is_refused_with_known_ones(name: str, refuses: Refuses) -> None:
     refuses(lambda: engine_named(name), repr(name), "--engine", ", ".join(EVERY_ENGINE))
 
 
@@ -123,7 +123,7 @@ def test_cases_are_read_in_the_order_of_the_file(data_file: Callable[[str, str],
         "duplicate",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+def test_invalid_file_gives_one_line_with_file_and_key(
     text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("cases.toml", text)
@@ -132,7 +132,7 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
 
 
 @pytest.mark.parametrize("case", read_cases(fixtures_folder() / "cases.toml").values(), ids=lambda case: case.id)
-def test_a_committed_case_says_all_that_claims_need_but_pictures_of_its_own(case: Case) -> None:
+def test_committed_cases_have_every_field_but_own_pictures(case: Case) -> None:
     assert [name for name in ("anchor", "arithmetic", "parameters", "tables") if getattr(case, name) is None] == []
     files = (case.anchor, case.standin or case.trained)
     assert all(name and (case.folder / name).is_file() for name in files)

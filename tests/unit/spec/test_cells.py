@@ -13,7 +13,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_ids_of_cells_groups_and_files_are_parsed_as_they_are_written(cell: CellId) -> None:
+def test_ids_round_trip_through_text(cell: CellId) -> None:
     assert CellId.parse(str(cell)) == cell
     assert GroupId.parse(str(cell.group)) == cell.group
     assert FieldFileId.parse(f"2.12.1-{cell}") == FieldFileId("2.12.1", str(cell))
@@ -41,7 +41,7 @@ def test_text_that_names_no_group_is_refused(text: str) -> None:
         ("crossing[digits-x86-lite, 2.12.1 on 2.15.0]", "crossing", "digits-x86-lite, 2.12.1 on 2.15.0"),
     ],
 )
-def test_names_of_rows_are_parsed_as_they_are_written(text: str, claim: str, subject: str) -> None:
+def test_row_names_round_trip_through_text(text: str, claim: str, subject: str) -> None:
     assert RowName.parse(text) == RowName(claim, subject)
     assert str(RowName(claim, subject)) == text
     assert RowName.of_test(f"tests/conformance/test_{claim}.py::{text}") == RowName(claim, subject)

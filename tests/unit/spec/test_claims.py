@@ -78,7 +78,7 @@ def test_claims_and_sentences_are_read_by_id(data_file: Callable[[str, str], Pat
         "no-sentences",
     ],
 )
-def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
+def test_invalid_file_gives_one_line_with_file_and_key(
     text: str, words: str, data_file: Callable[[str, str], Path], refuses: Refuses
 ) -> None:
     path = data_file("claims.toml", text)
@@ -86,7 +86,7 @@ def test_a_mistake_in_the_file_is_one_line_with_file_and_key(
     refuses(lambda: read_claims(path), path, words)
 
 
-def test_the_committed_claims_can_be_read() -> None:
+def test_committed_claims_are_valid() -> None:
     assert {"build", "label", "table"} <= read_claims().keys()
     assert {name for claim in read_claims().values() for name in claim.sentences} <= read_sentences().keys() != set()
 
@@ -151,7 +151,7 @@ def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path: Pat
     assert committed_files <= set(expected_claims(["digits"], ["x86"], (str(tmp_path),))) != set()
 
 
-def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_files() -> None:
+def test_picture_claims_are_expected_if_folder_is_given() -> None:
     every = expected_claims(["deit_base", "digits"], ["x86"])
     without = expected_claims(["deit_base", "digits"], ["x86"], left_out={"images"})
 
@@ -160,7 +160,7 @@ def test_pictures_are_expected_where_a_folder_was_named_of_the_cases_that_take_f
 
 
 @pytest.mark.parametrize("lacking", [(["deit_base"], ["cuda"]), (["none"], ["x86"]), ([], [])])
-def test_a_run_of_nothing_expects_nothing(lacking: tuple[list[str], list[str]]) -> None:
+def test_run_without_cases_or_engines_expects_no_claims(lacking: tuple[list[str], list[str]]) -> None:
     assert expected_claims(*lacking) == []
 
 
@@ -171,7 +171,7 @@ def test_ids_and_rows_can_be_named_each_once(own_files: Any) -> None:
     assert claims_named(()) == ()
 
 
-def test_an_unknown_file_is_refused_with_the_next_one(own_files: Any, refuses: Refuses) -> None:
+def test_unknown_file_is_refused_with_closest_match(own_files: Any, refuses: Refuses) -> None:
     refuses(lambda: claims_named(["artifacts[own-on.pt]"], own_files), "or a row such as artifacts[own-own.pt]")
 
 

@@ -32,14 +32,12 @@ def finding(value: float, lower: float | None = 20.0, upper: float | None = 30.0
         (-math.inf, None, 30.0, False),
     ],
 )
-def test_a_number_is_fine_only_if_it_is_one_and_within_its_bounds(
-    value: float, lower: float | None, upper: float | None, ok: bool
-) -> None:
+def test_finite_number_within_bounds_is_ok(value: float, lower: float | None, upper: float | None, ok: bool) -> None:
     assert finding(value, lower, upper).ok is ok
 
 
 @pytest.mark.parametrize("value", [25.0, math.nan, math.inf])
-def test_a_number_that_is_only_shown_is_always_fine(value: float) -> None:
+def test_unjudged_number_is_always_ok(value: float) -> None:
     assert finding(value, None, None, judged=False).ok
 
 
@@ -59,12 +57,12 @@ def test_a_number_that_is_only_shown_is_always_fine(value: float) -> None:
         (finding(25.0, judged=False), "sqnr: 25 dB"),
     ],
 )
-def test_a_line_says_what_was_got_expected_and_needed(row: Finding, text: str) -> None:
+def test_message_names_value_bounds_and_needed_bound(row: Finding, text: str) -> None:
     assert row.line() == text
 
 
 @pytest.mark.parametrize("value", [346_334_255.0, 1 / 3, 174_812_345.0, -2 / 3])
-def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value: float) -> None:
+def test_suggested_bound_admits_the_value(value: float) -> None:
     below, above = Finding("size", value, "bytes", lower=value + 1), Finding("size", value, "bytes", upper=value - 1)
 
     lower, upper = (float(row.line().split(" = ")[1].rstrip("]")) for row in (below, above))
@@ -82,11 +80,11 @@ def test_the_bound_that_a_line_asks_for_would_have_let_the_value_pass(value: flo
         (Outcome("blocked by", "optimized"), "blocked by optimized"),
     ],
 )
-def test_the_words_of_an_outcome_are_those_that_a_deviation_states(outcome: Outcome, words: str) -> None:
+def test_outcome_text_is_kind_and_stage(outcome: Outcome, words: str) -> None:
     assert str(outcome) == words
 
 
-def test_an_outcome_survives_json() -> None:
+def test_outcome_round_trips_through_json() -> None:
     outcome = Outcome("failed", "", "", "too low", (finding(19.5, note="n"), finding(1.0, None, None, judged=False)))
 
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome

@@ -78,7 +78,7 @@ def test_without_a_file_the_cases_are_the_committed_ones(monkeypatch: pytest.Mon
     assert read_cases() == read_cases(fixtures_folder() / "cases.toml")
 
 
-def test_no_claim_is_made_of_what_the_case_does_not_say(own: Write) -> None:
+def test_claims_need_the_fields_of_the_case(own: Write) -> None:
     own(parameters="5")
 
     claimed = {claim.id for claim in read_claims().values() for cell in claim.cells() if cell.case == "mine"}
@@ -101,11 +101,11 @@ def test_no_claim_is_made_of_what_the_case_does_not_say(own: Write) -> None:
         ({"id": '"digits"'}, "'digits'"),
     ],
 )
-def test_a_mistake_in_the_file_is_one_line(own: Write, refuses: Refuses, fields: dict[str, str], words: str) -> None:
+def test_invalid_file_gives_one_line_error(own: Write, refuses: Refuses, fields: dict[str, str], words: str) -> None:
     refuses(lambda: own(**fields), words)
 
 
-def test_a_file_that_is_missing_is_one_line(refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_file_gives_one_line_error(refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OWN, "")
     refuses(lambda: name_own(["/nowhere/cases.toml"]), "/nowhere/cases.toml")
 
@@ -118,13 +118,13 @@ def ratio(cell: CellId) -> str:
     return read_tolerances().find("size", finding, cell, "own", "x86_64").id
 
 
-def test_a_tolerance_of_the_users_own_decides_about_their_case(own: Write) -> None:
+def test_user_tolerance_decides_for_user_case(own: Write) -> None:
     own(RATIO)
 
     assert ratio(CellId("mine", "qnnpack", "optimized")) == "mine.ratio"
 
 
-def test_where_the_user_says_nothing_a_number_that_is_shown_stays_so(own: Write) -> None:
+def test_unjudged_number_without_user_tolerance_stays_unjudged(own: Write) -> None:
     own()
     shown = Finding("size_ratio", 9.0, "1", against="parent", judged=False)
     place = CellId("mine", "qnnpack", "optimized")
@@ -142,7 +142,7 @@ def test_where_the_user_says_nothing_a_number_that_is_shown_stays_so(own: Write)
         (('id = "mine.ratio"', 'id = "size.copies"'), "duplicate name"),
     ],
 )
-def test_a_mistake_in_a_tolerance_is_one_line(
+def test_invalid_tolerance_gives_one_line_error(
     own: Write, refuses: Refuses, change: tuple[str, str], words: str
 ) -> None:
     own(RATIO.replace(*change))
@@ -170,7 +170,7 @@ def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ("def build(): return 5", "returned a int instead of a torch.nn.Module"),
     ],
 )
-def test_a_function_that_does_not_build_a_model_is_one_line(
+def test_function_without_model_gives_one_line_error(
     own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, text: str, words: str
 ) -> None:
     pytest.importorskip("torch")
@@ -180,7 +180,7 @@ def test_a_function_that_does_not_build_a_model_is_one_line(
     refuses(lambda: own_model(mine()), "mine:build", words)
 
 
-def test_a_transform_of_the_users_own_makes_the_tensor(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_transform_makes_the_tensor(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitgate.inputs.user_model import own_pictures
 
     path = own(transform='"mine:tensor"')
@@ -193,7 +193,7 @@ def test_a_transform_of_the_users_own_makes_the_tensor(own: Write, monkeypatch: 
 
 
 @pytest.mark.parametrize("array", ["numpy.zeros((3, 8, 9), 'f4')", "numpy.zeros((3, 8, 8))", "None"])
-def test_a_transform_that_gives_something_else_is_one_line(
+def test_transform_without_tensor_gives_one_line_error(
     own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, array: str
 ) -> None:
     from vitgate.inputs.user_model import own_pictures
@@ -204,7 +204,7 @@ def test_a_transform_that_gives_something_else_is_one_line(
     refuses(lambda: own_pictures(mine()), "mine:tensor returned", "not float32 [3, 8, 8]")
 
 
-def test_a_tensor_that_needs_gradients_is_taken_as_it_is(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensor_requiring_gradients_is_accepted(own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     from vitgate.inputs.user_model import own_pictures
 
@@ -214,12 +214,12 @@ def test_a_tensor_that_needs_gradients_is_taken_as_it_is(own: Write, monkeypatch
     assert own_pictures(mine()).shape == (1, 3, 8, 8)
 
 
-def test_weights_that_are_missing_are_one_line(own: Write, refuses: Refuses) -> None:
+def test_missing_weights_give_one_line_error(own: Write, refuses: Refuses) -> None:
     own(weights='"none.pth"')
     refuses(lambda: weights_source(mine(), "own"), "the weights of mine are not a file", "none.pth")
 
 
-def test_a_picture_that_is_missing_is_one_line(own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_picture_gives_one_line_error(own: Write, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
     from vitgate.inputs.user_model import own_pictures
 
     path = own(transform='"mine:tensor"')
@@ -235,7 +235,7 @@ def test_a_picture_that_is_missing_is_one_line(own: Write, refuses: Refuses, mon
     ],
     ids=["statistic", "against"],
 )
-def test_bound_of_a_number_that_no_claim_has_is_refused(
+def test_bound_of_unknown_statistic_is_refused(
     right: str, wrong: str, words: str, own: Write, refuses: Refuses
 ) -> None:
     own(RATIO.replace(right, wrong))

@@ -59,7 +59,9 @@ def test_lower_processors_are_those_below_the_machines_own(
 @pytest.mark.parametrize(
     ("held", "lower"), [("avx512", ("avx2", "baseline")), ("avx2", ("baseline",)), ("baseline", ())]
 )
-def test_a_held_run_looks_further_down(held: Processor, lower: tuple[Processor, ...], monkeypatch: Patch) -> None:
+def test_lower_processors_of_held_run_are_below_it(
+    held: Processor, lower: tuple[Processor, ...], monkeypatch: Patch
+) -> None:
     of(monkeypatch, VNNI)
 
     assert lower_than(held) == lower
@@ -84,14 +86,14 @@ def test_a_processor_above_the_machines_own_is_refused() -> None:
         processor_named("avx512")
 
 
-def test_valgrind_has_to_be_installed(monkeypatch: Patch) -> None:
+def test_missing_valgrind_is_refused(monkeypatch: Patch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
 
     with pytest.raises(UsageError, match=r"valgrind is not installed .*install it, or give all"):
         check_valgrind()
 
 
-def test_no_whole_run_is_held_by_a_program() -> None:
+def test_whole_run_under_valgrind_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown processor 'valgrind'"):
         processor_named("valgrind")
 
@@ -102,7 +104,7 @@ def test_the_machines_own_needs_no_variables() -> None:
 
 
 @pytest.mark.parametrize("name", LEVELS)
-def test_a_library_that_took_something_else_is_named(name: Processor) -> None:
+def test_library_on_another_processor_is_named(name: Processor) -> None:
     took = {library: words[-1] for library, words in LEVELS[name].took.items()}
 
     assert not_taken(name, took) == ""
@@ -111,7 +113,7 @@ def test_a_library_that_took_something_else_is_named(name: Processor) -> None:
         assert not_taken(name, {**took, library: "unknown"}) == ""
 
 
-def test_what_no_variable_holds_runs_under_valgrind_if_asked(monkeypatch: Patch) -> None:
+def test_runtimes_without_variables_run_under_valgrind_if_asked(monkeypatch: Patch) -> None:
     of(monkeypatch, VNNI)
 
     assert lower_for("onnxruntime", "host", valgrind=True) == (("valgrind",), "")

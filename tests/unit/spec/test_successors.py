@@ -59,7 +59,7 @@ def test_the_extras_bring_what_the_successors_need() -> None:
     ],
     ids=["all there", "local version", "old torch", "old package", "no package"],
 )
-def test_what_is_lacking_is_said_with_what_to_do(
+def test_missing_needs_are_named_with_remedy(
     torch: str, versions: dict[str, str], says: str, installed: Callable[..., None]
 ) -> None:
     installed(**versions)
@@ -70,7 +70,7 @@ def test_what_is_lacking_is_said_with_what_to_do(
     assert lacking is None or (lacking.kind == "unsupported" and says in lacking.message)
 
 
-def test_only_a_torch_that_is_too_old_says_something_of_torch(installed: Callable[..., None]) -> None:
+def test_unsupported_torch_is_not_reported_as_missing_tool(installed: Callable[..., None]) -> None:
     installed()
 
     lacking = read_successors()["onnx"].lacking
@@ -95,7 +95,7 @@ def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch: pytest.Mon
     ],
     ids=["missing", "twice", "no successor", "no requirement", "no version"],
 )
-def test_a_mistake_in_the_file_is_named(text: str, part: str, tmp_path: Path, refuses: Refuses) -> None:
+def test_invalid_file_is_refused(text: str, part: str, tmp_path: Path, refuses: Refuses) -> None:
     path = tmp_path / "successors.toml"
     path.write_text(text, encoding="utf-8")
 

@@ -28,5 +28,5 @@ def test_sides_are_named_by_torch_or_by_what_else_differs(
     assert release_names(old, new) == names
 
 
-def test_a_sentence_begins_with_a_product() -> None:
+def test_bare_version_is_titled_pytorch() -> None:
     assert [titled(name) for name in ("2.12.1", "timm 1")] == ["PyTorch 2.12.1", "timm 1"]

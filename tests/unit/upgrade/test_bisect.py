@@ -42,7 +42,7 @@ def test_any_change_is_found_in_as_many_runs_as_halving_takes(count: Any, data: 
 
 
 @given(st.integers(0, 40), st.sets(st.integers(1, 40)), st.data())
-def test_what_tells_nothing_is_passed_over_and_named_where_it_matters(count: Any, silent: Any, data: Any) -> None:
+def test_inconclusive_releases_are_skipped_and_named(count: Any, silent: Any, data: Any) -> None:
     change = data.draw(st.integers(1, count + 1))
     asked: list[int] = []
 
@@ -78,7 +78,7 @@ def asked(world: World) -> Callable[..., Bisection]:
     return make
 
 
-def test_the_index_says_which_releases_are_between(world: World) -> None:
+def test_releases_between_ends_come_from_index(world: World) -> None:
     found = releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=world.means.uv_args)
 
     assert [str(each) for each in found] == list(RELEASES[1:-1])
@@ -88,7 +88,7 @@ def test_the_index_says_which_releases_are_between(world: World) -> None:
 @pytest.mark.parametrize(
     ("options", "releases"), [((), ["2.12.1"]), (("--prerelease=allow",), ["2.12.0rc1", "2.12.1"])]
 )
-def test_prereleases_are_among_them_where_uv_is_told_to_take_them(
+def test_prereleases_are_included_if_uv_allows_them(
     world: World, options: tuple[str, ...], releases: list[str]
 ) -> None:
     found = releases_between(Version("2.11.0"), Version("2.13.0"), uv_args=(*world.means.uv_args, *options))
@@ -96,7 +96,7 @@ def test_prereleases_are_among_them_where_uv_is_told_to_take_them(
     assert [str(each) for each in found] == releases
 
 
-def test_an_index_that_does_not_answer_is_no_empty_list(world: World, tmp_path: Path) -> None:
+def test_unreachable_index_is_an_error(world: World, tmp_path: Path) -> None:
     with pytest.raises((MachineError, UsageError)):
         releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=("--no-index", f"--find-links={tmp_path / 'no'}"))
 
@@ -126,7 +126,7 @@ def test_a_bare_claim_names_the_rows_that_changed(world: World, asked: Callable[
     assert all("--case=digits" in line for line in world.runs)
 
 
-def test_a_release_that_cannot_be_installed_is_passed_over(asked: Callable[..., Bisection]) -> None:
+def test_uninstallable_release_is_skipped(asked: Callable[..., Bisection]) -> None:
     releases = tuple(parse_releases(f"2.12.1,{UNINSTALLABLE},9.0.0,2.10.0"))
     lines: list[str] = []
 
@@ -145,14 +145,12 @@ def test_a_release_that_cannot_be_installed_is_passed_over(asked: Callable[..., 
         ("torch==2.9.1", "2.15.0", "not a version"),
     ],
 )
-def test_ends_between_which_nothing_can_be_found_are_refused(
-    asked: Callable[..., Bisection], good: str, bad: str, words: str
-) -> None:
+def test_unusable_ends_are_refused(asked: Callable[..., Bisection], good: str, bad: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         bisect(asked(good, bad), lambda line: None)
 
 
-def test_an_end_that_cannot_be_installed_is_the_machines_error(asked: Callable[..., Bisection]) -> None:
+def test_uninstallable_end_is_machine_error(asked: Callable[..., Bisection]) -> None:
     with pytest.raises(MachineError, match=r"9\.0\.0"):
         bisect(asked(bad="9.0.0"), lambda line: None)
 

@@ -89,9 +89,7 @@ def _table(record: Any) -> dict[Any, object]:
     return {**claims, **cells, "whole": (record.complete, record.shard, record.missing, record.cases, record.engines)}
 
 
-def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_table(
-    world: World, cluster: Callable[..., Cluster]
-) -> None:
+def test_cluster_with_killed_worker_gives_same_table(world: World, cluster: Callable[..., Cluster]) -> None:
     alone = sweep(replace(world.order("2.12.1", "2.15.0"), records=world.folder / "alone"), quiet)
     made = cluster(SLOW="0.7")
     lines: list[str] = []
@@ -113,9 +111,7 @@ def test_a_cluster_of_which_a_worker_is_killed_gives_the_same_table(
     assert len(runs[0]) + len(runs[1]) >= 18
 
 
-def test_the_records_of_a_cluster_and_those_without_stand_for_one_another(
-    world: World, cluster: Callable[..., Cluster]
-) -> None:
+def test_records_with_and_without_cluster_are_interchangeable(world: World, cluster: Callable[..., Cluster]) -> None:
     made = cluster()
     order = world.order("2.12.1", **DIGITS)
     first = sweep_on(made.address, order, quiet)
@@ -127,7 +123,7 @@ def test_the_records_of_a_cluster_and_those_without_stand_for_one_another(
     assert world.runs == []  # the workers have files of their own
 
 
-def test_a_version_that_cannot_be_made_and_pruning(world: World, cluster: Callable[..., Cluster]) -> None:
+def test_failed_version_is_reported_and_environments_are_pruned(world: World, cluster: Callable[..., Cluster]) -> None:
     made = cluster()
 
     found = sweep_on(made.address, world.order("9.9.9", "2.12.1", prune=True, **DIGITS), quiet)
@@ -139,14 +135,14 @@ def test_a_version_that_cannot_be_made_and_pruning(world: World, cluster: Callab
     assert [listing(folder / "cache" / "vitgate") for folder in made.folders] == [[], []]
 
 
-def test_where_no_scheduler_is_it_is_the_machines_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_scheduler_is_machine_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vitgate.upgrade.dask_sweep._SECONDS", 1)
 
     with pytest.raises(MachineError, match="no dask scheduler answers"):
         sweep_on("tcp://127.0.0.1:9", world.order("2.12.1"), quiet)
 
 
-def test_without_dask_installed_the_line_says_how_to_install_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_dask_names_how_to_install_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
 
     with pytest.raises(UsageError, match=r"vitgate\[dask\]"):
@@ -190,7 +186,7 @@ def test_a_task_takes_inputs_along_and_records_name_the_users_paths(world: World
     assert listing(world.means.cache) == []
 
 
-def test_parts_of_two_releases_do_not_go_together(world: World) -> None:
+def test_parts_of_two_releases_are_refused(world: World) -> None:
     records = [found.record for found in sweep(world.order("2.12.1", "2.15.0"), quiet) if found.record]
 
     with pytest.raises(UsageError, match="different environments"):

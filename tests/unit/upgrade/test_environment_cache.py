@@ -35,7 +35,7 @@ def unremovable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment_cache, "remove", remove)
 
 
-def test_an_environment_that_cannot_be_removed_is_named(half_made: Path, unremovable: None, tmp_path: Path) -> None:
+def test_unremovable_environment_is_named(half_made: Path, unremovable: None, tmp_path: Path) -> None:
     for call in (lambda: environment_cache.discard(half_made), lambda: environment_cache.prune(tmp_path)):
         with pytest.raises(MachineError) as caught:
             call()
@@ -45,12 +45,12 @@ def test_an_environment_that_cannot_be_removed_is_named(half_made: Path, unremov
         assert said.endswith("remove it by hand")
 
 
-def test_one_that_is_free_is_discarded(half_made: Path) -> None:
+def test_unused_environment_is_discarded(half_made: Path) -> None:
     assert environment_cache.discard(half_made)
     assert not half_made.exists()
 
 
-def test_one_that_went_away_meanwhile_is_no_row(
+def test_environment_removed_meanwhile_is_not_listed(
     half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment_cache, "usage", lambda folder: folder.rmdir() or Usage({}))
@@ -58,9 +58,7 @@ def test_one_that_went_away_meanwhile_is_no_row(
     assert environment_cache.listing(tmp_path) == []
 
 
-def test_one_that_somebody_used_meanwhile_stays(
-    half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_used_meanwhile_is_kept(half_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = locks.if_free
 
     @contextmanager
@@ -77,7 +75,7 @@ def test_one_that_somebody_used_meanwhile_stays(
     assert half_made.exists()
 
 
-def test_files_and_folders_that_vanish_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vanished_files_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stays").write_bytes(b"x" * 9000)
     (tmp_path / "goes").mkdir()
     (tmp_path / "a link").symlink_to(tmp_path / "stays")
@@ -93,7 +91,7 @@ def test_files_and_folders_that_vanish_are_left_out(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 kB"), (1_400, "1 kB"), (999_999, "1000 kB"), (10**6, "1.0 MB"), (25 * 10**8, "2.5 GB")]
 )
-def test_sizes_are_said_in_the_unit_that_suits_them(count: int, text: str) -> None:
+def test_sizes_are_shown_in_fitting_unit(count: int, text: str) -> None:
     assert size_text(count) == text
 
 

@@ -165,14 +165,14 @@ def test_side(text: str, expected: tuple[str, ...]) -> None:
         "missing.txt", "torch, timm", "torch==2.12.1 -e .", "[torch]", "torch==2.12.1 && true", "ħ" * 300,
     ],
 )  # fmt: skip
-def test_nonsense_is_a_usage_error(
+def test_invalid_requirement_is_usage_error(
     text: str, refuses: Refuses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refuses(lambda: parse_side(text, where="OLD"), "OLD")
 
 
-def test_an_option_is_told_how_to_reach_uv(refuses: Refuses) -> None:
+def test_option_in_requirement_names_uv_arg(refuses: Refuses) -> None:
     refuses(lambda: parse_side("torch --pre", where="NEW"), "NEW", "--uv-arg=--pre")
 
 
@@ -188,13 +188,13 @@ def test_any_text_gives_requirements_without_options_or_one_line(text: str) -> N
 
 
 @given(version=strategies.tuples(*[strategies.integers(0, 99)] * 3))
-def test_any_release_means_itself(version: tuple[int, int, int]) -> None:
+def test_release_is_parsed_as_its_pinned_requirement(version: tuple[int, int, int]) -> None:
     text = ".".join(map(str, version))
     assert parse_side(text, where="OLD").requirements == (f"torch=={text}",)
     assert is_pinned(parse_side(text, where="OLD"))
 
 
-def test_requirements_file(data_file: Callable[[str, str], Path]) -> None:
+def test_requirements_file_is_parsed(data_file: Callable[[str, str], Path]) -> None:
     digest = "--hash=sha256:" + "0" * 64
     text = f"# mine\ntorch==2.12.1 \\\n    {digest}\n\ntimm  # any\ntomli; python_version < '3.11'\n"
     side = parse_side(str(data_file("my requirements.txt", text)), where="OLD")
@@ -213,7 +213,7 @@ def test_a_file_must_name_torch(text: str, data_file: Callable[[str, str], Path]
     refuses(lambda: parse_side(str(data_file("wanted.txt", text)), where="OLD"), "wanted.txt", "torch")
 
 
-def test_a_version_is_no_file_of_that_name(
+def test_version_takes_precedence_over_file_of_same_name(
     data_file: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data_file("2.12.1", "torch==1.13.1")
@@ -221,14 +221,14 @@ def test_a_version_is_no_file_of_that_name(
     assert parse_side("2.12.1", where="OLD").requirements == ("torch==2.12.1",)
 
 
-def test_interpreter_and_folder_of_one() -> None:
+def test_interpreter_is_found_by_path_or_folder() -> None:
     assert parse_interpreter(sys.executable, where="--old-python").interpreter == Path(sys.executable)
     if sys.prefix != sys.base_prefix:
         found = parse_interpreter(sys.prefix, where="--old-python").interpreter
         assert found == Path(sys.prefix) / "bin" / "python"
 
 
-def test_interpreter_that_cannot_be_used(tmp_path: Path, refuses: Refuses) -> None:
+def test_invalid_interpreter_is_refused(tmp_path: Path, refuses: Refuses) -> None:
     def script(name: str, text: str, mode: int = 0o755) -> str:
         (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / name).chmod(mode)
@@ -245,21 +245,21 @@ def test_interpreter_that_cannot_be_used(tmp_path: Path, refuses: Refuses) -> No
 
 
 @pytest.mark.parametrize("request_", ["3.9", "2.7", "three", "3", "-3.10", "--version", "/nowhere/python"])
-def test_python_that_cannot_be_used(request_: str, refuses: Refuses) -> None:
+def test_invalid_python_request_is_refused(request_: str, refuses: Refuses) -> None:
     refuses(lambda: check_python(request_), "--python", request_)
 
 
-def test_python_that_can_be_used() -> None:
+def test_valid_python_request_is_accepted() -> None:
     for request_ in (None, "3.10", "3.13.1", sys.executable):
         check_python(request_)
 
 
 @pytest.mark.parametrize("text", ["--python=3.8", "-p", "-p3.8", "--target=/", "--system", "--prefix", "-t/x", "a\nb"])
-def test_uv_must_not_be_sent_elsewhere(text: str, refuses: Refuses) -> None:
+def test_uv_args_that_redirect_installation_are_refused(text: str, refuses: Refuses) -> None:
     refuses(lambda: check_uv_args(["--offline", text]), "--uv-arg")
 
 
-def test_other_arguments_reach_uv() -> None:
+def test_other_uv_args_are_accepted() -> None:
     check_uv_args(["--index-url=https://index.invalid", "--prerelease=allow", "--torch-backend", "cpu", "--pre"])
 
 
@@ -276,7 +276,7 @@ def test_newer_torch_gets_any_numpy(text: str) -> None:
     assert "numpy<2" not in whole_set(parse_side(text, where="OLD"), NEEDS)
 
 
-def test_a_numpy_of_the_users_own_stays() -> None:
+def test_numpy_named_by_user_is_kept() -> None:
     assert "numpy<2" not in whole_set(parse_side("torch==2.2.2 NumPy==2.0.0", where="OLD"), NEEDS)
 
 
@@ -305,14 +305,14 @@ def test_nothing_is_installed_into_an_interpreter_for_a_case() -> None:
     assert for_cases(side, ("vit_base_hf",)) == side
 
 
-def test_own_needs_of_an_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_needs_are_read_from_installed_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ["torch>=1.13.1", "uv>=0.7.0", "mypy>=1.11; extra == 'test'", "tomli>=2.0; python_version < '3.11'"]
     monkeypatch.setattr(requirements, "_checkout_project", dict)
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: declared)
     assert own_needs().requirements == ("torch>=1.13.1", "tomli>=2.0; python_version < '3.11'")
 
 
-def test_own_needs_unknown_is_one_line(monkeypatch: pytest.MonkeyPatch, refuses: Refuses) -> None:
+def test_unknown_own_needs_give_one_line_error(monkeypatch: pytest.MonkeyPatch, refuses: Refuses) -> None:
     def absent(name: str) -> list[str]:
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -324,7 +324,7 @@ def test_own_needs_unknown_is_one_line(monkeypatch: pytest.MonkeyPatch, refuses:
 # ---- making
 
 
-def test_an_environment_is_made_and_used_again(world: World) -> None:
+def test_environment_is_made_once_and_reused(world: World) -> None:
     steps: list[str] = []
     first = world.make(echo=steps.append)
     assert (first.torch, first.reused, len(steps)) == ("2.12.1", False, 3)
@@ -335,19 +335,19 @@ def test_an_environment_is_made_and_used_again(world: World) -> None:
     assert (second, len(steps)) == (replace(first, reused=True), 3)
 
 
-def test_it_keeps_bytecode_where_the_user_forbids_it_elsewhere(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_has_bytecode_despite_dont_write_bytecode(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     assert list(world.make().folder.glob("lib/python3*/site-packages/torch/__pycache__/*.pyc"))
 
 
-def test_it_holds_nothing_of_this_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_isolated_from_current_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     code = "import importlib.util; print(importlib.util.find_spec('vitgate'), importlib.util.find_spec('pytest'))"
     command = [str(world.make().python), "-c", code]
     assert subprocess.check_output(command, text=True, env=clean_variables()).split() == ["None", "None"]
 
 
-def test_the_same_set_in_other_words_is_the_same_environment(world: World) -> None:
+def test_equivalent_requirements_share_an_environment(world: World) -> None:
     assert world.make("torch == 2.12.1").folder == world.make("2.12.1").folder
 
 
@@ -368,7 +368,7 @@ def test_the_key_changes_with_every_part(world: World, monkeypatch: pytest.Monke
     assert world.make().folder.name not in keys
 
 
-def test_the_newest_is_asked_for_anew_each_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpinned_environment_is_remade_each_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     class Tomorrow(datetime.date):
         @classmethod
         def today(cls) -> Tomorrow:
@@ -411,7 +411,7 @@ def _package_removed(environment: Environment) -> None:
     "spoil",
     [_without_marker, _broken_marker, _another_format, _without_python, _dangling_python, _package_removed],
 )
-def test_a_spoilt_environment_is_made_anew(spoil: Callable[[Environment], None], world: World) -> None:
+def test_damaged_environment_is_remade(spoil: Callable[[Environment], None], world: World) -> None:
     first = world.make()
     (first.folder / "left over").write_text("rubbish", encoding="utf-8")
     spoil(first)
@@ -430,7 +430,7 @@ def _until(process: subprocess.Popen[str], word: str) -> None:
 
 
 @pytest.mark.parametrize(("moment", "wait"), [("making", 0), ("making", 0.1), ("installing", 0.05), ("importing", 0.1)])
-def test_killed_at_any_moment_it_finishes_the_next_time(moment: str, wait: float, world: World) -> None:
+def test_making_killed_at_any_moment_completes_next_time(moment: str, wait: float, world: World) -> None:
     with subprocess.Popen(world.command(slow="3"), stdout=subprocess.PIPE, text=True) as process:
         _until(process, moment)
         time.sleep(wait)
@@ -471,14 +471,14 @@ def test_a_uv_that_outlives_its_killed_parent_is_waited_for(world: World, slow_u
     assert slow_uv.read_text(encoding="utf-8").count("end pip") == 1  # it had ended when its folder was cleared
 
 
-def test_of_several_makers_one_makes(world: World, slow_uv: Path) -> None:
+def test_concurrent_makers_make_environment_once(world: World, slow_uv: Path) -> None:
     started = [subprocess.Popen(world.command(), stdout=subprocess.PIPE, text=True) for _ in range(3)]
     said = [process.communicate(timeout=PATIENCE)[0].splitlines() for process in started]
     assert sorted(lines[-1] for lines in said) == ["made", "reused", "reused"]
     assert slow_uv.read_text(encoding="utf-8").count("begin pip") == 1
 
 
-def test_packages_that_do_not_import_together_are_one_line_and_leave_nothing(world: World) -> None:
+def test_failed_import_gives_one_line_and_leaves_nothing(world: World) -> None:
     wheel(world.index, "torchvision", "0.27.1", f"raise RuntimeError({NMS!r})")
     with pytest.raises(MachineError, match=NMS) as caught:
         world.make()
@@ -487,7 +487,7 @@ def test_packages_that_do_not_import_together_are_one_line_and_leave_nothing(wor
     assert listing(world.cache) == []
 
 
-def test_a_crash_at_the_import_is_one_line(world: World) -> None:
+def test_crash_at_import_gives_one_line_error(world: World) -> None:
     wheel(world.index, "timm", "1.0.20", "import os\nos.kill(os.getpid(), 11)")
     with pytest.raises(MachineError, match="status -11"):
         world.make()
@@ -500,27 +500,27 @@ def test_a_crash_at_the_import_is_one_line(world: World) -> None:
         ("torch==2.12.1 torchvision==0.26.0", MachineError, "depends on torch==2.11.0 and you require torch==2.12.1"),
     ],
 )
-def test_uv_fails_and_nothing_is_left(text: str, error: type[VitgateError], word: str, world: World) -> None:
+def test_failed_uv_leaves_nothing(text: str, error: type[VitgateError], word: str, world: World) -> None:
     with pytest.raises(error, match=word) as caught:
         world.make(text, uv_args=world.uv_args[1:])
     assert str(caught.value).startswith(text)
     assert listing(world.cache) == []
 
 
-def test_uv_starts_not_at_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_uv_names_how_to_install_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installer, "find_uv_bin", lambda: "/nowhere/uv")
     with pytest.raises(MachineError, match="pip install uv"):
         world.make()
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(world: World) -> None:
+def test_unwritable_cache_gives_one_line_error(world: World) -> None:
     world.cache.write_text("a file", encoding="utf-8")
     with pytest.raises(MachineError, match="the cache"):
         world.make()
 
 
 @pytest.mark.parametrize("leave", [0, 1 << 14], ids=["at-once", "in-the-middle"])
-def test_a_full_disk_is_one_line_and_leaves_nothing(leave: int, world: World, small_disk: SmallDisk) -> None:
+def test_full_disk_gives_one_line_error_and_leaves_nothing(leave: int, world: World, small_disk: SmallDisk) -> None:
     there = replace(world, cache=small_disk.folder / "cache")
     small_disk.fill(leave)
     with pytest.raises(MachineError, match="free disk space") as caught:
@@ -532,15 +532,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(leave: int, world: World, sm
     assert there.make().reused
 
 
-def test_a_write_protected_disk_is_one_line(world: World, small_disk: SmallDisk) -> None:
+def test_write_protected_disk_gives_one_line_error(world: World, small_disk: SmallDisk) -> None:
     small_disk.protect()
     with pytest.raises(MachineError, match="Read-only file system"):
         replace(world, cache=small_disk.folder / "cache").make()
 
 
-def test_settings_of_the_folder_that_one_is_in_decide_nothing(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_of_current_folder_are_ignored(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "uv.toml").write_text("mend = 'me'", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UV_SYSTEM_PYTHON", "1")
@@ -551,7 +549,7 @@ def test_settings_of_the_folder_that_one_is_in_decide_nothing(
 # ---- an interpreter of the user's own
 
 
-def test_an_existing_interpreter_is_looked_at_and_never_removed(world: World) -> None:
+def test_existing_interpreter_is_inspected_and_never_removed(world: World) -> None:
     made = world.make()
     side = parse_interpreter(str(made.python), where="--old-python")
     found = make(side, cache=world.cache / "other", echo=lambda _: None, needs=NEEDS)
@@ -564,7 +562,7 @@ def test_an_existing_interpreter_is_looked_at_and_never_removed(world: World) ->
     assert made.python.exists()
 
 
-def test_an_interpreter_that_lacks_something_is_told_what(world: World) -> None:
+def test_interpreter_lacking_packages_names_them(world: World) -> None:
     side = parse_interpreter(str(world.make().python), where="--old-python")
     lacking = Needs((*NEEDS.requirements, "helper>=2", "pytest>=8.0", "absent", "tomli>=2; python_version < '3'"))
     with pytest.raises(MachineError, match="helper>=2, pytest>=8.0, absent") as caught:
@@ -598,7 +596,7 @@ def test_listing_says_what_is_used_how_and_what_is_shared(world: World) -> None:
     assert json.loads(json.dumps([row.to_json() for row in rows.values()]))[0]["state"] in (READY, HALF_MADE)
 
 
-def test_disk_use_of_links(tmp_path: Path) -> None:
+def test_disk_usage_counts_hard_links_once(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     (tmp_path / "one" / "shared").write_bytes(b"x" * 9000)
@@ -613,7 +611,7 @@ def test_disk_use_of_links(tmp_path: Path) -> None:
     assert (both.shared, both.bytes) == (0, one.bytes)
 
 
-def test_prune_by_age(world: World) -> None:
+def test_prune_by_age_removes_older_environments(world: World) -> None:
     _aged(world.make("2.11.0"), 31), _aged(world.make("2.12.1"), 29)
     done = prune(world.cache, older_than=datetime.timedelta(days=30))
     assert [row.torch for row in done.rows] == ["2.11.0"]
@@ -645,7 +643,7 @@ def test_a_dry_run_removes_nothing(world: World) -> None:
     assert listing(world.cache) == before
 
 
-def test_an_environment_in_use_stays(world: World) -> None:
+def test_environment_in_use_is_kept(world: World) -> None:
     environment = _aged(world.make(), 100)
     with in_use(environment), in_use(environment):  # two gates at once
         assert [row.state for row in listing(world.cache)] == [BUSY]
@@ -670,7 +668,7 @@ def test_a_process_that_inherits_the_use_keeps_the_environment(world: World) -> 
     assert len(prune(world.cache, max_bytes=0).rows) == 1
 
 
-def test_one_that_is_being_made_stays(world: World) -> None:
+def test_environment_being_made_is_kept(world: World) -> None:
     with subprocess.Popen(world.command(slow="2"), stdout=subprocess.PIPE, text=True) as process:
         _until(process, "importing")
         assert [row.state for row in listing(world.cache)] == ["being made"]
@@ -705,7 +703,7 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     return call
 
 
-def test_commands(run: Callable[..., str], world: World) -> None:
+def test_environments_commands_list_and_prune(run: Callable[..., str], world: World) -> None:
     assert "no environments" in run("list")
     _aged(world.make("torch==2.12.1 timm==1.0.20"), 40)
     shown = json.loads(run("list", "--json"))
@@ -720,12 +718,12 @@ def test_commands(run: Callable[..., str], world: World) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--older-than", "soon"), ("--older-than", "-1d"), ("--max-size", "20XB")])
-def test_commands_refuse_nonsense(arguments: tuple[str, str], run: Callable[..., str]) -> None:
+def test_invalid_prune_arguments_are_refused(arguments: tuple[str, str], run: Callable[..., str]) -> None:
     assert arguments[1] in run("prune", *arguments, status=2)
 
 
 @pytest.mark.parametrize(("text", "expected"), [("500MB", 500 * 10**6), ("10GiB", 10 * 2**30), ("1.5g", 15 * 10**8)])
-def test_sizes(text: str, expected: int) -> None:
+def test_sizes_are_parsed_with_units(text: str, expected: int) -> None:
     assert environments.size(text) == expected
 
 
@@ -746,7 +744,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("path", sorted(MESSAGES.glob("*.txt")), ids=lambda path: path.stem)
-def test_what_uv_says_becomes_one_line(path: Path) -> None:
+def test_uv_output_becomes_one_line(path: Path) -> None:
     error = explain(path.read_text(encoding="utf-8"), name="2.12.1", status=1)
     expected, words = KINDS[path.stem.partition("_")[0].partition("-")[0]]
     assert type(error) is expected
@@ -826,7 +824,7 @@ def test_the_copy_holds_the_data_files_of_this_run(
     assert "VITGATE_FIXTURES" not in suite_variables(changed)
 
 
-def test_a_copy_that_was_killed_is_made_whole(world: World) -> None:
+def test_interrupted_suite_copy_is_completed(world: World) -> None:
     suite = suite_folder(world.cache)
     suite.rename(suite.with_name(f".{suite.name}.tmp"))
     (suite.with_name(f".{suite.name}.tmp") / "rubbish").touch()
@@ -834,7 +832,7 @@ def test_a_copy_that_was_killed_is_made_whole(world: World) -> None:
     assert not (suite / "rubbish").exists()
 
 
-def test_old_copies_go(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_suite_copies_are_removed(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = suite_folder(world.cache)
     os.utime(old, (1, 1))
     (tmp_path / "mine").mkdir()
@@ -847,6 +845,6 @@ def test_a_constraint_pins_what_a_requirement_leaves_open() -> None:
     assert is_pinned(Side("file", ("torch>=2", "torch==2.12.1")))
 
 
-def test_a_side_without_a_version_is_no_pin() -> None:
+def test_side_without_exact_version_is_not_pinned() -> None:
     assert not is_pinned(Side("torch", ("torch",)))
     assert not is_pinned(Side("2.12", ("torch==2.12.*",)))

@@ -103,7 +103,7 @@ def test_latency_can_be_left_out(fake: Fake) -> None:
     assert fake.steps() == STEPS[:3]
 
 
-def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake: Fake) -> None:
+def test_empty_export_of_new_version_skips_crossing(fake: Fake) -> None:
     fake.nothing = "2.15.0"
 
     verdict = run(order(fake.cache))
@@ -113,7 +113,7 @@ def test_where_the_new_version_exports_nothing_there_is_nothing_to_cross(fake: F
     assert {(item.row.maker, item.row.runner) for item in verdict.matrix if item.row.sqnr_db} == {("2.12.1", "2.15.0")}
 
 
-def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_same(fake: Fake) -> None:
+def test_empty_export_of_old_version_still_compares_records(fake: Fake) -> None:
     fake.nothing = "2.12.1"
 
     verdict = run(order(fake.cache))
@@ -123,7 +123,7 @@ def test_where_the_old_version_exports_nothing_the_records_are_compared_all_the_
 
 
 @pytest.mark.parametrize("new", ["2.12.1", "2.12.1+cpu"])
-def test_a_version_against_itself_may_be_upgraded(fake: Fake, new: str) -> None:
+def test_version_against_itself_may_upgrade(fake: Fake, new: str) -> None:
     verdict = run(order(fake.cache, new=new))
 
     assert verdict.exit_status == 0, verdict.answer
@@ -151,7 +151,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not(
+def test_user_pictures_are_checked_on_both_sides_and_not_in_crossing(
     fake: Fake, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, real = {}, module.run_suite  # type: ignore[attr-defined]  # the fake's
@@ -167,7 +167,7 @@ def test_both_sides_go_through_the_users_pictures_and_the_files_of_others_do_not
     assert told == {"old": own, "new": own, "crossing": ("--claim", "artifacts")}
 
 
-def test_another_picture_is_another_question(fake: Fake, pictures: Path) -> None:
+def test_added_picture_restarts_gate(fake: Fake, pictures: Path) -> None:
     fake.fail = "new"
     for _ in range(2):
         with pytest.raises(MachineError):
@@ -183,7 +183,7 @@ def test_another_picture_is_another_question(fake: Fake, pictures: Path) -> None
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_fails_is_done_again_and_those_before_it_are_not(fake: Fake, step: str) -> None:
+def test_failed_step_is_repeated_without_earlier_ones(fake: Fake, step: str) -> None:
     fake.fail = step
     with pytest.raises(MachineError, match="no network"):
         run(order(fake.cache))
@@ -206,7 +206,7 @@ def start(cache: Any, *arguments: str) -> Any:
 
 
 @pytest.mark.parametrize("step", [*STEPS, "old-written", "new-written", "crossing-written"])
-def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(
+def test_killed_gate_is_resumed_with_same_verdict(
     fake: Fake, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = start(fake.cache, f"hang={step}")
@@ -225,7 +225,7 @@ def test_a_gate_that_is_killed_is_taken_up_by_the_next_with_the_same_verdict(
     assert verdict == run(order(undisturbed.cache))
 
 
-def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake: Fake, refuses: Refuses) -> None:
+def test_truncated_record_is_remade(fake: Fake, refuses: Refuses) -> None:
     fake.fail = "latency"
     with pytest.raises(MachineError):
         run(order(fake.cache))
@@ -240,7 +240,7 @@ def test_a_record_that_was_cut_off_is_made_again_by_the_next(fake: Fake, refuses
     assert verdict.exit_status == 1
 
 
-def test_ctrl_c_leaves_what_was_done(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_keeps_finished_steps(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: object, **keywords: Any) -> None:
         raise KeyboardInterrupt
 
@@ -253,7 +253,7 @@ def test_ctrl_c_leaves_what_was_done(fake: Fake, monkeypatch: pytest.MonkeyPatch
     assert fake.steps() == STEPS
 
 
-def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake: Fake) -> None:
+def test_concurrent_equal_gates_have_separate_folders(fake: Fake) -> None:
     gates = [start(fake.cache, "hang=old") for _ in range(2)]
     assert waited(lambda: len(list(fake.cache.glob("hangs-*"))) == 2)
     assert len(left(fake.cache)) == 2
@@ -268,7 +268,7 @@ def test_two_gates_that_ask_the_same_at_once_have_a_folder_each(fake: Fake) -> N
     assert left(fake.cache) == []
 
 
-def test_too_many_gates_at_once_are_told_so(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_concurrent_gates_are_refused(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SLOTS", 1)
     gate = start(fake.cache, "hang=old")
     assert waited(lambda: list(fake.cache.glob("hangs-*")))
@@ -288,7 +288,7 @@ def test_too_many_gates_at_once_are_told_so(fake: Fake, monkeypatch: pytest.Monk
         {"field": "own"},
     ],
 )
-def test_another_question_is_another_folder(fake: Fake, own: Any, other: dict[str, str]) -> None:
+def test_other_request_uses_another_folder(fake: Fake, own: Any, other: dict[str, str]) -> None:
     fake.fail = "new"
     fields: dict[str, Any] = {name: (own,) if name == "field" else value for name, value in other.items()}
     for asked in (order(fake.cache), order(fake.cache, **fields)):
@@ -298,7 +298,7 @@ def test_another_question_is_another_folder(fake: Fake, own: Any, other: dict[st
     assert len(left(fake.cache)) == 2
 
 
-def test_a_changed_file_of_the_users_is_another_question(fake: Fake, own: Path) -> None:
+def test_changed_user_file_uses_another_folder(fake: Fake, own: Path) -> None:
     fake.fail = "new"
     (own / "dangling.pt").symlink_to(own / "nowhere")
     for content in (b"one", b"another"):
@@ -317,7 +317,7 @@ def _age(folder: Path, days: Any) -> None:
     os.utime(folder, (then, then))
 
 
-def test_results_of_yesterday_are_not_used_again(fake: Fake) -> None:
+def test_results_of_yesterday_are_not_reused(fake: Fake) -> None:
     fake.fail = "new"
     with pytest.raises(MachineError):
         run(order(fake.cache))
@@ -329,7 +329,7 @@ def test_results_of_yesterday_are_not_used_again(fake: Fake) -> None:
     assert fake.steps() == ["old", "new", *STEPS]
 
 
-def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake: Fake) -> None:
+def test_stale_folders_are_removed_unless_in_use(fake: Fake) -> None:
     home = fake.cache / "gates"
     for name in ("stale-0", "fresh-0", "used-0"):
         (home / name).mkdir(parents=True)
@@ -342,7 +342,7 @@ def test_what_others_left_long_ago_is_cleared_and_what_is_in_use_is_not(fake: Fa
     assert left(fake.cache) == ["fresh-0", "used-0"]
 
 
-def test_a_folder_that_goes_meanwhile_is_none_of_our_business(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_removed_meanwhile_is_ignored(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     home = fake.cache / "gates"
     (home / "theirs-0").mkdir(parents=True)
     _age(home / "theirs-0", 2)
@@ -366,7 +366,7 @@ def test_records_and_logs_are_kept_where_the_user_says(fake: Fake, tmp_path: Pat
     ]
 
 
-def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake: Fake, tmp_path: Path) -> None:
+def test_unwritable_keep_folder_is_reported_first(fake: Fake, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError, match="cannot keep the records: .*--keep"):
@@ -375,7 +375,7 @@ def test_a_place_that_keeps_nothing_is_told_before_anything_is_done(fake: Fake, 
     assert fake.steps() == []
 
 
-def test_a_full_disk_is_one_line(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_gives_one_line_error(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **keywords: Any) -> None:
         raise OSError(28, "No space left on device", str(fake.cache / "x"))
 
@@ -414,7 +414,7 @@ main(["upgrade", "2.12.1", "2.15.0", "--case", "digits", "--json", sys.argv[1] +
     [(signal.SIGINT, 130, "ERROR: interrupted"), (signal.SIGTERM, 143, "ERROR: terminated")],
     ids=["ctrl-c", "sigterm"],
 )
-def test_an_interrupted_command_says_so_and_leaves_no_verdict(
+def test_interrupted_command_reports_one_line_and_no_verdict(
     fake: Fake, number: Any, status: int, says: str, tmp_path: Path
 ) -> None:
     paths = os.pathsep.join([str(TESTS), *(path for path in sys.path if path)])

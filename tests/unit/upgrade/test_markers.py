@@ -31,7 +31,7 @@ def test_torch_that_is_required_elsewhere_is_refused(marker: str, tmp_path: Path
 
 
 @pytest.mark.accepts("requirements", "environment markers, of the environment's own Python and platform")
-def test_only_what_holds_here_is_installed(tmp_path: Path) -> None:
+def test_only_requirements_with_true_markers_are_installed(tmp_path: Path) -> None:
     side = side_of(tmp_path, "torch==2.12.1; python_version >= '3.0'", f"torch==2.9.1; {NOWHERE}", f"timm; {NOWHERE}")
 
     held = applicable(side, None)
@@ -70,7 +70,7 @@ def test_upgrade_ends_before_any_environment_is_made(tmp_path: Path, capsys: pyt
         ("2.12", "2.13.0", False),
     ],
 )
-def test_installed_torch_is_held_against_what_was_asked(asked: str, installed: str, met: bool) -> None:
+def test_installed_torch_is_compared_with_request(asked: str, installed: str, met: bool) -> None:
     assert (unlike(parse_side(asked, where="OLD"), installed) == "") is met
 
 

@@ -13,13 +13,13 @@ from vitgate.upgrade import moving_package
 from vitgate.upgrade.moving_package import moving
 
 
-def test_torch_moves_where_nothing_is_named() -> None:
+def test_torch_is_the_moving_package_by_default() -> None:
     side = moving(None, None).side("2.12.1", where="VERSION")
 
     assert (side.name, side.requirements) == ("2.12.1", ("torch==2.12.1",))
 
 
-def test_another_package_moves_beside_what_stays() -> None:
+def test_named_package_moves_beside_fixed_ones() -> None:
     side = moving("onnxruntime", "torch==2.15.0 timm==1.0.20").side("1.20.1", where="VERSION")
 
     assert (side.name, side.requirements) == (
@@ -28,7 +28,7 @@ def test_another_package_moves_beside_what_stays() -> None:
     )
 
 
-def test_the_torch_that_is_installed_stays_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_torch_is_fixed_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moving_package, "packages", lambda: {"torch": "2.15.0+cpu"})
 
     assert "torch==2.15.0" in moving("timm", None).side("1.0.20", where="VERSION").requirements
@@ -43,7 +43,9 @@ def test_the_torch_that_is_installed_stays_where_nobody_says(monkeypatch: pytest
         ("timm", "timm", ("does not name torch", "--with")),
     ],
 )
-def test_what_cannot_be_ends_in_one_line(package: str | None, fixed: str | None, words: tuple[str, ...]) -> None:
+def test_invalid_combination_gives_one_line_error(
+    package: str | None, fixed: str | None, words: tuple[str, ...]
+) -> None:
     with pytest.raises(UsageError) as refused:
         moving(package, fixed)
 

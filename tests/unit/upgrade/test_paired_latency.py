@@ -163,7 +163,7 @@ def children() -> list[int]:
 # The worker alone
 
 
-def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path) -> None:
+def test_worker_returns_time_of_each_call_and_ends_at_eof(folder: Path) -> None:
     with worker() as process:
         loaded = ask(process, **load(folder, a=("scripted.pt", "torchscript"), b=("lite.ptl", "lite_interpreter")))
         core = quietest_core()
@@ -184,7 +184,7 @@ def test_it_answers_with_times_of_each_call_and_ends_with_its_input(folder: Path
     assert status == 0
 
 
-def test_what_goes_wrong_is_answered_with_its_stage(folder: Path) -> None:
+def test_worker_error_is_returned_with_its_stage(folder: Path) -> None:
     models = {"broken": ("broken.pt", "torchscript"), "fails": ("fails.pt", "torchscript"), "odd": ("x.npy", "eager")}
     with worker() as process:
         failed = ask(process, **load(folder, **models))["failed"]
@@ -217,7 +217,7 @@ def test_what_libraries_print_does_not_disturb_the_answers(folder: Path) -> None
     assert "within" in done.stderr
 
 
-def test_it_imports_nothing_heavier_than_torch(folder: Path) -> None:
+def test_worker_imports_nothing_heavier_than_torch(folder: Path) -> None:
     code = (
         "import sys, json; from vitgate.observe.latency_worker import Worker\n"
         "early = 'torch' in sys.modules\n"
@@ -232,7 +232,7 @@ def test_it_imports_nothing_heavier_than_torch(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cpu", "sleep", "thread"])
-def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: str) -> None:
+def test_injected_delay_is_seen_by_its_clock(folder: Path, kind: str) -> None:
     with worker() as plain, worker("--inject", f"{kind}:2.0") as slowed:
         timed = []
         for process in (plain, slowed):
@@ -247,7 +247,7 @@ def test_an_injection_is_seen_by_the_clock_that_it_is_for(folder: Path, kind: st
     assert (found.asleep > ASLEEP_GROWTH) is (kind != "cpu")
 
 
-def test_a_request_beyond_its_limit_ends_the_worker(folder: Path) -> None:
+def test_request_beyond_time_limit_ends_worker(folder: Path) -> None:
     with worker("--inject", "sleep:100000") as process:
         ask(process, **load(folder, a=("scripted.pt", "torchscript")))
         process.stdin.write(json.dumps({"time": "a", "calls": 100, "limit": 1}) + "\n")
@@ -287,7 +287,7 @@ def test_a_faster_side_is_found(side: Callable[..., Installation], compare: Call
 
 
 @pytest.mark.parametrize(("injection", "word"), [("sleep:0.05", "time asleep"), ("thread:2.0", "more threads")])
-def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(
+def test_slowdown_outside_thread_cpu_time_is_found(
     side: Callable[..., Installation], compare: Callable[..., Any], injection: str, word: str
 ) -> None:
     found = compare(side(), side("--inject", injection))["one"]
@@ -295,9 +295,7 @@ def test_what_the_cpu_time_of_a_thread_does_not_see_is_found(
     assert found.word == "regressed" and (word in found.note or found.ratio > 1.05), found
 
 
-def test_what_is_slow_in_the_first_calls_alone_is_found(
-    side: Callable[..., Installation], compare: Callable[..., Any]
-) -> None:
+def test_slowdown_in_first_calls_alone_is_found(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
     found = compare(side(), side("--inject", "first:20.0"))["one"]
 
     assert found.word == "regressed" and found.first > START_GROWTH, found
@@ -348,9 +346,7 @@ def test_a_pair_whose_worker_was_killed_is_measured_again(
 
 
 @needs_proc
-def test_what_is_undecided_when_workers_hang_is_an_environment_error(
-    side: Callable[..., Installation], compare: Callable[..., Any]
-) -> None:
+def test_hanging_workers_give_environment_error(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
     def stop(text: str, left: float) -> None:
         if text.endswith("round 2"):
             os.kill(children()[-1], signal.SIGSTOP)
@@ -363,7 +359,7 @@ def test_what_is_undecided_when_workers_hang_is_an_environment_error(
 
 
 @needs_proc
-def test_no_process_is_left_when_the_comparison_is_broken_off(
+def test_interrupted_comparison_leaves_no_process(
     side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     def interrupt(text: str, left: float) -> None:
@@ -397,7 +393,7 @@ pairs.compare_latency(side, side, Path(x), engine, echo=end, locks=Path(locks))
 """
 
 
-def test_no_process_is_left_when_the_controller_is_killed(folder: Path, tmp_path: Path) -> None:
+def test_killed_controller_leaves_no_process(folder: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",
@@ -469,7 +465,7 @@ def test_two_comparisons_alternate(tmp_path: Path) -> None:
     assert "".join(order[2:-2:2]) in ("ababab", "bababa")
 
 
-def test_waiting_too_long_for_the_lock_is_a_machine_error(tmp_path: Path) -> None:
+def test_lock_timeout_is_machine_error(tmp_path: Path) -> None:
     with (
         MeasuringLock(tmp_path).held(1.0),
         pytest.raises(MachineError, match="timed out waiting for another vitgate latency comparison"),

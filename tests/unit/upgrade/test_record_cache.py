@@ -12,7 +12,7 @@ from vitgate.records.record import read_record
 from vitgate.upgrade.record_cache import open_folder, Place
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_impossible_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(MachineError) as caught:
@@ -23,7 +23,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert text.endswith("name another with --records")
 
 
-def test_a_record_whose_key_cannot_be_written_answers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_key_is_machine_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, record = Place(tmp_path, "2.12.1"), read_record(fixtures_folder() / "records" / "2.12.1.json")
     (tmp_path / "2.12.1.key").mkdir()
 

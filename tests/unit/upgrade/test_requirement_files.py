@@ -36,7 +36,7 @@ def test_included_file_is_read_beside_the_one_that_names_it(option: str, side: C
 
 
 @pytest.mark.accepts("requirements", "`-c FILE`")
-def test_constraint_counts_for_what_is_installed_anyway(side: Callable[..., Side]) -> None:
+def test_constraint_applies_to_required_packages(side: Callable[..., Side]) -> None:
     found = side(all="torch\n-c pins.txt\n", pins="torch==2.9.1\ntimm==1.0.31\nflask==3.0\n")
 
     assert found.requirements == ("torch", "torch==2.9.1", "timm==1.0.31")
@@ -60,7 +60,7 @@ def test_index_options_reach_uv(line: str, uv_args: tuple[str, ...], side: Calla
 
 @pytest.mark.accepts("requirements", "`-e .`: left out, which is said")
 @pytest.mark.parametrize("line", ["-e .", "--editable ./here", ".", "./package", "../package[extra]"])
-def test_project_itself_is_left_out_and_said_so(line: str, side: Callable[..., Side]) -> None:
+def test_project_itself_is_left_out_with_note(line: str, side: Callable[..., Side]) -> None:
     found = side(all=f"torch==2.9.1\n{line}\n")
 
     assert found.requirements == ("torch==2.9.1",)
@@ -84,11 +84,11 @@ def test_other_options_are_refused(line: str, what: str, side: Callable[..., Sid
 
 
 @pytest.mark.refuses("requirements", "what clashes with a need of the suite; whose need it is, and the way out")
-def test_clash_with_the_suite_says_whose_need_it_is(side: Callable[..., Side]) -> None:
+def test_conflict_with_suite_names_requiring_package(side: Callable[..., Side]) -> None:
     with pytest.raises(UsageError, match=r"packaging==21\.3 clashes with packaging>=.*vitgate's own suite needs"):
         check_clashes(side(all="torch==2.9.1\npackaging==21.3\n"), own_needs())
 
 
 @pytest.mark.parametrize("line", ["packaging>=21", "packaging==24.1", "flask==3.0"])
-def test_what_both_can_have_is_no_clash(line: str, side: Callable[..., Side]) -> None:
+def test_compatible_requirements_are_no_conflict(line: str, side: Callable[..., Side]) -> None:
     check_clashes(side(all=f"torch==2.9.1\n{line}\n"), Needs(("packaging>=23.0",)))

@@ -38,14 +38,14 @@ def whole(side: Side, tmp_path: Path, request: Request = ASKED) -> Side:
     return successor_packages.for_successors(side, request, Means(tmp_path), lambda line: None)
 
 
-def test_a_side_gets_every_package_in_one_question(uv: list[set[str]], tmp_path: Path) -> None:
+def test_all_packages_are_resolved_in_one_uv_call(uv: list[set[str]], tmp_path: Path) -> None:
     found = whole(Side("2.15.0", ("torch==2.15.0",)), tmp_path)
 
     assert {name_of(text) for text in found.requirements} == {"torch", *NAMES}
     assert (len(uv), found.notes) == (1, ())
 
 
-def test_what_the_user_names_stays_as_named(uv: list[set[str]], tmp_path: Path) -> None:
+def test_package_named_by_user_is_kept(uv: list[set[str]], tmp_path: Path) -> None:
     found = whole(Side("s", ("torch==2.15.0", "onnxruntime==1.20.1")), tmp_path)
 
     assert [text for text in found.requirements if name_of(text) == "onnxruntime"] == ["onnxruntime==1.20.1"]
@@ -60,9 +60,7 @@ def test_a_package_that_cannot_be_installed_is_left_out_and_named(uv: list[set[s
     assert "needs torchao>=0.18" in found.notes[0]
 
 
-def test_an_index_that_is_not_there_is_no_reason_to_leave_a_package_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_unreachable_index_does_not_drop_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def unreachable(*_: Any, **__: Any) -> str:
         raise MachineError("s: the package index or a download cannot be reached", do="check network and proxy")
 
@@ -77,6 +75,8 @@ def test_an_index_that_is_not_there_is_no_reason_to_leave_a_package_out(
     [(Side("s", ("torch==2.15.0",)), Request()), (Side("s", interpreter=Path("python")), ASKED)],
     ids=["without successors", "an interpreter"],
 )
-def test_other_sides_stay_as_they_are(uv: list[set[str]], tmp_path: Path, side: Side, request_: Request) -> None:
+def test_sides_without_successors_are_unchanged(
+    uv: list[set[str]], tmp_path: Path, side: Side, request_: Request
+) -> None:
     assert whole(side, tmp_path, request_) is side
     assert uv == []

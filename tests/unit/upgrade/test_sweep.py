@@ -52,7 +52,7 @@ def test_each_version_leaves_its_record(world: World) -> None:
     assert rows["build"] == ["40", "24", "(16)"]
 
 
-def test_what_is_there_is_not_made_again(world: World) -> None:
+def test_existing_records_are_reused(world: World) -> None:
     first = sweep(world.order(*VERSIONS), quiet)
     lines: list[str] = []
     again = sweep(world.order(*VERSIONS), lines.append)
@@ -62,9 +62,7 @@ def test_what_is_there_is_not_made_again(world: World) -> None:
     assert all("kept from before" in line for line in lines)
 
 
-def test_other_options_another_suite_or_an_edited_record_are_made_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_options_suite_or_record_is_rerun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(world.order("2.12.1"), quiet)
     sweep(world.order("2.12.1", cases=("digits",)), quiet)
     assert len(world.runs) == 2
@@ -77,7 +75,7 @@ def test_other_options_another_suite_or_an_edited_record_are_made_again(
     assert len(world.runs) == 4
 
 
-def test_a_version_that_cannot_be_made_is_a_line_and_the_sweep_goes_on(world: World) -> None:
+def test_failed_version_is_reported_and_sweep_continues(world: World) -> None:
     lines: list[str] = []
     found = sweep(world.order("9.9.9", "2.14.0", "2.12.1"), lines.append)
 
@@ -87,7 +85,7 @@ def test_a_version_that_cannot_be_made_is_a_line_and_the_sweep_goes_on(world: Wo
     assert text_of(found).count("environment error") == 2
 
 
-def test_a_run_that_ends_without_a_record_is_a_line_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_record_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAD_RUN", "2.12.1")
 
     found = sweep(world.order(*VERSIONS), quiet)
@@ -98,7 +96,7 @@ def test_a_run_that_ends_without_a_record_is_a_line_too(world: World, monkeypatc
     assert not (world.folder / "records" / "2.12.1.json").exists()
 
 
-def test_a_failure_that_is_not_declared_is_status_1(world: World) -> None:
+def test_undeclared_failure_is_status_1(world: World) -> None:
     (found,) = sweep(world.order("2.12.1"), quiet)
     assert found.record is not None
     rows = [row.model_copy(update={"status": "failed"}) for row in found.record.claims[:1]]
@@ -108,7 +106,7 @@ def test_a_failure_that_is_not_declared_is_status_1(world: World) -> None:
     assert exit_status([red, Swept("x", error="no")]) == 6
 
 
-def test_pruning_leaves_no_environment_and_no_need_of_one(world: World) -> None:
+def test_prune_removes_environments_and_records_suffice(world: World) -> None:
     sweep(world.order(*VERSIONS, prune=True), quiet)
 
     assert listing(world.means.cache) == []
@@ -118,7 +116,7 @@ def test_pruning_leaves_no_environment_and_no_need_of_one(world: World) -> None:
     assert environments_folder(world.means.cache).is_dir()
 
 
-def test_shards_are_handed_on(world: World) -> None:
+def test_shard_is_passed_to_runs(world: World) -> None:
     parts = []
     for number in (1, 2):
         (found,) = sweep(world.order("2.12.1", shard=f"{number}/2"), quiet)
@@ -129,7 +127,7 @@ def test_shards_are_handed_on(world: World) -> None:
     assert merge(parts).complete
 
 
-def test_the_page_and_the_table_as_json(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sweep_writes_markdown_and_json(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     found = sweep(world.order(*VERSIONS, "9.9.9"), quiet)
     show(found, markdown=str(world.folder / "page.md"), json_file=str(world.folder / "table.json"))
 
@@ -144,7 +142,7 @@ def test_the_page_and_the_table_as_json(world: World, capsys: pytest.CaptureFixt
     assert "environment error" in capsys.readouterr().out
 
 
-def test_a_killed_sweep_goes_on_where_it_stopped(world: World) -> None:
+def test_killed_sweep_resumes(world: World) -> None:
     code = (
         "import pathlib, sys\n"
         "from tests.unit.upgrade.world import World\nfrom vitgate.upgrade.sweep import sweep\n"
@@ -167,7 +165,7 @@ def test_a_killed_sweep_goes_on_where_it_stopped(world: World) -> None:
     assert exit_status(found) == 0
 
 
-def test_no_version_or_one_twice_is_refused(world: World) -> None:
+def test_missing_or_duplicate_version_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="no version"):
         sweep(world.order(), quiet)
     with pytest.raises(UsageError, match="duplicate"):
@@ -185,5 +183,5 @@ def test_no_version_or_one_twice_is_refused(world: World) -> None:
         ("x" * 300, "x" * 100),
     ],
 )
-def test_a_side_gives_its_files_a_name(text: str, name: str) -> None:
+def test_file_names_are_made_from_side(text: str, name: str) -> None:
     assert file_name(text) == name

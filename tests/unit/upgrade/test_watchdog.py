@@ -68,7 +68,7 @@ def parent(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("hearing", ["hears", "deaf"])
-def test_all_end_when_the_parent_is_killed(parent: Any, hearing: str) -> None:
+def test_children_end_when_parent_is_killed(parent: Any, hearing: str) -> None:
     process, others = parent(hearing)
     assert all(map(alive, others))
 
@@ -78,7 +78,7 @@ def test_all_end_when_the_parent_is_killed(parent: Any, hearing: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_all_end_when_the_parents_whole_group_is_ended(parent: Any, number: Any) -> None:
+def test_children_end_when_process_group_is_killed(parent: Any, number: Any) -> None:
     process, others = parent()
 
     os.killpg(process.pid, number)
@@ -86,7 +86,7 @@ def test_all_end_when_the_parents_whole_group_is_ended(parent: Any, number: Any)
     assert waited(lambda: not any(map(alive, others))), [pid for pid in others if alive(pid)]
 
 
-def test_all_end_when_the_pipe_is_closed() -> None:
+def test_children_end_when_pipe_is_closed() -> None:
     process = start("sleep", "120")
     assert process.poll() is None
 
@@ -105,18 +105,18 @@ def test_all_end_when_the_pipe_is_closed() -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 143),  # the watchdog's handler is not inherited
     ],
 )
-def test_the_exit_status_is_handed_through(code: str, status: int) -> None:
+def test_exit_status_is_passed_through(code: str, status: int) -> None:
     with start(sys.executable, "-c", code, stderr=subprocess.DEVNULL) as process:
         assert process.wait(PATIENCE) == status
 
 
-def test_what_the_command_writes_is_handed_through_and_it_has_no_input() -> None:
+def test_output_is_passed_through_and_stdin_is_empty() -> None:
     code = "import sys; print(repr(sys.stdin.read())); print('error', file=sys.stderr)"
     with start(sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert (process.stdout.read(), process.stderr.read()) == (b"''\n", b"error\n")
 
 
-def test_what_the_command_leaves_behind_does_not_hold_its_output_open() -> None:
+def test_leftover_processes_do_not_keep_output_open() -> None:
     code = "import subprocess; print('left'); subprocess.Popen(['sleep', '120'])"
     before = time.monotonic()
     with start(sys.executable, "-c", code, stdout=subprocess.PIPE) as process:
