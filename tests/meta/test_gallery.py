@@ -39,7 +39,7 @@ def check(folder: Path, cases: list[str], *more: str) -> Done:
     )
 
 
-def test_every_kind_of_model_holds_every_claim_on_every_engine(tmp_path: Path) -> None:
+def test_every_kind_of_model_passes_every_claim_on_every_engine(tmp_path: Path) -> None:
     done = check(tmp_path, CASES, "-n", "2")
 
     red = [f"{row.name}: {row.message}" for row in done.record.claims if row.status not in ("passed", "declared")]
@@ -49,7 +49,7 @@ def test_every_kind_of_model_holds_every_claim_on_every_engine(tmp_path: Path) -
 
 
 @pytest.mark.refuses("model", "code that reads the weight of a Linear as a tensor: the stage and PyTorch's reason")
-def test_a_model_that_pytorch_cannot_quantize_fails_at_its_stage_with_pytorchs_reason(tmp_path: Path) -> None:
+def test_unquantizable_model_fails_at_its_stage_with_pytorch_message(tmp_path: Path) -> None:
     done = check(tmp_path, [UNQUANTIZABLE], "--engine", "qnnpack")
 
     assert done.status == 1

@@ -85,7 +85,7 @@ def test_edited_record_is_refused(
 
 
 @pytest.mark.parametrize("fault", [each for each in EDITS if each.red], ids=lambda fault: fault.id)
-def test_record_that_lacks_something_is_red(
+def test_incomplete_record_is_red(
     fault: Edit, command: Callable[..., tuple[int, str]], clean: Path, tmp_path: Path
 ) -> None:
     edited, answer = tmp_path / "edited.json", tmp_path / "verdict.json"
@@ -297,7 +297,7 @@ def test_equal_latencies_are_never_regressed() -> None:
 
 
 @pytest.mark.parametrize("name", SLOWDOWNS)
-def test_slowdown_turns_the_verdict_red_and_says_why(name: str) -> None:
+def test_slowdown_turns_verdict_red_with_reason(name: str) -> None:
     upgrade = Upgrade()
     upgrade.latency = [compared(SLOWDOWNS[name], random.Random(1))]
     verdict = verdict_of(upgrade)

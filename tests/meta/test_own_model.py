@@ -26,7 +26,7 @@ def test_page_shows_example_verbatim() -> None:
     assert "def build()" in PAGE
 
 
-def test_every_claim_about_the_model_of_the_example_holds(tmp_path: Path) -> None:
+def test_example_model_passes_every_claim(tmp_path: Path) -> None:
     done = run(tmp_path)
 
     assert done.status == 0, done.text

@@ -65,7 +65,7 @@ def changed(done: Done) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_every_claim_about_the_drawings_holds(drawings: Path, tmp_path: Path) -> None:
+def test_drawings_pass_every_claim(drawings: Path, tmp_path: Path) -> None:
     (command,) = re.findall(r"^    pytest (.+--case-file.+--images.+)$", PAGE, re.MULTILINE)
     arguments = [str(drawings) if part == "drawings" else part for part in shlex.split(command)]
 

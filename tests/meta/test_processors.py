@@ -63,7 +63,7 @@ def test_kernels_not_held_to_processor_stop_run(tmp_path: Path) -> None:
     assert not done.record_file.exists()
 
 
-def test_the_tutorials_files_are_right_on_every_processor(tmp_path: Path) -> None:
+def test_tutorial_files_are_right_on_every_processor(tmp_path: Path) -> None:
     done = run_pytest(*DIGITS, "--claim=processors", "--processors=all", folder=tmp_path)
 
     assert done.status == 0, done.text

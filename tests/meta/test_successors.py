@@ -74,7 +74,7 @@ def test_changed_weight_in_program_is_found_by_logits(judged: Any, monkeypatch: 
     assert red(judged("exported")) == {"logits_original", "accuracy"}
 
 
-def test_an_int8_file_that_was_not_quantized_is_found_by_its_exactness(judged: Any, monkeypatch: Patch) -> None:
+def test_unquantized_int8_file_is_found_by_too_exact_logits(judged: Any, monkeypatch: Patch) -> None:
     monkeypatch.setattr(successor_stages, "quantize_torchao", copy.deepcopy)
 
     assert red(judged("exported_int8")) == {"logits_original", "accuracy"}

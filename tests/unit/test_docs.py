@@ -242,7 +242,7 @@ def test_terminal_picture_shows_command_output(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_the_workflows_fit_githubs_schema(path: Path) -> None:
+def test_workflows_match_github_schema(path: Path) -> None:
     if importlib.util.find_spec("check_jsonschema") is None:
         pytest.skip("check-jsonschema comes with the extra `test`")
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(path)]
@@ -287,9 +287,7 @@ def test_workflow_scripts_are_valid_bash() -> None:
         ("torch==$(touch evil)\n", "torch==2.15.0\n", None),
     ],
 )
-def test_the_pins_of_both_branches_are_read(
-    tmp_path: Path, before: str, after: str, pins: tuple[str, str] | None
-) -> None:
+def test_pins_of_both_branches_are_read(tmp_path: Path, before: str, after: str, pins: tuple[str, str] | None) -> None:
     def git(*arguments: str) -> str:
         identity = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
         command = ["git", *identity, *arguments]

@@ -57,12 +57,12 @@ def test_outcome_round_trips_through_json(outcome: Any) -> None:
 
 
 @given(findings)
-def test_a_finding_outside_its_bounds_says_which_and_none_that_is_fine_asks_for_more(finding: Any) -> None:
+def test_finding_names_needed_bound_only_if_out_of_bounds(finding: Any) -> None:
     assert ("would need" in finding.line()) is not finding.ok
 
 
 @given(findings)
-def test_a_row_of_a_record_holds_a_finding_unless_it_is_no_number(finding: Any) -> None:
+def test_finding_row_keeps_value_and_result_unless_nan(finding: Any) -> None:
     row = finding_row(finding)
 
     number = abs(finding.value) <= 1e100
@@ -96,7 +96,7 @@ def test_table_round_trips_through_text(about: Any, rows: Any) -> None:
 
 
 @given(st.floats(0.001, 1e6), st.floats(0.001, 1e6))
-def test_a_change_of_size_is_the_same_in_both_directions_and_zero_only_for_equal_text(mine: Any, theirs: Any) -> None:
+def test_size_change_is_symmetric_and_zero_only_for_equal_text(mine: Any, theirs: Any) -> None:
     def table(size: float) -> Table:
         values = {"variant": "lite", "size_mb": f"{size:.3f}", "label": "1", "outcome": "passed"}
         return Table({}, {"lite": {**dict.fromkeys(COLUMNS, "-"), **values}})
@@ -128,7 +128,7 @@ def test_sqnr_of_equal_outputs_is_maximum(values: Any) -> None:
 
 
 @given(logits)
-def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_positive(values: Any) -> None:
+def test_margin_sign_tells_top_class(values: Any) -> None:
     top = values.argmax(axis=1)
 
     assert (margins(values, top) >= 0.0).all()
@@ -136,7 +136,7 @@ def test_the_margin_of_the_top_class_is_never_negative_and_that_of_others_never_
 
 
 @given(logits, st.data())
-def test_accuracy_lies_between_zero_and_one_and_its_change_below_what_was_gained(values: Any, data: Any) -> None:
+def test_accuracy_is_a_share_and_its_change_below_the_gain(values: Any, data: Any) -> None:
     labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))
     other = np.array(data.draw(st.permutations(values.tolist())), dtype=np.float32)
 

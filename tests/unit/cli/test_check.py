@@ -152,7 +152,7 @@ def test_unwritable_json_path_is_reported_before_run(
     assert fake.arguments == []
 
 
-def test_accepted_tables_of_an_installed_package_are_left_alone(
+def test_snapshot_update_of_installed_package_is_refused(
     run: Callable[..., tuple[int, str, str]], fake: Pytest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = tmp_path / "vitgate"

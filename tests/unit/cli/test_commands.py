@@ -54,7 +54,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
         ((OLD, OLD, *ACCEPTED[:2]), 1, "covers nothing"),
     ],
 )
-def test_a_comparison_ends_with_its_answer_and_status(
+def test_comparison_ends_with_answer_and_status(
     run: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], status: int, words: str
 ) -> None:
     code, out, err = run("compare", *arguments)
@@ -63,7 +63,7 @@ def test_a_comparison_ends_with_its_answer_and_status(
     assert words in out.splitlines()[-1]
 
 
-def test_an_accept_file_is_named_with_its_line_once_it_has_expired(
+def test_expired_acceptance_is_named_with_file_and_line(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
 ) -> None:
     entry = '\n[[accept]]\nid = "xnnpack-gone"\nreason = "r"\nowner = "o"\nexpires = 2020-01-01\n'
@@ -92,7 +92,7 @@ def test_json_is_alone_on_standard_output(run: Callable[..., tuple[int, str, str
     assert code == 1
 
 
-def test_a_report_of_several_records_is_of_the_newest(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_report_of_several_records_is_about_newest(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     page = tmp_path / "report.html"
 
     assert run("report", NEW, OLD, "-o", page) == (0, f"report: {page}\n", "")
@@ -108,7 +108,7 @@ def test_report_summary_is_written_as_json(run: Callable[..., tuple[int, str, st
     assert " cannot carry " in about["answer"]
 
 
-def test_a_refused_report_leaves_the_earlier_one(
+def test_refused_report_keeps_previous_one(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
 ) -> None:
     path = data_file("report.html", "earlier")
@@ -128,7 +128,7 @@ def test_a_report_of_an_edited_record_is_refused(run: Callable[..., tuple[int, s
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_page_that_cannot_be_written_is_status_6(
+def test_unwritable_page_is_status_6(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
 ) -> None:
     code, out, err = run("report", NEW, "-o", data_file("file", "") / "report.html")
@@ -213,7 +213,7 @@ def test_missing_record_is_status_4(run: Callable[..., tuple[int, str, str]], tm
     assert run("compare", OLD, tmp_path / "no.json")[0] == 4
 
 
-def test_a_report_that_cannot_be_written_is_status_6(
+def test_unwritable_report_is_status_6(
     run: Callable[..., tuple[int, str, str]], data_file: Callable[[str, str], Path]
 ) -> None:
     path = data_file("file", "")
@@ -338,7 +338,7 @@ def test_unknown_options_are_status_4(
     assert "Error: " in err
 
 
-def test_an_upgrade_ends_with_its_answer_status_and_reports(
+def test_upgrade_ends_with_answer_status_and_reports(
     run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = []
@@ -434,7 +434,7 @@ def test_python_m_vitgate_runs_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("dask", "used"), [((), "alone"), (("--dask", "tcp://host:8786"), "tcp://host:8786")])
-def test_a_sweep_shows_its_table_and_ends_with_its_status(
+def test_sweep_shows_table_and_ends_with_status(
     run: Callable[..., tuple[int, str, str]],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -463,7 +463,7 @@ def test_a_sweep_shows_its_table_and_ends_with_its_status(
     assert json.loads((tmp_path / "new" / "sweep.json").read_text(encoding="utf-8"))["exit_status"] == 6
 
 
-def test_a_table_that_cannot_be_written_is_status_6(
+def test_unwritable_table_is_status_6(
     run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("vitgate.upgrade.sweep.sweep", lambda order, echo: [Swept("2.12.1", read_record(Path(OLD)))])

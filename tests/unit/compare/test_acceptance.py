@@ -37,7 +37,7 @@ def test_file_and_command_line_acceptances_are_combined(data_file: Callable[[str
 
 
 @pytest.mark.parametrize("key", ["id", "reason", "owner", "expires"])
-def test_an_entry_without_one_of_its_keys_is_refused(
+def test_entry_without_required_key_is_refused(
     data_file: Callable[[str, str], Path], refuses: Refuses, key: str
 ) -> None:
     lines = [line for line in ENTRY.splitlines() if not line.startswith(f"{key} =")]
@@ -56,7 +56,7 @@ def test_an_entry_without_one_of_its_keys_is_refused(
         ("[[accept]]", "[[accept", "cannot read this file"),
     ],
 )
-def test_an_entry_with_a_mistake_is_refused(
+def test_invalid_entry_is_refused(
     data_file: Callable[[str, str], Path], refuses: Refuses, old: str, new: str, word: str
 ) -> None:
     path = data_file("accepted.toml", ENTRY.replace(old, new))

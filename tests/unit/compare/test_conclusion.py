@@ -84,7 +84,7 @@ def test_unchanged_claims_may_upgrade(concluded: Callable[..., Conclusion]) -> N
     assert concluded().answer() == "PyTorch 2.12.1 → 2.13.0: may upgrade; every claim holds as before."
 
 
-def test_local_parts_are_named_where_only_they_differ(concluded: Callable[..., Conclusion]) -> None:
+def test_local_versions_are_named_if_only_they_differ(concluded: Callable[..., Conclusion]) -> None:
     assert concluded(torch=("2.13.0+cpu", "2.13.0+cu130")).answer().startswith("PyTorch 2.13.0+cpu → 2.13.0+cu130: may")
     assert concluded(torch=("2.13.0+cpu", "2.13.0+cpu")).answer().startswith("PyTorch 2.13.0 → 2.13.0: may")
 

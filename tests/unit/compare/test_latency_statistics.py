@@ -94,7 +94,7 @@ def test_inconsistent_clocks_are_refused(broken: dict[str, tuple[float, ...]]) -
         pair_ratio(Timed(**good), Timed(**{**good, **broken}))
 
 
-def test_time_asleep_is_not_judged_where_a_system_does_not_say_who_waited() -> None:
+def test_time_asleep_is_not_judged_without_waiting_times() -> None:
     unknown = Timed((0.01,) * 8, (0.01,) * 8, (0.05,) * 8)
 
     assert pair_ratio(timed(*[0.01] * 8), unknown).asleep == 0.0
@@ -187,9 +187,7 @@ def test_interval_of_one_pair_is_unbounded() -> None:
 
 
 @given(factors, st.floats(0.1, 10.0))
-def test_the_interval_holds_the_mean_scales_with_the_ratios_and_is_never_narrower_than_the_floor(
-    ratios: list[float], factor: float
-) -> None:
+def test_interval_contains_mean_scales_and_has_minimum_width(ratios: list[float], factor: float) -> None:
     mean, low, high = interval(pairs(*ratios))
     scaled = interval(pairs(*(factor * ratio for ratio in ratios)))
 
@@ -199,7 +197,7 @@ def test_the_interval_holds_the_mean_scales_with_the_ratios_and_is_never_narrowe
 
 
 @given(factors)
-def test_the_order_of_pairs_does_not_matter_and_sides_swapped_turn_the_interval_over(ratios: list[float]) -> None:
+def test_interval_ignores_pair_order_and_inverts_with_swapped_sides(ratios: list[float]) -> None:
     mean, low, high = interval(pairs(*ratios))
 
     assert interval(pairs(*reversed(ratios))) == pytest.approx((mean, low, high))
@@ -278,7 +276,7 @@ def test_times_are_the_medians_of_the_pairs() -> None:
     assert found.first == pytest.approx(1.8)
 
 
-def test_the_interval_is_students_of_the_log_ratios() -> None:
+def test_interval_is_student_t_of_log_ratios() -> None:
     logs = (0.0, 0.1, 0.2, 0.5)
     half = 3.182 * statistics.stdev(logs) / 2
 

@@ -21,7 +21,7 @@ BLOCKED = {"status": "failed", "outcome": "blocked by lite"}
 OFFLINE = {"status": "environment error", "outcome": "environment error"}
 
 
-def test_a_claim_that_one_run_left_out_is_compared_only_where_both_have_it(
+def test_claim_left_out_of_either_run_is_not_compared(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     latency = claim_row("latency")
@@ -65,9 +65,7 @@ def test_word_of_two_states_is_right(
     assert word(claim_row(**old), claim_row(**new)) == expected
 
 
-def test_a_row_holds_both_sides_and_the_place(
-    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
-) -> None:
+def test_row_has_both_sides_and_cell(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
     old, new = record(claims=(claim_row(**DECLARED),)), record(claims=(claim_row(**FAILED),))
 
     assert paired(old, new) == [

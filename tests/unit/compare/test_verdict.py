@@ -213,7 +213,7 @@ def test_another_processor_and_another_message_of_a_warning_are_changes(
     ]
 
 
-def test_a_row_that_the_new_record_lacks_is_red_and_one_that_the_old_lacks_is_not(
+def test_row_missing_in_new_record_is_red_and_in_old_is_not(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     both, one = record(claims=(claim_row(), claim_row("size"))), record()
@@ -298,7 +298,7 @@ def test_removed_deviation_is_described_by_row_message(pair: Callable[..., Verdi
     assert [(cause.id, cause.says, cause.link) for cause in verdict.causes] == [("old-one", "it is gone", "")]
 
 
-def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else() -> None:
+def test_accepted_deviation_covers_only_what_it_blocks() -> None:
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting("xnnpack-gone"))
 
     assert {row.accepted for row in verdict.rows if row.cause == "xnnpack-gone"} == {"xnnpack-gone"}
@@ -307,7 +307,7 @@ def test_accepting_a_deviation_covers_what_it_blocks_and_nothing_else() -> None:
     assert [(entry.id, entry.causes) for entry in verdict.accepted] == [("xnnpack-gone", ("xnnpack-gone",))]
 
 
-def test_when_every_cause_is_accepted_the_upgrade_may_happen() -> None:
+def test_accepting_every_cause_allows_upgrade() -> None:
     ids = (*CAUSES[:-1], "calls[profile]")
 
     verdict = compare(release("2.12.1"), release("2.15.0"), accepted=accepting(*ids))
@@ -328,7 +328,7 @@ def _gone_file(**fields: Any) -> ClaimRow:
     return _own_file(status="failed", **{**shown, **fields})
 
 
-def test_a_users_file_that_fails_as_declared_elsewhere_gets_that_advice(
+def test_user_file_failing_like_declared_deviation_gets_its_advice(
     record: Callable[..., Record], environment: Environment
 ) -> None:
     newest = environment.model_copy(update={"torch": "2.15.0"})
@@ -391,7 +391,7 @@ def test_an_undeclared_failure_is_accepted_row_by_row_only(pair: Callable[..., V
     assert by_claim.problems
 
 
-def test_a_deviation_that_did_not_go_as_declared_is_not_accepted_by_its_id(pair: Callable[..., Verdict]) -> None:
+def test_deviation_with_other_outcome_is_not_accepted_by_id(pair: Callable[..., Verdict]) -> None:
     verdict = pair(PASSED, UNEXPECTED, accepted=accepting("xnnpack-gone"))
 
     assert verdict.exit_status == 1
@@ -464,7 +464,7 @@ def _crossing(maker: str = "2.12.1", runner: str = "2.15.0", variant: str = "lit
     ],
     ids=lambda value: value.name if isinstance(value, MatrixRow) else str(value),
 )
-def test_a_crossing_is_held_against_its_makers_own_run(row: Any, expected: str, red: bool) -> None:
+def test_crossing_is_compared_with_run_of_its_maker(row: Any, expected: str, red: bool) -> None:
     old, new = release("2.12.1"), release("2.15.0")
     known = accepting("xnnpack-gone-call", "profiler-use-cuda")
 
@@ -573,7 +573,9 @@ def test_each_side_is_summarized(record: Callable[..., Record], environment: Env
     assert verdict.schema_version == 1
 
 
-def test_an_acceptance_says_what_it_covered(record: Callable[..., Record], claim_row: Callable[..., ClaimRow]) -> None:
+def test_acceptance_names_covered_causes_and_rows(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
     names = ("label", "size", "weights")
     old = record(claims=tuple(claim_row(name) for name in names))
     new = record(claims=(claim_row("label", **GONE), claim_row("size", **FAILED), claim_row("weights", **BLOCKED)))
@@ -678,9 +680,7 @@ def test_rows_matrix_and_latency_are_judged_together(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_refusal_says_what_differs_and_what_to_do(
-    record: Callable[..., Record], fields: dict[str, Any], text: str
-) -> None:
+def test_refusal_names_difference_and_remedy(record: Callable[..., Record], fields: dict[str, Any], text: str) -> None:
     whole = record(created="2026-01-02")
     if name := next((name for name in fields if name in InputRow.model_fields), ""):
         fields = {"inputs": (whole.inputs[0].model_copy(update={name: fields[name]}),)}
@@ -698,7 +698,7 @@ def test_a_refusal_says_what_differs_and_what_to_do(
     assert str(caught.value) == f"the records are {text}".replace("WHERE", where)
 
 
-def test_inputs_of_a_case_that_one_record_lacks_are_not_compared(record: Callable[..., Record]) -> None:
+def test_inputs_missing_in_one_record_are_not_compared(record: Callable[..., Record]) -> None:
     other = record().inputs[0].model_copy(update={"case": "zoo", "weights_digest": "ff"})
 
     assert compare(record(), record(inputs=(other, *record().inputs))).exit_status == 0

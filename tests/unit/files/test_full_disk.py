@@ -141,7 +141,7 @@ def test_record_on_full_disk_keeps_previous_record(
     assert [name.name for name in small_disk.folder.glob(".*")] == []
 
 
-def test_a_record_is_written_once_there_is_room(small_disk: SmallDisk, record: Callable[..., Record]) -> None:
+def test_record_is_written_after_space_is_freed(small_disk: SmallDisk, record: Callable[..., Record]) -> None:
     path = small_disk.folder / "record.json"
     small_disk.fill()
     stopped(lambda: record().write(path), path)

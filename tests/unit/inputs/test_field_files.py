@@ -351,7 +351,7 @@ def test_archive_member_larger_than_declared_is_not_unpacked(folder: Path, tmp_p
     assert sum(path.stat().st_size for path in (tmp_path / "session").rglob("*.pt")) == 0
 
 
-def test_a_manifest_of_more_than_a_disk_takes_is_refused(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
+def test_manifest_of_more_than_16_gib_is_refused(folder: Path, tmp_path: Path, refuses: Refuses) -> None:
     write(folder, row(folder, bytes=1 << 40), archive=pack(folder))
 
     refuses(lambda: located(read_field(folder)[0], tmp_path), "more than 16 GiB")

@@ -164,7 +164,7 @@ def test_archive_is_downloaded_once_and_model_reloaded(serve: Serve) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_values_equal_the_published_checkpoint_where_it_is_cached(serve: Serve, tmp_path: Path) -> None:
+def test_hub_weights_equal_to_cached_published_checkpoint_are_noted(serve: Serve, tmp_path: Path) -> None:
     serve(archive())
     found = loaded(case(checkpoint=published(tmp_path, expected())), tmp_path)
     assert "equal to the published checkpoint" in found.values["note"]

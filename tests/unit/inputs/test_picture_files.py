@@ -537,7 +537,7 @@ def test_pictures_of_any_size_decode_whole(tmp_path: Path) -> None:
 # --- a reference whose address nobody gives ---------------------------------------------------------------------------
 
 
-def test_a_users_picture_of_the_documented_name_is_the_reference(tmp_path: Path) -> None:
+def test_user_picture_with_documented_name_is_the_reference(tmp_path: Path) -> None:
     path = save(Image.new("RGB", (64, 48), (1, 2, 3)), tmp_path / "ball.png")
     found = own_reference(tmp_path, "ball.png", embedded=fixtures_folder() / "images" / "soccer_ball.png")
     assert (found.path, found.source, found.sha256) == (path, "assets", hashlib.sha256(path.read_bytes()).hexdigest())

@@ -157,7 +157,7 @@ def test_tokens_are_compared_one_by_one() -> None:
     assert (found.first, found.factor) == ("patch_embed", pytest.approx(0.1**2 / 0.01, rel=1e-4))
 
 
-def test_the_head_sees_the_last_block_whose_error_may_outweigh_all_noise_before() -> None:
+def test_error_of_last_block_is_used_for_head() -> None:
     added, other = [*ADDED, [-6.0, -6.0]], [*OTHER, [-6.0, -6.0]]  # what is left of the signal is 1
 
     found = part_ways(streams(added, [1.0, 1.0]), streams(other, [3.0, 3.0]), ordinary=20.0)
@@ -173,7 +173,7 @@ def test_head_is_compared_with_noise_of_last_block() -> None:
     assert (found.first, found.factor) == ("head", pytest.approx(0.9**2 / (1.0 / 32 + 0.01), rel=1e-4))
 
 
-def test_a_noisy_token_of_the_last_block_is_what_the_head_may_see() -> None:
+def test_noisy_token_of_last_block_excuses_noise_of_head() -> None:
     rng = np.random.default_rng(0)
     streams_of = [rng.normal(size=(1, 8, 16)) for _ in range(6)]
     reference = [*np.cumsum(streams_of, axis=0), rng.normal(size=(1, 10))]

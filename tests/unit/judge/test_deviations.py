@@ -125,7 +125,7 @@ def test_failure_other_than_declared_is_red(outcome: Outcome, settle: Callable[.
     assert outcome.message in settled.message
 
 
-def test_an_unexpected_pass_is_red_and_names_the_line_to_change(settle: Callable[..., Any]) -> None:
+def test_unexpected_pass_is_red_and_names_line_to_change(settle: Callable[..., Any]) -> None:
     settled = settle(PASSED, deviation())
 
     assert settled.status == "failed"
@@ -176,7 +176,7 @@ def test_version_specifier_matches_release(
     assert (settled.status == "declared") is applies
 
 
-def test_a_release_has_neither_development_suffix_nor_local_part() -> None:
+def test_release_drops_dev_suffix_and_local_version() -> None:
     assert str(release("2.13.0.dev20260101+cpu")) == "2.13.0"
 
 
@@ -254,9 +254,7 @@ def test_number_outside_declared_range_is_red(outcome: Outcome, settle: Callable
 
 
 @pytest.mark.parametrize("claim", ["build", "label", "size"])
-def test_a_blocked_claim_is_covered_by_the_deviation_of_the_build_that_blocks_it(
-    claim: str, settle: Callable[..., Any]
-) -> None:
+def test_blocked_claim_is_covered_by_deviation_of_blocking_build(claim: str, settle: Callable[..., Any]) -> None:
     blocked = Outcome("blocked by", "optimized", message=f"optimized could not be built: {STOPPED.message}")
 
     settled = settle(blocked, deviation(), at=place(claim, OPTIMIZED.at("lite")))
@@ -303,7 +301,7 @@ def test_claim_blocked_by_non_ancestor_is_red(cell: CellId | None, settle: Calla
 
 
 @pytest.mark.parametrize("variant", ["optimized", "lite"])
-def test_any_claim_that_a_failed_build_stops_is_covered_by_the_deviation_of_that_build(
+def test_claim_stopped_by_failed_build_is_covered_by_its_deviation(
     variant: VariantName, settle: Callable[..., Any]
 ) -> None:
     settled = settle(STOPPED, deviation(), at=place("logits_parent", OPTIMIZED.at(variant)))

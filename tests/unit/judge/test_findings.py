@@ -94,9 +94,7 @@ def test_all_wrong_labels_are_named() -> None:
 
 
 @pytest.mark.parametrize(("known", "labels", "right"), [(2, [1, 2], 0.5), (2, [1, 0], 1.0), (1, [1, 2], 1.0)])
-def test_without_true_labels_as_many_of_the_first_pictures_are_judged_as_are_known(
-    known: int, labels: list[int], right: float
-) -> None:
+def test_only_first_known_pictures_are_judged_without_true_labels(known: int, labels: list[int], right: float) -> None:
     shown = replace(pictures(labels), values={"names": ["wolf", "cat"], "known": known})
 
     found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), kind="pretrained"))
@@ -114,7 +112,7 @@ def test_unknown_labels_are_compared_with_original() -> None:
     )
 
 
-def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference_is_judged() -> None:
+def test_only_reference_is_judged_without_true_labels() -> None:
     logits = np.vstack([LOGITS, LOGITS[:1]])
     original = outputs([[0.0, 1.0, 0.0], [0.0, 0.0, 9.0], [5.0, 0.0, 0.0]])
 
@@ -124,7 +122,7 @@ def test_without_true_labels_the_other_pictures_are_shown_and_only_the_reference
     assert (found["same_labels"].value, found["same_labels"].judged) == (pytest.approx(1 / 3), False)
 
 
-def test_without_true_labels_the_reference_picture_still_needs_its_own_label() -> None:
+def test_reference_needs_its_label_without_true_labels() -> None:
     wrong = outputs([[9.0, 0.0, 0.0], [2.0, 0.0, 1.5]])
 
     found = by_name(findings.labels(wrong, pictures([1, 0]), wrong, kind="pretrained"))
@@ -278,7 +276,7 @@ def test_the_scripted_file_is_not_compared_with_itself() -> None:
     assert "reduction" not in found
 
 
-def test_a_users_picture_that_the_original_gets_wrong_says_nothing_of_a_variant() -> None:
+def test_user_picture_mislabelled_by_original_is_not_held_against_variant() -> None:
     original = outputs([[0.0, 3.0, 1.0], [0.0, 2.0, 1.5]])
     shown = pictures([1, 0])
 
@@ -511,7 +509,7 @@ def test_built_file_is_compared_with_its_makers_error() -> None:
     assert exact["sqnr_change"].value == 0.0
 
 
-def test_a_makers_error_below_rounding_counts_as_rounding() -> None:
+def test_maker_error_below_rounding_counts_as_rounding() -> None:
     found = by_name(findings.field(outputs(LOGITS), Seen(X, LOGITS, LOGITS)))
 
     assert found["sqnr_change"].value == 0.0

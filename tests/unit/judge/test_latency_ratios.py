@@ -28,7 +28,7 @@ def scaled(factor: float) -> list[float]:
     return [factor * seconds for seconds in QUIET]
 
 
-def test_the_fastest_quartile_is_the_mean_of_the_fastest_quarter() -> None:
+def test_fastest_quartile_is_mean_of_fastest_quarter() -> None:
     assert fastest_quartile([8.0, 1.0, 7.0, 3.0, 6.0, 5.0, 9.0, 4.0]) == 2.0
 
 
@@ -55,7 +55,7 @@ def test_ratio_is_variant_time_over_original_time() -> None:
     assert ratio(scaled(3.0), scaled(2.0)).value == 1.5
 
 
-def test_the_spread_is_half_the_distance_from_the_fastest_to_the_first_quartile() -> None:
+def test_spread_is_half_distance_from_minimum_to_first_quartile() -> None:
     samples = [1.0, 1.5, 1.2, *[9.0] * 5]  # of eight, the third fastest is the one at the first quartile
 
     found = ratio(samples, QUIET)

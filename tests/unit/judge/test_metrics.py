@@ -152,7 +152,7 @@ def test_zero_reference_is_nan() -> None:
     assert all(math.isnan(row.value) for row in findings)
 
 
-def test_a_margin_is_the_distance_to_the_best_other_class_and_negative_where_the_label_is_lost() -> None:
+def test_margin_is_distance_to_best_other_class() -> None:
     values = margins(LOGITS, np.array([2, 0]))
 
     assert values.tolist() == [1.0, -1.5]
@@ -182,7 +182,7 @@ def test_equal_predictions_change_no_accuracy() -> None:
     ],
     ids=["nothing-changed", "three-lost-net", "ten-gained"],
 )
-def test_the_interval_of_paired_accuracy_is_agresti_and_mins(gained: int, lost: int, n: int, expected: float) -> None:
+def test_paired_accuracy_interval_is_agresti_min(gained: int, lost: int, n: int, expected: float) -> None:
     labels = np.zeros(n, dtype=int)
     reference, other = one_hot(labels), one_hot(labels)
     reference[:gained] = one_hot([1])
@@ -193,7 +193,7 @@ def test_the_interval_of_paired_accuracy_is_agresti_and_mins(gained: int, lost: 
     assert found["accuracy_change_low"].value == pytest.approx(expected, abs=1e-7)
 
 
-def test_each_lost_picture_lowers_the_interval_and_each_further_one_judged_narrows_it() -> None:
+def test_lost_pictures_lower_interval_and_more_pictures_narrow_it() -> None:
     labels = np.zeros(400, dtype=int)
 
     def low(lost: int, n: int) -> float:

@@ -164,7 +164,7 @@ def test_accuracy_has_its_interval_calibration_and_likelihood() -> None:
 
 
 @pytest.mark.parametrize(("floor", "ok"), [(0.95, True), (0.96, False)])
-def test_a_stated_accuracy_fails_where_the_interval_lies_below_it(floor: float, ok: bool) -> None:
+def test_stated_accuracy_above_interval_fails(floor: float, ok: bool) -> None:
     found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4), floor))["accuracy_high"]
 
     assert (found.ok, found.tolerance, found.lower) == (ok, "--images-accuracy", floor)
@@ -194,7 +194,7 @@ def test_large_folder_detects_four_percent_loss() -> None:
     assert judged(changes(predictions(labels, 0.98), own, labels, names(2000))) == ["accuracy_change_high"]
 
 
-def test_labels_that_change_as_often_to_the_right_as_to_the_wrong_are_no_loss() -> None:
+def test_balanced_label_changes_are_no_loss() -> None:
     labels = np.arange(2000)
     original, own = (np.where(labels % 50 == rest, -1, labels) for rest in (0, 1))
 
@@ -271,7 +271,7 @@ def test_a_variant_that_failed_has_its_own_outcome() -> None:
     assert of_variant(evidence(), "lite_frozen").outcome == Outcome("failed", message="lite_frozen did not run")
 
 
-def test_the_page_says_how_many_pictures_a_loss_takes() -> None:
+def test_documented_number_of_pictures_reveals_each_loss() -> None:
     page = (fixtures_folder().parent / "docs" / "own-pictures.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| ([\d,]+) \|$", page, re.MULTILINE)
     lost = {int(share): int(count.replace(",", "")) for share, count in rows}

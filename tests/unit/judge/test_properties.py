@@ -239,7 +239,7 @@ def test_the_order_of_pairs_does_not_matter(pairs: Any, rng: Any) -> None:
 
 
 @given(calls, calls, st.integers(-8, 8))
-def test_a_faster_processor_changes_nothing_but_the_times(old: Any, new: Any, power: Any) -> None:
+def test_faster_processor_changes_only_times(old: Any, new: Any, power: Any) -> None:
     factor = 2.0**power  # exact in floating point, so that equality is asked for
 
     def timed(rows: Any, by: Any = 1.0) -> Timed:

@@ -181,9 +181,7 @@ def test_number_missing_on_both_sides_is_not_judged(changed: Callable[..., Table
     assert (finding.judged, finding.note) == (False, "lite: no size_mb in either")
 
 
-def test_latency_of_another_processor_is_not_judged_and_the_reason_said(
-    table: Table, changed: Callable[..., Table]
-) -> None:
+def test_latency_of_another_processor_is_not_judged_with_reason(table: Table, changed: Callable[..., Table]) -> None:
     own = changed({"cpu": "Another"}, latency_ratio="4.000", size_mb="91.000")
 
     finding = of_lite(own, table, "latency_ratio_change")
@@ -193,7 +191,7 @@ def test_latency_of_another_processor_is_not_judged_and_the_reason_said(
     assert red(own, table) == ["size_change"]
 
 
-def test_error_is_shown_beside_the_expected_one_and_judged_elsewhere(
+def test_error_is_shown_beside_expected_and_not_judged(
     table: Table, changed: Callable[..., Table], cell_row: Callable[..., CellRow]
 ) -> None:
     known = table_of([cell_row("lite", sqnr_db=23.84, expected_sqnr_db=24.0)], ABOUT)
@@ -202,7 +200,7 @@ def test_error_is_shown_beside_the_expected_one_and_judged_elsewhere(
     assert red(changed(sqnr_db="2.0 of 24.0"), table) == []
 
 
-def test_an_accepted_table_that_does_not_say_its_processor_judges_no_latency(table: Table) -> None:
+def test_latency_is_not_judged_if_accepted_table_names_no_processor(table: Table) -> None:
     anonymous = Table({key: value for key, value in ABOUT.items() if key != "cpu"}, table.lines)
 
     assert not of_lite(table, anonymous, "latency_ratio_change").judged
@@ -214,22 +212,20 @@ def test_table_of_another_torch_is_judged_in_full(table: Table, changed: Callabl
     assert red(own, table) == ["size_change", "latency_ratio_change"]
 
 
-def test_a_line_whose_outcome_is_declared_has_nothing_to_compare(table: Table, changed: Callable[..., Table]) -> None:
+def test_declared_line_is_not_compared(table: Table, changed: Callable[..., Table]) -> None:
     own = changed(**{**dict.fromkeys(COLUMNS[1:-1], "-"), "outcome": DECLARED})
 
     assert red(own, table) == []
 
 
-def test_a_line_that_was_accepted_as_declared_and_now_passes_is_red(
-    table: Table, changed: Callable[..., Table]
-) -> None:
+def test_passing_line_accepted_as_declared_is_red(table: Table, changed: Callable[..., Table]) -> None:
     accepted = changed(outcome=DECLARED)
 
     assert red(table, accepted) == ["lines_that_differ"]
 
 
 @pytest.mark.parametrize("change", ["missing", "additional", "reordered"])
-def test_lines_that_are_missing_additional_or_reordered_are_red(change: str, table: Table) -> None:
+def test_missing_additional_or_reordered_lines_are_red(change: str, table: Table) -> None:
     lines = dict(table.lines)
     if change == "missing":
         del lines["lite"]
@@ -328,7 +324,7 @@ def test_every_line_is_compared_after_a_declared_one_too(table: Table, changed: 
         ({"variants": ("lite",)}, False),
     ],
 )
-def test_tolerances_are_those_of_the_tables_own_case_engine_weights_and_machine(
+def test_tolerances_match_case_engine_weights_and_machine_of_table(
     table: Table, fields: dict[str, tuple[str]], selected: bool
 ) -> None:
     rows = [row.model_copy(update=fields) for row in TOLERANCES.rows()]
@@ -388,7 +384,7 @@ def test_unreadable_table_file_is_refused(
     refuses(lambda: read_table(other), f"not a benchmark table ({other}): {again}")
 
 
-def test_a_line_ends_in_no_space_and_begins_with_its_variant(table: Table) -> None:
+def test_line_starts_with_variant_and_has_no_trailing_space(table: Table) -> None:
     lines = render(table).splitlines()
     assert [line for line in lines if line != line.rstrip()] == []
     assert lines[-1].startswith("lite")

@@ -106,6 +106,6 @@ def test_changed_warning_category_names_declared_one(known: tuple[str, ...], cat
     assert unexpected({"load": [(category, "slow")] * 2}, declared, "2.15.0") == [f"load: {change}: slow"]
 
 
-def test_the_same_text_in_another_category_leaves_a_declared_warning_stale() -> None:
+def test_declared_warning_in_another_category_is_stale() -> None:
     assert len(stale({"script": [("UserWarning", "script is deprecated")]}, DECLARED, "2.12.1")) == 1
     assert len(stale({"script": [("DeprecationWarning", "else")]}, DECLARED, "2.12.1")) == 1

@@ -141,10 +141,10 @@ def test_fault_in_saved_file_is_located(form: str, model: nn.Module, x: torch.Te
     assert part_ways(block_outputs(model, x, frozen=False, blocks=BLOCKS), seen).first == "blocks.2"
 
 
-def test_the_blocks_are_the_longest_list_of_modules_of_one_kind(model: nn.Module) -> None:
+def test_blocks_are_longest_list_of_equal_modules(model: nn.Module) -> None:
     assert [*blocks_of(model)] == [*model.get_submodule("blocks").children()]
 
 
-def test_a_model_without_blocks_has_none_to_compare() -> None:
+def test_model_without_blocks_is_lookup_error() -> None:
     with pytest.raises(LookupError, match="no list of blocks"):
         blocks_of(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))

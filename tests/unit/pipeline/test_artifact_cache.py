@@ -77,7 +77,7 @@ def test_different_keys_have_different_entries(entry: Entry, cache: ArtifactCach
     assert Path(entry.path).read_bytes() != b"other"
 
 
-def test_a_file_that_was_only_touched_is_kept(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
+def test_touched_file_is_not_rebuilt(entry: Entry, maker: Maker, cache: ArtifactCache) -> None:
     os.utime(entry.path, (0, 0))
 
     again = cache.get(KEY, "m.pt", maker)
@@ -187,7 +187,7 @@ def test_raising_maker_leaves_nothing_and_can_be_retried(cache: ArtifactCache, m
     assert cache.get(KEY, "m.pt", maker).bytes == 500
 
 
-def test_a_maker_that_writes_no_file_is_an_error_and_leaves_nothing(cache: ArtifactCache) -> None:
+def test_maker_without_file_is_error_and_leaves_nothing(cache: ArtifactCache) -> None:
     with pytest.raises(FileNotFoundError):
         cache.get(KEY, "m.pt", lambda path: None)
 

@@ -43,7 +43,7 @@ def standin(case: Case) -> dict[str, torch.Tensor]:
 
 
 @installed
-def test_the_model_is_built_without_a_network_and_takes_weights_by_their_published_names(alone: None) -> None:
+def test_model_is_built_offline_with_published_weight_names(alone: None) -> None:
     state = standin(SMALL)
     found = model_state(SMALL)
     assert {name: value.shape for name, value in found.items()} == {name: value.shape for name, value in state.items()}
@@ -55,7 +55,7 @@ def test_the_model_is_built_without_a_network_and_takes_weights_by_their_publish
 
 
 @installed
-def test_a_missing_weight_is_an_error_not_a_random_one() -> None:
+def test_missing_weight_is_error() -> None:
     state = standin(SMALL)
     del state["vit.layernorm.bias"]
     with pytest.raises(RuntimeError, match=r"vit\.layernorm\.bias"):
@@ -63,7 +63,7 @@ def test_a_missing_weight_is_an_error_not_a_random_one() -> None:
 
 
 @installed
-def test_the_same_numbers_under_timms_names_and_under_transformers_are_the_same_network() -> None:
+def test_timm_and_transformers_names_give_same_network() -> None:
     from timm.models.vision_transformer import VisionTransformer
 
     sizes = vit_shapes(embed_dim=16, depth=3, image=32)
@@ -77,7 +77,7 @@ def test_the_same_numbers_under_timms_names_and_under_transformers_are_the_same_
 
 
 @installed
-def test_the_traced_model_gives_the_eager_ones_logits_for_another_picture() -> None:
+def test_traced_model_gives_eager_logits_for_another_picture() -> None:
     model = create_model(SMALL, standin(SMALL))
     traced = trace(model, SMALL)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -92,11 +92,11 @@ def test_xdist_splits_by_scope() -> None:
     ],
     ids=["a-cell", "no-parameters", "other-parameters", "another-thing-called-cell"],
 )
-def test_the_cell_of_a_test_is_its_parameter_of_that_type(item: Any, cell: CellId | None) -> None:
+def test_cell_of_test_is_its_cell_parameter(item: Any, cell: CellId | None) -> None:
     assert cell_of(item) == cell
 
 
-def test_each_scope_is_one_run_of_tests_with_those_that_measure_time_last() -> None:
+def test_each_scope_is_contiguous_with_latency_tests_last() -> None:
     groups = [(case, engine) for case in ("digits", "deit_base") for engine in ENGINES]
     cells = [CellId(case, engine, variant) for case, engine in groups for variant in VARIANTS]
     items = [about(cell, claim, alone=claim == "latency") for claim in ("latency", "label") for cell in cells]
@@ -152,7 +152,7 @@ def test_other_tests_follow_in_original_order() -> None:
     ]
 
 
-def test_a_test_is_scheduled_by_its_claim_and_not_by_its_file() -> None:
+def test_test_is_scheduled_by_claim_not_by_file() -> None:
     assert scope_of("tests/conformance/test_weights.py::test_label[digits-x86-scripted]") == "digits-float"
     assert scope_of("tests/conformance/test_size.py::test_weights[digits-x86-scripted]") == "digits-weights"
     assert scope_of("elsewhere/test_weights.py::test_weights[digits-x86-scripted]") == "elsewhere/test_weights.py"

@@ -70,7 +70,7 @@ def test_full_size_models_are_spread_evenly(count: int) -> None:
     assert {full.count(number) for number in range(1, count + 1)} == {len(ENGINES) // count}
 
 
-def test_a_default_run_is_split_evenly_whatever_other_cases_there_are(planned: Callable[..., RunConfig]) -> None:
+def test_default_run_is_split_evenly_despite_other_cases(planned: Callable[..., RunConfig]) -> None:
     plans = [planned(shard=f"{number}/4") for number in range(1, 5)]
 
     assert [sum(plan.has_group(f"deit_base-{engine}") for engine in ENGINES) for plan in plans] == [1, 1, 1, 1]
@@ -163,7 +163,7 @@ def test_an_unknown_claim_is_refused_with_the_known_ones(name: str, refuses: Ref
     refuses(lambda: claims_named([name]), "--claim", repr(name), "logits_original")
 
 
-def test_a_row_that_the_options_leave_out_is_refused(planned: Callable[..., RunConfig], refuses: Refuses) -> None:
+def test_row_excluded_by_options_is_refused(planned: Callable[..., RunConfig], refuses: Refuses) -> None:
     refuses(lambda: planned(claims=["build[digits-qnnpack-lite]"], engines=["x86"]), "build[digits-qnnpack-lite]")
 
 

@@ -111,7 +111,7 @@ def test_order_grouping_and_repetition_do_not_matter(
     assert not {row.name for row in whole.claims} & set(whole.missing)
 
 
-def test_what_one_shard_misses_and_another_has_is_not_missing(
+def test_claim_missing_in_one_shard_and_present_in_another_is_present(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     one = record(missing=("size[digits-qnnpack-lite]", "calls", "weights[x]"), complete=False)
@@ -263,7 +263,7 @@ def test_merged_rows_are_in_table_order_with_unknown_names_last(
     ]
 
 
-def test_rows_stand_in_the_order_of_claims_cases_engines_and_subjects(
+def test_rows_are_ordered_by_claim_case_engine_and_subject(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = [
@@ -408,7 +408,7 @@ def test_processors_of_merged_parts_are_named_once(record: Callable[..., Record]
     assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
 
 
-def test_a_narrowed_run_adds_nothing_to_a_whole_one() -> None:
+def test_narrowed_run_adds_nothing_to_whole_run() -> None:
     whole = release("2.12.1")
     narrowed = whole.model_copy(update={"complete": False, "claims": whole.claims[:5], "cells": ()})
     parts = [part(whole, index, 2) for index in range(2)]
@@ -419,7 +419,7 @@ def test_a_narrowed_run_adds_nothing_to_a_whole_one() -> None:
     assert not merge([narrowed, whole.model_copy(update={"complete": False, "claims": whole.claims[5:]})]).shard
 
 
-def test_cases_stand_in_the_order_of_their_file(record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cases_are_in_order_of_their_file(record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = record().inputs[0]
     monkeypatch.setattr("vitgate.records.merge.read_cases", lambda: {"b": None, "a": None})
     parts = [

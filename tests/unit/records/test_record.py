@@ -145,7 +145,7 @@ def test_nan_finding_round_trips_as_null(
     assert (found.value, found.lower, found.note) == (None, 20.0, "shapes differ")
 
 
-def test_a_row_keeps_outcome_error_findings_and_place() -> None:
+def test_row_keeps_outcome_error_findings_and_cell() -> None:
     finding = Finding("size_ratio", 1.96, "1", upper=1.1, tolerance="t")
     outcome = Outcome("failed at", "script", "RuntimeError", "no", (finding,))
 
@@ -294,7 +294,7 @@ def test_refusals_name_what_where_and_remedy(
 
 
 @pytest.mark.parametrize("part", ["claims", "cells", "inputs"])
-def test_a_duplicate_is_named_with_the_file(
+def test_duplicate_row_is_named_with_file(
     part: str, full: Record, altered: Callable[..., Path], refuses: Refuses
 ) -> None:
     row = unfolded(json.loads(full.text()))[part][0]

@@ -17,7 +17,7 @@ GONE = "xnnpack-gone"
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": GONE, "message": "no XNNPACK"}
 
 
-def test_when_every_claim_holds_the_pipeline_can_be_carried(record: Callable[..., Record]) -> None:
+def test_all_passed_claims_carry_the_pipeline(record: Callable[..., Record]) -> None:
     assert answer(record()) == "PyTorch 2.13.0+cpu can carry the whole pipeline: every claim holds."
 
 
@@ -31,7 +31,7 @@ def test_declared_number_out_of_bounds_is_named_without_breaking_pipeline(
     assert text.endswith("every claim holds, apart from what is declared (stored-twice).")
 
 
-def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what_to_do_once(
+def test_declared_stage_failure_breaks_pipeline_with_reason_and_advice_once(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     blocked = {**STOPPED, "outcome": "blocked by optimized"}
@@ -44,7 +44,7 @@ def test_a_declared_failure_of_a_stage_breaks_the_pipeline_and_says_why_and_what
     assert found.notes == (f"declared {GONE}: {declared.reason} Instead: {declared.advice} ({declared.link})",)
 
 
-def test_a_deviation_that_is_no_longer_declared_still_breaks_the_pipeline_of_its_record(
+def test_removed_deviation_still_breaks_pipeline_of_its_record(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
     rows = (claim_row(), claim_row("build", "optimized", **{**STOPPED, "deviation": "forgotten"}))

@@ -90,7 +90,7 @@ def test_exported_folder_round_trips(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(
+def test_float_files_are_exported_once_and_int8_files_per_engine(
     plan: Callable[..., RunConfig], store: Store, tmp_path: Path
 ) -> None:
     made = tmp_path / "artifacts" / "scripted.pt"
@@ -108,7 +108,7 @@ def test_float_files_stand_under_the_first_engine_and_int8_ones_under_each(
     }
 
 
-def test_an_archive_is_the_same_each_time(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
+def test_archive_is_reproducible(plan: Callable[..., RunConfig], store: Store, tmp_path: Path) -> None:
     contents = []
     for name in ("one", "two"):
         export(plan(), store, tmp_path / name, packed=True)
@@ -129,7 +129,7 @@ def test_manifest_names_only_kind_of_machine(plan: Callable[..., RunConfig], sto
     assert os.uname().nodename not in text
 
 
-def test_a_run_that_built_nothing_exports_an_empty_folder(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
+def test_run_without_files_exports_empty_folder(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
     export(plan(), Store(tmp_path / "nothing"), tmp_path / "out", packed=False)
 
     assert read_field(tmp_path / "out") == []

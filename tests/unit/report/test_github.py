@@ -105,9 +105,7 @@ def test_record_text_cannot_start_workflow_command(
     assert line.startswith("::error ")
 
 
-def test_a_verdict_has_a_line_for_each_cause_and_each_wrong_acceptance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_verdict_annotates_each_cause_and_invalid_acceptance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(fixtures_folder().parent))
     old, new = (read_record(fixtures_folder() / "records" / f"{name}.json") for name in ("2.12.1", "2.15.0"))
     accepted = Acceptances((Acceptance("profiler-use-cuda", "--accept"), Acceptance("no", "accepted.toml:7")))

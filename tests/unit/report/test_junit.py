@@ -13,7 +13,7 @@ from vitgate.report.junit import describe_suite, properties
 from vitgate.spec.run_config import RunConfig
 
 
-def test_a_claim_has_its_place_its_numbers_and_no_empty_property(claim_row: Callable[..., ClaimRow]) -> None:
+def test_claim_properties_have_cell_numbers_and_no_empty_value(claim_row: Callable[..., ClaimRow]) -> None:
     findings = (
         FindingRow(statistic="sqnr", value=23.8125, unit="dB", lower=20.0, against="original"),
         FindingRow(statistic="size_ratio", value=None, unit="1", upper=1.5),

@@ -205,7 +205,7 @@ def test_the_variants_stand_in_a_table_with_their_numbers(newest: Page) -> None:
     assert lines["optimized", "qnnpack"][7].startswith("failed at optimize_for_mobile (xnnpack-gone)")
 
 
-def test_sizes_are_sorted_as_numbers_and_what_is_missing_has_no_key(newest: Page) -> None:
+def test_sizes_sort_numerically_and_missing_ones_have_no_key(newest: Page) -> None:
     keys = [row.findall("td")[1].get("data-key") for row in newest.table("Variants of digits").find("tbody")]
 
     assert {key == "" for key in keys} == {True, False}
@@ -258,7 +258,7 @@ def test_outcomes_by_version_distinguish_stopped_and_failed() -> None:
     assert lines["lite_frozen"] == ["2 differ", "2 differ"]
 
 
-def test_the_published_results_stand_beside_the_run(newest: Page) -> None:
+def test_published_results_are_shown_beside_run(newest: Page) -> None:
     _, lines = numbers_of(newest, "case-1-published")
 
     assert lines["Google Colab, as three editions quote it"] == [
@@ -293,7 +293,7 @@ def test_each_claim_opens_to_all_its_rows(newest: Page) -> None:
 # ---- what fails
 
 
-def test_a_red_claim_opens_to_sentence_numbers_needed_bound_reason_and_history(failing: Page) -> None:
+def test_failed_claim_shows_sentence_numbers_bound_reason_and_history(failing: Page) -> None:
     said = failing.entry("logits_original[deit_base-fbgemm-scripted_quantized]")
 
     assert failing.words(failing.all("h1")[0]) == "PyTorch 2.12.1: Claims failed"
@@ -315,7 +315,7 @@ def test_failed_cell_links_to_its_claim(failing: Page) -> None:
     assert "12.5 dB" in failing.words(failing.named(link.get("href")[1:]))
 
 
-def test_an_environment_error_and_what_was_not_checked_are_told_apart(failing: Page) -> None:
+def test_environment_errors_and_unchecked_claims_are_separate(failing: Page) -> None:
     assert "no space left on device" in failing.entry("preprocessing[test_preprocessing] environment error")
     after = failing.words().partition("Not checked")[2]
     assert "build[digits-qnnpack-lite_frozen]" in after
@@ -334,7 +334,7 @@ def test_failed_deviation_is_shown_with_link_and_advice() -> None:
     assert "pull/185297" in said
 
 
-def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest: Page, older: Page) -> None:
+def test_block_sqnr_is_shown_if_recorded(newest: Page, older: Page) -> None:
     headings, lines = numbers_of(newest, "case-1-blocks")
     name = "logits_original[deit_base-qnnpack-scripted_quantized]"
     (row,) = [row for row in release("2.15.0").claims if row.name == name]
@@ -346,7 +346,7 @@ def test_the_sqnr_of_each_block_is_shown_where_the_record_has_it(newest: Page, o
     assert "SQNR per block" not in older.words()
 
 
-def test_the_spread_of_latencies_is_shown_where_the_record_has_it(newest: Page, older: Page) -> None:
+def test_latency_spread_is_shown_if_recorded(newest: Page, older: Page) -> None:
     spread = cell_of("deit_base", "qnnpack", "original").latency_spread_ms  # a later line of a variant hides an earlier
     lines, before = (numbers_of(each, "case-1-latency")[1]["original"] for each in (newest, older))
 
@@ -388,7 +388,7 @@ def test_html5lib_sees_same_tags(strange: Page) -> None:
 # ---- which records
 
 
-def test_the_newest_is_reported_whatever_the_order(newest: Page) -> None:
+def test_newest_record_is_reported_in_any_order(newest: Page) -> None:
     shuffled = html.render([release(version) for version in (RELEASES[-1], *RELEASES[:-1])])
 
     assert shuffled == newest.text

@@ -79,7 +79,7 @@ def test_a_slower_variant_shows_a_negative_reduction(
     assert reporter.row("lite")[4] == "-276%"
 
 
-def test_a_declared_outcome_names_its_deviation_and_explains_it_once_below(
+def test_declared_outcome_names_deviation_explained_once_below(
     shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
 ) -> None:
     declared = read_deviations().rows[0]
@@ -108,7 +108,7 @@ def test_each_case_and_engine_has_a_table_of_its_own(
     assert [reporter.text.count(title) for title in titles] == [1, 1, 1]
 
 
-def test_inputs_notes_and_the_place_of_the_record_are_named(shown: Callable[..., Reporter]) -> None:
+def test_inputs_notes_and_record_path_are_named(shown: Callable[..., Reporter]) -> None:
     reporter = shown(warnings=("soon gone",), new_operators=("new::op",))
 
     for line in (
@@ -139,7 +139,7 @@ def test_answer_is_coloured_by_its_result(
 
 
 @pytest.mark.parametrize("hasmarkup", [True, False])
-def test_escape_sequences_are_written_only_where_pytest_writes_them(
+def test_escape_sequences_are_written_only_if_pytest_does(
     hasmarkup: bool, shown: Callable[..., Reporter], cell_row: Callable[..., CellRow]
 ) -> None:
     reporter = shown(hasmarkup=hasmarkup, cells=(cell_row(),))
@@ -165,7 +165,7 @@ def test_outcome_is_coloured_like_its_answer(
     assert re.findall(r"\x1b\[(\d+)m(?:passed|blocked|FAILED)", reporter.text) == [colour]
 
 
-def test_a_table_is_no_wider_than_the_terminal(
+def test_table_fits_terminal_width(
     shown: Callable[..., Reporter], cell_row: Callable[..., CellRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "90")

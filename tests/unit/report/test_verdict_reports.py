@@ -120,7 +120,7 @@ class Page(HTMLParser):
         self.texts.append((self.open[-1] if self.open else "", data))
 
 
-def test_the_terminal_ends_with_the_answer_in_one_line(real: Verdict) -> None:
+def test_terminal_output_ends_with_one_line_answer(real: Verdict) -> None:
     lines = on_terminal(real).splitlines()
 
     assert lines[-1] == real.answer
@@ -132,7 +132,7 @@ def test_the_terminal_ends_with_the_answer_in_one_line(real: Verdict) -> None:
     assert any("failed at load" in line for line in lines)
 
 
-def test_the_terminal_is_plain_unless_colours_are_asked_for(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_output_is_plain_by_default(real: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert "\x1b" not in on_terminal(real) + on_terminal(real, "never")
@@ -160,7 +160,7 @@ def test_hostile_text_reaches_the_terminal_without_control_characters(hostile: V
     assert not CONTROL.search(text.replace("\n", ""))
 
 
-def test_junit_has_a_case_for_each_row_and_failures_where_it_is_red(real: Verdict) -> None:
+def test_junit_has_testcase_per_row_and_failure_per_red_row(real: Verdict) -> None:
     root = parsed(junit.render(real))
 
     suite = root.find("testsuite")
@@ -381,7 +381,7 @@ def _looked_at(verdict: Any, monkeypatch: pytest.MonkeyPatch, columns: Any) -> A
 
 
 @pytest.mark.parametrize("columns", [80, 60, 160])
-def test_a_terminal_gets_lines_of_its_width_apart_from_links_and_the_answer(
+def test_lines_fit_terminal_width_except_links_and_answer(
     real: Verdict, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     *lines, answer = _looked_at(real, monkeypatch, columns).splitlines()
@@ -401,7 +401,7 @@ def test_matrix_keeps_all_columns_at_80_characters(real: Verdict, monkeypatch: p
     assert [heading.split().count(version) for version in ("2.12.1", "2.15.0")] == [2, 2]
 
 
-def test_a_log_gets_plain_ascii_tables_of_a_sensible_width(real: Verdict) -> None:
+def test_log_gets_ascii_tables_of_limited_width(real: Verdict) -> None:
     lines = on_terminal(real).splitlines()
 
     start = next(number for number, line in enumerate(lines) if line.startswith("Files, made by"))

@@ -142,7 +142,7 @@ def test_head_that_loses_a_label_is_refused(load: Callable[[str], Any], measured
         (("deit_tiny", "measure", "out.npz"), "--reference does not go with this case (deit_tiny)"),
     ],
 )
-def test_wrong_use_of_make_head_is_one_line(
+def test_invalid_make_head_arguments_give_one_line_error(
     refused: Callable[..., None], arguments: tuple[str, ...], words: str
 ) -> None:
     refused("make_head", *arguments, words=(words,))

@@ -29,7 +29,7 @@ def verdict(record: Callable[..., Record], claim_row: Callable[..., Any], tmp_pa
     return make
 
 
-def test_verdict_without_change_is_one_line(run: Callable[..., Any], verdict: Callable[..., Path]) -> None:
+def test_unchanged_verdict_is_one_table_row(run: Callable[..., Any], verdict: Callable[..., Path]) -> None:
     ended = run("pairs_table", verdict())
 
     assert ended.status == 0
@@ -56,7 +56,7 @@ def test_committed_page_has_the_scripts_heading(load: Callable[[str], Any]) -> N
 @pytest.mark.parametrize(
     ("text", "words"), [("{", "not a readable verdict"), ('{"old": 1}', "old"), ("[]", "valid dictionary")]
 )
-def test_file_that_is_no_verdict_is_one_line(
+def test_file_that_is_no_verdict_gives_one_line_error(
     refused: Callable[..., None], data_file: Callable[[str, str], Path], text: str, words: str
 ) -> None:
     refused("pairs_table", data_file("verdict.json", text), words=(words, "verdict.json"))

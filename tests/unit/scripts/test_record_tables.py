@@ -46,11 +46,11 @@ def of_int8(
 
 
 @pytest.mark.parametrize("script", READERS)
-def test_missing_file_is_one_line(refused: Callable[..., None], tmp_path: Path, script: str) -> None:
+def test_missing_file_gives_one_line_error(refused: Callable[..., None], tmp_path: Path, script: str) -> None:
     refused(script, tmp_path / "absent.json", words=("absent.json", "not a readable"))
 
 
-def test_plot_of_missing_file_is_one_line(refused: Callable[..., None], tmp_path: Path) -> None:
+def test_plot_of_missing_file_gives_one_line_error(refused: Callable[..., None], tmp_path: Path) -> None:
     refused("plot_expected", tmp_path / "plot.png", tmp_path / "absent.json", words=("absent.json", "not a readable"))
 
 

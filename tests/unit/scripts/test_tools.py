@@ -98,7 +98,9 @@ def test_instructions_that_the_program_hides_are_printed(
     assert run("hidden_instructions").out == f"{', '.join(every[:2])}\n"
 
 
-def test_missing_valgrind_is_one_line(refused: Callable[..., None], program: Callable[[str, str], Path]) -> None:
+def test_missing_valgrind_gives_one_line_error(
+    refused: Callable[..., None], program: Callable[[str, str], Path]
+) -> None:
     refused("hidden_instructions", words=("valgrind is not installed", "install it"))
 
 
@@ -124,7 +126,7 @@ def test_old_emulator_is_noted(
     assert (f"this is qemu {version}" in script.old_emulator()) is noted
 
 
-def test_failed_command_is_one_line(
+def test_failed_command_gives_one_line_error(
     refused: Callable[..., None], program: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     program("qemu-aarch64-static", "echo version 10.0.0")
@@ -155,13 +157,15 @@ def test_wrapper_runs_python_under_the_emulator(
 # ---- screenshots, lock_tolerances
 
 
-def test_missing_chromium_is_one_line(refused: Callable[..., None], program: Callable[[str, str], Path]) -> None:
+def test_missing_chromium_gives_one_line_error(
+    refused: Callable[..., None], program: Callable[[str, str], Path]
+) -> None:
     pytest.importorskip("playwright")
 
     refused("screenshots", words=("chromium is not installed", "apt-get install chromium"), status=6)
 
 
-def test_loosened_tolerance_is_one_line(
+def test_loosened_tolerance_gives_one_line_error(
     refused: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tolerances = sys.modules["vitgate.judge.tolerances"]

@@ -117,13 +117,11 @@ _SUCCESSORS = [f"none-{name}" for name in SUCCESSORS]
         ("preprocessing", ["preprocessing[test_preprocessing]"]),
     ],
 )
-def test_the_rows_of_a_claim_are_one_for_each_thing_that_it_is_about(
-    claim: str, rows: list[str], own_files: Any
-) -> None:
+def test_claim_has_one_row_per_subject(claim: str, rows: list[str], own_files: Any) -> None:
     assert rows_of(read_claims()[claim], own_files) == rows != []
 
 
-def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_files(own_files: Any) -> None:
+def test_run_expects_rows_of_its_case_engine_and_files(own_files: Any) -> None:
     expected = expected_claims(["digits"], ["qnnpack"], own_files)
 
     assert len(expected) == len(set(expected))
@@ -136,7 +134,7 @@ def test_a_run_of_one_case_and_engine_expects_its_own_rows_and_those_of_its_file
     assert [name for name in expected if name not in of_files and "own-own.pt" not in name] == mine
 
 
-def test_a_file_of_a_known_engine_is_expected_of_that_engine_alone(tmp_path: Path) -> None:
+def test_file_of_known_engine_is_expected_for_that_engine_alone(tmp_path: Path) -> None:
     for name in ("a.pt", "b.pt"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "a.pt"\nengine = "x86"\n', encoding="utf-8")
@@ -193,7 +191,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str, near: str) ->
     assert str(caught.value) == f"unknown claim {name!r} (--claim): choose from {', '.join(read_claims())}{near}"
 
 
-def test_a_run_of_another_engine_expects_neither_the_files_of_this_one_nor_fewer_rows(tmp_path: Path) -> None:
+def test_run_of_another_engine_expects_only_its_own_files(tmp_path: Path) -> None:
     (tmp_path / "own.pt").write_bytes(b"")
     (tmp_path / "field.toml").write_text('[[file]]\nfile = "own.pt"\nengine = "qnnpack"\n')
     folders = (str(tmp_path),)
@@ -214,7 +212,7 @@ def test_a_file_of_another_case_is_not_expected() -> None:
     assert [name for name in expected_claims(["digits"], ENGINES, folders) if name.startswith("artifacts[")] != []
 
 
-def test_claims_that_were_not_checked_are_grouped_by_the_tools_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchecked_claims_are_grouped_by_required_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     claims = [Claim(id=name, says="s", tools=tools) for name, tools in (("a", "x"), ("b", "y"), ("c", "x"))]
     monkeypatch.setattr("vitgate.spec.claims.read_claims", lambda: {claim.id: claim for claim in claims})
 

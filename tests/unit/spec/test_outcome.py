@@ -90,6 +90,6 @@ def test_outcome_round_trips_through_json() -> None:
     assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
 
 
-def test_a_failed_claim_shows_its_message_or_else_its_words() -> None:
+def test_failed_claim_shows_message_or_outcome() -> None:
     assert str(ClaimFailed(Outcome("failed at", "load", message="no such file"))) == "no such file"
     assert str(ClaimFailed(Outcome("failed at", "load"))) == "failed at load"

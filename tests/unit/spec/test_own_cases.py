@@ -65,7 +65,7 @@ def mine() -> OwnCase:
     return found
 
 
-def test_an_own_case_stands_beside_the_committed_ones_and_runs_by_default(own: Write) -> None:
+def test_user_case_is_added_and_runs_by_default(own: Write) -> None:
     path = own()
 
     assert [*read_cases()][-1] == "mine" == default_cases()[-1]

@@ -67,7 +67,7 @@ def test_lower_processors_of_held_run_are_below_it(
     assert lower_than(held) == lower
 
 
-def test_an_emulated_machine_has_none_of_the_instructions_that_linux_shows(monkeypatch: Patch, tmp_path: Path) -> None:
+def test_emulated_machine_has_no_x86_cpu_flags(monkeypatch: Patch, tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text("flags\t\t: avx2 fma avx512f\n", encoding="utf-8")
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
@@ -81,7 +81,7 @@ def test_an_unknown_processor_is_refused_with_the_known_ones() -> None:
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_processor_above_the_machines_own_is_refused() -> None:
+def test_processor_above_host_is_refused() -> None:
     with pytest.raises(UsageError, match=r"cannot be held to avx512: it has no avx512bw.*choose from host, baseline"):
         processor_named("avx512")
 
@@ -98,7 +98,7 @@ def test_whole_run_under_valgrind_is_refused() -> None:
         processor_named("valgrind")
 
 
-def test_the_machines_own_needs_no_variables() -> None:
+def test_host_processor_needs_no_variables() -> None:
     assert variables_of("host") == {}
     assert not_taken("host", {"ATen": "whatever"}) == ""
 

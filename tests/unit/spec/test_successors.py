@@ -77,7 +77,7 @@ def test_unsupported_torch_is_not_reported_as_missing_tool(installed: Callable[.
     assert [getattr(lacking(torch), "error", None) for torch in ("2.5.1", "2.15.0")] == ["", NO_TOOLS]
 
 
-def test_a_compiler_is_needed_where_the_file_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiler_is_needed_only_for_compiled_successors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
 
     assert "needs a C++ compiler" in getattr(read_successors()["inductor"].lacking("2.15.0"), "message", "")
@@ -112,7 +112,7 @@ def test_invalid_file_is_refused(text: str, part: str, tmp_path: Path, refuses: 
         (["none"], False, ("none",)),
     ],
 )
-def test_successors_are_checked_where_they_are_asked_for(
+def test_successors_are_checked_only_on_request(
     engines: list[str], asked: bool, expected: tuple[str, ...], tmp_path: Path
 ) -> None:
     plan = make_run_config(

@@ -22,7 +22,7 @@ from vitgate.spec.versions import release_names, titled
         ),
     ],
 )
-def test_sides_are_named_by_torch_or_by_what_else_differs(
+def test_sides_are_named_by_torch_or_differing_package(
     old: tuple[str, dict[str, str]], new: tuple[str, dict[str, str]], names: tuple[str, str]
 ) -> None:
     assert release_names(old, new) == names

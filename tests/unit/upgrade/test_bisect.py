@@ -101,7 +101,7 @@ def test_unreachable_index_is_an_error(world: World, tmp_path: Path) -> None:
         releases_between(Version("2.9.1"), Version("2.15.0"), uv_args=("--no-index", f"--find-links={tmp_path / 'no'}"))
 
 
-def test_the_release_is_named_after_few_runs(world: World, asked: Callable[..., Bisection]) -> None:
+def test_first_changed_release_is_found_in_few_runs(world: World, asked: Callable[..., Bisection]) -> None:
     lines: list[str] = []
 
     text = str(bisect(asked(), lines.append))
@@ -117,7 +117,7 @@ def test_the_release_is_named_after_few_runs(world: World, asked: Callable[..., 
     assert len(world.runs) <= 5  # the second time from the records
 
 
-def test_a_bare_claim_names_the_rows_that_changed(world: World, asked: Callable[..., Bisection]) -> None:
+def test_claim_without_cell_names_changed_rows(world: World, asked: Callable[..., Bisection]) -> None:
     text = str(bisect(asked(claim="build"), lambda line: None))
 
     assert text.startswith("2.13.0 is the first release on which build[digits-")

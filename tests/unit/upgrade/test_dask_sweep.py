@@ -153,7 +153,7 @@ def test_missing_dask_names_how_to_install_it(world: World, monkeypatch: pytest.
     ("options", "count"),
     [({}, 9), (DIGITS, 3), ({"cases": ("digits",), "shard": "1/1"}, 5), ({"engines": ("x86",)}, 3)],
 )
-def test_a_task_holds_one_case_and_engine_and_one_the_rest(options: dict[str, Any], count: int) -> None:
+def test_each_task_has_one_case_and_engine_and_one_has_the_rest(options: dict[str, Any], count: int) -> None:
     found = shards_of(Request(**options))
 
     assert len({(shard.number, shard.of) for shard in found}) == count
@@ -165,7 +165,7 @@ def test_the_parts_of_a_users_shard_are_those_of_its_groups() -> None:
     assert sorted(shard.number for part in parts for shard in part) == list(range(1, 10))
 
 
-def test_a_task_takes_inputs_along_and_records_name_the_users_paths(world: World) -> None:
+def test_task_carries_inputs_and_records_name_user_paths(world: World) -> None:
     suite = suite_folder(world.means.cache)
     weights = str(world.folder / "gone.pth")
     payload = Payload(

@@ -96,7 +96,7 @@ def test_sizes_are_shown_in_fitting_unit(count: int, text: str) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_step_is_a_line_or_a_spinner_with_its_detail(
+def test_step_is_shown_as_line_or_spinner(
     terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[Any] = []

@@ -203,7 +203,7 @@ def test_requirements_file_is_parsed(data_file: Callable[[str, str], Path]) -> N
 
 
 @pytest.mark.parametrize("line", ["--target /", "torch>=", "torch --hash=x"])
-def test_a_bad_line_of_a_file_is_named(line: str, data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
+def test_invalid_line_of_file_is_named(line: str, data_file: Callable[[str, str], Path], refuses: Refuses) -> None:
     path = data_file("wanted.txt", f"torch==2.12.1\n{line}\n")
     refuses(lambda: parse_side(str(path), where="OLD"), path, "line 2")
 
@@ -459,7 +459,7 @@ def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-def test_a_uv_that_outlives_its_killed_parent_is_waited_for(world: World, slow_uv: Path) -> None:
+def test_orphaned_uv_is_awaited(world: World, slow_uv: Path) -> None:
     with subprocess.Popen(world.command(), stdout=subprocess.PIPE, text=True) as process:
         _until(process, "installing")
         while "begin pip" not in slow_uv.read_text(encoding="utf-8"):
@@ -579,7 +579,7 @@ def _aged(environment: Environment, days: float) -> Environment:
     return environment
 
 
-def test_listing_says_what_is_used_how_and_what_is_shared(world: World) -> None:
+def test_listing_has_state_use_and_shared_size(world: World) -> None:
     assert listing(world.cache) == []
     old, new = _aged(world.make("2.11.0"), 3), world.make("2.12.1")
     half = world.cache / "environments" / "half"
@@ -656,7 +656,7 @@ def test_environment_in_use_is_kept(world: World) -> None:
         raise AssertionError("it is gone")
 
 
-def test_a_process_that_inherits_the_use_keeps_the_environment(world: World) -> None:
+def test_inherited_lock_keeps_environment(world: World) -> None:
     environment = world.make()
     with in_use(environment) as descriptors:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=descriptors)
@@ -676,9 +676,7 @@ def test_environment_being_made_is_kept(world: World) -> None:
         assert process.communicate(timeout=PATIENCE)[0].strip() == "made"
 
 
-def test_a_removal_that_was_killed_leaves_rubbish_and_no_broken_environment(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_removal_leaves_no_valid_environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = world.make()
     monkeypatch.setattr("vitgate.upgrade.environments.shutil.rmtree", lambda path: None)
     prune(world.cache, max_bytes=0)
@@ -768,7 +766,7 @@ def test_uv_output_becomes_one_line(path: Path) -> None:
         ("unknown_0.7.0", ("there is no version of torch==9.9.9",)),
     ],
 )
-def test_the_decisive_line_is_quoted(file: str, words: tuple[str, ...]) -> None:
+def test_decisive_line_of_uv_output_is_quoted(file: str, words: tuple[str, ...]) -> None:
     text = str(explain((MESSAGES / f"{file}.txt").read_text(encoding="utf-8"), name="NEW", status=1))
     assert [word for word in words if word not in text] == [], text
 
@@ -804,7 +802,7 @@ def test_the_suite_runs_from_its_copy(world: World) -> None:
     assert shown.splitlines() == [str(suite / "vitgate" / "__init__.py"), str(suite / "vitgate" / "fixtures")]
 
 
-def test_the_copy_of_a_copy_is_the_same(world: World) -> None:
+def test_suite_folder_within_a_copy_is_the_same(world: World) -> None:
     suite = suite_folder(world.cache)
     code = "import sys; from pathlib import Path; from vitgate.upgrade.runs import suite_folder\n"
     command = [sys.executable, "-c", f"{code}print(suite_folder(Path(sys.argv[1])))", str(world.cache)]

@@ -131,7 +131,7 @@ def test_version_against_itself_may_upgrade(fake: Fake, new: str) -> None:
     assert {item.word for item in verdict.matrix} == {"same"}
 
 
-def test_a_users_file_that_no_longer_loads_is_a_regression_with_advice(fake: Fake, own: Path) -> None:
+def test_user_file_that_no_longer_loads_is_regression_with_advice(fake: Fake, own: Path) -> None:
     verdict = run(order(fake.cache, field=(own,)))
 
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
@@ -358,7 +358,7 @@ def test_folder_removed_meanwhile_is_ignored(fake: Fake, monkeypatch: pytest.Mon
     assert run(order(fake.cache)).exit_status == 1
 
 
-def test_records_and_logs_are_kept_where_the_user_says(fake: Fake, tmp_path: Path) -> None:
+def test_records_and_logs_are_kept_in_given_folder(fake: Fake, tmp_path: Path) -> None:
     run(order(fake.cache, keep=tmp_path / "a" / "kept"))
 
     assert sorted(path.name for path in (tmp_path / "a" / "kept").iterdir()) == [
@@ -387,7 +387,7 @@ def test_full_disk_gives_one_line_error(fake: Fake, monkeypatch: pytest.MonkeyPa
     assert "free disk space" in str(caught.value)
 
 
-def test_the_disk_line_is_about_our_own_environments_only(tmp_path: Path) -> None:
+def test_disk_usage_counts_only_own_environments(tmp_path: Path) -> None:
     theirs = Environment("a", Path("python"), "2.12.1", {}, tmp_path, True, 0, None)
     ours = Environment("b", Path("python"), "2.12.1", {}, tmp_path, True, 0, tmp_path / "lock")
 

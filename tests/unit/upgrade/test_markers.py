@@ -23,7 +23,7 @@ def side_of(tmp_path: Path, *lines: str) -> Side:
 
 @pytest.mark.refuses("requirements", "torch that is required on another platform alone")
 @pytest.mark.parametrize("marker", [NOWHERE, "python_version < '3.0'", "extra == 'gpu'"])
-def test_torch_that_is_required_elsewhere_is_refused(marker: str, tmp_path: Path) -> None:
+def test_torch_with_false_marker_is_refused(marker: str, tmp_path: Path) -> None:
     side = side_of(tmp_path, f"torch==2.12.1; {marker}")
 
     with pytest.raises(UsageError, match="torch is not required for Python"):

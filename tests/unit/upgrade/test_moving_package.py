@@ -52,14 +52,12 @@ def test_invalid_combination_gives_one_line_error(
     assert all(word in str(refused.value) for word in words)
 
 
-def test_a_version_of_the_package_is_a_version() -> None:
+def test_invalid_package_version_is_refused() -> None:
     with pytest.raises(UsageError, match=r"'newest' is not a version of timm \(VERSION\)"):
         moving("timm", "torch==2.15.0").side("newest", where="VERSION")
 
 
-def test_the_release_of_a_record_is_that_of_the_package(
-    record: Callable[..., Record], environment: Environment
-) -> None:
+def test_release_of_record_is_that_of_moving_package(record: Callable[..., Record], environment: Environment) -> None:
     found = record(environment=environment.model_copy(update={"torch": "2.15.0+cpu", "packages": {"timm": "1.0.20"}}))
 
     assert moving(None, None).release_in(found) == Version("2.15.0")

@@ -198,7 +198,7 @@ def test_worker_error_is_returned_with_its_stage(folder: Path) -> None:
     assert [unknown["stage"], senseless["stage"], missing["stage"]] == ["request", "request", "set up"]
 
 
-def test_what_libraries_print_does_not_disturb_the_answers(folder: Path) -> None:
+def test_library_output_does_not_disturb_worker_protocol(folder: Path) -> None:
     noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import latency_worker as w; "
     noisy += "own = w._own_stdout; w._own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
     done = subprocess.run(
@@ -301,7 +301,7 @@ def test_slowdown_in_first_calls_alone_is_found(side: Callable[..., Installation
     assert found.word == "regressed" and found.first > START_GROWTH, found
 
 
-def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path) -> None:
+def test_injected_slow_start_affects_only_its_part(folder: Path) -> None:
     with worker("--inject", "load:50.0") as process:
         answer = ask(process, **load(folder, a=("scripted.pt", "torchscript")))
         times = ask(process, time="a", calls=4)
@@ -311,7 +311,7 @@ def test_a_slow_start_is_injected_where_it_is_asked_for(folder: Path) -> None:
     assert loading > 10.0 * min(times["process"])
 
 
-def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
+def test_one_sided_variant_is_omitted_and_failing_one_not_comparable(
     side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     told: list[str] = []
@@ -326,7 +326,7 @@ def test_a_variant_of_one_side_is_left_out_and_one_that_fails_is_not_comparable(
 
 
 @needs_proc
-def test_a_pair_whose_worker_was_killed_is_measured_again(
+def test_pair_with_killed_worker_is_measured_again(
     side: Callable[..., Installation], compare: Callable[..., Any]
 ) -> None:
     told: list[str] = []
@@ -428,7 +428,7 @@ def test_missing_interpreter_is_a_machine_error(side: Callable[..., Installation
         compare(side(), replace(side(), python="/no/such/python"))
 
 
-def test_an_interpreter_that_cannot_run_the_worker_says_why(
+def test_failing_worker_interpreter_is_named_with_reason(
     side: Callable[..., Installation], compare: Callable[..., Any], tmp_path: Path
 ) -> None:
     package = tmp_path / "other" / "vitgate"

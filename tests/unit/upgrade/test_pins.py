@@ -130,7 +130,7 @@ def test_files_that_do_not_exist_are_an_error_only_together(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("name", "text"), [("pyproject.toml", "= ="), ("Pipfile.lock", "{"), ("uv.lock", "[[")])
-def test_damaged_file_is_one_line(name: str, text: str, tmp_path: Path) -> None:
+def test_damaged_file_gives_one_line_error(name: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="this is not"):
         pin(tmp_path, **{name: text})
 

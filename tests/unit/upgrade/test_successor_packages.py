@@ -51,7 +51,7 @@ def test_package_named_by_user_is_kept(uv: list[set[str]], tmp_path: Path) -> No
     assert [text for text in found.requirements if name_of(text) == "onnxruntime"] == ["onnxruntime==1.20.1"]
 
 
-def test_a_package_that_cannot_be_installed_is_left_out_and_named(uv: list[set[str]], tmp_path: Path) -> None:
+def test_uninstallable_package_is_left_out_and_named(uv: list[set[str]], tmp_path: Path) -> None:
     found = whole(Side("s", ("torch==2.15.0", "torchao==0.17.0")), tmp_path)
 
     assert {name_of(text) for text in found.requirements} == {"torch", *NAMES} - {"executorch"}
