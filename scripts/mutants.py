@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vitgate.files.errors import status_of, UsageError
+from vitgate.files.errors import MachineError, status_of, UsageError
 
 ROOMS = tuple(Path("src") / "vitgate" / room for room in ("judge", "compare", "records"))
 LEAST = 0.90  # the share of mutants that the tests have to kill
@@ -71,7 +71,10 @@ class Mutant:
 
 def mutants() -> Iterator[Mutant]:
     """Yield the mutants of the rooms that judge, in the order of their modules."""
-    from mutmut.mutation.data import SourceFileMutationData
+    try:
+        from mutmut.mutation.data import SourceFileMutationData
+    except ImportError as error:
+        raise MachineError(f"mutmut is missing: {error}", do='pip install -e ".[mutants]"') from None
 
     for path in (path for room in ROOMS for path in sorted(room.glob("*.py"))):
         data = SourceFileMutationData(path=path)

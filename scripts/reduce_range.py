@@ -8,6 +8,7 @@ are held to each processor. What no variable holds runs under valgrind.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from vitgate.files.errors import MachineError, status_of
 from vitgate.judge.metrics import sqnr
-from vitgate.spec.processors import command_of, HOST, lower_than, Processor, VALGRIND, variables_of
+from vitgate.spec.processors import check_valgrind, command_of, HOST, lower_than, Processor, VALGRIND, variables_of
 
 PICTURES = 100
+PACKAGES = ("torchao", "onnx", "onnxruntime")
 FILES = {"exported_int8": "pt2", "onnx_int8": "onnx"}
 
 
@@ -84,6 +87,10 @@ def measured(file: Path, processor: Processor) -> float:
 
 def main() -> None:
     """Build everything, and print the table."""
+    check_valgrind()
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        do = 'pip install "vitgate[successors]"'
+        raise MachineError(f"packages are missing: {', '.join(missing)}", do=do)
     processors = (HOST, *lower_than(HOST), VALGRIND)
     print(f"| variant | `reduce_range` | {' | '.join(processors)} |\n|---|---|{'---|' * len(processors)}")
     with TemporaryDirectory() as folder:
@@ -100,4 +107,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         run(Path(sys.argv[1]))
     else:
-        main()
+        sys.exit(status_of(main))

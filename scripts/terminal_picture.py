@@ -28,6 +28,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from vitgate.files.errors import status_of, UsageError
+
 _ROWS = 60
 _NOISE = re.compile(
     r"(platform|rootdir:|configfile:|plugins:|cachedir:|created:|collected|\d+ workers) ?.*"  # pytest's header
@@ -36,7 +38,7 @@ _NOISE = re.compile(
 _FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
 
 
-def main() -> None:
+def main() -> int:
     """Run the command, draw the picture, and end with the command's exit status."""
     parser = argparse.ArgumentParser(description="draw what a command prints in a terminal as SVG")
     parser.add_argument("-o", "--output", type=Path, required=True, help="where to write the SVG")
@@ -49,16 +51,27 @@ def main() -> None:
     lines = shown_lines(seen)
     check_neutral("\n".join(lines))
     options.output.write_text(picture(shlex.join(options.command), lines, options.columns), encoding="utf-8")
-    sys.exit(status)
+    return status
 
 
 def run(command: Sequence[str], columns: int) -> tuple[int, str]:
-    """Return the exit status of the command and all that it printed, its colours with it."""
+    """Return the exit status of the command and all that it printed, its colours with it.
+
+    Raises:
+        UsageError: The command cannot be started.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns)}
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)  # noqa: S603  # the user's
-    os.close(theirs)
+    try:
+        process = subprocess.Popen(  # noqa: S603  # the user's
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env
+        )
+    except OSError as error:
+        os.close(ours)
+        raise UsageError(f"cannot run this: {error}", where=command[0], do="name another command") from None
+    finally:
+        os.close(theirs)
     seen = bytearray()
     while chunk := _read(ours):
         seen += chunk
@@ -83,7 +96,7 @@ def check_neutral(text: str) -> None:
     """Refuse a text that names a folder of whoever runs this."""
     for folder in (Path.cwd(), Path.home()):
         if str(folder) in text and str(folder) != "/":
-            sys.exit(f"ERROR: the output names {folder}: run the command where it does not")
+            raise UsageError(f"the output names {folder}", do="run the command where it does not")
 
 
 def picture(command: str, lines: Sequence[str], columns: int) -> str:
@@ -103,4 +116,4 @@ def _template() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

@@ -17,6 +17,7 @@ import click
 import pytest
 
 from vitgate.cli import cli
+from vitgate.files.errors import UsageError
 from vitgate.judge.deviations import read_deviations
 from vitgate.judge.tolerances import read_tolerances
 
@@ -234,7 +235,7 @@ def test_terminal_picture_shows_command_output(tmp_path: Path, monkeypatch: pyte
 
     assert (status, maker.shown_lines(seen)) == (0, ["terminal 97"])
     assert "terminal&#160;97" in maker.picture("python", maker.shown_lines(seen), 97)
-    with pytest.raises(SystemExit, match="the output names"):
+    with pytest.raises(UsageError, match="the output names"):
         maker.check_neutral(f"at {tmp_path}")
 
 

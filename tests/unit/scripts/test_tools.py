@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from vitgate.files.errors import UsageError
@@ -86,7 +88,13 @@ def test_unfinished_mutmut_is_an_error(mutants: Any, statuses: list[int | None])
         mutants.main()
 
 
-# ---- hidden_instructions
+def test_missing_mutmut_gives_one_line_error(refused: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mutmut.mutation.data", None)
+
+    refused("mutants", words=("mutmut is missing", "[mutants]"), status=6)
+
+
+# ---- hidden_instructions, reduce_range
 
 
 def test_instructions_that_the_program_hides_are_printed(
@@ -102,6 +110,43 @@ def test_missing_valgrind_gives_one_line_error(
     refused: Callable[..., None], program: Callable[[str, str], Path]
 ) -> None:
     refused("hidden_instructions", words=("valgrind is not installed", "install it"))
+
+
+def test_reduce_range_needs_valgrind(refused: Callable[..., None], program: Callable[[str, str], Path]) -> None:
+    refused("reduce_range", words=("valgrind is not installed",))
+
+
+def test_reduce_range_needs_its_packages(
+    refused: Callable[..., None], program: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program("valgrind", "exit 0")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torchao" else name)
+
+    refused("reduce_range", words=("packages are missing: torchao:", "vitgate[successors]"), status=6)
+
+
+def test_sqnr_of_a_file_is_measured_in_a_held_process(
+    load: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load("reduce_range")
+    worker = tmp_path / "worker.py"
+    worker.write_text("import os, sys\nprint('noise')\nprint(len(sys.argv), os.environ['HELD'], sep='')\n")
+    monkeypatch.setattr(script, "__file__", str(worker))
+    monkeypatch.setattr(script, "variables_of", lambda processor: {"HELD": ".5"})
+
+    assert script.measured(tmp_path / "a.onnx", script.HOST) == 2.5
+
+
+def test_sqnr_is_of_the_logits_that_the_file_gives(
+    load: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load("reduce_range")
+    np.savez(tmp_path / "given.npz", x=np.array([[3.0], [4.0]]), logits=np.array([[3.0, 1.0], [4.0, 1.0]]))
+    monkeypatch.setattr(script, "_onnx", lambda file: lambda x: np.concatenate([x, x - x], axis=1))
+
+    script.run(tmp_path / "a.onnx")
+
+    assert float(capsys.readouterr().out) == pytest.approx(10 * np.log10(27 / 2))
 
 
 # ---- emulated_python
@@ -154,7 +199,24 @@ def test_wrapper_runs_python_under_the_emulator(
     assert f"home = {root}/usr/bin\n" in (tmp_path / "arm" / "pyvenv.cfg").read_text(encoding="utf-8")
 
 
-# ---- screenshots, lock_tolerances
+# ---- screenshots, terminal_picture, lock_tolerances
+
+
+def test_unknown_command_of_terminal_picture_gives_one_line_error(refused: Callable[..., None], tmp_path: Path) -> None:
+    refused(
+        "terminal_picture", "-o", tmp_path / "a.svg", "no-such-command", words=("cannot run this", "no-such-command")
+    )
+
+
+def test_terminal_picture_ends_with_status_of_its_command(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = run("terminal_picture", "-o", "a.svg", "--", "sh", "-c", "echo drawn; exit 3")
+
+    assert ended.status == 3
+    assert "drawn" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
 
 def test_missing_chromium_gives_one_line_error(
