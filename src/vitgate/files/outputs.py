@@ -18,7 +18,16 @@ STDOUT = "-"
 
 
 def write_text(target: str | None, make: Callable[[], str], option: str) -> None:
-    """Write a report, `-` to standard output, None nowhere; MachineError names the option where that cannot be."""
+    """Write a report whole or not at all.
+
+    Args:
+        target: A file's name, `-` for standard output, None for nowhere.
+        make: Returns the text; not called without a target.
+        option: The option that names the file, for the error.
+
+    Raises:
+        MachineError: The file cannot be written.
+    """
     if target is None:
         return
     if target == STDOUT:
@@ -58,7 +67,16 @@ def for_people(json_target: str | None) -> TextIO:
 
 
 def check_target(target: str | None, option: str, *, what: str = "report") -> None:
-    """MachineError for a file that could not be written: better known before the work than after it."""
+    """Look whether a file can be written: better known before the work than after it.
+
+    Args:
+        target: As of `write_text`.
+        option: The option that names the file, for the error.
+        what: What is written, for the error: `report`, `record`.
+
+    Raises:
+        MachineError: No file can be put there.
+    """
     if target in (None, STDOUT):
         return
     path = Path(target)
@@ -69,5 +87,12 @@ def check_target(target: str | None, option: str, *, what: str = "report") -> No
 
 
 def unwritable(path: Path, error: OSError, option: str, what: str) -> MachineError:
-    """Return the error of a file that cannot be written; arguments as of `write_file`."""
+    """Return the error of a file that cannot be written.
+
+    Args:
+        path: The file.
+        error: What the system said.
+        option: The option that names the file.
+        what: What is written: `report`, `record`.
+    """
     return MachineError(f"cannot write the {what}: {error.strerror}", where=path, do=f"name another file with {option}")

@@ -87,7 +87,16 @@ def parse_toml(text: str, where: object) -> dict[str, Any]:
 
 
 def read_json(path: Path, what: str, do: str) -> Any:
-    """Parse one JSON file; UsageError, saying that it is no readable `what`, for any that is not sound Unicode JSON."""
+    """Parse one JSON file.
+
+    Args:
+        path: A file of at most `MOST_JSON` bytes.
+        what: What the file should be, for the error: `record`.
+        do: What the user can do, for the error.
+
+    Raises:
+        UsageError: The file is unreadable, no sound Unicode JSON, or has a key twice in one object.
+    """
     try:
         text = read_text(path)
         data = json.loads(text, object_pairs_hook=_once)
@@ -107,7 +116,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def validate(model: type[Model], data: object, *, where: object) -> Model:
-    """Check `data` against `model`; UsageError names the first wrong key and how many more there are."""
+    """Check data against a model.
+
+    Args:
+        model: The class of the rows.
+        data: Plain values, as TOML and JSON have them.
+        where: The file, for the error.
+
+    Raises:
+        UsageError: The data do not fit; it names the first wrong key, and how many more there are.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -129,7 +147,17 @@ def read_model(model: type[Model], path: Path) -> Model:
 
 
 def line_of(path: Path, table: str, name: str) -> int:
-    """Return the line on which the id of an entry of `[[table]]` stands, counted from 1; 1 where it is not found."""
+    """Return the line on which the id of an entry stands, counted from 1; 1 where it is not found.
+
+    Args:
+        path: A TOML file of at most `MOST_TOML` bytes.
+        table: The name of its `[[table]]`.
+        name: The entry's id.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is too large, or not UTF-8.
+    """
     wanted = re.compile(rf"""\s*id\s*=\s*(["']){re.escape(name)}\1\s*(#.*)?""")
     inside = False
     for number, line in enumerate(read_text(path, MOST_TOML).splitlines(), 1):
@@ -141,7 +169,17 @@ def line_of(path: Path, table: str, name: str) -> int:
 
 
 def known(names: Iterable[str] | None, among: Iterable[str], what: str, *, where: object) -> None:
-    """UsageError for a name that does not exist; `what` says where in the file it stands."""
+    """Check that names exist.
+
+    Args:
+        names: What a file names; None for nothing.
+        among: The names that there are.
+        what: Where in the file they stand, for the error.
+        where: The file, for the error.
+
+    Raises:
+        UsageError: A name is not among them; it lists those that are.
+    """
     choice = list(among)
     for name in names or ():
         if name not in choice:

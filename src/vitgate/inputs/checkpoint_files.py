@@ -313,7 +313,13 @@ def _kind(value: object) -> str:
 
 
 def unusable(path: Path, what: str, do: str) -> UsageError:
-    """Return the error of a file that cannot be the weights of a model."""
+    """Return the error of a file that cannot be the weights of a model.
+
+    Args:
+        path: The file.
+        what: What is wrong with it.
+        do: What the user can do.
+    """
     return UsageError(f"cannot use this file as weights: {what}", where=path, do=do)
 
 

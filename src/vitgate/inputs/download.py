@@ -118,15 +118,22 @@ def fetch(
     replace: bool = False,
     patience: Patience = PATIENT,
 ) -> Path:
-    """Return `destination`, downloaded from `url` (http or https) unless it is there already.
+    """Return `destination`, downloaded unless it is there already.
 
-    `sha256` is the whole digest or its first digits, at least 8, in lower case; a file that does not match never
-    appears at `destination`. `size_hint` is in bytes and serves the progress bar where the server does not tell; a
-    body of more than `limit` bytes is given up. `replace` overwrites a file of another sha256 at `destination`.
     Concurrent calls for one destination download once; an interrupted download is resumed by the next call.
 
-    Errors: UsageError if `destination` exists with another sha256, unless `replace`; DownloadError (a MachineError) for
-    everything that network, server or disk do.
+    Args:
+        url: An http or https address.
+        destination: The file; one that does not match `sha256` never appears there.
+        sha256: The whole digest or its first digits, at least 8, in lower case.
+        size_hint: Bytes, for the progress bar where the server does not tell.
+        limit: Bytes; a longer body is given up.
+        replace: Overwrite a file of another sha256 at `destination`.
+        patience: How long to try.
+
+    Raises:
+        UsageError: `destination` has another sha256, and `replace` is not set.
+        DownloadError: What network, server or disk do, a MachineError.
     """
     job = _Job(url, destination, sha256, size_hint, limit, replace, patience)
     if _is_there(job):
@@ -140,11 +147,18 @@ def fetch(
 def fetch_unpinned(
     url: str, destination: Path, *, check: Callable[[Path], str], limit: int, patience: Patience = PATIENT
 ) -> Path:
-    """Return `destination`, downloaded from `url` unless it is there, where nobody has published its sha256.
+    """Return `destination`, downloaded unless it is there, where nobody has published its sha256; otherwise as `fetch`.
 
-    `check` says in a few words why a file is not the wanted one, and nothing where it is; it sees the file under
-    another name before it appears at `destination`. Otherwise as `fetch`; a file there that is not the wanted one is
-    overwritten.
+    Args:
+        url: An http or https address.
+        destination: The file; one there that is not the wanted one is overwritten.
+        check: Says in a few words why a file is not the wanted one, nothing where it is; it sees a download under
+            another name before that appears at `destination`.
+        limit: Bytes; a longer body is given up.
+        patience: How long to try.
+
+    Raises:
+        DownloadError: What network, server or disk do, a MachineError.
     """
     job = _Job(url, destination, "", None, limit, True, patience, check)
     if not _is_there(job):

@@ -332,7 +332,13 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def selected(items: list[FieldItem], cases: Collection[str], engines: Collection[str]) -> Iterator[FieldItem]:
-    """Yield those that a run of these cases and engines checks; a file of no known case or engine always."""
+    """Yield the files that a run checks; one of no known case or engine always.
+
+    Args:
+        items: All files.
+        cases: Ids of the run's cases.
+        engines: Names of its engines.
+    """
     for item in items:
         row = item.row
         if (not row.case or row.case in cases) and (row.engine is None or row.engine in engines):

@@ -40,7 +40,13 @@ _WORKER = Path(__file__).with_name("hub_worker.py")
 def hub_weights(row: HubRow, *, url: str = ARCHIVE_URL, patience: Patience = PATIENT) -> Path:
     """Return a file (safetensors) of the state of the repository's model, loaded anew with `pretrained=True`.
 
-    Errors: MachineError where the repository cannot be had, is not of that commit, or its code fails.
+    Args:
+        row: Repository, commit, and the model's entry in its `hubconf.py`.
+        url: The archive's address, with `{repository}` and `{commit}`.
+        patience: How long to try.
+
+    Raises:
+        MachineError: The repository cannot be had, is not of that commit, or its code fails.
     """
     folder = hub_folder().absolute()
     name = f"{row.repository.replace('/', '_')}_{row.commit}"

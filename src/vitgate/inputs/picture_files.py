@@ -171,12 +171,19 @@ def reference_picture(
 ) -> ReferencePicture:
     """Return the tutorial's picture: from `assets`, else the cache, else downloaded once, else the embedded one.
 
-    `assets` is a folder that may hold `image.png`; `cache` a folder, by default the user's cache of vitgate;
-    `embedded` a picture of the project's own, by default `fixtures/golden/input.png`. Only a file of that `sha256`
-    is ever taken from the first three. Without a network the answer comes within `patience.total` seconds.
+    Without a network the answer comes within `patience.total` seconds.
 
-    Raises UsageError for an asset folder that does not exist or whose `image.png` is another file; MachineError where
-    not even the embedded picture can be read.
+    Args:
+        assets: A folder that may hold `image.png`.
+        cache: A folder; by default the user's cache of vitgate.
+        url: Where to download from.
+        embedded: A picture of the project's own; by default `fixtures/golden/input.png`.
+        patience: How long to try.
+        sha256: Of the only file that is taken from assets, cache or network.
+
+    Raises:
+        UsageError: The asset folder does not exist, or its `image.png` is another file or unreadable.
+        MachineError: Not even the embedded picture can be read.
     """
     if assets is not None and (found := _from_assets(assets, sha256)) is not None:
         return found
@@ -187,9 +194,16 @@ def reference_picture(
 
 
 def own_reference(assets: Path | None, name: str, *, embedded: Path) -> ReferencePicture:
-    """Return the picture of that name in `assets`, of which nobody has published address or sha256; else `embedded`.
+    """Return a case's own reference picture, of which nobody has published address or sha256.
 
-    Raises UsageError for a file of that name that is no picture.
+    Args:
+        assets: A folder that may hold it; None for none.
+        name: The file's name in `assets`.
+        embedded: The project's own picture, taken where there is no such file.
+
+    Raises:
+        UsageError: The file of that name is no picture.
+        MachineError: The embedded picture is needed, and cannot be read.
     """
     path = assets / name if assets is not None else None
     if path is None or not path.exists():
@@ -203,10 +217,19 @@ def own_reference(assets: Path | None, name: str, *, embedded: Path) -> Referenc
 def further_picture(
     assets: Path | None, file: str, url: str, *, cache: Path | None = None, patience: Patience = PATIENCE
 ) -> ReferencePicture | str:
-    """Return the picture of that name in `assets`, else the cache, else downloaded once; else why it cannot be had.
+    """Return a picture from `assets`, else the cache, else downloaded once; else why it cannot be had.
 
-    Nobody has published its sha256, so that any picture which `load_picture` reads is taken. Raises UsageError for a
-    file of that name in `assets` that is no picture.
+    Nobody has published its sha256, so that any picture which `load_picture` reads is taken.
+
+    Args:
+        assets: A folder that may hold it; None for none.
+        file: The picture's name there and in the cache.
+        url: Where to download from.
+        cache: A folder; by default the user's cache of vitgate.
+        patience: How long to try.
+
+    Raises:
+        UsageError: The file of that name in `assets` is no picture.
     """
     own = assets / file if assets is not None else None
     if own is not None and own.exists():

@@ -146,7 +146,16 @@ def _by_number(rooms: list[str], folder: Path) -> dict[str, int]:
 
 
 def check_classes(found: LabelledFolder, classes: int, case: str) -> None:
-    """UsageError where the labels cannot be those of a model with so many classes; a single logit tells two apart."""
+    """Check that the labels can be those of a model with so many classes.
+
+    Args:
+        found: The folder.
+        classes: The model's logits; a single one tells two classes apart.
+        case: The case's id, for the error.
+
+    Raises:
+        UsageError: A label has no logit, or the folders by name are not as many as the classes.
+    """
     if classes == 1 and len(set(found.labels.tolist())) == 1:
         what = f"pictures of one class alone, and the single logit of {case} tells two apart"
         raise UsageError(what, where=found.folder, do="have pictures of both: folders 0 (negative) and 1 (positive)")
@@ -161,10 +170,15 @@ def check_classes(found: LabelledFolder, classes: int, case: str) -> None:
 
 
 def contents(found: LabelledFolder, each: Callable[[int], None], *, decode: bool) -> str:
-    """Read every picture once and return the blake2b digest of names and contents; `each` is told how many are done.
+    """Read every picture once and return the blake2b digest of names and contents.
 
-    A picture that is damaged is better known before hours of work than in the midst of them, so that each is decoded
-    too, where `decode`. UsageError names the one that cannot be read.
+    Args:
+        found: The folder.
+        each: Called with the number of pictures that are done.
+        decode: Decode each: a damaged one is better known before hours of work than in the midst of them.
+
+    Raises:
+        UsageError: A picture cannot be read; it is named.
     """
     whole = hashlib.blake2b(digest_size=16)
     for done, name in enumerate(found.names, start=1):

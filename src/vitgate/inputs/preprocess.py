@@ -76,9 +76,18 @@ def transformers_transform(size: int = CROP) -> Callable[[Image], Tensor]:
 
 
 def preprocess(path: Path, size: int = CROP, *, way: str = "tutorial") -> Tensor:
-    """Read a picture and return float32 [1, 3, size, size]; UsageError as `load_picture` raises it.
+    """Read a picture as a model gets it.
 
-    `way` is a case's `preprocessing`: `transformers`, or the tutorial's.
+    Args:
+        path: A picture, as `load_picture` reads it.
+        size: Pixels a side of what the model takes; by default 224, the tutorial's.
+        way: A case's `preprocessing`: `transformers`; anything else is the tutorial's.
+
+    Returns:
+        One picture, float32 [1, 3, size, size], normalised.
+
+    Raises:
+        UsageError: As of `load_picture`.
     """
     transform = transformers_transform(size) if way == "transformers" else tutorial_transform(size)
     return transform(load_picture(path)).unsqueeze(0)

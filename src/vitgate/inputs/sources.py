@@ -69,10 +69,20 @@ def source_from(evidence: Evidence) -> WeightsSource:
 
 
 def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
-    """Return path, source, sha256 and note of the reference picture; a case with pictures of its own needs none.
+    """Return where the reference picture is; a case with pictures of its own needs none.
 
-    `weights` is the kind of the case's weights. `further` are name, path and label of the case's further pictures,
-    which the published weights alone are known to name right.
+    Args:
+        case: Whose picture.
+        assets: A folder of the user's that may hold it.
+        weights: The kind of the case's weights: they decide which pictures have a known label.
+
+    Returns:
+        `path`, `source`, `sha256` and `note`; `further` are name, path and label of the case's further pictures, which
+        the published weights alone are known to name right.
+
+    Raises:
+        UsageError: The asset folder does not exist, or holds another file under the picture's name.
+        MachineError: Not even the embedded picture can be read.
     """
     if isinstance(case, OwnCase):
         return Evidence({"path": "", "source": "own", "sha256": "", "note": f"own pictures, {len(case.picture)}"})

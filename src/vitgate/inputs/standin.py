@@ -57,8 +57,17 @@ def vit_shapes(
 ) -> dict[str, Shape]:
     """Return the shapes of timm's plain ViT and DeiT by state-dict name, in its order (timm 1.0).
 
-    The defaults are those of `deit_base_patch16_224`. `image` and `patch` are pixels a side; a `distilled` DeiT has a
-    second token and a second head.
+    The defaults are those of `deit_base_patch16_224`.
+
+    Args:
+        embed_dim: Width of a token.
+        depth: Blocks.
+        patch: Pixels a side of a patch.
+        image: Pixels a side of the picture.
+        classes: Logits.
+        channels: Of the picture.
+        mlp_ratio: Width of the hidden layer of an MLP over `embed_dim`.
+        distilled: With a second token and a second head, as DeiT's distilled models.
     """
     tokens = (image // patch) ** 2 + 1 + distilled
     shapes: dict[str, Shape] = {"cls_token": (1, 1, embed_dim), "pos_embed": (1, tokens, embed_dim)}

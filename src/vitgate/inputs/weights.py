@@ -59,12 +59,18 @@ class WeightsSource:
 def choose_source(
     request: str, checkpoint: Checkpoint | None, has_standin: bool, *, patience: Patience = PATIENT
 ) -> WeightsSource:
-    """Turn `--weights` (`auto`, `pretrained`, `standin` or a file) into a source; it may download the checkpoint.
+    """Turn `--weights` into a source; it may download the checkpoint.
 
-    `auto` falls back on the stand-in only where the checkpoint cannot be downloaded, and the note says why.
+    Args:
+        request: `auto`, `pretrained`, `standin` or a file; `auto` falls back on the stand-in only where the checkpoint
+            cannot be downloaded, and the note says why.
+        checkpoint: What is published for the case; None for nothing.
+        has_standin: Whether the case has a stand-in.
+        patience: How long to try a download.
 
-    Errors: MachineError where a checkpoint that must be had cannot be; UsageError for a damaged cached checkpoint, a
-    missing file, a case without what was asked for.
+    Raises:
+        MachineError: A checkpoint that must be had cannot be.
+        UsageError: The cached checkpoint is damaged, the file is missing, or the case does not have what was asked for.
     """
     if request == "standin":
         return _standin("as asked", has_standin)
@@ -86,10 +92,14 @@ def choose_source(
 def find_pretrained(checkpoint: Checkpoint, *, download: bool, patience: Patience = PATIENT) -> Path:
     """Return the checkpoint's path in torch's own cache (`torch.hub.get_dir()`, which honours TORCH_HOME).
 
-    A cached file is checked against the sha256 each time. Without it, `download` fetches it.
+    Args:
+        checkpoint: Which; a cached file is checked against its sha256 each time.
+        download: Fetch it where it is not cached.
+        patience: How long to try.
 
-    Errors: UsageError for a cached file with another sha256; MachineError where it is not cached and may not be, or
-    cannot be, downloaded.
+    Raises:
+        UsageError: The cached file has another sha256.
+        MachineError: It is not cached, and may not or cannot be downloaded.
     """
     path = hub_folder().absolute() / "checkpoints" / checkpoint.name
     if download:
@@ -119,12 +129,17 @@ def check_state(
     where: str,
     model: str = "the case's model",
 ) -> dict[str, torch.Tensor]:
-    """Return the state as float32, in the order of `expected`, the model's own, after checking that they fit.
+    """Return the state as float32, in the order of `expected`, after checking that they fit.
 
-    Other floating dtypes are converted; a buffer that is not floating in the model, such as a counter, stays as it is.
-    `model` and `where` only serve the messages.
+    Args:
+        state: Tensors by name. Other floating dtypes are converted; a buffer that is not floating in the model, such as
+            a counter, gets the model's dtype.
+        expected: The model's own state, for names, shapes and dtypes.
+        where: The file, for the errors.
+        model: The model's name, for the errors.
 
-    Errors: UsageError for missing or extra names, other shapes, dtypes that are not floating, NaN or infinite values.
+    Raises:
+        UsageError: Names are missing or too many, shapes differ, a dtype is not floating, values are NaN or infinite.
     """
     _check_names(state, expected, where, model)
     _check_shapes(state, expected, where, model)
@@ -135,7 +150,16 @@ def check_state(
 
 
 def check_equal(state: Mapping[str, torch.Tensor], published: Mapping[str, torch.Tensor], *, where: str) -> None:
-    """UsageError unless both states have the same names and the same values, bit for bit."""
+    """Check that both states have the same names and the same values, bit for bit.
+
+    Args:
+        state: Tensors by name.
+        published: Those of the published checkpoint.
+        where: Where `state` is from, for the error.
+
+    Raises:
+        UsageError: They differ; it names some of the tensors.
+    """
     import torch
 
     names = [*dict.fromkeys([*published, *state])]

@@ -24,7 +24,13 @@ def _torchao() -> SchemeName:
 
 
 def cell_name(case: str, engine: str, variant: str) -> str:
-    """Return the id `case-engine-variant`, also of a cell that somebody else's record names."""
+    """Return the id `case-engine-variant`, also of a cell that somebody else's record names.
+
+    Args:
+        case: The id of a case, known here or not.
+        engine: The name of an engine, or `none`.
+        variant: The name of a variant.
+    """
     return f"{case}-{engine}-{variant}"
 
 

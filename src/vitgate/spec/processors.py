@@ -136,9 +136,15 @@ def lower_than(processor: Processor) -> tuple[Processor, ...]:
 
 
 def lower_for(runtime: str, processor: Processor, *, valgrind: bool) -> tuple[tuple[Processor, ...], str]:
-    """Return the processors below this one that a runtime's kernels are to be held to, and why there are none.
+    """Return the processors below this one that a runtime's kernels are to be held to.
 
-    `valgrind` says that those are to run under it which no variable holds.
+    Args:
+        runtime: The runtime of a variant; those of `NO_SWITCH` read no variable.
+        processor: What this process is held to already.
+        valgrind: Run the kernels that no variable holds under valgrind.
+
+    Returns:
+        The processors, the highest first, and why there are none; empty where there are some.
     """
     if runtime not in NO_SWITCH:
         found = lower_than(processor)
