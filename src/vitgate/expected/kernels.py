@@ -50,7 +50,13 @@ def kernel_errors(model: nn.Module, x: torch.Tensor) -> tuple[KernelError, ...]:
 
 
 def run(func: Any, args: Any, kwargs: Any) -> Any:
-    """Call the operator, as the model does."""
+    """Call the operator, as the model does.
+
+    Args:
+        func: The overload that is dispatched.
+        args: Its positional arguments.
+        kwargs: Its named ones.
+    """
     return func(*args, **kwargs)
 
 

@@ -49,16 +49,22 @@ def place_names(count: int) -> tuple[str, ...]:
 
 
 def part_ways(reference: Sequence[Array], other: Sequence[Array], *, ordinary: float | None = None) -> BlockDiagnosis:
-    """Name the first place where `other` parts from `reference` (what `block_outputs` gave for each).
+    """Name the first place where `other` parts from `reference`; the earliest that is not finite wins over all.
 
     With n the noise-to-signal power of what a block adds (its `own`), the factor of a place is n over the largest n of
     the places before it plus the ordinary noise: what only travels on from an earlier fault is not news. The head may
     see one token alone: for it, the noisiest token of the last block counts as coming before, and likewise the
     embedding is as noisy as its noisiest token.
-    `ordinary` is the SQNR in dB that one block costs where nothing is wrong; by default the worse of the first two
-    places, which serves fp32 against fp32 and int8 against fp32. Two int8 forms start equal and drift apart by rounding
-    alone: give the SQNR of int8 against fp32 there. The earliest place that is not finite wins over all.
-    ValueError where the two do not have equally many places, or fewer than 3.
+
+    Args:
+        reference: What `vitgate.observe.blocks.block_outputs` gave, float32, one array a place.
+        other: The same of the form that is judged.
+        ordinary: SQNR in dB that one block costs where nothing is wrong; by default the worse of the first two places,
+            which serves fp32 against fp32 and int8 against fp32. Two int8 forms start equal and drift apart by rounding
+            alone: give the SQNR of int8 against fp32 there.
+
+    Raises:
+        ValueError: The two do not have equally many places, or fewer than 3.
     """
     if len(reference) != len(other) or len(reference) < 3:
         raise ValueError(f"{len(reference)} and {len(other)} places: need equally many, at least 3")

@@ -131,12 +131,25 @@ def on_processors(
 
 
 def on_processor(name: str, own: Array, original: Array) -> Finding:
-    """Return the SQNR of the logits on one processor, which is shown; both arrays are float32 [n, classes]."""
+    """Return the SQNR of the logits on one processor, which is shown.
+
+    Args:
+        name: The processor's.
+        own: The file's logits there, float32 [n, classes].
+        original: The original's, [n, classes].
+    """
     return Finding(f"{ON_PROCESSOR}{name}", sqnr(original, own), "dB", against="original", judged=False)
 
 
 def wrong_on(held: Mapping[str, Array], original: Array, expected: Array, bounds: Finding) -> tuple[str, ...]:
-    """Return the processors on which the error is not within the bounds of that finding."""
+    """Return the processors on which the error is not within bounds.
+
+    Args:
+        held: The file's logits by processor, float32 [n, classes].
+        original: The original's logits, [N, classes].
+        expected: Those that the reference arithmetic gives for the first n pictures, [n, classes].
+        bounds: A finding `sqnr_change` with the bounds of its row.
+    """
     found = _errors(held, original, expected)
     return tuple(name for name, each in found.items() if not replace(bounds, value=each.value).ok)
 
@@ -172,7 +185,12 @@ def two_noises(own: Array, parent: Array, original: Array, expected: Array) -> t
     """Return how much nearer the logits are to the parent's than two int8 models whose noise has nothing in common.
 
     Both are as far from the original as `expected`, so that they are up to twice its power from each other, 3 dB less.
-    Arguments as for `expected_error`.
+
+    Args:
+        own: The variant's logits, float32 [N, classes].
+        parent: Those of the file that it is made from, [N, classes].
+        original: The original's, [N, classes].
+        expected: Those that the reference arithmetic gives for the first n pictures, [n, classes].
     """
     n = len(expected)
     if note := _incomparable(own, parent, original, expected):

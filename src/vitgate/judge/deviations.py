@@ -75,7 +75,16 @@ class Deviation(Strict):
         return self
 
     def applies(self, claim: str, subject: str, cell: CellId | None, torch: str, machine: str, maker: str = "") -> bool:
-        """Whether the deviation is about this claim, cell (or other subject), torch version, machine and maker."""
+        """Whether the deviation is about this test, PyTorch and machine.
+
+        Args:
+            claim: The claim's id.
+            subject: The exact id of the test's parameters, or the test's name.
+            cell: None where the claim is about something else.
+            torch: The version that runs.
+            machine: Its type, such as `x86_64`.
+            maker: The torch that made a file from the field; empty where that is unknown.
+        """
         if claim not in self.claims or not within(self.torch, torch):
             return False
         if self.makers is not None and not (maker and within(self.makers, maker)):

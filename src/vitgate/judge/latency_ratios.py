@@ -106,7 +106,14 @@ def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound])
 
 
 def enough(rounds: int, seconds: float, samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
-    """Whether sampling may stop after these rounds, which took these seconds."""
+    """Whether sampling may stop.
+
+    Args:
+        rounds: How many there were; never fewer than `ROUNDS_AT_LEAST`, nor more than `ROUNDS_AT_MOST`.
+        seconds: Wall time that they took.
+        samples: Seconds of each call by variant, `original` among them.
+        bounds: By variant, the bounds of its ratio to the original.
+    """
     if rounds < ROUNDS_AT_LEAST or (rounds < QUICK_ROUNDS and seconds < QUICK_SECONDS):
         return False
     return rounds >= ROUNDS_AT_MOST or decided(samples, bounds)

@@ -74,6 +74,11 @@ def compare(reference: Array, other: Array, *, against: str) -> tuple[Finding, .
     """Return SQNR, cosine and largest difference of `other` from `reference`, without bounds yet.
 
     The cosine is shown: what it would find, the SQNR does. That of single logits is left out, it is a sign.
+
+    Args:
+        reference: Logits, float32 [pictures, classes].
+        other: The same of what is judged.
+        against: What `reference` is, for the findings: `original`, `parent`.
     """
     same = reference.shape == other.shape and reference.size > 0
     note = "" if same else f"shapes {reference.shape} and {other.shape}"
@@ -109,8 +114,12 @@ def margins(logits: Array, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.floa
 def paired_accuracy(reference: Array, other: Array, labels: npt.NDArray[np.int64]) -> tuple[Finding, ...]:
     """Return accuracy, the lower end of the 95% interval of its change against `reference`, and top-1 agreement.
 
-    The change is of paired proportions on the same pictures; the interval is Agresti and Min's (2005) adjusted Wald
-    interval, which keeps its coverage where few pictures change.
+    The change is of paired proportions on the same pictures, as in `paired_change`.
+
+    Args:
+        reference: The original's logits, float32 [pictures, classes].
+        other: The variant's.
+        labels: int64 [pictures].
     """
     same = reference.shape == other.shape and other.size > 0 and len(other) == len(labels)
     if not (same and np.isfinite(reference).all() and np.isfinite(other).all()):
@@ -145,7 +154,15 @@ Z = NormalDist().inv_cdf(0.975)
 
 
 def paired_change(gained: int, lost: int, n: int) -> Interval:
-    """Return the change of a proportion on the same pictures, with Agresti and Min's (2005) adjusted Wald interval."""
+    """Return the change of a proportion on the same pictures, with Agresti and Min's (2005) adjusted Wald interval.
+
+    The interval, of 95%, keeps its coverage where few pictures change.
+
+    Args:
+        gained: Pictures that are right now and were wrong.
+        lost: Pictures that are wrong now and were right.
+        n: All pictures.
+    """
     up, down, total = gained + 0.5, lost + 0.5, n + 2.0
     middle = (up - down) / total
     half = Z * math.sqrt((up + down - (up - down) ** 2 / total) / total**2)

@@ -96,7 +96,10 @@ def calibration_change(reference: npt.NDArray[np.float64], own: npt.NDArray[np.f
 def accuracy(own: Predictions, labels: Integers, floor: float | None = None) -> tuple[Finding, ...]:
     """Return accuracy with its interval, calibration error, and the mean negative logarithm of the label's softmax.
 
-    `floor` is an accuracy that the user states: the interval must not lie below it.
+    Args:
+        own: The variant's predictions of N pictures.
+        labels: int64 [N].
+        floor: An accuracy, 0 to 1, that the user states (`--images-accuracy`): the interval must not lie below it.
     """
     if problem := own.problem(labels):
         return (Finding("accuracy", math.nan, "1", note=problem),)
@@ -118,7 +121,11 @@ def accuracy(own: Predictions, labels: Integers, floor: float | None = None) -> 
 def changes(original: Predictions, own: Predictions, labels: Integers, names: list[str]) -> tuple[Finding, ...]:
     """Return how a variant differs from the original: accuracy, top-1 agreement, calibration.
 
-    The note of the agreement names the first pictures whose label changed.
+    Args:
+        original: The original's predictions of N pictures.
+        own: The variant's.
+        labels: int64 [N].
+        names: Of the pictures; the note of the agreement names the first whose label changed.
     """
     if problem := own.problem(labels) or original.problem(labels):
         return (Finding("agreement_high", math.nan, "1", against="original", note=problem),)

@@ -85,7 +85,16 @@ def differences(own: Table, accepted: Table) -> list[Finding]:
 
 
 def judged(own: Table, accepted: Table, tolerances: Tolerances) -> list[Finding]:
-    """Return the differences with their bounds; case, engine, weights and machine are those of `own`."""
+    """Return the differences with their bounds.
+
+    Args:
+        own: This run's table, whose case, engine, weights and machine select the bounds.
+        accepted: The committed one.
+        tolerances: Of the claim `table`.
+
+    Raises:
+        UsageError: A number is not one, or no single tolerance is about it.
+    """
     about = own.about
     cell = CellId(about["case"], engine_named(about["engine"]), "original")
     return [
@@ -118,7 +127,16 @@ class _Column:
     same: str = ""
 
     def finding(self, variant: str, own: Table, accepted: Table) -> Finding:
-        """Return by how much the variant's line differs from the accepted one."""
+        """Return by how much the variant's line differs from the accepted one.
+
+        Args:
+            variant: A line that both tables have.
+            own: This run's table.
+            accepted: The committed one.
+
+        Raises:
+            UsageError: What stands in the column is not a number.
+        """
         mine, theirs = own.lines[variant][self.name], accepted.lines[variant][self.name]
         if mine == theirs == EMPTY:
             note = f"{variant}: no {self.name} in either"

@@ -54,7 +54,13 @@ class Tolerance(Strict):
     measured: str
 
     def selects(self, cell: CellId | None, weights: str, machine: str) -> bool:
-        """Whether the row is about this cell under these weights (`standin`, `pretrained`, …) on this machine."""
+        """Whether the row is about this place.
+
+        Args:
+            cell: None where the claim is about something else: only a row without selectors of cells is about that.
+            weights: Their kind: `standin`, `pretrained`, …
+            machine: Its type, such as `x86_64`.
+        """
         pairs: tuple[tuple[tuple[str, ...] | None, str | None], ...] = (
             (self.cases, cell.case if cell else None),
             (self.engines, cell.engine if cell else None),
@@ -90,7 +96,18 @@ class Tolerances:
         self._rows, self._where, self._own = rows, where, own
 
     def find(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Tolerance:
-        """Return the one row for this statistic; UsageError where there is none or more than one."""
+        """Return the one row for a statistic; the user's own rows come first.
+
+        Args:
+            claim: The claim's id.
+            finding: The number, with statistic, unit and what it is compared with.
+            cell: None where the claim is about something else.
+            weights: Their kind: `standin`, `pretrained`, …
+            machine: Its type, such as `x86_64`.
+
+        Raises:
+            UsageError: There is none, or more than one.
+        """
         place, named = (cell, weights, machine), read_claims().get(claim)
         judged_as = (named.judged_as if named else ()) or (claim,)
         rows = self._fitting(self._own, claim, finding, *place)
@@ -114,7 +131,15 @@ class Tolerances:
     def bounded(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Finding:
         """Return the finding with the bounds of its row; one that has bounds already as it is.
 
-        One that is only shown is judged where a row of the user's is about it.
+        Args:
+            claim: The claim's id.
+            finding: The number; one that is only shown is judged where a row of the user's is about it.
+            cell: None where the claim is about something else.
+            weights: Their kind: `standin`, `pretrained`, …
+            machine: Its type, such as `x86_64`.
+
+        Raises:
+            UsageError: No single row is about it.
         """
         if finding.tolerance or not (
             finding.judged or self._fitting(self._own, claim, finding, cell, weights, machine)

@@ -68,7 +68,10 @@ def read_warnings(path: Path | None = None) -> tuple[DeclaredWarning, ...]:
 def unexpected(observed: Observed, declared: Sequence[DeclaredWarning], torch_version: str) -> list[str]:
     """Return one line for every warning that is not declared for this PyTorch, and say where one has become severer.
 
-    `observed` has (category, normalised text) pairs by the id of the call.
+    Args:
+        observed: (category, normalised text) pairs by the id of the call.
+        declared: The rows of `warnings.toml`.
+        torch_version: That runs.
     """
     rows = [row for row in declared if row.holds(torch_version)]
     lines = []
@@ -81,7 +84,13 @@ def unexpected(observed: Observed, declared: Sequence[DeclaredWarning], torch_ve
 
 
 def stale(observed: Observed, declared: Sequence[DeclaredWarning], torch_version: str) -> list[str]:
-    """Return one line for every warning that is declared for this PyTorch and an observed call, and did not show."""
+    """Return one line for every warning that is declared for this PyTorch and an observed call, and did not show.
+
+    Args:
+        observed: (category, normalised text) pairs by the id of the call.
+        declared: The rows of `warnings.toml`; optional ones need not show.
+        torch_version: That runs.
+    """
     return [
         f"{row.call}: declared {row.category} did not show: {row.text}"
         for row in declared

@@ -54,10 +54,18 @@ def by_block(reference: Form, own: Form, x: torch.Tensor, *, blocks: int, origin
 def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: bool, blocks: int) -> list[Array]:
     """Return the embedding that enters the first block, every block's output and the logits: `blocks` + 2 arrays.
 
-    `x` is float32 [pictures, channels, height, width]. The embedding and the blocks' outputs have the shape [pictures,
-    tokens, width], the logits [pictures, classes]. A path is a `.pt` or `.ptl` file, read with `torch.jit.load`.
-    `frozen` says that the file or ScriptModule is one graph already; it means nothing for an eager module.
-    The engine is the caller's to set. LookupError where the residual additions of `blocks` blocks cannot be told apart.
+    Args:
+        module_or_path: A module, or a `.pt` or `.ptl` file, read with `torch.jit.load`, under the engine that
+            is set.
+        x: float32 [pictures, channels, height, width].
+        frozen: The file or ScriptModule is one graph already; means nothing for an eager module.
+        blocks: How many the network has.
+
+    Returns:
+        Embedding and blocks, float32 [pictures, tokens, width]; the logits, [pictures, classes].
+
+    Raises:
+        LookupError: The residual additions of so many blocks cannot be told apart.
     """
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter(

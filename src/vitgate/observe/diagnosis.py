@@ -31,12 +31,27 @@ def _blocks(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation()
 def diagnosis(observer: LocalObserver, reference: CellId, cell: CellId) -> Evidence:
-    """Return `text`, which says in words where in the network the two cells part ways."""
+    """Return `text`, which says in words where in the network the two cells part ways.
+
+    Args:
+        observer: Gives the models and the pictures.
+        reference: The variant that is taken to be right.
+        cell: The one that is judged.
+
+    Raises:
+        ClaimFailed: One of the two cannot be loaded, or run block by block.
+    """
     return Evidence({"text": str(_diagnose(observer, reference, cell))})
 
 
 def diagnosis_of(observer: Observer, reference: CellId, cell: CellId) -> str:
-    """Return the diagnosis in words, or why there is none."""
+    """Return the diagnosis in words, or why there is none.
+
+    Args:
+        observer: Makes the observation `diagnosis`.
+        reference: The variant that is taken to be right.
+        cell: The one that is judged.
+    """
     found = observer.get(diagnosis, reference, cell)
     return f"No diagnosis by block: {found.outcome.message}" if found.outcome else str(found.values["text"])
 

@@ -167,7 +167,13 @@ class Worker:
 
 
 def take(run: Callable[[], object], times: Times, delay: Callable[[float], None] | None = None) -> None:
-    """Time one call; `delay` is told when it began, by this thread's CPU clock, and counts as part of it."""
+    """Time one call.
+
+    Args:
+        run: The call.
+        times: Get a sample for each clock, in seconds.
+        delay: Counts as part of the call; is told when that began, in seconds of this thread's CPU clock.
+    """
     before = waited()
     wall, process, thread = time.perf_counter(), time.process_time(), time.thread_time()
     run()

@@ -30,9 +30,16 @@ _PICTURES = 5  # and at least as many; the reference costs more than a call of t
 
 @observation(name_of=lambda case, scheme: f"{case}-{scheme.replace(' ', '-')}")
 def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
-    """Return `logits` float32 [n, classes] that int8 should give on the first n pictures by that arithmetic.
+    """Return the logits that int8 should give by a reference arithmetic.
 
-    And `heldout_logits` of all held-out pictures of a case that has some.
+    Args:
+        observer: Gives the original and the pictures.
+        case: Its id.
+        name: Of the arithmetic.
+
+    Returns:
+        `logits` float32 [n, classes] of the first n pictures, `FEWEST_LOGITS` numbers at least where there are as many;
+        `heldout_logits` of all held-out pictures of a case that has some.
     """
     original = CellId(case, NO_ENGINE, "original")
     return cached(observer, f"expected-{name}", original, lambda: _expected(observer, case, name))[0]

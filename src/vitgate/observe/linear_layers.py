@@ -49,7 +49,14 @@ ReadLayers = dict[str, tuple[torch.Tensor, LinearReadback]]
 
 
 def read_layer(name: str, stored: Layer | None, original: Layer, known: ReadLayers) -> LinearReadback:
-    """Compare one layer with the original's; `known` is one dictionary for all files of the same original."""
+    """Compare one Linear of a file with the original's.
+
+    Args:
+        name: The layer's, in the original.
+        stored: What the file has of it; None for nothing.
+        original: The original's weight and bias.
+        known: One dictionary for all files of the same original, which is filled.
+    """
     if stored is None:
         return LinearReadback(name, quantized=False)
     weight, bias, wanted, wanted_bias = *stored[:2], *original[:2]

@@ -164,7 +164,18 @@ class _Convolution:
         *,
         eps: float,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return weight and bias with a batch norm of these parameters folded in, computed in float64."""
+        """Return weight and bias with a batch norm folded in, computed in float64.
+
+        Args:
+            gain: [channels]; None for ones.
+            shift: [channels]; None for zeros.
+            mean: Running mean, [channels].
+            variance: Running variance, [channels].
+            eps: Added to the variance.
+
+        Returns:
+            Both in the dtype of the convolution's weight.
+        """
         none = torch.zeros(())
         scale = (variance.double() + eps).rsqrt() * (none + 1 if gain is None else gain).double()
         weight = self.weight.double() * scale.reshape(-1, *[1] * (self.weight.dim() - 1))

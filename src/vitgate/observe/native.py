@@ -145,9 +145,20 @@ def about(program: Path) -> tuple[str, list[str]]:
 
 
 def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictures: Array) -> Array:
-    """Return the logits, float32 [N, classes], of pictures [N, C, H, W] that are run one by one.
+    """Run pictures one by one in the C++ program.
 
-    ClaimFailed with the stage at which the program failed, or crashed.
+    Args:
+        program: The compiled program.
+        runtime: With which it loads the file.
+        engine: None for successors, which use none of PyTorch's.
+        file: The variant's.
+        pictures: float32 [N, C, H, W].
+
+    Returns:
+        Logits, float32 [N, classes].
+
+    Raises:
+        ClaimFailed: The program failed, or crashed; at which stage, the outcome says.
     """
     with tempfile.TemporaryDirectory() as folder, stage("run", Path(folder)):
         given, got = Path(folder, "pictures"), Path(folder, "logits")

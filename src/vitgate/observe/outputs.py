@@ -76,6 +76,15 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
 
     Where nobody names the inputs they are made up and returned as `x`, of the shape that the file's own signature says,
     or else that of a picture.
+
+    Args:
+        observer: Has unpacked files in its session.
+        claim: `field` or `artifacts`: part of the evidence's name alone.
+        folder: The field folder.
+        row: The file's id in it.
+
+    Raises:
+        ClaimFailed: The file cannot be loaded or run.
     """
     import torch
 
@@ -122,7 +131,17 @@ def _check_labels(case: str, labels: Array, classes: int) -> None:
 
 
 def logits_one_by_one(observer: LocalObserver, cell: CellId, run: Runnable, x: Array) -> Array:
-    """Run the pictures one by one, as users do: a batch would share its activations' scales."""
+    """Run the pictures one by one, as users do: a batch would share its activations' scales.
+
+    Args:
+        observer: Counts the calls of the cell.
+        cell: The variant.
+        run: The same, loaded.
+        x: float32 [N, C, H, W].
+
+    Returns:
+        Logits, float32 [N, classes].
+    """
     import torch
 
     observer.pool.calls[cell.evidence_name] += len(x)
@@ -153,9 +172,16 @@ def _not_logits(what: str) -> ClaimFailed:
 
 
 def cached(observer: LocalObserver, kind: str, cell: CellId, make: Callable[[], Evidence]) -> tuple[Evidence, str]:
-    """Return evidence about a file, and its key where the artifact cache had it from an earlier session.
+    """Return evidence about a file, from the artifact cache where that outlives the session.
 
-    The cache is used only where it outlives the session.
+    Args:
+        observer: Has the cache, and what decides the key.
+        kind: What the evidence is called in the cache.
+        cell: The file's.
+        make: Makes it where the cache does not have it.
+
+    Returns:
+        The evidence, and its key where an earlier session made it; otherwise an empty one.
     """
     if Path(observer.plan.artifacts).is_relative_to(observer.plan.session):
         return make(), ""

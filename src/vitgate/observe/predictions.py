@@ -41,7 +41,16 @@ def images(observer: LocalObserver, cell: CellId) -> Evidence:
 
 
 def predict(observer: LocalObserver, cell: CellId, pictures: Iterable[Array]) -> Evidence:
-    """Run these pictures, float32 [C, H, W], in the place of the folder's; they are read one at a time."""
+    """Run pictures through all variants of the cell's group; see `predicted`.
+
+    Args:
+        observer: Gives the variants, and the labels of the user's folder.
+        cell: One of the group.
+        pictures: float32 [C, H, W] each, in the folder's order; they are read one at a time.
+
+    Raises:
+        UsageError: The folder's labels cannot be those of the model.
+    """
     from vitgate.inputs.picture_folder import check_classes, folder_from
     from vitgate.pipeline.stages import engine_set
 

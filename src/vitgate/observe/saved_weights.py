@@ -40,9 +40,15 @@ def graph_operators(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation()
 def scripted_arithmetic(observer: LocalObserver, case: str, form: Literal["modules", "frozen"]) -> Evidence:
-    """Return what the graph of the float model computes that is scripted (or traced) here, and frozen if asked for.
+    """Return what the graph of the float model computes, scripted or traced here as the case says.
 
-    Values as those of `vitgate.observe.arithmetic.arithmetic`.
+    Args:
+        observer: Gives the model.
+        case: Its id.
+        form: As it is converted, or frozen besides.
+
+    Returns:
+        Values as those of `vitgate.observe.arithmetic.arithmetic`.
     """
     import torch
 

@@ -57,7 +57,10 @@ class SessionDirectory:
 def held_session(folder: Path, processor: str, shared: Iterable[str]) -> Path:
     """Return the folder, within a session's, of what is observed with kernels that are held to a processor.
 
-    Evidence of the `shared` kinds is the session's own, and so is its owner.
+    Args:
+        folder: The session's, whose owner is this one's too.
+        processor: Its name, which becomes the folder's.
+        shared: Kinds of evidence that are the session's own, whatever the processor.
     """
     own = folder / processor
     with locked(folder / f"{processor}.held"):
@@ -100,10 +103,14 @@ def apply_settings() -> None:
 
 @contextmanager
 def counting(folder: Path, name: str, total: int = 0) -> Iterator[Callable[[int], None]]:
-    """Yield a function that notes in the session directory how much of a long observation is done, for `counts`.
+    """Yield a function that notes how much of a long observation is done, for `counts`.
 
-    `name` is its kind and subject, such as `building: digits-lite`; `total` is 0 if it is not counted. Notes are only
-    shown, so one that cannot be written is left out.
+    Notes are only shown, so one that cannot be written is left out.
+
+    Args:
+        folder: The session directory.
+        name: The observation's kind and subject, such as `building: digits-lite`.
+        total: How much there is to do; 0 if that is not counted.
     """
     path, last = folder / _COUNTS / name, -math.inf  # the first note is always written
 

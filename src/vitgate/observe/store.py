@@ -31,7 +31,13 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, kind: str, name: str, make: Callable[[], Evidence]) -> Evidence:
-        """Return the evidence of that kind and name; the first caller makes it while the others wait for it."""
+        """Return evidence; the first caller makes it while the others wait for it.
+
+        Args:
+            kind: The observation's name, and the folder's.
+            name: What it is about: unique within the kind.
+            make: Makes it where it is not there.
+        """
         path = self._path(kind, name)
         if not path.exists():
             with locked(path):

@@ -53,7 +53,13 @@ def warmed(observer: LocalObserver, cell: CellId) -> Evidence:
 
 @observation(name_of=_group, alone=True)
 def latency(observer: LocalObserver, cell: CellId, edges: Edges | None = None) -> Evidence:
-    """Return the seconds of each call of every variant that runs (the clocks of `Times`), and `profiled_ms`."""
+    """Return the seconds of each call of every variant that runs (the clocks of `Times`), and `profiled_ms`.
+
+    Args:
+        observer: Gives the variants, warm.
+        cell: One of the case and engine.
+        edges: Bounds of the ratios to the original, which decide when sampling stops; by default none.
+    """
     import torch
 
     from vitgate.observe.latency import sample
@@ -76,6 +82,11 @@ def latency_of(observer: Observer, cell: CellId, bounds: Mapping[str, Bound]) ->
     """Return the samples of the cell's case and engine, taken until each variant's ratio is clear of its bounds.
 
     Everything is loaded and warm before the machine is taken alone.
+
+    Args:
+        observer: Makes the observations `warmed` and `latency`.
+        cell: One of the case and engine.
+        bounds: By variant, the bounds of its ratio to the original.
     """
     if latency.find(observer.store, cell) is None:
         observer.get(warmed, cell)

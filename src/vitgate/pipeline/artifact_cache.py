@@ -53,7 +53,13 @@ class ArtifactCache:
             raise MachineError(what, where=folder, do="choose another --artifact-cache") from None
 
     def get(self, key: str, file: str, make: Callable[[Path], object]) -> Entry:
-        """Return the entry of that key, made by `make(path)` if it is missing or was altered."""
+        """Return an entry, made if it is missing or was altered.
+
+        Args:
+            key: Digest of everything that decides the content.
+            file: The name of its file.
+            make: Writes the file to the path that it is given.
+        """
         folder = self.folder / key
         with locked(self.folder / "locks" / key):
             entry = self._sound(folder)

@@ -143,10 +143,14 @@ def example(case: Case) -> torch.Tensor:
 
 
 def quantize_dynamic(model: nn.Module, engine: Engine, *, as_the_tutorial: bool = True) -> nn.Module:
-    """Quantize every Linear to int8 as the tutorial does, static default qconfig on the model included.
+    """Quantize every Linear to int8 as the tutorial does.
 
-    Without that qconfig, which a user's own model does not get, what is no plain Linear stays in float: the output
-    projection of `nn.MultiheadAttention`, and embeddings, which that qconfig would convert to modules that do not run.
+    Args:
+        model: The eager float model, in evaluation mode.
+        engine: Whose default static qconfig is set on the model meanwhile.
+        as_the_tutorial: Without that qconfig, which a user's own model does not get, what is no plain Linear stays in
+            float: the output projection of `nn.MultiheadAttention`, and embeddings, which that qconfig would convert to
+            modules that do not run.
     """
     if not as_the_tutorial:
         return _quantized(model)

@@ -126,11 +126,15 @@ def save_onnx(program: Any, path: Path) -> None:
 
 
 def quantize_onnx(source: Path, path: Path, *, reduce_range: bool = True) -> None:
-    """Write that ONNX file with int8 weights in every MatMul and Gemm, a scale a channel, activations dynamically.
+    """Write an ONNX file with int8 weights in every MatMul and Gemm, a scale a channel, activations dynamically.
 
-    `reduce_range` takes 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
     Without the pre-processing, which infers shapes, ONNX Runtime's quantization fails on what torch exports. Its
     optimizer is left out: from 1.21 on it puts two Reshape around each product. A session optimizes what it loads.
+
+    Args:
+        source: The float file.
+        path: Where to write.
+        reduce_range: Take 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
     """
     import onnx
     from onnxruntime.quantization import quantize_dynamic, QuantType

@@ -38,7 +38,15 @@ def weights_of(case: Case, source: WeightsSource, cache: ArtifactCache) -> Evide
 
     The file holds float32 parameters and, as they are, other buffers, by timm's names or those that transformers
     publishes.
-    UsageError for weights that do not fit the case's model.
+
+    Args:
+        case: Whose model.
+        source: What `choose_source` chose.
+        cache: Where the file is kept, once for all that ask.
+
+    Raises:
+        UsageError: The weights do not fit the case's model.
+        MachineError: The generated stand-in is not the pinned one.
     """
     if source.kind == "standin":
         return _standin(case, source, cache)
