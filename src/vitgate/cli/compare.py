@@ -36,7 +36,20 @@ An entry of an accept file has four keys, all of them required:
 @click.argument("new", type=FILE)
 @verdict_options
 def compare(old: str, new: str, options: VerdictOptions) -> int:
-    """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade."""
+    """Compare the records of two PyTorch versions, claim by claim, and say whether to upgrade.
+
+    Args:
+        old: The old version's record, a file.
+        new: The new version's.
+        options: What is accepted, and which reports are written.
+
+    Returns:
+        The exit status, as in `_HELP`.
+
+    Raises:
+        UsageError: A file is not a record, or the two cannot be compared.
+        MachineError: A report cannot be written.
+    """
     from vitgate.compare.verdict import compare as compared
     from vitgate.records.consistency import read_consistent
     from vitgate.report.verdict.emit import emit

@@ -100,7 +100,17 @@ def list_(json_file: str | None, color: Color) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option("Write what is removed")
 def prune_(older_than: datetime.timedelta | None, max_size: int | None, dry_run: bool, json_file: str | None) -> None:
-    """Remove half-made environments, and those that the options name. One that is in use stays."""
+    """Remove half-made environments, and those that the options name. One that is in use stays.
+
+    Args:
+        older_than: What was not used for so long goes.
+        max_size: Bytes to keep at most, the last used first.
+        dry_run: Only say what would be removed.
+        json_file: Where to write what is removed; `-` for standard output.
+
+    Raises:
+        MachineError: An environment cannot be removed, or the file cannot be written.
+    """
     check_target(json_file, "--json")
     done = prune(default_cache(), older_than=older_than, max_bytes=max_size, dry_run=dry_run)
     removed = {"removed": [row.to_json() for row in done.rows], "bytes": done.freed, "dry_run": dry_run}

@@ -30,7 +30,20 @@ Exit status:
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Where to write the merged record.")
 @json_option("Write what was merged")
 def merge(records: tuple[str, ...], output: str, json_file: str | None) -> int:
-    """Merge the records of the shards of one run into one, in any order."""
+    """Merge the records of the shards of one run into one, in any order.
+
+    Args:
+        records: Their files.
+        output: Where to write the merged record.
+        json_file: Where to write what was merged; `-` for standard output.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UsageError: A file is not a record, or they are not of one run.
+        MachineError: A file cannot be written.
+    """
     from vitgate.files.outputs import check_target, for_people, write_json
     from vitgate.records.consistency import check_consistent, read_consistent
     from vitgate.records.merge import merge as merged

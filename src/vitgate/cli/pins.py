@@ -32,7 +32,20 @@ Exit status:
 @click.option("--at", metavar="COMMIT", help="Read the files as they are in this commit of git.")
 @json_option("Write the pin")
 def pins(files: tuple[str, ...], at: str | None, json_file: str | None) -> int:
-    """Print the version of torch that a project pins, for `vitgate upgrade`."""
+    """Print the version of torch that a project pins, for `vitgate upgrade`.
+
+    Args:
+        files: The project's, in the order in which they are believed.
+        at: A commit of git in which they are read; None for the working tree.
+        json_file: Where to write the pin; `-` for standard output.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UsageError: As of `vitgate.upgrade.pins.find_pin`.
+        MachineError: The file cannot be written.
+    """
     from vitgate.files.outputs import check_target, write_json
     from vitgate.upgrade.pins import find_pin, reader
 

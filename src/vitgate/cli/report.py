@@ -31,7 +31,20 @@ Exit status:
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="Where to write the page.")
 @json_option("Write what was reported")
 def report(records: tuple[str, ...], output: str, json_file: str | None) -> int:
-    """Make one HTML page of a run's record, or of several."""
+    """Make one HTML page of a run's record, or of several.
+
+    Args:
+        records: Their files, in any order.
+        output: Where to write the page.
+        json_file: Where to write what was reported; `-` for standard output.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        UsageError: A file is not a record.
+        MachineError: A file cannot be written.
+    """
     from vitgate.files.outputs import check_target, for_people, write_json, write_text
     from vitgate.records.consistency import read_consistent
     from vitgate.report.answer import answer

@@ -81,7 +81,16 @@ def _problem(entry: Acceptance, valid: tuple[Acceptance, ...]) -> str:
 
 
 def read_acceptances(ids: Sequence[str] = (), file: Path | None = None, today: dt.date | None = None) -> Acceptances:
-    """Return the acceptances of the command line and of a file; UsageError for an entry that is not whole."""
+    """Return the acceptances of the command line and of a file.
+
+    Args:
+        ids: Of deviations, or exact names of rows (`--accept`).
+        file: A TOML file of `[[accept]]` (`--accept-file`).
+        today: On which the entries' ends are judged; by default the day of the call.
+
+    Raises:
+        UsageError: An entry is not whole, or stands twice in the file.
+    """
     for name in ids:
         if not name.strip():
             raise UsageError("an empty name cannot be accepted", where=OPTION, do="name a deviation or a row")

@@ -76,7 +76,13 @@ _ENVIRONMENT = (
 
 
 def changes(old: Record, new: Record, rows: Iterable[VerdictRow]) -> Changes:
-    """Return what differs between the records; `rows` are their claims in pairs."""
+    """Return what differs between the records.
+
+    Args:
+        old: The old version's record.
+        new: The new version's.
+        rows: Their claims in pairs.
+    """
     pairs = list(rows)
     return Changes(
         environment=_differences(_environment(old), _environment(new)),
@@ -207,6 +213,11 @@ def moved(rows: Iterable[VerdictRow], old: Record, new: Record) -> list[VerdictR
     """Return the rows; one whose outcome is as before, but whose number is not, gets another word, and a note.
 
     What got worse has regressed; what got better by as much is fixed, so that the way back says the opposite.
+
+    Args:
+        rows: The records' claims in pairs.
+        old: The old version's record.
+        new: The new version's.
     """
     before, after = ({row.name: row for row in record.claims} for record in (old, new))
     return [_moved(row, before.get(row.name), after.get(row.name)) for row in rows]

@@ -258,7 +258,16 @@ def names_of(old: Record, new: Record) -> tuple[str, str]:
 
 
 def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[JudgedMatrixRow]:
-    """Judge each crossing against its maker's own run of the same cell, and put the diagonals before them."""
+    """Judge each crossing against its maker's own run of the same cell, and put the diagonals before them.
+
+    Args:
+        old: The old version's record.
+        new: The new version's.
+        matrix: What each version made of the other's files.
+
+    Raises:
+        UsageError: A crossing stands twice, or is about another version.
+    """
     unique([row.name for row in matrix], where="the matrix")
     names = names_of(old, new)
     versions = [public(name) for name in names]

@@ -166,16 +166,7 @@ def _answerable(entry: Acceptance) -> str:
     return f"{entry.id}{owner}{until}"
 
 
-__all__ = [
-    "SCHEMA",
-    "Accepted",
-    "MatrixRow",
-    "PairedLatency",
-    "RunSummary",
-    "Verdict",
-    "compare",
-    "json_schema",
-]
+__all__ = ["SCHEMA", "Accepted", "MatrixRow", "PairedLatency", "RunSummary", "Verdict", "compare", "json_schema"]
 
 SCHEMA = 1
 
@@ -217,8 +208,8 @@ class Accepted(Strict):
 class Verdict(Strict):
     """The whole comparison. `exit_status`: 0 may upgrade, 1 regressed, 6 the environment stood in the way.
 
-    `problems` are acceptances that have expired or cover nothing; `answer` ends
-    every report, in at most three sentences; `notes` stand before it.
+    `problems` are acceptances that have expired or cover nothing; `answer` ends every report, in at most three
+    sentences; `notes` stand before it.
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)
@@ -249,16 +240,24 @@ def compare(
     latency: Sequence[PairedLatency] = (),
     accepted: Acceptances | None = None,
 ) -> Verdict:
-    """Compare two records; UsageError where they are not of one suite, about the same cases, engines and inputs."""
+    """Compare two records.
+
+    Args:
+        old: The old version's.
+        new: The new version's.
+        matrix: What each version made of the other's files.
+        latency: Latencies that were taken in pairs of processes.
+        accepted: What somebody answers for; by default nothing.
+
+    Raises:
+        UsageError: They are not of one suite, about the same cases, engines and inputs, or judged by the same bounds.
+    """
     _check_comparable(old, new)
     check_judged_alike(old, new)
     acceptances = accepted or Acceptances()
     causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
-    before: list[Judged] = [
-        *moved(paired(old, new), old, new),
-        *judge_matrix(old, new, matrix),
-        *judge_latency(latency),
-    ]
+    claims = moved(paired(old, new), old, new)
+    before: list[Judged] = [*claims, *judge_matrix(old, new, matrix), *judge_latency(latency)]
     keys = {item.name: causes.key(item) for item in before if item.red}
     items = [_settled(item, keys.get(item.name), acceptances) for item in before]
     rows = _of_type(items, VerdictRow)

@@ -33,7 +33,17 @@ def read_data() -> None:
 
 
 def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, claim: Claim) -> ClaimRow:
-    """Decide the test's report by its outcome and the deviations that apply; return its row."""
+    """Decide the test's report by its outcome and the deviations that apply.
+
+    Args:
+        item: The test, with its `Check` in the stash.
+        call: How it ended.
+        report: pytest's report of that, which is changed.
+        claim: What the test checks.
+
+    Returns:
+        The claim's row of the record.
+    """
     outcome = _outcome(item, call)
     cell = _cell(item)
     subject = subject_of(item)

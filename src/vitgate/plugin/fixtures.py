@@ -50,7 +50,16 @@ class Check:
             raise ClaimFailed(Outcome("failed", message=text, findings=tuple(self.findings)))
 
     def assert_that(self, *, holds: bool, message: str, error: str = "") -> None:
-        """Assert a plain fact; `message` says what was got and expected, `error` the exception's type if any."""
+        """Assert a plain fact.
+
+        Args:
+            holds: Whether it is one.
+            message: What was got, and what expected.
+            error: The exception's type, if one was raised.
+
+        Raises:
+            ClaimFailed: It does not hold.
+        """
         __tracebackhide__ = True
         if not holds:
             raise ClaimFailed(Outcome("failed", error=error, message=message))
@@ -116,7 +125,16 @@ def observer(request: pytest.FixtureRequest) -> Generator[Observer, None, None]:
 
 @pytest.fixture
 def check(request: pytest.FixtureRequest, cell: CellId, observer: Observer) -> Check:
-    """Return the claim, the cell and the helpers that judge; unsupported engines end here."""
+    """Return the claim, the cell and the helpers that judge.
+
+    Args:
+        request: pytest's, with the test's marker `claim`.
+        cell: What the test is about.
+        observer: Makes the observations.
+
+    Raises:
+        ClaimFailed: The engine is not supported here, or latency is not judged in this run.
+    """
     made = Check(claim_of(request.node.get_closest_marker("claim")), cell, observer, read_tolerances(), machine())
     request.node.stash[CHECK] = made
     if outcome := lacking(observer, cell) or _untimed(made.claim):
@@ -133,7 +151,16 @@ def _untimed(claim: Claim) -> Outcome | None:
 
 @pytest.fixture
 def field_check(request: pytest.FixtureRequest, item: FieldItem, observer: Observer) -> FieldCheck:
-    """Return the helpers for one file that was made elsewhere; engines that this build lacks end here."""
+    """Return the helpers for one file that was made elsewhere.
+
+    Args:
+        request: pytest's, with the test's marker `claim`.
+        item: The file.
+        observer: Makes the observations.
+
+    Raises:
+        ClaimFailed: This build lacks the engine or the runtime.
+    """
     claim = claim_of(request.node.get_closest_marker("claim"))
     made = FieldCheck(claim, item.cell, observer, read_tolerances(), machine(), file=item)
     request.node.stash[CHECK] = made

@@ -102,7 +102,13 @@ class Progress:
 
 
 def line(found: Found, seconds: float, width: int) -> str:
-    """Return one line of at most `width` columns: what is under way by kind, and a bar for a kind that is counted."""
+    """Return one line: what is under way by kind, and a bar for a kind that is counted.
+
+    Args:
+        found: How much is done, and of how much (0 where that is not counted), by `kind: subject`.
+        seconds: For how long.
+        width: Columns at most.
+    """
     kinds: dict[str, list[str]] = {}
     for name in found:
         kind, _, what = name.partition(": ")

@@ -177,7 +177,18 @@ def claim_row(
     message: str,
     **place: str,
 ) -> ClaimRow:
-    """Turn an outcome and its settlement into a row; `place` holds case, engine and variant."""
+    """Turn an outcome and its settlement into a row.
+
+    Args:
+        claim: The claim's id.
+        subject: What the test is about: the exact id of its parameters, or its name.
+        test: Its node id.
+        outcome: What came out.
+        status: What that means once deviations are considered.
+        deviation: The id of the deviation that applies; empty for none.
+        message: What a reader is told.
+        **place: `case`, `engine` and `variant`, empty where the claim is about none.
+    """
     return ClaimRow(
         claim=claim,
         subject=subject,

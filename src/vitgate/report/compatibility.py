@@ -30,9 +30,12 @@ _WEIGHTS = {"standin": "stand-in", "file": "user's"}
 
 
 def page(records: Mapping[str, Record], *, maker: str, errors: Mapping[str, str] | None = None) -> str:
-    """Return the whole page as Markdown, one column for each record, in the order given.
+    """Return the whole page as Markdown.
 
-    `maker` says from where the records come; `errors` what stood in the way of versions that have none.
+    Args:
+        records: By version, a column for each in this order.
+        maker: From where the records come, in Markdown.
+        errors: What stood in the way, by version, of those that have no record.
     """
     parts = [_head(records, maker)] if records else ["# What the suite says of each release\n"]
     parts.append("## The answer\n\n" + "\n".join(_answers(records, errors or {})))

@@ -12,7 +12,13 @@ PLAIN_WIDTH = 100  # of tables in a file or a CI's log; lines of text are as lon
 
 
 def console_for(file: TextIO, color: Color, *, plain_width: int = PLAIN_WIDTH) -> Console:
-    """Return a console; NO_COLOR turns colours off unless they are asked for by name."""
+    """Return a console whose colours, frames and width fit where it writes.
+
+    Args:
+        file: Where to; the terminal's width counts where it is one.
+        color: `auto` for colours on a terminal, unless NO_COLOR is set.
+        plain_width: Columns of a table where `file` is no terminal.
+    """
     coloured = color == "always" or (color == "auto" and file.isatty() and not os.environ.get("NO_COLOR"))
     return Console(
         file=file,

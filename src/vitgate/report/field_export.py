@@ -46,8 +46,14 @@ def check_target(folder: Path) -> None:
 def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> None:
     """Write every file that the run built, with inputs and logits; whole, or not at all.
 
-    `packed` puts the files into one archive, in which what they share is stored once. MachineError where the disk
-    does not take it.
+    Args:
+        plan: The run's.
+        store: Its evidence.
+        folder: Where to; an earlier export there is replaced.
+        packed: Put the files into one archive, in which what they share is stored once.
+
+    Raises:
+        MachineError: The disk does not take it.
     """
     found = environment.find(store)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")

@@ -37,9 +37,15 @@ def check_list(record: Path) -> None:
 
 
 def write_list(plan: RunConfig, store: Store, record: Path) -> Path:
-    """Write a row for every picture whose label changed, cell by cell, and return where.
+    """Write a row for every picture whose label changed, cell by cell, whole or not at all; return where.
 
-    Whole or not at all; MachineError where that is not possible. A name that is no text is written as the bytes it is.
+    Args:
+        plan: Selects the cells.
+        store: The run's evidence. A picture's name that is no text is written as the bytes it is.
+        record: The record's file, beside which the list is put.
+
+    Raises:
+        MachineError: The list cannot be written.
     """
     path = list_beside(record)
     how = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}

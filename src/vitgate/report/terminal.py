@@ -30,10 +30,16 @@ _COLOURS = {"works": "green", "broken as declared": "yellow", "failed": "red"}
 
 
 def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "", page: str = "") -> None:
-    """Write the report; colours only where pytest uses them.
+    """Write the report of a run; colours only where pytest uses them.
 
-    `path`, `changed` and `page` are where the record, the list of changed labels and the page of the run are. Quiet
-    (`-q`) it is the red rows, these places and the answer; verbose (`-v`) it has the blocks' SQNR too.
+    Quiet (`-q`) it is the red rows, where the files are, and the answer; verbose (`-v`) it has the blocks' SQNR too.
+
+    Args:
+        record: The run's.
+        reporter: pytest's.
+        path: Where the record is.
+        changed: Where the list of changed labels is; empty for none.
+        page: Where the run's HTML page is; empty for none.
     """
     if reporter.verbosity < 0:
         for row in record.claims:

@@ -119,9 +119,16 @@ def forget(side: Side, means: Means) -> None:
 
 
 def sweep_on(address: str, order: Sweep, echo: Echo) -> list[Swept]:
-    """Run the sweep on the workers of that scheduler; errors as `vitgate.upgrade.sweep.sweep`.
+    """Run the sweep on the workers of a scheduler.
 
-    MachineError where no scheduler answers there.
+    Args:
+        address: The scheduler's, such as `tcp://host:8786`.
+        order: What the sweep is asked.
+        echo: Is told what is under way, a line each.
+
+    Raises:
+        UsageError: As of `vitgate.upgrade.sweep.sweep`.
+        MachineError: No scheduler answers there, or as of `vitgate.upgrade.sweep.sweep`.
     """
     places = prepared(order)
     suite = suite_folder(order.means.cache)

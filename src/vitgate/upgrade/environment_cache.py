@@ -66,9 +66,16 @@ def prune(
     max_bytes: int | None = None,
     dry_run: bool = False,
 ) -> Pruned:
-    """Remove half-made environments, those not used for `older_than`, then the least recently used down to `max_bytes`.
+    """Remove half-made environments, then those not used for long, then the least recently used.
 
-    One that is in use or being made stays. MachineError where a folder cannot be removed.
+    Args:
+        cache: vitgate's; an environment that is in use or being made stays.
+        older_than: How long is long; None for no limit.
+        max_bytes: Disk bytes that may stay, shared files counted once; None for no limit.
+        dry_run: Remove nothing.
+
+    Raises:
+        MachineError: A folder cannot be removed.
     """
     rows = listing(cache)
     left, gone, removed = Tally(row.usage for row in rows), Tally(), []

@@ -126,10 +126,19 @@ def make(
     echo: Callable[[str], None],
     needs: Needs | None = None,
 ) -> Environment:
-    """Return the side's environment: the one in the cache if there is one, otherwise newly made; then verified.
+    """Return the side's environment, from the cache or newly made, then verified. Hold `in_use` while working with it.
 
-    UsageError for a release or an argument that does not exist; MachineError where network, disk or packages fail.
-    Hold `in_use` while working with it.
+    Args:
+        side: What to install, or the interpreter that has it.
+        cache: vitgate's.
+        uv_args: Handed to uv.
+        python: A version, or an interpreter's path; by default this process's.
+        echo: Is told what is under way, a line each.
+        needs: What else to install; by default vitgate's own.
+
+    Raises:
+        UsageError: A release or an argument does not exist.
+        MachineError: Network, disk or packages fail.
     """
     needs = needs or own_needs()
     for note in side.notes:
@@ -154,7 +163,15 @@ def make(
 def environment_folder(
     side: Side, *, cache: Path, uv_args: Sequence[str] = (), python: str | None = None, needs: Needs
 ) -> Path:
-    """Return the folder in which `make` keeps the side's environment, whether it is there or not."""
+    """Return the folder in which `make` keeps the side's environment, whether it is there or not.
+
+    Args:
+        side: As of `make`.
+        cache: vitgate's.
+        uv_args: Handed to uv.
+        python: A version, or an interpreter's path; by default this process's.
+        needs: What else is installed.
+    """
     return environments_folder(cache) / _order(side, needs, uv_args, python).key()
 
 

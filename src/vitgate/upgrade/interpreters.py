@@ -54,7 +54,17 @@ class Environment:
 
 
 def existing(side: Side, python: Path, needs: Needs, steps: Steps) -> Environment:
-    """Look at an interpreter of the user's own. Nothing is ever installed into it or removed from it."""
+    """Look at an interpreter of the user's own. Nothing is ever installed into it or removed from it.
+
+    Args:
+        side: Whose.
+        python: The interpreter.
+        needs: What it must have, and what must import.
+        steps: Shows what is under way.
+
+    Raises:
+        MachineError: Something is missing, too old, or does not import.
+    """
     with steps.step(f"{side.name}: importing {', '.join(needs.imports)}"):
         versions = imported(python, needs.imports, needs.requirements, side.name, own=False)
     if lacking := _lacking(versions, needs):
@@ -85,10 +95,18 @@ def _fits(wanted: Requirement, version: str | None) -> bool:
 def imported(
     python: Path, imports: Sequence[str], requirements: Sequence[str], name: str, *, own: bool
 ) -> dict[str, str]:
-    """Return the versions that this interpreter finds; MachineError where the modules do not import together.
+    """Return the versions that an interpreter finds, by name.
 
-    An environment of our `own` keeps the bytecode even where the user's setting forbids it elsewhere: without it each
-    import of torch compiles thousands of files again.
+    Args:
+        python: The interpreter.
+        imports: Modules that must import together.
+        requirements: Of whose packages the versions are wanted too.
+        name: The side's, for errors.
+        own: The environment is ours: it keeps the bytecode even where the user's setting forbids that elsewhere.
+            Without it each import of torch compiles thousands of files again.
+
+    Raises:
+        MachineError: The interpreter cannot be run, or the modules do not import.
     """
     variables = clean_variables()
     if own:

@@ -137,9 +137,14 @@ def open_folder(folder: Path) -> Path:
 def question(side: Side, request: Request, means: Means, suite: Path, environment: Environment | None = None) -> str:
     """Return what changes with everything that decides the record: suite, options, inputs, what is to be installed.
 
-    An environment need not be made to know it, so that a sweep that goes on makes none again. Requirements that mean
-    another torch tomorrow are answered anew each day. Of an interpreter of the user's own the `environment` says what
-    is in it.
+    An environment need not be made to know it, so that a sweep that goes on makes none again.
+
+    Args:
+        side: What is to be installed. Requirements that mean another torch tomorrow are answered anew each day.
+        request: The suite's options.
+        means: How environments are made.
+        suite: The suite's folder, named after its contents.
+        environment: Of an interpreter of the user's own, for what is in it.
     """
     side = applicable(side, means.python)
     return key_of(
@@ -165,7 +170,21 @@ def answered(
 ) -> tuple[Record, Environment | None]:
     """Return the side's record: the kept one if it answers this very question, otherwise that of a new run.
 
-    The environment is given where there was a run. NotMade where there is none; errors of a run as `run_suite`.
+    Args:
+        side: On which PyTorch.
+        request: The suite's options.
+        means: How environments are made.
+        suite: The suite's folder.
+        place: Where the record is kept.
+        steps: Shows what is under way.
+
+    Returns:
+        The record, and the environment where there was a run.
+
+    Raises:
+        NotMade: There is no environment for this version.
+        UsageError: As of `run_suite`.
+        MachineError: As of `run_suite`, or the record cannot be kept.
     """
     environment = means.environment(side, steps.say) if side.interpreter else None
     asked = question(side, request, means, suite, environment)

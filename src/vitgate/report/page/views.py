@@ -212,7 +212,13 @@ class ClaimLine:
 
     @classmethod
     def of(cls, name: str, claim: Claim | None, rows: Iterable[ClaimRow]) -> ClaimLine:
-        """Collect the rows of one claim."""
+        """Collect the rows of one claim.
+
+        Args:
+            name: Its id.
+            claim: None where the record names one that the data files do not have.
+            rows: Of all claims.
+        """
         own = tuple(row for row in rows if row.claim == name)
         return cls(name, claim.says if claim else "", Counter(row.status for row in own), own)
 

@@ -35,7 +35,13 @@ _STYLES: dict[Word, str] = {
 
 
 def write(verdict: Verdict, file: TextIO, color: Color) -> None:
-    """Write the report; colours, frames and the terminal's width only where somebody looks at it."""
+    """Write the report; colours, frames and the terminal's width only where somebody looks at it.
+
+    Args:
+        verdict: What two records say together.
+        file: Where to write.
+        color: As of `console_for`.
+    """
     console = console_for(file, color)
     _line(console, f"vitgate: {views.title(verdict)}", "bold")
     words = views.counts(verdict)
