@@ -16,7 +16,7 @@ from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, Status
 from vitgate.report.blocks import sqnr_by_block
 from vitgate.report.page import fields
-from vitgate.report.page.svg import colour, drawing, inline, marker
+from vitgate.report.page.svg import About, colour, drawing, inline, marker
 from vitgate.report.page.views import ABSENT, engines_in, RED, value, variants_in
 from vitgate.spec.versions import public
 
@@ -30,9 +30,7 @@ _INT8 = "scripted_quantized"
 class Chart:
     """One plot, and the table of its numbers."""
 
-    name: str
-    title: str
-    says: str
+    about: About
     svg: Markup
     headings: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
@@ -55,7 +53,7 @@ def latency(name: str, cells: Sequence[CellRow]) -> Chart | None:
     bars = _Bars("Latency, ms", [(cell, cell.latency_ms or 0.0, _brief(cell.latency_ms or 0.0)) for cell in rows])
     headings = ("Variant", "Engine", "Latency, ms", "Least", "Lower quartile", "Median", "Upper quartile", "Most")
     lines = tuple((*_place(cell), f"{cell.latency_ms:.2f}", *_spread_texts(cell)) for cell in rows)
-    return bars.chart(name, "Latency by variant", says, _draw_spread, headings, lines)
+    return bars.chart(About(name, "Latency by variant", says), _draw_spread, headings, lines)
 
 
 def size(name: str, cells: Sequence[CellRow]) -> Chart | None:
@@ -63,9 +61,8 @@ def size(name: str, cells: Sequence[CellRow]) -> Chart | None:
     rows = [(cell, cell.size_bytes / 1e6) for cell in cells if cell.size_bytes]
     bars = _Bars("Size, MB", [(cell, megabytes, _brief(megabytes)) for cell, megabytes in rows])
     lines = tuple((*_place(cell), f"{megabytes:.3f}") for cell, megabytes in rows)
-    return bars.chart(
-        name, "Size by variant", "The saved file of each variant.", _draw_bar, ("Variant", "Engine", "Size, MB"), lines
-    )
+    about = About(name, "Size by variant", "The saved file of each variant.")
+    return bars.chart(about, _draw_bar, ("Variant", "Engine", "Size, MB"), lines)
 
 
 def _brief(number: float) -> str:
@@ -95,14 +92,19 @@ class _Bars:
 
     def chart(
         self,
-        name: str,
-        title: str,
-        says: str,
+        about: About,
         draw: Callable[[Axes, float, CellRow, float], None],
         headings: tuple[str, ...],
         lines: tuple[tuple[str, ...], ...],
     ) -> Chart | None:
-        """Draw all lines; None where there is none."""
+        """Draw all lines; None where there is none.
+
+        Args:
+            about: What the plot is called.
+            draw: Draws one line: axes, height, cell and number.
+            headings: Of the table.
+            lines: Of the table, each with as many texts.
+        """
         if not self.rows:
             return None
         variants = variants_in(cell.variant for cell, _, _ in self.rows)
@@ -116,7 +118,7 @@ class _Bars:
             axes.grid(axis="x")
             axes.tick_params(length=0)
             axes.spines[["left", "bottom"]].set_visible(False)
-            return Chart(name, title, says, inline(figure, name=name, title=title, says=says), headings, lines)
+            return Chart(about, inline(figure, about), headings, lines)
 
     def _draw(
         self, axes: Axes, variants: Sequence[str], draw: Callable[[Axes, float, CellRow, float], None]
@@ -161,7 +163,7 @@ class _Curve:
 
 
 def _curves(
-    about: tuple[str, str, str],
+    about: About,
     axis: str,
     places: Sequence[str],
     unit: str,
@@ -170,10 +172,9 @@ def _curves(
 ) -> Chart | None:
     """Draw numbers by place, a line for each engine; None where there is no number.
 
-    `about` are name, title and description of the plot; `axis` says what the places are. Numbers from `most` on are in
-    the table alone: they would press the others together.
+    `axis` says what the places are. Numbers from `most` on are in the table alone: they would press the others
+    together.
     """
-    name, title, says = about
     if not any(number is not None for curve in curves for number in curve.numbers):
         return None
     names = [short(place, NAME) for place in places]
@@ -190,26 +191,38 @@ def _curves(
         axes.grid(axis="y")
         axes.spines["left"].set_visible(False)
         figure.legend(loc="outside upper left", ncols=4, handlelength=1.6, columnspacing=1.2)
-        svg = inline(figure, name=name, title=title, says=says)
+        svg = inline(figure, about)
     lines = tuple(
         (place, *(value(curve.numbers[at], "{:.4g}").text for curve in curves)) for at, place in enumerate(places)
     )
-    return Chart(name, title, says, svg, (axis, *(curve.engine for curve in curves)), lines)
+    return Chart(about, svg, (axis, *(curve.engine for curve in curves)), lines)
 
 
 def blocks(name: str, record: Record, case: str) -> Chart | None:
-    """Show how the SQNR falls from block to block, where the record has that."""
+    """Show how the SQNR falls from block to block, where the record has that.
+
+    Args:
+        name: Begins the ids within the SVG.
+        record: Of a run.
+        case: Its id.
+    """
     found = sqnr_by_block(record, case)
     places = list(dict.fromkeys(place for numbers in found.values() for place in numbers))
     curves = [_Curve(engine, tuple(numbers.get(place) for place in places)) for engine, numbers in found.items()]
     says = f"SQNR of {_INT8} against the original, in dB, after the embedding, each block and the head: where it falls"
     says += f" at once, there the numbers part ways. Above {ROUNDING_DB:.0f} dB, mere rounding, nothing is drawn."
     names = [place.removeprefix("blocks.").replace("patch_embed", "in").replace("head", "out") for place in places]
-    return _curves((name, "SQNR per block", says), "After", names, "SQNR, dB", curves, ROUNDING_DB)
+    return _curves(About(name, "SQNR per block", says), "After", names, "SQNR, dB", curves, ROUNDING_DB)
 
 
 def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
-    """Show how SQNR, latency and outcomes of one case went from version to version."""
+    """Show how SQNR, latency and outcomes of one case went from version to version; nothing of fewer than two.
+
+    Args:
+        name: Begins the ids within the SVGs.
+        records: One a version, in their order.
+        case: Its id.
+    """
     if len(records) < 2:
         return []
     versions = [short(public(record.environment.torch), NAME) for record in records]
@@ -224,12 +237,12 @@ def sweep(name: str, records: Sequence[Record], case: str) -> list[Chart]:
     says = f"{_INT8} on each PyTorch"
     found = [
         _curves(
-            (f"{name}-sqnr", "SQNR by version", f"SQNR of {says}, against the float original, in dB."),
+            About(f"{name}-sqnr", "SQNR by version", f"SQNR of {says}, against the float original, in dB."),
             *("PyTorch", versions, "SQNR, dB"),
             curves(lambda cell: cell.sqnr_db),
         ),
         _curves(
-            (f"{name}-ratio", "Latency by version", f"Latency of {says}, as a share of the float original's."),
+            About(f"{name}-ratio", "Latency by version", f"Latency of {says}, as a share of the float original's."),
             *("PyTorch", versions, "× original"),
             curves(lambda cell: cell.latency_ratio),
         ),
@@ -246,7 +259,7 @@ def _outcomes(name: str, versions: Sequence[str], tables: Sequence[Mapping[tuple
         for version, table in zip(versions, tables, strict=True)
     }
     says = "What became of each variant: works under every engine; differs under some, or stops, as declared; fails."
-    return heat(name, "Outcome by version", says, "Variant", variants, versions, squares)
+    return heat(About(name, "Outcome by version", says), "Variant", variants, versions, squares)
 
 
 def _worst(cells: Sequence[CellRow]) -> Square:
@@ -261,15 +274,21 @@ def _worst(cells: Sequence[CellRow]) -> Square:
 
 
 def heat(
-    name: str,
-    title: str,
-    says: str,
+    about: About,
     corner: str,
     rows: Sequence[str],
     columns: Sequence[str],
     squares: Mapping[tuple[str, str], Square],
 ) -> Chart | None:
-    """Draw a heat map whose squares say in words what their colour says; None for one without squares."""
+    """Draw a heat map whose squares say in words what their colour says; None for one without squares.
+
+    Args:
+        about: What the plot is called.
+        corner: What the rows are, for the table.
+        rows: Their names, from above.
+        columns: Their names, from the left.
+        squares: By row and column; one that is missing is shown as absent.
+    """
     if not squares:
         return None
     names = [short(column, NAME).replace("_", "_\n", 1) for column in columns]
@@ -287,9 +306,9 @@ def heat(
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
         axes.spines[:].set_visible(False)
-        svg = inline(figure, name=name, title=title, says=says)
+        svg = inline(figure, about)
     lines = tuple((row, *(squares.get((row, each), Square(ABSENT, "absent")).text for each in columns)) for row in rows)
-    return Chart(name, title, says, svg, (corner, *columns), lines)
+    return Chart(about, svg, (corner, *columns), lines)
 
 
 def files(name: str, records: Sequence[Record]) -> list[Chart]:
@@ -302,10 +321,10 @@ def files(name: str, records: Sequence[Record]) -> list[Chart]:
     says = "How many of the files that one PyTorch made (rows) load, run and give its numbers on another (columns)."
     own = f"The same on {newest}, by variant of the file."
     charts = [
-        heat(f"{name}-makers", "Files: maker × runner", says, "Made by", makers, list(runners), pairs),
+        heat(About(f"{name}-makers", "Files: maker × runner", says), "Made by", makers, list(runners), pairs),
         heat(
-            *(f"{name}-variants", f"Files on {newest}, by variant", own, "Made by"),
-            *(fields.makers(runners[newest]), variants_in(variant for _, variant in kinds), kinds),
+            About(f"{name}-variants", f"Files on {newest}, by variant", own),
+            *("Made by", fields.makers(runners[newest]), variants_in(variant for _, variant in kinds), kinds),
         ),
     ]
     return [chart for chart in charts if chart]

@@ -13,7 +13,7 @@ from vitgate.files.schemas import fixtures_folder, read_model, Strict, unique
 from vitgate.files.text import short
 from vitgate.records.rows import CellRow
 from vitgate.report.page.charts import Chart, NAME
-from vitgate.report.page.svg import colour, drawing, inline, marker
+from vitgate.report.page.svg import About, colour, drawing, inline, marker
 from vitgate.report.page.views import ABSENT, engines_in
 from vitgate.spec.variants import VariantName
 
@@ -65,10 +65,17 @@ def read_published(path: Path | None = None) -> tuple[Edition, ...]:
 
 
 def published(name: str, editions: Sequence[Edition], cells: Sequence[CellRow]) -> Chart:
-    """Set the run's latencies beside those that the editions print, each as a share of its own original's."""
+    """Set the run's latencies beside those that the editions print, each as a share of its own original's.
+
+    Args:
+        name: Begins the ids within the SVG.
+        editions: The tutorial's printed results.
+        cells: The run's rows; those without a ratio are left out of the plot.
+    """
     own = [cell for cell in cells if cell.variant in TUTORIAL[1:] and cell.latency_ratio is not None]
     says = "Latency as a share of the original's on the same machine: grey circles are the editions of the tutorial, "
     says += "coloured marks this run."
+    about = About(name, "Beside the published results", says)
     with drawing(2.6) as (figure, axes):
         for at, variant in enumerate(TUTORIAL[1:]):
             ratios = [edition.ratio(variant) for edition in editions]
@@ -88,8 +95,8 @@ def published(name: str, editions: Sequence[Edition], cells: Sequence[CellRow]) 
         axes.tick_params(length=0)
         axes.spines[["left", "bottom"]].set_visible(False)
         figure.legend(loc="outside upper left", ncols=5, handlelength=0.8, columnspacing=1.0, handletextpad=0.4)
-        svg = inline(figure, name=name, title="Beside the published results", says=says)
-    return Chart(name, "Beside the published results", says, svg, *_published_lines(editions, cells))
+        svg = inline(figure, about)
+    return Chart(about, svg, *_published_lines(editions, cells))
 
 
 def _published_lines(

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -56,6 +57,15 @@ _STYLE: dict[str, Any] = {
 _NOTHING = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
+@dataclass(frozen=True)
+class About:
+    """What a plot is called: `name` begins the ids within its SVG, `says` describes it to who cannot see it."""
+
+    name: str
+    title: str
+    says: str
+
+
 def colour(name: str) -> str:
     """Return the colour to draw with that becomes the page's variable of this name; an unknown engine's is `other`."""
     return _SENTINELS.get(name, _SENTINELS["other"])
@@ -75,18 +85,19 @@ def drawing(height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.subplots()
 
 
-def inline(figure: Figure, *, name: str, title: str, says: str) -> Markup:
-    """Return the figure as an `svg` element whose ids begin with `name`; `says` describes it to who cannot see it."""
+def inline(figure: Figure, about: About) -> Markup:
+    """Return the figure as an `svg` element whose ids begin with the name, so that two can stand in one page."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata=_NOTHING)
     text = _between(file.getvalue())
-    for pattern, by in _replacements(name):
+    for pattern, by in _replacements(about.name):
         text = re.sub(pattern, by, text)
-    head = f'<title id="{name}-title">{_text(title)}</title><desc id="{name}-desc">{_text(says)}</desc>'
+    title, says = f"{about.name}-title", f"{about.name}-desc"
+    head = f'<title id="{title}">{_text(about.title)}</title><desc id="{says}">{_text(about.says)}</desc>'
     size = " ".join(f"{number:g}" for number in (0, 0, *(72 * figure.get_size_inches())))
-    about = f'role="img" aria-labelledby="{name}-title {name}-desc"'
+    labelled = f'role="img" aria-labelledby="{title} {says}"'
     # Nothing but what matplotlib wrote, which escapes the texts that it is given.
-    return Markup(f'<svg class="plot" viewBox="{size}" {about}>{head}{text}</svg>')  # noqa: S704
+    return Markup(f'<svg class="plot" viewBox="{size}" {labelled}>{head}{text}</svg>')  # noqa: S704
 
 
 def _between(svg: str) -> str:

@@ -34,10 +34,11 @@ def render(verdict: Verdict) -> str:
 def _heat(verdict: Verdict) -> Chart | None:
     """Return the matrix as a heat map, counted over all cells; None where no file was tried."""
     from vitgate.report.page.charts import counts, heat  # which draws with matplotlib
+    from vitgate.report.page.svg import About
 
     makers, runners = ([getattr(item.row, side) for item in verdict.matrix] for side in ("maker", "runner"))
     statuses = ("failed" if item.red else item.row.status for item in verdict.matrix)
     says = "How many files that one PyTorch made (rows) load, run and give its numbers on the other (columns)."
     squares = counts(zip(zip(makers, runners, strict=True), statuses, strict=True))
     sides = list(dict.fromkeys(views.versions(verdict)))
-    return heat("matrix", "Maker × runner", says, "Made by", sides, sides, squares)
+    return heat(About("matrix", "Maker × runner", says), "Made by", sides, sides, squares)
