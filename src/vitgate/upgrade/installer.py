@@ -16,7 +16,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from vitgate.files.errors import MachineError, UsageError, VitgateError
-from vitgate.upgrade.requirements import OLDEST_PYTHON
+from vitgate.upgrade.python_versions import OLDEST_PYTHON
 
 _QUOTED = 300  # characters of uv's line; the reason stands at its beginning
 _TOLD = re.compile(r"(Resolved|Downloading|Building|Prepared|Installed) .{1,60}")  # what of uv's output is progress
@@ -43,11 +43,21 @@ def clean_variables() -> dict[str, str]:
 
 
 def run_uv(arguments: Sequence[str], *, name: str, folder: Path, lock: int | None, show: Callable[[str], None]) -> str:
-    """Run uv to its end and return what it said; UsageError or MachineError in one line where it fails.
+    """Run uv to its end and return what it said.
 
-    A `uv.toml` or `pyproject.toml` of the folder that the user happens to be in decides nothing: `--project` lets uv
-    look for one in `folder`. The user's own configuration counts. The child inherits `lock`, if there is one (see
-    `vitgate.files.locks`).
+    A `uv.toml` or `pyproject.toml` of the folder that the user happens to be in decides nothing. The user's own
+    configuration counts.
+
+    Args:
+        arguments: uv's, the two words of the command first.
+        name: The side's, for errors.
+        folder: In which uv looks for a project (`--project`).
+        lock: A descriptor that the child inherits, if there is one (see `vitgate.files.locks`).
+        show: Is told uv's lines that are progress.
+
+    Raises:
+        UsageError: There is no such release.
+        MachineError: Network, disk or packages fail.
     """
     settings = ["--no-progress", "--color", "never", "--project", str(folder)]
     lines: list[str] = []
@@ -159,7 +169,13 @@ _OTHER = _Fault("", "uv failed", "see uv's message")
 
 
 def explain(output: str, *, name: str, status: int) -> VitgateError:
-    """Return the error of the side `name` that uv's output tells of, with uv's decisive line."""
+    """Return the error that uv's output tells of, with uv's decisive line.
+
+    Args:
+        output: What uv printed.
+        name: The side's.
+        status: uv's exit status, for an output that says nothing.
+    """
     causes = causes_of(output) or [f"exit status {status}"]
     text = " ".join(output.split())
     fault = next((fault for fault in _FAULTS if re.search(fault.sign, text)), _OTHER)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
@@ -26,8 +24,8 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import MOST_TOML, read_text, read_toml
 from vitgate.files.text import bare_lines
 from vitgate.spec.cases import read_cases
+from vitgate.upgrade.python_versions import marker_environment, OLDEST_PYTHON, python_version
 
-OLDEST_PYTHON = (3, 10)
 _FORMS = "give a version (2.12.1), requirements ('torch==2.12.1 timm==1.0.20') or a requirements file"
 _AROUND_OPERATORS = re.compile(r"\s*(===|==|~=|!=|<=|>=|<|>|,)\s*|\s+(@)\s+")
 DEEPEST = 8  # files that include each other
@@ -87,7 +85,7 @@ def parse_interpreter(path: str, *, where: str) -> Side:
     """Understand an interpreter, or the folder of a virtual environment; UsageError where it cannot run the suite."""
     given = Path(os.path.expanduser(path)).absolute()  # and not resolved: symlinks lead out of a virtual environment
     python = given / "bin" / "python" if os.path.isdir(given) else given
-    found = _python_version(python, where=where)
+    found = python_version(python, where=where)
     if found < OLDEST_PYTHON:
         shown = ".".join(map(str, found))
         raise UsageError(f"{path} is Python {shown}", where=where, do="vitgate needs Python 3.10 or newer")
@@ -95,7 +93,16 @@ def parse_interpreter(path: str, *, where: str) -> Side:
 
 
 def sides_from(texts: Sequence[str], old_python: str | None, new_python: str | None) -> tuple[Side, Side]:
-    """Return both sides of an upgrade; UsageError unless each is named once, by its text or by its interpreter."""
+    """Return both sides of an upgrade.
+
+    Args:
+        texts: OLD and NEW, but for those that an interpreter names.
+        old_python: Interpreter, or environment, of the old side.
+        new_python: That of the new one.
+
+    Raises:
+        UsageError: A side is named twice or not at all, or cannot be understood.
+    """
     left = list(texts)
     sides = []
     for where, python in (("OLD", old_python), ("NEW", new_python)):
@@ -128,7 +135,7 @@ def applicable(side: Side, python: str | None) -> Side:
     """
     if side.interpreter is not None:
         return side
-    target = _marker_environment(python)
+    target = marker_environment(python)
     parsed = [(text, _parsed(text)) for text in side.requirements]
     held = tuple(text for text, each in parsed if each.marker is None or each.marker.evaluate(target))
     left_out = next((text for text, each in parsed if _name(each) == "torch"), "")
@@ -160,18 +167,6 @@ def unlike(side: Side, torch: str) -> str:
         if not arbitrary and not each.specifier.contains(torch, prereleases=True):
             return str(each)
     return ""
-
-
-def _marker_environment(python: str | None) -> dict[str, str]:
-    """Return what markers are evaluated against: this platform, with the Python that `--python` asks for."""
-    target: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]  # a TypedDict of texts
-    if python is None:
-        return target
-    if os.path.isfile(python):
-        major, minor = _python_version(Path(python), where="--python")
-        python = f"{major}.{minor}"
-    series = ".".join(python.split(".")[:2])
-    return {**target, "python_version": series, "python_full_version": python if python != series else f"{series}.0"}
 
 
 def check_python(request: str | None) -> None:
@@ -284,20 +279,6 @@ def _file_lines(path: Path) -> Iterator[tuple[str, str]]:
         if not bare.replace("\t", " ").isprintable():
             raise UsageError("an unprintable character", where=f"{path}, line {number}", do="mend the file")
         yield f"{path}, line {number}", bare
-
-
-def _python_version(python: Path, *, where: str) -> tuple[int, int]:
-    command = [str(python), "-I", "-c", "import sys; print(*sys.version_info[:2])"]
-    try:
-        done = subprocess.run(  # noqa: S603  # the interpreter that the user named; no shell
-            command, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL
-        )
-        major, minor = map(int, done.stdout.split())
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-        do = "give the path of a Python interpreter that runs"
-        raise UsageError(f"cannot run {python}: {reason}", where=where, do=do) from None
-    return major, minor
 
 
 def _declared() -> list[str]:
