@@ -36,8 +36,8 @@ def kernel_errors(model: nn.Module, x: torch.Tensor) -> tuple[KernelError, ...]:
     """Call the model once, and each operator that it calls once more in float64 on the same inputs.
 
     Args:
-        model: the eager float model, in evaluation mode.
-        x: one picture, float32 [1, C, H, W].
+        model: The eager float model, in evaluation mode.
+        x: One picture, float32 [1, C, H, W].
 
     Returns:
         An entry for each operator that computes with float32, in the order of their first calls, then those unchecked.

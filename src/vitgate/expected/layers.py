@@ -67,11 +67,11 @@ def layer_errors(
     """Call each layer of the file with what reaches its Linear in the float model, which is called once.
 
     Args:
-        model: the eager float model, in evaluation mode.
-        x: one picture, float32 [1, C, H, W].
-        layers: the file's Linears by the names that the model has for them.
-        scheme: the arithmetic of those that are quantized.
-        known: one dictionary for all files of the same model, picture and scheme, which is filled.
+        model: The eager float model, in evaluation mode.
+        x: One picture, float32 [1, C, H, W].
+        layers: The file's Linears by the names that the model has for them.
+        scheme: The arithmetic of those that are quantized.
+        known: One dictionary for all files of the same model, picture and scheme, which is filled.
 
     Returns:
         An entry for each layer that the call reaches.

@@ -18,8 +18,8 @@ def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.
     """Run the pictures one by one with every plain Linear computed by the scheme.
 
     Args:
-        model: the eager float model, in evaluation mode; it is as before afterwards.
-        scheme: how weights and activations are rounded.
+        model: The eager float model, in evaluation mode; it is as before afterwards.
+        scheme: How weights and activations are rounded.
         x: float32 [N, C, H, W].
 
     Returns:

@@ -70,7 +70,7 @@ def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, s
         rounded: float32 [out, in], as the scheme rounds.
         stored: float32 [out, in], as the file has them.
         weight: float32 [out, in], before rounding.
-        step: the scale.
+        step: The scale.
     """
     midway = ((weight - rounded).abs() / step - 0.5).abs() < TIE
     either = midway & ((weight - stored).abs() / step - 0.5).abs().lt(TIE)

@@ -42,7 +42,9 @@ def _read_into(total: Any, path: Path) -> str:
 def verified(path: Path, sha256: str) -> bool:
     """Whether the file exists; its sha256 must then begin with these 8 to 64 lower-case hexadecimal digits.
 
-    Errors: UsageError for a file with another digest, or digits that are not such; MachineError for an unreadable file.
+    Raises:
+        UsageError: The file has another digest, or the digits are not such.
+        MachineError: The file cannot be read.
     """
     if not re.fullmatch(r"[0-9a-f]{8,64}", sha256):
         raise UsageError(

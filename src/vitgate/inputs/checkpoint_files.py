@@ -167,7 +167,8 @@ def read_state_file(path: Path) -> StateFile:
     Nothing in the file is executed. A state under the key `model` or `state_dict` is unwrapped. The tensors may map the
     file: they are to be read, not written.
 
-    Errors: UsageError for everything that is not a whole checkpoint of plain tensors.
+    Raises:
+        UsageError: It is not a whole checkpoint of plain tensors.
     """
     head = _head(path)
     loaded = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path, head)

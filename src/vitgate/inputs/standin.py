@@ -98,12 +98,12 @@ def generate(shapes: Mapping[str, Shape], head: Path | None) -> dict[str, Floats
     """Return float32 arrays for `shapes` (state-dict name to shape), in their order, as views of one buffer.
 
     Args:
-        shapes: every parameter of a timm ViT or DeiT; see `vit_shapes`, or take them from a model.
-        head: the committed rows of the classifier (safetensors; see `read_head`); None for generated rows only,
+        shapes: Every parameter of a timm ViT or DeiT; see `vit_shapes`, or take them from a model.
+        head: The committed rows of the classifier (safetensors; see `read_head`); None for generated rows only,
             as for a model of another size.
 
     Raises:
-        UsageError: the head file is missing, damaged, or made for a model of another size.
+        UsageError: The head file is missing, damaged, or made for a model of another size.
     """
     rows = None if head is None else read_head(head)  # first: a wrong file should not cost a second
     buffer = np.empty(sum(math.prod(shape) for shape in shapes.values()), np.float32)

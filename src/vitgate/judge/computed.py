@@ -93,9 +93,9 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
     What lies within the spread of two errors that are measured by so few numbers is no change.
 
     Args:
-        own: the variant's logits, float32 [N, classes].
-        original: the original's, [N, classes].
-        expected: those that the reference arithmetic gives for the first n pictures, [n, classes].
+        own: The variant's logits, float32 [N, classes].
+        original: The original's, [N, classes].
+        expected: Those that the reference arithmetic gives for the first n pictures, [n, classes].
     """
     if note := _incomparable(own, original, original, expected):
         return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
@@ -115,10 +115,10 @@ def on_processors(
     """Return the worst of the processors that an int8 file was held to, and the SQNR on each, which is shown.
 
     Args:
-        held: the file's logits by processor, float32 [n, classes].
-        rows: the `LayerError`s of its Linears by processor; empty where they cannot be looked at.
-        original: the original's logits, [N, classes].
-        expected: those that the reference arithmetic gives for the first n pictures, [n, classes].
+        held: The file's logits by processor, float32 [n, classes].
+        rows: The `LayerError`s of its Linears by processor; empty where they cannot be looked at.
+        original: The original's logits, [N, classes].
+        expected: Those that the reference arithmetic gives for the first n pictures, [n, classes].
     """
     found, first = _errors(held, original, expected), original[: len(expected)]
     worst = max(found.values(), key=lambda each: -_nan_is_least(-abs(each.value)))

@@ -45,8 +45,8 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence | None, *, 
     Args:
         outputs: `logits` float32 [N, classes] of the variant.
         pictures: `labels` int64 [N], their `names`, and how many are `known`.
-        original: the original's; None where the variant is the original.
-        kind: of the weights, as `vitgate.inputs.weights` has it.
+        original: The original's; None where the variant is the original.
+        kind: Of the weights, as `vitgate.inputs.weights` has it.
     """
     logits, reference = outputs.arrays["logits"], (original or outputs).arrays["logits"]
     expected, names = pictures.arrays["labels"], pictures.values["names"]
@@ -129,12 +129,12 @@ def sizes(
     them.
 
     Args:
-        own: the file's artifact.
-        scripted: the artifact of the float file.
-        parent: the artifact of the quantized file that this one is made from, if it is.
-        held: what the file holds, a `vitgate.observe.readback.Readback` as values.
-        model: the eager model's `numbers` and `modules`, itself included.
-        stated: the tutorial states the size of this file.
+        own: The file's artifact.
+        scripted: The artifact of the float file.
+        parent: The artifact of the quantized file that this one is made from, if it is.
+        held: What the file holds, a `vitgate.observe.readback.Readback` as values.
+        model: The eager model's `numbers` and `modules`, itself included.
+        stated: The tutorial states the size of this file.
     """
     size, tensors = float(own.values["bytes"]), held["stored_bytes"]
     note = f"{tensors} bytes of tensors, the model's {held['least_bytes']} to {held['most_bytes']}"
@@ -165,11 +165,11 @@ def successor_sizes(own: Evidence, model: Mapping[str, int], int8: Evidence, *, 
     """Return what a successor's file takes beyond the model's tensors, for each module; size and ratios are shown.
 
     Args:
-        own: the file's artifact.
-        model: the eager model's `numbers`, of which a call reads `used` (a file need not have the others) and `linear`
+        own: The file's artifact.
+        model: The eager model's `numbers`, of which a call reads `used` (a file need not have the others) and `linear`
             are weights of Linears, and `modules`.
-        int8: the artifact of the tutorial's scripted, quantized file, where there is one.
-        quantized: the weights of Linears take a byte each, all else four.
+        int8: The artifact of the tutorial's scripted, quantized file, where there is one.
+        quantized: The weights of Linears take a byte each, all else four.
     """
     size = float(own.values["bytes"])
     least, most = (4 * model[name] - (3 * model["linear"] if quantized else 0) for name in ("used", "numbers"))

@@ -73,9 +73,9 @@ def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Seque
     the wall clock shows less than the thread's.
 
     Args:
-        wall: seconds of each call.
+        wall: Seconds of each call.
         thread: CPU seconds of the calling thread in it.
-        waited: seconds in which it was ready and waited for a processor.
+        waited: Seconds in which it was ready and waited for a processor.
     """
     if not thread or len({len(wall), len(thread), len(waited)}) > 1 or min(thread) <= 0.0:
         return math.nan

@@ -34,15 +34,15 @@ def by_block(reference: Form, own: Form, x: torch.Tensor, *, blocks: int, origin
     """Return the SQNR of `own` against `reference` in dB after each block, and the first where they part ways.
 
     Args:
-        reference: the form that is taken to be right.
-        own: the form that is judged.
+        reference: The form that is taken to be right.
+        own: The form that is judged.
         x: float32 [pictures, channels, height, width].
-        blocks: how many blocks the network has.
-        original: the float original where `reference` is int8: two int8 forms drift apart by as much as one int8 block
+        blocks: How many blocks the network has.
+        original: The float original where `reference` is int8: two int8 forms drift apart by as much as one int8 block
             costs against it.
 
     Raises:
-        LookupError: the blocks of a form cannot be told apart.
+        LookupError: The blocks of a form cannot be told apart.
     """
     first, second = (block_outputs(form.module, x, frozen=form.frozen, blocks=blocks) for form in (reference, own))
     if original is None:

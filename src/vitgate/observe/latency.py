@@ -33,12 +33,12 @@ def sample(
     """Time the variants against each other until every bound on a ratio to `original` is cleared.
 
     Args:
-        runs: the loaded variants by name.
-        x: one input, float32 [1, C, H, W].
-        bounds: by variant, the bounds of its ratio.
-        warm: the calls that each run has had in this process already.
-        seed: of the order of calls.
-        each_round: called with the number of rounds after each one, outside of what is timed.
+        runs: The loaded variants by name.
+        x: One input, float32 [1, C, H, W].
+        bounds: By variant, the bounds of its ratio.
+        warm: The calls that each run has had in this process already.
+        seed: Of the order of calls.
+        each_round: Called with the number of rounds after each one, outside of what is timed.
     """
     order, rng = list(runs), random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
     samples = {name: no_times() for name in order}

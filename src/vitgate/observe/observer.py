@@ -67,9 +67,9 @@ def observation(
     """Register the decorated function as the observation of its name.
 
     Args:
-        name_of: gives the name of the evidence from the arguments; by default they are joined with hyphens.
-        alone: no other test may run meanwhile.
-        required: no claim can be judged without it.
+        name_of: Gives the name of the evidence from the arguments; by default they are joined with hyphens.
+        alone: No other test may run meanwhile.
+        required: No claim can be judged without it.
     """
 
     def register(make: Callable[Concatenate[LocalObserver, P], Evidence]) -> Observation[P]:
@@ -103,8 +103,8 @@ class Observer(ABC):
         """Return the evidence for these arguments, made now unless the store has it.
 
         Raises:
-            UsageError: the user's input does not allow the observation.
-            MachineError: the machine does not, as where its disk is full.
+            UsageError: The user's input does not allow the observation.
+            MachineError: The machine does not, as where its disk is full.
         """
 
     def held_to(self, processor: Processor) -> Observer:

@@ -88,10 +88,10 @@ def predicted(
     """Run every picture through every variant.
 
     Args:
-        runs: the variants by name.
+        runs: The variants by name.
         pictures: float32 [C, H, W] each.
         labels: int64 [N].
-        each: called with the number of pictures that are done.
+        each: Called with the number of pictures that are done.
 
     Returns:
         Arrays by `TOP-variant` and so on: top-1 int32 [N], its softmax, and the logarithm of the label's, float32 [N].

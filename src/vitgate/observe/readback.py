@@ -103,11 +103,11 @@ def read_back(
     """Compare the file with the original's weights, and return the file's Linears too. Raises as `torch.jit.load` does.
 
     Args:
-        path: a `.pt` or `.ptl` file.
-        original: the eager float model's tensors.
-        frozen: the file keeps one graph with constants; otherwise modules with attributes.
-        quantized: its Linears should be int8.
-        known: one dictionary for all files of the same original.
+        path: A `.pt` or `.ptl` file.
+        original: The eager float model's tensors.
+        frozen: The file keeps one graph with constants; otherwise modules with attributes.
+        quantized: Its Linears should be int8.
+        known: One dictionary for all files of the same original.
     """
     module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]  # untyped in torch
     graph = executed_graph(module)

@@ -33,15 +33,15 @@ class Builder:
     """Builds variants into the cache, each from its parent. Live modules are kept for their children.
 
     Args:
-        cache: holds the files.
-        artifact: gives a parent's evidence, which builds it if need be.
-        model: gives a case's eager model.
-        weights: gives the digest of a case's weights.
-        under_way: a context within which a cell is built.
-        set_engine: a context in which an engine is the quantized backend.
-        steps: turns a module into the next, by stage.
-        savers: writes a file, by stage.
-        identity: what decides the content of every file.
+        cache: Holds the files.
+        artifact: Gives a parent's evidence, which builds it if need be.
+        model: Gives a case's eager model.
+        weights: Gives the digest of a case's weights.
+        under_way: A context within which a cell is built.
+        set_engine: A context in which an engine is the quantized backend.
+        steps: Turns a module into the next, by stage.
+        savers: Writes a file, by stage.
+        identity: What decides the content of every file.
     """
 
     cache: ArtifactCache
