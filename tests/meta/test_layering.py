@@ -1,11 +1,16 @@
-"""Two torch versions meet only as records: the half that judges, and the test workers, never import torch."""
+"""What all source has in common, which no linter checks.
+
+Two torch versions meet only as records: the half that judges, and the test workers, never import torch. And a public
+function that takes much says what: its docstring names each parameter.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +20,7 @@ from .harness import CONFORMANCE
 SOURCE = Path(__file__).parents[2] / "src" / "vitgate"
 OBSERVING = ("inputs", "pipeline", "expected", "observe")  # the packages that may import torch
 HEAVY = ("torch", "torchvision", "timm")
+MANY = 3  # parameters, from which on a docstring names each
 LIGHT_MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in OBSERVING)
 
 _IMPORT_ALL = f"""
@@ -58,6 +64,67 @@ def test_import_rule_detects_torch_import(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text("import os\nif os.name:\n    from torch import nn\ndef f():\n    import timm\n", encoding="utf-8")
     assert set(_imported_at_top(path)) == {"os", "torch"}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=_module)
+def test_docstring_names_each_of_three_or_more_parameters(path: Path) -> None:
+    assert list(_unexplained(ast.parse(path.read_text(encoding="utf-8")).body)) == []
+
+
+_FUNCTION = '''
+def f(a, b, *, c, **d):
+    """Do it.
+
+    Args:
+        a: One.
+            And: more of it.
+        c: Three.
+
+    Raises:
+        b: Not an argument.
+    """
+'''
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (_FUNCTION, ["f: b", "f: **d"]),
+        ("def f(a, b): pass", []),
+        ("def f(a, *b, **c): pass", []),
+        ("def f(a, b, c, *d): pass", ["f: a", "f: b", "f: c", "f: *d"]),
+        ("def _f(a, b, c): pass", []),
+        ("class C:\n    def m(self, a, b): pass", []),
+        ("class C:\n    def m(self, a, b, c): pass", ["m: a", "m: b", "m: c"]),
+        ("class C:\n    @staticmethod\n    def m(a, b, c): pass", ["m: a", "m: b", "m: c"]),
+        ("def f():\n    def g(a, b, c): pass", []),
+    ],
+)
+def test_the_rule_sees_a_parameter_without_explanation(code: str, found: list[str]) -> None:
+    assert list(_unexplained(ast.parse(code).body)) == found
+
+
+def _unexplained(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Yield the parameters that no docstring names, of public functions and methods; what is inside one is neither."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _unexplained(node.body)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
+            said = _explained(ast.get_docstring(node) or "")
+            yield from (f"{node.name}: {name}" for name in _to_explain(node.args) if name not in said)
+
+
+def _to_explain(given: ast.arguments) -> list[str]:
+    plain = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    plain = [name for name in plain if name not in ("self", "cls")]
+    stars = [f"{star}{each.arg}" for star, each in (("*", given.vararg), ("**", given.kwarg)) if each]
+    return [*plain, *stars] if len(plain) >= MANY else []
+
+
+def _explained(docstring: str) -> set[str]:
+    """Return the names in the section `Args:`, which ends at the next line that is not indented."""
+    section = re.search(r"^Args:\n((?: {4}.*\n|\n)*)", f"{docstring}\n", re.MULTILINE)
+    return set(re.findall(r"^ {4}(\*{0,2}\w+): \S", section[1], re.MULTILINE)) if section else set()
 
 
 def _imported_at_top(path: Path) -> Iterator[str]:
