@@ -81,7 +81,7 @@ def picture_source(case: Case, assets: str | None, weights: str) -> Evidence:
         the published weights alone are known to name right.
 
     Raises:
-        UsageError: The asset folder does not exist, or holds another file under the picture's name.
+        UsageError: The asset folder does not exist, or its file of the picture's name is another, or no picture.
         MachineError: Not even the embedded picture can be read.
     """
     if isinstance(case, OwnCase):

@@ -78,7 +78,7 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
     or else that of a picture.
 
     Args:
-        observer: Has unpacked files in its session.
+        observer: Unpacks the file into its session.
         claim: `field` or `artifacts`: part of the evidence's name alone.
         folder: The field folder.
         row: The file's id in it.

@@ -148,7 +148,7 @@ def quantize_dynamic(model: nn.Module, engine: Engine, *, as_the_tutorial: bool 
     Args:
         model: The eager float model, in evaluation mode.
         engine: Whose default static qconfig is set on the model meanwhile.
-        as_the_tutorial: Without that qconfig, which a user's own model does not get, what is no plain Linear stays in
+        as_the_tutorial: False leaves that qconfig out, as for a user's own model. What is no plain Linear then stays in
             float: the output projection of `nn.MultiheadAttention`, and embeddings, which that qconfig would convert to
             modules that do not run.
     """
