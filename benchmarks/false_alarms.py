@@ -38,6 +38,7 @@ from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver
 from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cells import CellId
+from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import ClaimFailed
 from vitgate.spec.variants import Runtime, VARIANTS
 from vitgate.upgrade.latency_workers import Installation
@@ -116,9 +117,7 @@ def measured_pairs(arguments: argparse.Namespace, seeds: range) -> Iterator[Line
 
 def artifacts(folder: Path, engine: str) -> tuple[dict[str, tuple[str, Runtime]], Path]:
     """Build the small case's files and return them with an input."""
-    plan = make_run_config(
-        cases=["digits"], engines=[engine], weights="auto", assets=None, session=folder, artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=("digits",), engine=(engine,)), folder)
     observer, models = LocalObserver(plan), {}
     for name, form in VARIANTS.items():
         if form.file is not None:

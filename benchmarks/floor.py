@@ -27,6 +27,7 @@ from vitgate.observe.session_directory import apply_settings
 from vitgate.observe.timing import latency_of, warmed
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named, ENGINES
+from vitgate.spec.options import RunRequest
 from vitgate.spec.variants import VARIANTS
 
 CASE = "deit_base"
@@ -42,14 +43,8 @@ def main() -> None:
     apply_settings()
     seconds: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_run_config(
-            cases=[CASE],
-            engines=list(engines),
-            weights="standin",
-            assets=None,
-            session=Path(folder),
-            artifact_cache=None,
-        )
+        asked = RunRequest(case=(CASE,), engine=tuple(engines), weights="standin")
+        plan = make_run_config(asked, Path(folder))
         observer = LocalObserver(plan)
         for engine in engines:
             for kind, make in _observations(observer, CellId(CASE, engine, "original")):

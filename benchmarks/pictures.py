@@ -32,6 +32,7 @@ from vitgate.observe.session_directory import apply_settings
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import Engine, engine_named
+from vitgate.spec.options import RunRequest
 from vitgate.spec.variants import VARIANTS
 
 TIMED = 24  # pictures by which a time is taken
@@ -75,9 +76,7 @@ def times(case: str, engine: Engine, folder: Path, session: Path) -> None:
     import torch
 
     session.mkdir()
-    plan = make_run_config(
-        cases=[case], engines=[engine], weights="standin", assets=None, session=session, artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=(case,), engine=(engine,), weights="standin"), session)
     observer, found = LocalObserver(plan), read_folder(folder)
     paths = [found.folder / name for name in found.names[:TIMED]]
     pictures = [picture_of(read_cases()[case], path)[None] for path in paths]

@@ -25,6 +25,7 @@ from vitgate.observe.runtimes import load
 from vitgate.observe.session_directory import apply_settings
 from vitgate.pipeline.stages import engine_set
 from vitgate.spec.cells import CellId
+from vitgate.spec.options import RunRequest
 
 
 def main() -> None:
@@ -34,9 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     apply_settings()
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_run_config(
-            cases=["digits"], engines=["fbgemm"], weights="auto", assets=None, session=Path(folder), artifact_cache=None
-        )
+        plan = make_run_config(RunRequest(case=("digits",), engine=("fbgemm",)), Path(folder))
         observer, cell = LocalObserver(plan), CellId("digits", "fbgemm", "scripted_quantized")
         x = torch.from_numpy(observer.get(pictures, "digits").arrays["x"][:1])
         with engine_set("fbgemm"):

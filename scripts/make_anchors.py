@@ -21,6 +21,7 @@ from vitgate.observe.observer import LocalObserver
 from vitgate.observe.outputs import anchor
 from vitgate.spec.cases import case_named, read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.options import RunRequest
 
 
 def main() -> None:
@@ -31,11 +32,8 @@ def main() -> None:
     options = parser.parse_args()
     for case in map(case_named, options.case or read_cases()):
         with tempfile.TemporaryDirectory() as folder:
-            weights = "standin" if case.standin else "auto"
-            session, cache = Path(folder), str(Path(folder) / "cache")
-            plan = make_run_config(
-                cases=[case.id], engines=[], weights=weights, assets=None, session=session, artifact_cache=cache
-            )
+            asked = RunRequest(case=(case.id,), weights="standin" if case.standin else "auto")
+            plan = make_run_config(asked, Path(folder))
             cell = CellId(case.id, torch.backends.quantized.engine, "original")
             logits = LocalObserver(plan).get(anchor, cell).demand().arrays["logits"]
         if not options.check:

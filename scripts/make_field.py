@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from vitgate.upgrade.environments import make
 from vitgate.upgrade.moving_package import moving
 from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import Side
-from vitgate.upgrade.runs import Request, Run, run_suite, suite_folder
+from vitgate.upgrade.runs import Request, run_suite, suite_folder
 from vitgate.upgrade.successor_packages import for_successors
 
 
@@ -38,8 +39,8 @@ def make_field(side: Side, request: Request, target: Path, uv_args: tuple[str, .
     """Run the small case on one side and export what it made, packed; its log stays where the run fails."""
     environment = make(side, cache=default_cache(), uv_args=uv_args, python=python, echo=say)
     folder = Path(tempfile.mkdtemp(prefix="vitgate-field-"))
-    run = Run(folder / "record.json", folder / "log", export=target, arguments=("--export-packed",))
-    record = run_suite(environment, suite_folder(default_cache()), request, run)
+    asked = replace(request, record=str(folder / "record.json"), export=str(target), export_packed=True)
+    record = run_suite(environment, suite_folder(default_cache()), asked, folder / "log")
     failed = [row.name for row in record.claims if row.status == "failed"]
     say(f"{target}: {len(failed)} claims failed{': ' + ', '.join(failed[:5]) if failed else ''}")
 
@@ -68,7 +69,7 @@ def main() -> None:
     uv_args = (f"--torch-backend={options.torch_backend}",) if options.torch_backend else ()
     moves = moving(options.package, options.fixed)
     claims = tuple(f"label[digits-{NO_ENGINE}-{variant}]" for variant in options.variant)
-    request = Request(cases=("digits",), engines=(NO_ENGINE,) if claims else (), claims=claims)
+    request = Request(case=("digits",), engine=(NO_ENGINE,) if claims else (), claim=claims)
     means = Means(default_cache(), uv_args, options.python)
     for version in options.versions:
         side = for_successors(moves.side(version, where="version"), request, means, say)

@@ -36,10 +36,9 @@ def build(folder: Path) -> None:
     from vitgate.observe.inputs import pictures
     from vitgate.observe.observer import LocalObserver
     from vitgate.pipeline import successor_stages as stages
+    from vitgate.spec.options import RunRequest
 
-    plan = make_run_config(
-        cases=["digits"], engines=["none"], weights="auto", assets=None, session=folder / "session", artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=("digits",), engine=("none",)), folder / "session")
     observer = LocalObserver(plan)
     model, x = model_of(observer, "digits"), observer.get(pictures, "digits").arrays["heldout_x"][:PICTURES]
     example = torch.from_numpy(x[:1])

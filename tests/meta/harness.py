@@ -48,6 +48,7 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId, SchemeName
 from vitgate.spec.claims import Claim, IMAGES, read_claims
 from vitgate.spec.engines import Engine
+from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.processors import HOST, lower_than, Processor
 from vitgate.spec.run_config import RunConfig
@@ -262,9 +263,8 @@ def forget_classes() -> None:
 
 def _plan(case: str, engine: Engine, folder: Path) -> RunConfig:
     cache, weights = str(folder / "cache"), "standin" if read_cases()[case].standin else "auto"
-    return make_run_config(
-        cases=[case], engines=[engine], weights=weights, assets=None, session=folder, artifact_cache=cache
-    )
+    asked = RunRequest(case=(case,), engine=(engine,), weights=weights, artifact_cache=cache)
+    return make_run_config(asked, folder)
 
 
 def samples(ratio: float, *, asleep: float = 0.002, process: float = 1.0) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from vitgate.upgrade import gate
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.record_cache import Place
 from vitgate.upgrade.requirements import Side
-from vitgate.upgrade.runs import Request, Run, run_suite
+from vitgate.upgrade.runs import Request, run_suite
 
 from .gate_faults import lost, upgrades
 from .gate_faults.lost import LOST, Lost
@@ -239,12 +239,12 @@ def test_crashed_run_is_an_error_despite_earlier_record(
     (tmp_path / "vitgate").symlink_to(Path(sys.modules["vitgate"].__file__ or "").parent)
     told = {"record": text[: int(len(text) * share)], "status": status, "killed": killed}
     (tmp_path / "told.json").write_text(json.dumps(told), encoding="utf-8")
-    run = Run(tmp_path / "gate" / "new.json", tmp_path / "gate" / "new.log")
-    run.record.parent.mkdir()
-    shutil.copyfile(clean, run.record)  # of an earlier run, which must not stand for this one
+    record, log = tmp_path / "gate" / "new.json", tmp_path / "gate" / "new.log"
+    record.parent.mkdir()
+    shutil.copyfile(clean, record)  # of an earlier run, which must not stand for this one
     environment = Environment("NEW", Path(sys.executable), "2.13.0", {}, tmp_path, True, 0, None)
     with pytest.raises((MachineError, UsageError), match=words):
-        run_suite(environment, tmp_path, Request(), run)
+        run_suite(environment, tmp_path, Request(record=str(record)), log)
 
 
 @pytest.mark.parametrize("other", ["suite", "engine", "file"])
@@ -261,7 +261,7 @@ def test_gate_key_changes_with_inputs_of_comparison(other: str, tmp_path: Path) 
     if other == "file":
         weights.write_bytes(b"another")
     if other == "engine":
-        order = replace(order, request=replace(order.request, engines=("x86",)))
+        order = replace(order, request=replace(order.request, engine=("x86",)))
     assert first != gate._key(order, old, new, Path("suites/two" if other == "suite" else "suites/one"))
 
 

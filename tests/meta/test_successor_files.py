@@ -15,6 +15,7 @@ from vitgate.pipeline import successor_stages
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.options import RunRequest
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
 from .harness import claim_tests, judge
@@ -31,9 +32,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 @pytest.fixture
 def judged(tmp_path: Path) -> Judged:
     """Return a function that builds a successor of the small model and judges what of it is in int8."""
-    plan = make_run_config(
-        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=("digits",), engine=(NO_ENGINE,)), tmp_path)
     observer = LocalObserver(plan)
 
     def make(variant: VariantName) -> ClaimRow:

@@ -20,6 +20,7 @@ from vitgate.pipeline.graph import Builder
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
@@ -32,9 +33,7 @@ CLAIMS = ("build", "label", "repeatable", "logits_original", "accuracy", "size",
 @pytest.fixture
 def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
     """Return a function that builds a successor of the small model and judges it; its latency is made up."""
-    plan = make_run_config(
-        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=("digits",), engine=(NO_ENGINE,)), tmp_path)
     observer = LocalObserver(plan)
 
     def make(variant: VariantName) -> dict[str, ClaimRow]:
@@ -125,9 +124,7 @@ def test_successor_of_failed_file_is_blocked(judged: Any, monkeypatch: Patch) ->
 
 
 def test_artifact_key_covers_all_inputs_of_file(monkeypatch: Patch, tmp_path: Path) -> None:
-    plan = make_run_config(
-        cases=["digits"], engines=[NO_ENGINE], weights="auto", assets=None, session=tmp_path, artifact_cache=None
-    )
+    plan = make_run_config(RunRequest(case=("digits",), engine=(NO_ENGINE,)), tmp_path)
     cell, builder = CellId("digits", NO_ENGINE, "onnx"), builder_of(LocalObserver(plan))
     keys = {builder.key(cell)}
     for name, value in (("package_versions", {"onnx": "0"}), ("cpu_model", "another")):

@@ -154,11 +154,8 @@ def plan(tmp_path: Path) -> Callable[..., RunConfig]:
         options = {
             "cases": ("digits",),
             "engines": ("qnnpack",),
-            "explicit_engines": True,
-            "weights": "auto",
-            "assets": None,
+            "engine": ("qnnpack",),
             "session": str(tmp_path),
-            "artifacts": str(tmp_path / "artifacts"),
         }
         return RunConfig(**{**options, **fields})
 

@@ -44,7 +44,7 @@ Exit status:
 @click.argument("good", metavar="GOOD")
 @click.argument("bad", metavar="BAD")
 @click.option(
-    "--claim", required=True, metavar="ID", shell_complete=COMPLETERS["--claim"],
+    "--claim", "wanted", required=True, metavar="ID", shell_complete=COMPLETERS["--claim"],
     help="A claim (build) or a row (build[digits-qnnpack-optimized]).  [required]",
 )  # fmt: skip
 @click.option("--releases", metavar="LIST", help="Look at these only: versions with commas between.")
@@ -55,7 +55,7 @@ Exit status:
 def bisect(
     good: str,
     bad: str,
-    claim: str,
+    wanted: str,
     releases: str | None,
     package: str | None,
     fixed: str | None,
@@ -70,10 +70,10 @@ def bisect(
     from vitgate.upgrade.moving_package import moving
 
     check_target(json_file, "--json")
-    request = narrowed(suite.request(claims=(claim,)), claim)
+    request = narrowed(suite.request(wanted), wanted)
     only = tuple(parse_releases(releases)) if releases is not None else None
     asked = Bisection(
-        good, bad, claim, request, recording.means(suite), Path(recording.records), only, moving(package, fixed)
+        good, bad, wanted, request, recording.means(suite), Path(recording.records), only, moving(package, fixed)
     )
     answer = found(asked, to_stderr)
     write_json(json_file, answer.to_json())

@@ -1,6 +1,6 @@
 """`vitgate check`: the conformance suite on the PyTorch that is installed, with or without a clone of the repository.
 
-The suite's own options are declared once, in `vitgate.plugin.options`; here they are read from there, for the help and
+The suite's own options are declared once, in `vitgate.spec.options`; here they are read from there, for the help and
 for completion, and handed on to pytest, as is everything else that pytest understands.
 
 The plugin is named on pytest's command line (`-p vitgate.plugin`) and is no entry point `pytest11`: that would be
@@ -19,12 +19,12 @@ from pathlib import Path
 import click
 import pytest
 
-from vitgate.cli.options import color_option, json_option, run_options
+from vitgate.cli.options import as_request, color_option, json_option, run_options
 from vitgate.files.errors import UsageError
 from vitgate.files.outputs import check_target, for_people, STDOUT, write_text
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import Record
-from vitgate.spec.options import RUN_OPTIONS
+from vitgate.spec.options import RunRequest
 from vitgate.upgrade.runs import conformance_folder, suite_settings
 
 _HELP = """Check every claim on the PyTorch of this environment, and say whether it can carry the pipeline.
@@ -59,10 +59,6 @@ Exit status:
 _COLORS = {"auto": "auto", "always": "yes", "never": "no"}  # the word of all commands, and pytest's own
 
 
-RunValue = str | float | bool | tuple[str, ...] | None
-"""What click gives for an option of a run; None for one that the user left out, which is pytest's to know."""
-
-
 class _Recorded:
     """A pytest plugin that keeps the record of the run, if it wrote one, and says in one line what pytest refuses."""
 
@@ -90,13 +86,14 @@ class _Recorded:
     epilog=_EXIT_STATUSES,
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},  # -h might stand within -khuge
 )
-@run_options(*(option.flag for option in RUN_OPTIONS), default=False)
+@as_request
+@run_options()
 @json_option("Write the record")
 @color_option
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def check(
-    context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, **values: RunValue
+    context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, asked: RunRequest
 ) -> int:
     """Check every claim on the PyTorch of this environment."""
     if "-h" in pytest_options:
@@ -106,7 +103,7 @@ def check(
     _check_snapshots(pytest_options)
     recorded = _Recorded()
     quiet = ["--tb=no", "-rN"] if {"-q", "-qq", "--quiet"} & set(pytest_options) else []
-    options = [f"--color={_COLORS[color]}", *quiet, *_handed_on(values), *pytest_options]
+    options = [f"--color={_COLORS[color]}", *quiet, *asked.arguments(), *pytest_options]
     _forget_pytest_settings()
     with _shown_to_people(json_file):
         status = int(pytest.main([*_pytest_arguments(), *options], plugins=[recorded]))
@@ -127,18 +124,6 @@ def _forget_pytest_settings() -> None:
     """Remove what the user's environment says of pytest runs of other projects, here and for the workers."""
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
         os.environ.pop(name, None)
-
-
-def _handed_on(values: dict[str, RunValue]) -> Iterator[str]:
-    """Yield the suite's options that the user gave."""
-    for option in RUN_OPTIONS:
-        value = values[option.name]
-        if option.kind == "flag":
-            yield from [option.flag] if value else []
-        elif isinstance(value, tuple):
-            yield from (f"{option.flag}={each}" for each in value)
-        elif value is not None:
-            yield f"{option.flag}={value}"
 
 
 def _check_snapshots(arguments: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TYPE_CHECKING, TypeVar
 import click
 
 from vitgate.cli.completion import COMPLETERS
-from vitgate.spec.options import RUN_OPTIONS, RunOption
+from vitgate.spec.options import RUN_OPTIONS, RunOption, RunRequest
 
 if TYPE_CHECKING:
     from vitgate.compare.acceptance import Acceptances
@@ -62,28 +62,38 @@ _TAKES: dict[str, dict[str, Any]] = {
 }
 
 
-def _run_option(option: RunOption, *, default: bool) -> Callable[[Command], Command]:
+def _run_option(option: RunOption) -> Callable[[Command], Command]:
     words = f"  [default: {option.default_words}]" if option.default_words else ""
     return click.option(
         option.flag,
         metavar=option.metavar or None,
-        envvar=(option.envvar or None) if default else None,
-        default=option.default if default and option.kind == "text" else None,
+        envvar=option.envvar or None,
         help=option.help[0].upper() + option.help[1:] + "." + words,
         shell_complete=COMPLETERS.get(option.flag),
         **_TAKES[option.kind],
     )
 
 
-def run_options(*flags: str, default: bool = True) -> Callable[[Command], Command]:
-    """Add these options of a run; without `default` None says that the user left one out."""
+def run_options(*flags: str) -> Callable[[Command], Command]:
+    """Add these options of a run, or all; `as_request`, above them, makes one value of theirs."""
 
     def add(command: Command) -> Command:
-        for option in reversed([option for option in RUN_OPTIONS if option.flag in flags]):
-            command = _run_option(option, default=default)(command)
+        for option in reversed([option for option in RUN_OPTIONS if not flags or option.flag in flags]):
+            command = _run_option(option)(command)
         return command
 
     return add
+
+
+def as_request(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the values of all options of a run to the command as one, the `RunRequest` called `asked`."""
+
+    @functools.wraps(command)
+    def called(*arguments: Any, **values: Any) -> Any:
+        own = {option.name: values.pop(option.name) for option in RUN_OPTIONS if option.name in values}
+        return command(*arguments, **values, asked=RunRequest.of(own))
+
+    return called
 
 
 def _grouped(group: type, name: str, *options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -143,64 +153,24 @@ verdict_options = _grouped(
 
 @dataclasses.dataclass(frozen=True)
 class SuiteOptions:
-    """What narrows the runs of a command that makes environments, and how those are made."""
+    """What the runs of a command that makes environments are asked, and how those are made."""
 
-    case: tuple[str, ...]
-    case_file: tuple[str, ...]
-    engine: tuple[str, ...]
-    weights: str
-    assets: str | None
-    processor: str
-    processors: str | None
-    successors: bool
-    allow_code: bool
+    asked: RunRequest
     python: str | None
     uv_arg: tuple[str, ...]
     torch_backend: str | None
 
-    def request(
-        self, *, claims: tuple[str, ...] = (), images: str | None = None, images_accuracy: float | None = None
-    ) -> Request:
-        """Return what each run is asked; UsageError as pytest would raise it, before anything is made.
-
-        Args:
-            claims: Ids of claims and names of rows to which the runs are narrowed.
-            images: A folder of the user's labelled pictures.
-            images_accuracy: The least accuracy over them, 0 to 1.
-
-        Raises:
-            UsageError: An option cannot be.
-        """
+    def request(self, *claims: str) -> Request:
+        """Return what each run is asked, of these claims alone; UsageError as pytest would raise it, before any run."""
         from vitgate.inputs.run_options import make_run_config
         from vitgate.spec.cases import cases_named, name_own
-        from vitgate.spec.processors import processor_named
         from vitgate.upgrade.runs import Request
 
-        name_own(self.case_file)
-        make_run_config(
-            cases=list(self.case),
-            engines=list(self.engine),
-            weights=self.weights,
-            assets=self.assets,
-            session=Path(),
-            artifact_cache=None,
-            claims=claims,
-            images=images,
-            images_accuracy=images_accuracy,
-            processor=self.processor,
-            processors=self.processors,
-            successors=self.successors,
-        )
-        return Request(
-            cases=cases_named(self.case),
-            engines=self.engine,
-            weights=self.weights,
-            assets=self.assets,
-            processor=processor_named(self.processor),
-            processors=self.processors,
-            successors=self.successors,
-            allow_code=self.allow_code,
-        )
+        asked = dataclasses.replace(self.asked, claim=claims)
+        name_own(asked.case_file)  # for the runs too
+        shard = make_run_config(asked, Path()).shard
+        whole = dataclasses.replace(asked.absolute(), case=cases_named(asked.case), case_file=(), shard=shard)
+        return Request(**vars(whole))
 
     def means(self, *, prune: bool = False) -> Means:
         """Return by what means environments are made."""
@@ -214,7 +184,7 @@ class SuiteOptions:
         from vitgate.upgrade.requirements import for_cases
         from vitgate.upgrade.successor_packages import for_successors
 
-        return for_successors(for_cases(side, request.cases), request, self.means(), to_stderr)
+        return for_successors(for_cases(side, request.case), request, self.means(), to_stderr)
 
     def uv_arguments(self) -> tuple[str, ...]:
         """Return what uv is to be told."""
@@ -224,6 +194,7 @@ class SuiteOptions:
 suite_options = _grouped(
     SuiteOptions,
     "suite",
+    as_request,
     run_options("--case", "--case-file", "--engine", "--weights", "--assets", "--processor", "--processors"),
     run_options("--successors", "--allow-code"),
     click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),

@@ -66,7 +66,6 @@ def sweep(
     package: str | None,
     fixed: str | None,
     suite: SuiteOptions,
-    shard: str | None,
     recording: RecordsOptions,
     dask: str | None,
     markdown: str | None,
@@ -74,10 +73,7 @@ def sweep(
     color: Color,
 ) -> int:
     """Run the suite on each PyTorch VERSION, and show the versions side by side."""
-    from dataclasses import replace
-
     from vitgate.files.outputs import check_target
-    from vitgate.spec.run_config import parse_shard
     from vitgate.upgrade.moving_package import moving
     from vitgate.upgrade.requirements import parse_interpreter
     from vitgate.upgrade.sweep import exit_status, show, Sweep
@@ -85,11 +81,10 @@ def sweep(
 
     check_target(json_file, "--json")
     check_target(markdown, "--markdown")
-    part = str(parse_shard(shard)) if shard is not None else ""
     moves = moving(package, fixed)
     sides = [moves.side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
-    request = replace(suite.request(), shard=part)
+    request = suite.request()
     sides = [suite.whole(side, request) for side in sides]
     order = Sweep(tuple(sides), request, recording.means(suite), Path(recording.records))
     if dask:

@@ -49,9 +49,6 @@ def upgrade(
     old_python: str | None,
     new_python: str | None,
     suite: SuiteOptions,
-    field: tuple[str, ...],
-    images: str | None,
-    images_accuracy: float | None,
     latency: bool,
     keep: str | None,
     options: VerdictOptions,
@@ -64,23 +61,19 @@ def upgrade(
     from vitgate.upgrade.requirements import sides_from
 
     accepted, reports = options.acceptances(), options.reports()
-    folders = tuple(Path(folder).absolute() for folder in dict.fromkeys(field))
-    given(tuple(map(str, folders)))
+    given(suite.asked.absolute().field)
     check_targets(reports)
-    request = suite.request(images=images, images_accuracy=images_accuracy)
+    request = suite.request()
     old, new = (suite.whole(side, request) for side in sides_from(versions, old_python, new_python))
     order = Order(
         old=old,
         new=new,
         request=request,
         cache=default_cache(),
-        field=folders,
         uv_args=suite.uv_arguments(),
         python=suite.python,
         latency=latency,
         keep=Path(keep) if keep else None,
-        images=Path(images).absolute() if images else None,
-        images_accuracy=images_accuracy,
     )
     verdict = gate(order, accepted, to_stderr)
     emit(verdict, reports)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from vitgate.files.errors import UsageError
@@ -15,7 +16,7 @@ from vitgate.spec.cases import ALL, cases_named, default_cases
 from vitgate.spec.cells import RowName
 from vitgate.spec.claims import Claim, read_calls, read_claims
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
-from vitgate.spec.options import WEIGHTS_WORDS
+from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
 from vitgate.spec.processors import check_valgrind, HOST, processor_named, VALGRIND
 from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
 
@@ -66,53 +67,30 @@ def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str
     return tuple(dict.fromkeys(names))
 
 
-def make_run_config(
-    *,
-    cases: list[str],
-    engines: list[str],
-    weights: str,
-    assets: str | None,
-    session: Path,
-    artifact_cache: str | None,
-    field: Iterable[str] = (),
-    claims: Sequence[str] = (),
-    shard: str | None = None,
-    successors: bool = False,
-    images: str | None = None,
-    images_accuracy: float | None = None,
-    no_latency: bool = False,
-    processor: str = HOST,
-    processors: str | None = None,
-    allow_code: bool = False,
-) -> RunConfig:
-    """Check the options; UsageError for the first that cannot be.
+def make_run_config(request: RunRequest, session: Path) -> RunConfig:
+    """Check what the user asked; UsageError for the first option that cannot be. `session` is the folder of the run.
 
     Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
     adds the engine `none`, under which they stand.
     """
-    _check_paths(weights, assets)
-    folders = tuple(str(Path(folder).absolute()) for folder in dict.fromkeys(field))
-    names = claims_named(claims, folders)
-    _check_left(names, cases, engines)
+    _check_paths(request)
+    whole = request.absolute()
+    names = claims_named(request.claim, whole.field)
+    _check_left(names, request)
     alone = _alone(names)
-    artifacts = Path(artifact_cache).absolute() if artifact_cache else session / "artifacts"
+    checked = replace(
+        whole,
+        claim=names,
+        shard=str(parse_shard(request.shard)) if request.shard is not None else None,
+        no_latency=request.no_latency or request.processor != HOST,  # what a processor takes, no other one can say
+        processor=processor_named(request.processor),
+        processors=_processors(request.processors),
+    )
     plan = RunConfig(
-        cases=cases_named(cases or alone[0]) or default_cases(),
-        engines=_engines(engines or alone[1], successors=successors),
-        explicit_engines=bool(engines),
-        weights=weights if weights in WEIGHTS_WORDS else str(Path(weights).absolute()),
-        assets=str(Path(assets).absolute()) if assets else None,
+        **vars(checked),
+        cases=cases_named(request.case or alone[0]) or default_cases(),
+        engines=_engines(request.engine or alone[1], successors=request.successors),
         session=str(session),
-        artifacts=str(artifacts),
-        field=folders,
-        claims=names,
-        shard=str(parse_shard(shard)) if shard is not None else "",
-        images=str(Path(images).absolute()) if images else "",
-        images_accuracy=images_accuracy,
-        no_latency=no_latency or processor != HOST,  # what a processor takes, no other one can say
-        processor=processor_named(processor),
-        processors=_processors(processors),
-        allow_code=allow_code,
     )
     _check_images(plan)
     _check_claims(plan)
@@ -121,19 +99,19 @@ def make_run_config(
 
 def _check_claims(plan: RunConfig) -> None:
     """UsageError for a claim that the user named, and that the options leave out."""
-    for name in plan.claims:
+    for name in plan.claim:
         claim = read_claims()[RowName.parse(name).claim]
         if claim.id in plan.left_out():
             do = f"give {claim.option} too" if claim.option else f"leave {claim.unless} and --processor out"
             raise UsageError(f"the options leave {name} out", where="--claim", do=do)
 
 
-def _processors(word: str | None) -> str:
+def _processors(word: str | None) -> str | None:
     if word == VALGRIND:
         check_valgrind()
     elif word not in (None, "", ALL):
         raise UsageError(f"unknown word {word!r}", where="--processors", do=f"give {ALL} or {VALGRIND}")
-    return word or ""
+    return word
 
 
 def _check_images(plan: RunConfig) -> None:
@@ -156,8 +134,9 @@ def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:
     return tuple(dict.fromkeys((*named, NO_ENGINE) if successors else named))
 
 
-def _check_left(names: Iterable[str], cases: list[str], engines: list[str]) -> None:
+def _check_left(names: Iterable[str], request: RunRequest) -> None:
     """UsageError for a row that `--case` or `--engine` leaves out: nothing would be run."""
+    cases, engines = request.case, request.engine
     for name in names:
         group = case_and_engine(name)
         if group and ((cases and group.case not in cases) or (engines and group.engine not in engines)):
@@ -174,7 +153,8 @@ def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return [group.case for group in alone], [group.engine for group in alone]
 
 
-def _check_paths(weights: str, assets: str | None) -> None:
+def _check_paths(request: RunRequest) -> None:
+    weights, assets = request.weights, request.assets
     if assets is not None and not Path(assets).is_dir():
         do = "name an existing folder with --assets or VITGATE_ASSETS"
         raise UsageError("no such asset directory", where=assets, do=do)

@@ -71,7 +71,7 @@ def labelled(observer: LocalObserver) -> Evidence:
     from vitgate.inputs.picture_folder import contents, read_folder
 
     plan = observer.plan
-    found = read_folder(Path(plan.images))
+    found = read_folder(Path(plan.images or ""))
     decode = any(not isinstance(case, OwnCase) or case.transform is None for case in plan.cases_of_files())
     with counting(Path(plan.session), "pictures: reading", len(found.names)) as each:
         return found.to_evidence(contents(found, each, decode=decode))

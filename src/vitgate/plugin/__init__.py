@@ -99,11 +99,11 @@ def _own_plan(config: pytest.Config) -> RunConfig:
     plan, notes = options.plan_from(config, folder.path), [f"weights: {config.getoption('--weights')}"]
     (folder.path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     if _wants_conformance(config):
-        outputs.check_target(str(options.place_of(config, "--record")), "--record", what="record")
+        outputs.check_target(str(options.place_of(config, plan.record)), "--record", what="record")
         if plan.images:
-            check_list(options.place_of(config, "--record"))
-        if config.getoption("--report"):
-            outputs.check_target(str(options.place_of(config, "--report")), "--report")
+            check_list(options.place_of(config, plan.record))
+        if plan.report:
+            outputs.check_target(str(options.place_of(config, plan.report)), "--report")
         start_server(folder.path, plan.processor)  # its imports take longest, and go on while all else is looked for
         with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():  # for progress bars
             notes = look_for_inputs(plan)
@@ -237,7 +237,7 @@ def _is_chosen(item: pytest.Item, plan: RunConfig) -> bool:
     cell, marker = scheduling.cell_of(item), item.get_closest_marker("claim")
     if cell is not None and not plan.selects(cell):
         return False
-    return plan.checks(marker.args[0], expected_failures.subject_of(item)) if marker else not plan.claims
+    return plan.checks(marker.args[0], expected_failures.subject_of(item)) if marker else not plan.claim
 
 
 _SUBJECTS = {"item": field_files.FieldItem, "cell": CellId}

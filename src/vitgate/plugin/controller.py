@@ -109,10 +109,10 @@ class Controller:
         store = Store(Path(self._plan.session) / "evidence")
         rows = sorted(self._rows.values(), key=_place)
         self._record = assemble(self._plan, store, rows, narrowed=self._narrowed())
-        path = place_of(self._config, "--record")
+        path = place_of(self._config, self._plan.record)
         try:
             self._record.write(path)
-            self._path = self._config.getoption("--record")
+            self._path = self._plan.record
             if self._plan.images:
                 self._changed = str(write_list(self._plan, store, path))
             self._export(store)
@@ -147,23 +147,23 @@ class Controller:
             observer.close()
 
     def _export(self, store: Store) -> None:
-        if self._config.getoption("--export"):
-            packed = self._config.getoption("--export-packed")
-            export(self._plan, store, place_of(self._config, "--export"), packed=packed)
+        if self._plan.export:
+            place = place_of(self._config, self._plan.export)
+            export(self._plan, store, place, packed=self._plan.export_packed)
 
     def _write_page(self) -> None:
-        if (name := self._config.getoption("--report")) and self._record is not None:
+        if (name := self._plan.report) and self._record is not None:
             from vitgate.report.page.html import render as render_page  # with matplotlib, for this alone
 
             records = (self._record,)
-            write_text(str(place_of(self._config, "--report")), lambda: render_page(records), "--report")
+            write_text(str(place_of(self._config, name)), lambda: render_page(records), "--report")
             self._page = name
 
     def _narrowed(self) -> bool:
         option = self._config.getoption
         paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
         chosen = option("keyword") or option("markexpr") or option("deselect") or option("lf", False)
-        return bool(chosen or option("--claim") or paths)
+        return bool(chosen or self._plan.claim or paths)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""

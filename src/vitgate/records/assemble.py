@@ -48,7 +48,7 @@ def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: b
         claims=tuple(rows),
         warnings=_news(rows, "warnings"),
         new_operators=_news(rows, "lite_operators"),
-        shard=plan.shard,
+        shard=plan.shard or "",
         left_out=tuple(sorted(plan.left_out())),
     )
 

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
 
 from vitgate.files.errors import UsageError
 from vitgate.spec.cases import Case, case_named, default_cases, OwnCase, read_cases
 from vitgate.spec.cells import CellId, GroupId, RowName
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE, NO_ENGINE
-from vitgate.spec.options import WEIGHTS_WORDS
+from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
 from vitgate.spec.processors import HOST, Processor
 
 OTHERS = "others"  # the group of all claims about no cell
@@ -33,34 +33,28 @@ _SUCCESSORS = 4  # times as much as an engine: eight files, two of them compiled
 _DEIT_BASE = 86_567_656 * 224**2  # parameters × pixels of the model that takes `_FULL_SIZE`
 
 
-@dataclass(frozen=True)
-class RunConfig:
-    """The run's options. `explicit_engines`: the user named the engines, so that a missing one is an error.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(RunRequest):
+    """What the user asked, checked, and what it comes to: the cases and engines, in a folder that all workers share.
 
-    `session` is the folder that all workers share; `artifacts` the cache of built files, inside it unless kept.
-    `field` names folders of files that were made elsewhere. `claims` are ids and rows' names to which the run is
-    narrowed; `shard` is the part of the run that this one checks, `2/5`. `images` is a folder of labelled pictures, and
-    `images_accuracy` what the user says of the accuracy over them. `processor` is what kernels
-    are held to; `processors` is `all` where int8 files run on every lower one too. `allow_code`: AOTInductor packages
-    from elsewhere are run.
+    The claims are such as there are, the shard is written in one way, paths are absolute, and a run that is held to a
+    processor measures no time.
     """
 
     cases: tuple[str, ...]
     engines: tuple[Engine, ...]
-    explicit_engines: bool
-    weights: str
-    assets: str | None
     session: str
-    artifacts: str
-    field: tuple[str, ...] = ()
-    claims: tuple[str, ...] = ()
-    shard: str = ""
-    images: str = ""
-    images_accuracy: float | None = None
-    no_latency: bool = False
     processor: Processor = HOST
-    processors: str = ""
-    allow_code: bool = False
+
+    @property
+    def explicit_engines(self) -> bool:
+        """Whether the user named the engines, so that a missing one is an error."""
+        return bool(self.engine)
+
+    @property
+    def artifacts(self) -> str:
+        """The folder of the cache of built files, inside the session's unless it is kept."""
+        return self.artifact_cache or str(Path(self.session) / "artifacts")
 
     def selects(self, cell: CellId) -> bool:
         """Whether the cell is part of this run."""
@@ -75,7 +69,7 @@ class RunConfig:
         name = str(RowName(claim, subject))
         if claim in self.left_out():
             return False
-        return (not self.claims or claim in self.claims or name in self.claims) and self.in_shard(name)
+        return (not self.claim or claim in self.claim or name in self.claim) and self.in_shard(name)
 
     def left_out(self) -> frozenset[str]:
         """Return the ids of the claims that the options leave out."""
@@ -90,19 +84,19 @@ class RunConfig:
 
     def in_shard(self, name: str) -> bool:
         """Whether this part of the run checks the test of that id, or the row of that name."""
-        return not self.shard or self._shard.has(name)
+        return self._shard is None or self._shard.has(name)
 
     def has_group(self, group: str) -> bool:
         """Whether this part of the run checks that group of tests: `case-engine` or OTHERS."""
-        return not self.shard or self._shard.has_group(group)
+        return self._shard is None or self._shard.has_group(group)
 
     @property
-    def _shard(self) -> Shard:
-        return parse_shard(self.shard)
+    def _shard(self) -> Shard | None:
+        return parse_shard(self.shard) if self.shard else None
 
     def own_cases(self) -> tuple[str, ...]:
         """Return the cases about whose cells this run checks anything: those whose inputs it needs."""
-        about_cells = not self.claims or any(_is_about_cells(name) for name in self.claims)
+        about_cells = not self.claim or any(_is_about_cells(name) for name in self.claim)
         engines = {case: [self.has_group(str(GroupId(case, engine))) for engine in self.engines] for case in self.cases}
         return tuple(case for case, found in engines.items() if about_cells and any(found))
 
@@ -128,8 +122,7 @@ class RunConfig:
     @staticmethod
     def from_json(text: str) -> RunConfig:
         """Rebuild what `to_json` gave."""
-        data: dict[str, Any] = json.loads(text)
-        return RunConfig(**{**data, **{name: tuple(data[name]) for name in ("cases", "engines", "field", "claims")}})
+        return RunConfig.of(json.loads(text))
 
 
 def _is_about_cells(name: str) -> bool:

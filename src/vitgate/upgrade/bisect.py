@@ -155,7 +155,7 @@ class _Runs:
         """Return the release, and what the claim came to on it; NotMade where it cannot be installed."""
         asked = self.asked
         place = Place(self.folder, file_name(f"bisect-{asked.claim}-{_prefix(asked.moving)}{name}"))
-        side = for_cases(asked.moving.side(name, where="vitgate bisect"), asked.request.cases)
+        side = for_cases(asked.moving.side(name, where="vitgate bisect"), asked.request.case)
         side = for_successors(side, asked.request, asked.means, self.steps.say)
         record, _ = answered(side, asked.request, asked.means, self.suite, place, self.steps)
         return asked.moving.release_in(record), outcomes(record, asked.claim)
@@ -213,8 +213,8 @@ def narrowed(request: Request, claim: str) -> Request:
 
     The suite itself narrows its run to the case and engine of a row.
     """
-    cases = request.cases or (() if "[" in claim else (_CHEAPEST,))
-    return replace(request, cases=cases, claims=(claim,))
+    case = request.case or (() if "[" in claim else (_CHEAPEST,))
+    return replace(request, case=case, claim=(claim,))
 
 
 def releases_between(

@@ -34,7 +34,7 @@ from vitgate.spec.run_config import groups, OTHERS, parse_shard, Shard, shard_of
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import Means, Place, question
 from vitgate.upgrade.requirements import own_needs, Side
-from vitgate.upgrade.runs import Request, Run, run_suite, suite_contents, suite_folder, unpacked_suite
+from vitgate.upgrade.runs import Request, run_suite, suite_contents, suite_folder, unpacked_suite
 from vitgate.upgrade.sweep import Echo, prepared, summary, Sweep, Swept
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def run_task(task: Task, payload: Payload) -> Part:
         request, paths = _with_inputs(task.request, payload, cache)
         environment = means.environment(task.side, lambda line: None)
         with tempfile.TemporaryDirectory(prefix="vitgate-run-") as folder:
-            run = Run(Path(folder) / "record.json", Path(folder) / "suite.log")
-            run_suite(environment, suite, request, run)
-            text = run.record.read_text(encoding="utf-8")
+            request = replace(request, record=f"{folder}/record.json")
+            run_suite(environment, suite, request, Path(folder) / "suite.log")
+            text = Path(request.record).read_text(encoding="utf-8")
     except VitgateError as error:  # NotMade among them: of the version, not the user's mistake
         return Part(error=str(error), usage=isinstance(error, UsageError))
     for here, there in paths.items():
@@ -151,7 +151,7 @@ def sweep_on(address: str, order: Sweep, echo: Echo) -> list[Swept]:
                 steps.say(f"{side.name}: kept from before")
                 found.append(Swept(place.name, record))
                 continue
-            found.append(_gathered(client, job, side, place, text, order.request.shard, steps))
+            found.append(_gathered(client, job, side, place, text, order.request.shard or "", steps))
             if order.means.prune:
                 client.run(forget, side, order.means, on_error="ignore")
     return found
@@ -209,8 +209,8 @@ def shards_of(request: Request) -> list[Shard]:
 
 
 def _chosen(request: Request) -> Iterator[str]:
-    for case in request.cases or default_cases():
-        for engine in map(engine_named, request.engines or ENGINES):
+    for case in request.case or default_cases():
+        for engine in map(engine_named, request.engine or ENGINES):
             yield str(GroupId(case, engine))
     yield OTHERS
 

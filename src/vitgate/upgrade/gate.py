@@ -34,7 +34,7 @@ from vitgate.inputs.picture_folder import read_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
-from vitgate.spec.processors import variables_of
+from vitgate.spec.processors import processor_named, variables_of
 from vitgate.spec.versions import EMULATED, public
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.environments import in_use, make
@@ -42,7 +42,7 @@ from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.latency_workers import Installation
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import applicable, check_clashes, own_needs, Side
-from vitgate.upgrade.runs import Request, Run, run_suite, suite_folder, suite_variables
+from vitgate.upgrade.runs import Request, run_suite, suite_folder, suite_variables
 
 _SLOTS = 16  # gates that may ask the same question at once
 _STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day
@@ -50,28 +50,19 @@ _STALE_SECONDS = 24 * 3600  # results of a killed gate are used again for a day
 
 @dataclass(frozen=True)
 class Order:
-    """What a gate is asked: the two sides, the suite's options, a user's own folders of files.
+    """What a gate is asked: the two sides, and the suite's options, the user's own files and pictures among them.
 
     `uv_args` and `python` decide how environments are made; `keep` is a folder for records and logs.
-    `images` is a folder of the user's pictures, which both sides go through, and `images_accuracy` the floor for it.
     """
 
     old: Side
     new: Side
     request: Request
     cache: Path
-    field: tuple[Path, ...] = ()
     uv_args: tuple[str, ...] = ()
     python: str | None = None
     latency: bool = True
     keep: Path | None = None
-    images: Path | None = None
-    images_accuracy: float | None = None
-
-    def pictures(self) -> tuple[str, ...]:
-        """Return what pytest is to be told of the user's pictures."""
-        least = () if self.images_accuracy is None else (f"--images-accuracy={self.images_accuracy!r}",)
-        return () if self.images is None else (f"--images={self.images}", *least)
 
 
 def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
@@ -116,18 +107,18 @@ class Gate:
 
     def verdict(self, accepted: Acceptances) -> Verdict:
         """Go through the steps; what an earlier, killed gate has done is not done again."""
-        old = self._record("old", self.old, replace(self._run("old"), field=self.order.field))
-        new = self._record("new", self.new, replace(self._run("new"), field=(self._files("old"),)))
+        old = self._record("old", self.old, self._asked("old"))
+        new = self._record("new", self.new, replace(self._asked("new"), field=(str(self._files("old")),)))
         names = names_of(old, new)
         matrix = [*_matrix(new, self._items("old"), *names), *self._crossing(*reversed(names))]
         emulated = next((each.environment.cpu for each in (old, new) if each.environment.cpu.startswith(EMULATED)), "")
         latency = (self._untimed(emulated) if emulated else self._latency()) if self.order.latency else ()
         return compare(old, new, matrix=matrix, latency=latency, accepted=accepted)
 
-    def _run(self, name: str) -> Run:
-        paths = (self.folder / f"{name}.json", self.folder / f"{name}.log")
-        # latencies are taken in pairs, and not by each side alone
-        return Run(*paths, export=self._files(name), arguments=("--no-latency", *self.order.pictures()))
+    def _asked(self, name: str) -> Request:
+        """Return what that run is asked. Latencies are taken in pairs, and not by each side alone."""
+        record, export = self.folder / f"{name}.json", self._files(name)
+        return replace(self.order.request, record=str(record), export=str(export), no_latency=True)
 
     def _files(self, name: str) -> Path:
         return self.folder / name
@@ -135,15 +126,15 @@ class Gate:
     def _items(self, name: str) -> list[FieldItem]:
         return read_field(self._files(name))
 
-    def _record(self, name: str, environment: Environment, run: Run) -> Record:
+    def _record(self, name: str, environment: Environment, request: Request) -> Record:
         def make() -> None:
             with self.steps.step(f"{name}: the conformance suite on PyTorch {environment.torch}") as show:
                 progress = time_left(show)
-                run_suite(environment, self.suite, self.order.request, run, progress)
+                run_suite(environment, self.suite, request, self.folder / f"{name}.log", progress)
 
         self._once(name, make)
         try:
-            return read_consistent(run.record)
+            return read_consistent(Path(request.record))
         except UsageError:  # cut off when the machine went down: the same command then makes it again
             self._done(name).unlink()
             raise
@@ -161,9 +152,9 @@ class Gate:
         items = self._items("new")
         if not items or public(maker) == public(runner):  # the same files, and the same answer
             return
-        run = replace(self._run("crossing"), export=None, field=(self._files("new"),))
-        run = replace(run, arguments=("--claim", "artifacts"))
-        yield from _matrix(self._record("crossing", self.old, run), items, maker, runner)
+        request = replace(self._asked("crossing"), export=None, field=(str(self._files("new")),), claim=("artifacts",))
+        request = replace(request, images=None, images_accuracy=None, no_latency=False)  # other claims' options
+        yield from _matrix(self._record("crossing", self.old, request), items, maker, runner)
 
     def _untimed(self, cpu: str) -> list[PairedLatency]:
         """Return a row for each file that would be timed, on a processor that says nothing of time."""
@@ -200,7 +191,7 @@ class Gate:
             yield from (_paired_row(case, str(engine), variant, row) for variant, row in found.items())
 
     def _installation(self, environment: Environment, models: dict[str, tuple[str, str]]) -> Installation:
-        variables = {**suite_variables(self.suite), **variables_of(self.order.request.processor)}
+        variables = {**suite_variables(self.suite), **variables_of(processor_named(self.order.request.processor))}
         return Installation(str(environment.python), models, variables)  # type: ignore[arg-type]  # runtimes are of the manifest
 
     def hand_out(self, target: Path) -> None:
@@ -307,13 +298,12 @@ def _key(order: Order, old: Environment, new: Environment, suite: Path) -> str:
     """Return what changes with everything that decides the steps' results."""
     request = order.request
     files = [Path(request.weights), Path(request.assets or "") / "image.png"]
-    files += [path for folder in order.field for path in sorted(folder.glob("*"))]
-    files += [order.images / name for name in read_folder(order.images).names] if order.images else []
+    files += [path for folder in request.field for path in sorted(Path(folder).glob("*"))]
+    images = Path(request.images) if request.images else None
+    files += [images / name for name in read_folder(images).names] if images else []
     parts = {
         "sides": [[str(side.python), sorted(side.versions.items())] for side in (old, new)],
         "request": request.arguments(),
-        "field": [str(folder) for folder in order.field],
-        "images": order.pictures(),
         "files": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()],
         "suite": suite.name,
     }

@@ -13,7 +13,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from vitgate.upgrade.environments import environment_folder, make, read_marker
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.progress import Steps, time_left
 from vitgate.upgrade.requirements import applicable, is_pinned, Needs, own_needs, Side, whole_set
-from vitgate.upgrade.runs import Request, Run, run_suite
+from vitgate.upgrade.runs import Request, run_suite
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.+\-]+")
 _LONGEST = 100  # characters of a file's name, of the 255 that file systems take
@@ -196,8 +196,8 @@ def answered(
             tempfile.TemporaryDirectory(prefix="vitgate-run-") as folder,
             steps.step(f"{side.name}: the conformance suite on PyTorch {environment.torch}") as show,
         ):
-            run = Run(Path(folder) / "record.json", place.log)
-            record = run_suite(environment, suite, request, run, time_left(show))
+            asked_run = replace(request, record=f"{folder}/record.json")
+            record = run_suite(environment, suite, asked_run, place.log, time_left(show))
         place.keep(record, asked)
     except OSError as error:
         what, where = f"cannot keep the record: {error.strerror}", error.filename or place.folder

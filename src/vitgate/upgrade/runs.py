@@ -32,8 +32,7 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.options import WEIGHTS_WORDS
-from vitgate.spec.processors import HOST, Processor
+from vitgate.spec.options import RunRequest
 from vitgate.upgrade.environments import in_use
 from vitgate.upgrade.installer import clean_variables
 from vitgate.upgrade.interpreters import Environment
@@ -159,81 +158,53 @@ _SIGNALLED = 128  # what a shell, and the watchdog, add to the number of the sig
 _RECORDED = (0, 1)  # pytest's exit statuses after which the record says all: passed, and tests failed
 
 
-@dataclass(frozen=True)
-class Request:
-    """What every run of one gate or sweep has in common: the options of the same names in pytest."""
+@dataclass(frozen=True, kw_only=True)
+class Request(RunRequest):
+    """What every run of one gate or sweep has in common: the options of pytest, and xdist's number of workers."""
 
-    cases: tuple[str, ...] = ()
-    engines: tuple[str, ...] = ()
-    weights: str = "auto"
-    assets: str | None = None
     workers: str = "auto"
-    claims: tuple[str, ...] = ()
-    shard: str = ""
-    processor: Processor = HOST
-    processors: str | None = None
-    successors: bool = False
-    allow_code: bool = False
 
     @property
     def has_successors(self) -> bool:
         """Whether the runs are about successors of TorchScript."""
-        return self.successors or NO_ENGINE in self.engines
+        return self.successors or NO_ENGINE in self.engine
 
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
-        chosen = [f"--case={name}" for name in self.cases] + [f"--engine={name}" for name in self.engines]
-        weights = self.weights if self.weights in WEIGHTS_WORDS else os.path.abspath(self.weights)
-        assets = [f"--assets={os.path.abspath(self.assets)}"] if self.assets else []
-        claims = [f"--claim={name}" for name in self.claims]
-        shard = [f"--shard={self.shard}"] if self.shard else []
-        held = [f"--processor={self.processor}"] if self.processor != HOST else []
-        held += [f"--processors={self.processors}"] if self.processors else []
-        held += ["--successors"] if self.successors else []
-        held += ["--allow-code"] if self.allow_code else []
-        return ["-n", self.workers, *chosen, *claims, *shard, *held, f"--weights={weights}", *assets]
+        return ["-n", self.workers, *super().arguments()]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run: where its record and its log go, what it exports and which folders of files it checks.
-
-    `arguments` is whatever else pytest is to be told.
-    """
-
-    record: Path
-    log: Path
-    export: Path | None = None
-    field: tuple[Path, ...] = ()
-    arguments: tuple[str, ...] = ()
-
-    def command(self, python: Path, suite: Path, request: Request) -> list[str]:
-        """Return the whole command line."""
-        tests = suite / "tests" / "conformance"
-        return [
-            *(sys.executable, "-m", "vitgate.upgrade.watchdog"),
-            *(str(python), "-m", "pytest", "--color=no", str(tests)),
-            *request.arguments(),
-            f"--record={self.record}",
-            *([f"--export={self.export}"] if self.export else []),
-            *(f"--field={folder}" for folder in self.field),
-            *self.arguments,
-        ]
+def command_line(python: Path, suite: Path, request: Request) -> list[str]:
+    """Return the command that runs the suite."""
+    return [
+        *(sys.executable, "-m", "vitgate.upgrade.watchdog"),
+        *(str(python), "-m", "pytest", "--color=no", str(suite / "tests" / "conformance")),
+        *request.arguments(),
+    ]
 
 
 def run_suite(
-    environment: Environment, suite: Path, request: Request, run: Run, progress: Progress = lambda part: None
+    environment: Environment, suite: Path, request: Request, log: Path, progress: Progress = lambda part: None
 ) -> Record:
     """Run the suite and return its record.
 
-    UsageError for what the suite itself calls a usage error; MachineError where the environment stands in its way, or
-    where it ended without a record.
+    Args:
+        environment: Whose Python runs it.
+        suite: The copy of the suite.
+        request: What the run is asked, with absolute paths; where its record goes among them.
+        log: The file for all that it prints.
+        progress: Is told which part of the run is done.
+
+    Raises:
+        UsageError: The suite itself calls it a usage error.
+        MachineError: The environment stands in the way of the run, or it ended without a record.
     """
-    run.record.parent.mkdir(parents=True, exist_ok=True)
-    run.record.unlink(missing_ok=True)
-    with in_use(environment) as keep, run.log.open("w", encoding="utf-8") as log:
+    record = Path(request.record)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.unlink(missing_ok=True)
+    with in_use(environment) as keep, log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(  # noqa: S603  # the environment's own interpreter, arguments apart
-            run.command(environment.python, suite, request),
+            command_line(environment.python, suite, request),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -246,12 +217,12 @@ def run_suite(
         )
         with process:
             for line in _lines(process):
-                log.write(line)
+                file.write(line)
                 if found := _PERCENT.search(line):
                     progress(int(found[1]) / 100)
-    if process.returncode not in _RECORDED or not run.record.exists():
-        raise _explained(environment, process.returncode, run.log)
-    return read_consistent(run.record)
+    if process.returncode not in _RECORDED or not record.exists():
+        raise _explained(environment, process.returncode, log)
+    return read_consistent(record)
 
 
 def _variables(suite: Path) -> dict[str, str]:

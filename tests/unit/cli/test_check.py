@@ -42,6 +42,7 @@ class Pytest:
 def fake(monkeypatch: pytest.MonkeyPatch) -> Pytest:
     fake = Pytest()
     monkeypatch.setattr(pytest, "main", fake.main)
+    monkeypatch.delenv("VITGATE_ASSETS", raising=False)
     return fake
 
 

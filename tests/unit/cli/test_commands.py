@@ -367,13 +367,13 @@ def test_upgrade_ends_with_answer_status_and_reports(
     (order,) = asked
     assert (code, err) == (0, "a step\n")
     assert "what breaks is accepted" in out.splitlines()[-1]
-    assert (order.old.name, order.new.name, order.request.engines, order.latency) == (
+    assert (order.old.name, order.new.name, order.request.engine, order.latency) == (
         "2.12.1",
         "2.15.0",
         ("qnnpack",),
         False,
     )
-    assert (order.field, order.uv_args) == ((tmp_path,), ("--torch-backend=cpu",))
+    assert (order.request.field, order.uv_args) == ((str(tmp_path),), ("--torch-backend=cpu",))
     assert json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))["exit_status"] == 0
 
 
@@ -457,7 +457,7 @@ def test_sweep_shows_table_and_ends_with_status(
     ((address, order),) = asked
     assert address == used
     assert [side.name for side in order.sides] == ["2.12.1", "9.9.9"]
-    assert (order.request.shard, order.request.cases, order.records) == ("1/2", ("digits",), tmp_path)
+    assert (order.request.shard, order.request.case, order.records) == ("1/2", ("digits",), tmp_path)
     assert (code, err) == (6, "a step\n")
     assert "environment error" in out
     assert json.loads((tmp_path / "new" / "sweep.json").read_text(encoding="utf-8"))["exit_status"] == 6

@@ -73,7 +73,7 @@ def test_artifact_on_full_disk_leaves_no_partial_file(small_disk: SmallDisk, pla
     def make() -> Evidence:
         return Evidence({"path": cache.get("b", "m.pt", lambda path: _write(path, size[0])).path})
 
-    observer = observer_of(plan(artifacts=str(folder)), make)
+    observer = observer_of(plan(artifact_cache=str(folder)), make)
 
     stopped(lambda: observer.get(golden), "No space left", "free disk space")
     size[0] = 1000
@@ -90,7 +90,7 @@ def _write(path: Path, size: int) -> None:
 
 def test_evidence_on_full_disk_is_remade_later(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     size = [TOO_LARGE]
-    asked = plan(session=str(small_disk.folder), artifacts=str(small_disk.folder / "artifacts"))
+    asked = plan(session=str(small_disk.folder), artifact_cache=str(small_disk.folder / "artifacts"))
     observer = observer_of(asked, lambda: Evidence(arrays={"x": np.zeros(size[0], np.uint8)}))
 
     stopped(lambda: observer.get(golden), "No space left", "free disk space")
@@ -113,13 +113,13 @@ def test_weights_on_full_disk_are_machine_error(
 
 def test_process_killed_on_full_disk_is_machine_error(small_disk: SmallDisk, plan: Callable[..., RunConfig]) -> None:
     """torch ends the whole process where it cannot write the end of a file."""
-    observer = RemoteObserver(plan(artifacts=str(small_disk.folder)), MachineLock(small_disk.folder))
+    observer = RemoteObserver(plan(artifact_cache=str(small_disk.folder)), MachineLock(small_disk.folder))
 
     stopped(lambda: observer._crashed(artifact, "digits-scripted"), "the disk is full", small_disk.folder)
 
 
 def test_process_killed_with_free_space_is_failure(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
-    outcome = RemoteObserver(plan(artifacts=str(tmp_path)), MachineLock(tmp_path))._crashed(artifact, "x").outcome
+    outcome = RemoteObserver(plan(artifact_cache=str(tmp_path)), MachineLock(tmp_path))._crashed(artifact, "x").outcome
 
     assert outcome is not None
     assert (str(outcome), outcome.error) == ("failed at run", "ProcessDied")

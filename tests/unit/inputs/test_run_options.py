@@ -12,6 +12,7 @@ from vitgate.inputs.run_options import make_run_config
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import ENGINES
+from vitgate.spec.options import RunRequest
 from vitgate.spec.run_config import RunConfig
 
 from ..conftest import Refuses
@@ -20,14 +21,7 @@ from ..conftest import Refuses
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., RunConfig]:
     def make(**options: Any) -> RunConfig:
-        defaults: dict[str, Any] = {
-            "cases": [],
-            "engines": [],
-            "weights": "auto",
-            "assets": None,
-            "artifact_cache": None,
-        }
-        return make_run_config(session=tmp_path / "session", **{**defaults, **options})
+        return make_run_config(RunRequest.of(options), tmp_path / "session")
 
     return make
 
@@ -42,17 +36,17 @@ def test_without_options_a_run_is_about_the_default_cases_and_every_engine(
 
 
 def test_all_stands_for_every_case(made: Callable[..., RunConfig]) -> None:
-    assert made(cases=["digits", "all"]).cases == ("digits", *(case for case in read_cases() if case != "digits"))
+    assert made(case=["digits", "all"]).cases == ("digits", *(case for case in read_cases() if case != "digits"))
 
 
 def test_named_cases_and_engines_are_taken_once_each(made: Callable[..., RunConfig]) -> None:
-    plan = made(cases=["digits", "digits"], engines=["x86", "qnnpack", "x86"])
+    plan = made(case=["digits", "digits"], engine=["x86", "qnnpack", "x86"])
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("x86", "qnnpack"), True)
 
 
 def test_a_plan_survives_the_way_to_a_worker(made: Callable[..., RunConfig], tmp_path: Path) -> None:
-    plan = made(cases=["digits"], engines=["x86"], assets=str(tmp_path), artifact_cache="kept")
+    plan = made(case=["digits"], engine=["x86"], assets=str(tmp_path), artifact_cache="kept")
 
     assert RunConfig.from_json(plan.to_json()) == plan
 
@@ -72,8 +66,8 @@ def test_paths_are_absolute_so_that_workers_agree_on_them(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"cases": ["digit"]}, ["--case", "'digit'"]),
-        ({"engines": ["qnn"]}, ["--engine", "'qnn'"]),
+        ({"case": ["digit"]}, ["--case", "'digit'"]),
+        ({"engine": ["qnn"]}, ["--engine", "'qnn'"]),
         ({"weights": "standing"}, ["--weights", "'standing'", "auto, pretrained, hub, standin"]),
         ({"weights": "."}, ["--weights"]),
         ({"assets": "no/such/folder"}, ["no/such/folder", "--assets"]),
@@ -138,17 +132,17 @@ def test_pictures_are_an_absolute_path(
     ("options", "words"),
     [
         ({"images": "nowhere"}, ("cannot read this folder of pictures", "nowhere", "--images")),
-        ({"cases": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
+        ({"case": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
         ({"images_accuracy": 0.8}, ("--images-accuracy without --images",)),
-        ({"claims": ["images"]}, ("the options leave images out", "--claim", "give --images too")),
-        ({"claims": ["processors"]}, ("the options leave processors out", "--claim", "give --processors too")),
+        ({"claim": ["images"]}, ("the options leave images out", "--claim", "give --images too")),
+        ({"claim": ["processors"]}, ("the options leave processors out", "--claim", "give --processors too")),
         (
-            {"claims": ["latency"], "no_latency": True},
+            {"claim": ["latency"], "no_latency": True},
             ("the options leave latency out", "leave --no-latency and --processor out"),
         ),
         ({"processors": "some"}, ("unknown word 'some'", "--processors", "give all or valgrind")),
         ({"processor": "z80"}, ("unknown processor 'z80'", "--processor", "choose from host")),
-        ({"claims": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
+        ({"claim": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
     ],
     ids=lambda value: str(value)[:50],
 )

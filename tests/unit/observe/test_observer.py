@@ -28,7 +28,7 @@ def raising(error: Exception) -> Callable[..., Evidence]:
 @pytest.fixture
 def observer(plan: Callable[..., RunConfig], tmp_path: Path) -> Callable[[Exception], LocalObserver]:
     def call(error: Exception) -> LocalObserver:
-        config = plan(session=str(tmp_path), artifacts=str(tmp_path / "artifacts"))
+        config = plan(session=str(tmp_path), artifact_cache=str(tmp_path / "artifacts"))
         return LocalObserver(config, instead={"outputs": raising(error), "environment": raising(error)})
 
     return call

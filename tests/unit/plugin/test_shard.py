@@ -24,6 +24,7 @@ from vitgate.spec.cases import default_cases, read_cases
 from vitgate.spec.cells import RowName
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import ENGINES
+from vitgate.spec.options import RunRequest
 from vitgate.spec.run_config import group_of, groups, OTHERS, parse_shard, RunConfig, Shard, shard_of
 
 from ..conftest import Refuses
@@ -114,14 +115,7 @@ def test_shard_is_formatted_as_given() -> None:
 @pytest.fixture
 def planned(tmp_path: Path) -> Callable[..., RunConfig]:
     def make(**options: object) -> RunConfig:
-        defaults: dict[str, Any] = {
-            "cases": [],
-            "engines": [],
-            "weights": "auto",
-            "assets": None,
-            "artifact_cache": None,
-        }
-        return make_run_config(session=tmp_path, **{**defaults, **options})
+        return make_run_config(RunRequest.of(options), tmp_path)
 
     return make
 
@@ -134,17 +128,15 @@ def test_narrowing_keeps_shard_of_row(name: Any, count: Any) -> None:
         found = []
         for number in range(1, count + 1):
             shard = f"{number}/{count}"
-            plan = make_run_config(
-                cases=[], weights="auto", assets=None, artifact_cache=None, session=Path(), shard=shard, **options
-            )
+            plan = make_run_config(RunRequest(shard=shard, **options), Path())
             found += [number] * plan.checks(*name[:-1].split("["))
         return found
 
-    assert part(engines=[]) == part(engines=["qnnpack"]) != []
+    assert part() == part(engine=("qnnpack",)) != []
 
 
 def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned: Callable[..., RunConfig]) -> None:
-    plan = planned(claims=["build[digits-qnnpack-lite]", "table[digits-x86]"])
+    plan = planned(claim=["build[digits-qnnpack-lite]", "table[digits-x86]"])
 
     assert (plan.cases, plan.engines, plan.explicit_engines) == (("digits",), ("qnnpack", "x86"), False)
     assert plan.checks("build", "digits-qnnpack-lite")
@@ -153,7 +145,7 @@ def test_rows_of_a_case_and_engine_narrow_the_run_to_them(planned: Callable[...,
 
 @pytest.mark.parametrize("names", [["build"], ["build[digits-qnnpack-lite]", "calls"]])
 def test_claim_without_cell_narrows_to_no_case(planned: Callable[..., RunConfig], names: list[str]) -> None:
-    assert planned(claims=names).cases == default_cases()
+    assert planned(claim=names).cases == default_cases()
 
 
 @pytest.mark.parametrize(
@@ -164,22 +156,22 @@ def test_an_unknown_claim_is_refused_with_the_known_ones(name: str, refuses: Ref
 
 
 def test_row_excluded_by_options_is_refused(planned: Callable[..., RunConfig], refuses: Refuses) -> None:
-    refuses(lambda: planned(claims=["build[digits-qnnpack-lite]"], engines=["x86"]), "build[digits-qnnpack-lite]")
+    refuses(lambda: planned(claim=["build[digits-qnnpack-lite]"], engine=["x86"]), "build[digits-qnnpack-lite]")
 
 
 def test_run_config_with_claims_and_shard_reaches_worker(planned: Callable[..., RunConfig]) -> None:
-    plan = planned(claims=["build"], shard="1/3")
+    plan = planned(claim=["build"], shard="1/3")
 
     assert RunConfig.from_json(plan.to_json()) == plan
 
 
 def test_shard_needs_only_its_own_inputs(planned: Callable[..., RunConfig]) -> None:
     every = range(1, len(groups()) + 1)
-    own = [planned(cases=["all"], shard=f"{number}/{len(groups())}").own_cases() for number in every]
+    own = [planned(case=["all"], shard=f"{number}/{len(groups())}").own_cases() for number in every]
 
     no_engine = [() for _ in read_cases()]  # successors were not asked for
     assert sorted(own) == sorted([(), *no_engine] + [(case,) for case in read_cases() for _ in ENGINES])
-    assert planned(claims=["calls"]).own_cases() == ()
+    assert planned(claim=["calls"]).own_cases() == ()
 
 
 # Runs of pytest, of a made-up suite whose tests only carry the claims' markers
@@ -271,7 +263,7 @@ def test_empty_shard_writes_valid_record(suite: Callable[..., Done], workers: st
 
 def test_lost_test_is_missing_from_its_shard_alone(planned: Callable[..., RunConfig], tmp_path: Path) -> None:
     for number in range(1, 10):
-        plan = planned(cases=["digits"], shard=f"{number}/9")
+        plan = planned(case=["digits"], shard=f"{number}/9")
         record = assemble(plan, Store(tmp_path / "evidence"), [], narrowed=False)
         own = {name for name in expected_claims(plan) if plan.in_shard(name)}
         others = {"calls", "native_program", "warnings", "preprocessing"} if plan.has_group(OTHERS) else set()

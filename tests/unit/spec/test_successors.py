@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.run_options import make_run_config
 from vitgate.spec import variants
+from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.variants import read_successors, SUCCESSORS
 from vitgate.spec.versions import PACKAGES
@@ -115,10 +116,9 @@ def test_invalid_file_is_refused(text: str, part: str, tmp_path: Path, refuses: 
 def test_successors_are_checked_only_on_request(
     engines: list[str], asked: bool, expected: tuple[str, ...], tmp_path: Path
 ) -> None:
-    plan = make_run_config(
-        cases=["digits"], engines=engines, weights="auto", assets=None, session=tmp_path, artifact_cache=None,
-        successors=asked,
-    )  # fmt: skip
+    request = RunRequest(case=("digits",), engine=tuple(engines), successors=asked)
+
+    plan = make_run_config(request, tmp_path)
 
     assert plan.engines == expected
 

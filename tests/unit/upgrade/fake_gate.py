@@ -28,12 +28,13 @@ from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import FieldFile, FieldItem, FieldManifest, given, MANIFEST, SCHEMA, SEEN
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow, FindingRow
+from vitgate.spec.options import RUN_OPTIONS
 from vitgate.upgrade import gate as module
 from vitgate.upgrade import paired_latency
 from vitgate.upgrade.gate import gate, Order
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.requirements import Side
-from vitgate.upgrade.runs import Request, Run
+from vitgate.upgrade.runs import Request
 
 VARIANTS = {"2.12.1": ("scripted_quantized", "lite", "lite_frozen"), "2.15.0": ("scripted_quantized", "lite_frozen")}
 GONE = "isGenericDict() INTERNAL ASSERT FAILED"  # as deviations.toml has it of such files
@@ -66,23 +67,23 @@ class Fake:
         return Environment(side.name, Path(sys.executable), side.name, {"torch": side.name}, self.cache, True, 0, None)
 
     def run_suite(
-        self, environment: Environment, suite: Path, request: Request, run: Run, progress: Callable[[float], None]
+        self, environment: Environment, suite: Path, request: Request, log: Path, progress: Callable[[float], None]
     ) -> Record:
         """Leave the record of a release, with a row for each file that it was given, and an export."""
-        name = run.record.stem
+        name = Path(request.record).stem
         self._begin(name)
         version = environment.torch.partition("+")[0]
-        items = given(tuple(str(folder) for folder in run.field))
+        items = given(request.field)
         record = _record(environment.torch)
         claims = (*record.claims, *(_row(item, version) for item in items))
         record = record.model_copy(update={"cells": (), "complete": name != "crossing"})
         if name == "crossing":
             claims = tuple(_row(item, version) for item in items)
-        if run.export:
-            _export(run.export, version, () if version == self.nothing else VARIANTS[version], items)
-        run.log.write_text(f"{name}\n", encoding="utf-8")
+        if request.export:
+            _export(Path(request.export), version, () if version == self.nothing else VARIANTS[version], items)
+        log.write_text(f"{name}\n", encoding="utf-8")
         progress(1.0)
-        record.model_copy(update={"claims": claims}).write(run.record)
+        record.model_copy(update={"claims": claims}).write(Path(request.record))
         self._begin(f"{name}-written")
         return record
 
@@ -149,7 +150,8 @@ def _file(path: Path, name: str, **fields: Any) -> FieldFile:
 
 def order(cache: Path, old: str = "2.12.1", new: str = "2.15.0", **fields: Any) -> Order:
     """Return what a gate is asked."""
-    return Order(Side(old), Side(new), Request(("digits",), ("qnnpack",)), cache, **fields)
+    options = {option.name: fields.pop(option.name) for option in RUN_OPTIONS if option.name in fields}
+    return Order(Side(old), Side(new), Request(case=("digits",), engine=("qnnpack",), **options), cache, **fields)
 
 
 def run(asked: Order, said: list[str] | None = None) -> Verdict:

@@ -24,7 +24,7 @@ from vitgate.upgrade.sweep import exit_status, sweep
 from .world import World
 
 PATIENCE = 60.0
-DIGITS = {"cases": ("digits",), "engines": ("qnnpack", "x86")}
+DIGITS = {"case": ("digits",), "engine": ("qnnpack", "x86")}
 _COLUMNS = ("status", "outcome", "deviation", "findings")
 
 
@@ -151,7 +151,7 @@ def test_missing_dask_names_how_to_install_it(world: World, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("options", "count"),
-    [({}, 9), (DIGITS, 3), ({"cases": ("digits",), "shard": "1/1"}, 5), ({"engines": ("x86",)}, 3)],
+    [({}, 9), (DIGITS, 3), ({"case": ("digits",), "shard": "1/1"}, 5), ({"engine": ("x86",)}, 3)],
 )
 def test_each_task_has_one_case_and_engine_and_one_has_the_rest(options: dict[str, Any], count: int) -> None:
     found = shards_of(Request(**options))

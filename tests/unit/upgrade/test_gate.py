@@ -132,7 +132,7 @@ def test_version_against_itself_may_upgrade(fake: Fake, new: str) -> None:
 
 
 def test_user_file_that_no_longer_loads_is_regression_with_advice(fake: Fake, own: Path) -> None:
-    verdict = run(order(fake.cache, field=(own,)))
+    verdict = run(order(fake.cache, field=(str(own),)))
 
     (row,) = [row for row in verdict.rows if row.name == "artifacts[own-phone-lite.ptl]"]
     assert row.new is not None
@@ -156,26 +156,28 @@ def test_user_pictures_are_checked_on_both_sides_and_not_in_crossing(
 ) -> None:
     told, real = {}, module.run_suite  # type: ignore[attr-defined]  # the fake's
 
-    def run_suite(environment: Any, suite: Any, request: Any, asked: Any, progress: Any) -> Any:
-        told[asked.record.stem] = asked.arguments
-        return real(environment, suite, request, asked, progress)
+    def run_suite(environment: Any, suite: Any, request: Any, log: Any, progress: Any) -> Any:
+        said = (text for text in request.arguments() if not text.startswith(("--export", "--field", "--record")))
+        told[Path(request.record).stem] = (*said,)
+        return real(environment, suite, request, log, progress)
 
     monkeypatch.setattr(module, "run_suite", run_suite)
-    run(order(fake.cache, images=pictures, images_accuracy=0.8))
+    run(order(fake.cache, images=str(pictures), images_accuracy=0.8))
 
-    own = ("--no-latency", f"--images={pictures}", "--images-accuracy=0.8")
-    assert told == {"old": own, "new": own, "crossing": ("--claim", "artifacts")}
+    common = ("-n", "auto", "--case=digits", "--engine=qnnpack")
+    own = (*common, "--no-latency", f"--images={pictures}", "--images-accuracy=0.8")
+    assert told == {"old": own, "new": own, "crossing": (*common, "--claim=artifacts")}
 
 
 def test_added_picture_restarts_gate(fake: Fake, pictures: Path) -> None:
     fake.fail = "new"
     for _ in range(2):
         with pytest.raises(MachineError):
-            run(order(fake.cache, images=pictures))
+            run(order(fake.cache, images=str(pictures)))
     assert fake.steps() == ["old", "new", "new"]
     (pictures / "3" / "b.png").touch()
     with pytest.raises(MachineError):
-        run(order(fake.cache, images=pictures))
+        run(order(fake.cache, images=str(pictures)))
     assert fake.steps() == ["old", "new", "new", "old", "new"]
 
 
@@ -290,7 +292,7 @@ def test_too_many_concurrent_gates_are_refused(fake: Fake, monkeypatch: pytest.M
 )
 def test_other_request_uses_another_folder(fake: Fake, own: Any, other: dict[str, str]) -> None:
     fake.fail = "new"
-    fields: dict[str, Any] = {name: (own,) if name == "field" else value for name, value in other.items()}
+    fields: dict[str, Any] = {name: (str(own),) if name == "field" else value for name, value in other.items()}
     for asked in (order(fake.cache), order(fake.cache, **fields)):
         with pytest.raises(MachineError):
             run(asked)
@@ -304,7 +306,7 @@ def test_changed_user_file_uses_another_folder(fake: Fake, own: Path) -> None:
     for content in (b"one", b"another"):
         (own / "phone-lite.ptl").write_bytes(content)
         with pytest.raises(MachineError):
-            run(order(fake.cache, field=(own,)))
+            run(order(fake.cache, field=(str(own),)))
 
     assert len(left(fake.cache)) == 2
 

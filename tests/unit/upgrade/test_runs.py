@@ -15,7 +15,7 @@ from vitgate.files.errors import MachineError, UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import Record
 from vitgate.upgrade.interpreters import Environment
-from vitgate.upgrade.runs import Request, Run, run_suite
+from vitgate.upgrade.runs import command_line, Request, run_suite
 
 from ..conftest import Refuses
 from ..processes import alive, waited
@@ -53,18 +53,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     environment = Environment("torch==2.12.1", Path(sys.executable), "2.12.1+cpu", {}, tmp_path, True, 0, None)
 
     def call(
-        request: Any = None,
         progress: Any = None,
         status: Any = 0,
         says: str = "",
         record: Any = "good",
         sleep: Any = 0,
-        **options: Any,
     ) -> Any:
         told = {"status": status, "says": says, "record": record, "source": str(RECORD), "sleep": sleep}
         monkeypatch.setenv("TOLD", json.dumps(told))
-        wanted = Run(tmp_path / "gate" / "old.json", tmp_path / "gate" / "old.log", **options)
-        return run_suite(environment, suite, request or Request(), wanted, progress or (lambda part: None))
+        asked = Request(record=str(tmp_path / "gate" / "old.json"))
+        return run_suite(environment, suite, asked, tmp_path / "gate" / "old.log", progress or (lambda part: None))
 
     return call
 
@@ -77,29 +75,24 @@ def saw(tmp_path: Path) -> Any:
 
 def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    request = Request(("digits",), ("qnnpack", "x86"), "mine.pth", "pictures", "2")
-    wanted = Run(Path("/g/new.json"), Path("/g/new.log"), Path("/g/new"), (Path("/g/old"), Path("/f")))
+    request = Request(
+        case=("digits",), engine=("qnnpack", "x86"), weights="mine.pth", assets="pictures", workers="2",
+        field=("/g/old", "/f"), record="/g/new.json", export="/g/new",
+    )  # fmt: skip
 
-    command = wanted.command(Path("/env/bin/python"), Path("/suite"), request)
+    command = command_line(Path("/env/bin/python"), Path("/suite"), request.absolute())
 
     assert command[:3] == [sys.executable, "-m", "vitgate.upgrade.watchdog"]
     assert command[3:8] == ["/env/bin/python", "-m", "pytest", "--color=no", "/suite/tests/conformance"]
     assert command[8:] == [
         *("-n", "2", "--case=digits", "--engine=qnnpack", "--engine=x86"),
         *(f"--weights={tmp_path}/mine.pth", f"--assets={tmp_path}/pictures"),  # the suite runs in another folder
-        *("--record=/g/new.json", "--export=/g/new", "--field=/g/old", "--field=/f"),
+        *("--field=/g/old", "--field=/f", "--export=/g/new", "--record=/g/new.json"),
     ]
 
 
-def test_a_run_of_one_claim_exports_nothing() -> None:
-    wanted = Run(Path("r"), Path("l"), arguments=("--claim", "artifacts"))
-
-    command = wanted.command(Path("python"), Path("/suite"), Request())
-
-    assert "/suite/tests/conformance" in command
-    assert command[-2:] == ["--claim", "artifacts"]
-    assert not any(text.startswith(("--export", "--field")) for text in command)
-    assert "--weights=auto" in command
+def test_what_is_as_by_default_is_not_said() -> None:
+    assert command_line(Path("python"), Path("/suite"), Request())[8:] == ["-n", "auto"]
 
 
 @pytest.mark.parametrize("status", [0, 1])
@@ -221,7 +214,7 @@ def test_an_interpreter_that_is_gone_is_one_line(run: Callable[..., Any], tmp_pa
     environment = Environment("mine", tmp_path / "none", "2.12.1", {}, tmp_path, True, 0, None)
 
     with pytest.raises(MachineError, match="mine") as caught:
-        run_suite(environment, tmp_path / "suite", Request(), Run(tmp_path / "r.json", tmp_path / "r.log"))
+        run_suite(environment, tmp_path / "suite", Request(record=str(tmp_path / "r.json")), tmp_path / "r.log")
 
     assert "\n" not in str(caught.value)
     assert "No such file" in str(caught.value)

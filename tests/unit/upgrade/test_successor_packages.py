@@ -14,7 +14,7 @@ from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import name_of, Side
 from vitgate.upgrade.runs import Request
 
-ASKED = Request(engines=("none",))
+ASKED = Request(engine=("none",))
 NAMES = {"torchao", "executorch", "onnx", "onnxscript", "onnxruntime"}
 
 

@@ -64,14 +64,14 @@ def test_existing_records_are_reused(world: World) -> None:
 
 def test_changed_options_suite_or_record_is_rerun(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(world.order("2.12.1"), quiet)
-    sweep(world.order("2.12.1", cases=("digits",)), quiet)
+    sweep(world.order("2.12.1", case=("digits",)), quiet)
     assert len(world.runs) == 2
     path = world.folder / "records" / "2.12.1.json"
     path.write_text(path.read_text(encoding="utf-8").replace("2.12.1", "2.12.2", 1), encoding="utf-8")
-    sweep(world.order("2.12.1", cases=("digits",)), quiet)
+    sweep(world.order("2.12.1", case=("digits",)), quiet)
     assert len(world.runs) == 3
     monkeypatch.setattr("vitgate.upgrade.runs._CONFTEST", b"# another suite\n")
-    sweep(world.order("2.12.1", cases=("digits",)), quiet)
+    sweep(world.order("2.12.1", case=("digits",)), quiet)
     assert len(world.runs) == 4
 
 

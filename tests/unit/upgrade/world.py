@@ -94,7 +94,7 @@ class World:
     def order(self, *versions: str, **options: Any) -> Sweep:
         request = Request(weights="standin", workers="0")
         sides = tuple(parse_side(text, where="VERSION") for text in versions)
-        request = replace(request, **{name: options[name] for name in options.keys() & {"cases", "engines", "shard"}})
+        request = replace(request, **{name: options[name] for name in options.keys() & {"case", "engine", "shard"}})
         means = replace(self.means, prune=bool(options.get("prune")))
         return Sweep(sides, request, means, self.folder / "records")
 
