@@ -251,7 +251,7 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
         *_sleep(own),
         Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
         Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
-        Finding("profiler", float(own["profiled_ms"]), "ms", judged=False, note="the tutorial's own figure"),
+        Finding("profiler", own["profiled_ms"] or math.nan, "ms", judged=False, note="the tutorial's own figure"),
     )
 
 

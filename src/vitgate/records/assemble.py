@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,7 @@ import numpy as np
 from vitgate import __version__
 from vitgate.inputs.field_files import committed
 from vitgate.inputs.run_options import expected_claims as expected_names
-from vitgate.judge.latency_ratios import fastest_quartile, ratio
-from vitgate.judge.metrics import margins, sqnr, top1
+from vitgate.judge import computed, findings, latency_ratios, metrics
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import labelled, pictures, weights
@@ -21,11 +20,13 @@ from vitgate.observe.layers import expected_logits
 from vitgate.observe.outputs import outputs
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency
+from vitgate.records.consistency import shown_numbers
 from vitgate.records.record import Environment, Record
-from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, InputRow, rounded
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, InputRow, rounded
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
+from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.run_config import OTHERS, RunConfig
 from vitgate.spec.variants import variants_of
 from vitgate.spec.versions import cpu_model, machine, packages
@@ -88,10 +89,10 @@ def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
 
 
 def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
-    """Sum up one cell: its evidence, and what its claims came to."""
+    """Sum up one cell: its evidence, and what its claims came to and judged."""
     own = [row for row in rows if (row.case, row.engine, row.variant) == (cell.case, cell.engine, cell.variant)]
-    build = artifact.find(store, cell)
-    built = build.values if build and build.outcome is None else {}
+    judged = {row.claim: row.findings for row in own}
+    built = found.values if (found := artifact.find(store, cell)) else {}
     return CellRow(
         case=cell.case,
         engine=cell.engine,
@@ -101,48 +102,41 @@ def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
         build_seconds=rounded(built["seconds"]) if "seconds" in built else None,
-        **{name: _short(value) for name, value in {**_numbers(cell, store), **_latency(cell, store)}.items()},
+        **_numbers(cell, store, judged.get("logits_original", ())),
+        **_latency(cell, store, judged.get("latency", ())),
     )
 
 
-def _short(value: Any) -> Any:
-    """Round numbers to the digits that they mean, those of a list too."""
-    return tuple(map(rounded, value)) if isinstance(value, (list, tuple)) else rounded(value)
-
-
-def _numbers(cell: CellId, store: Store) -> dict[str, Any]:
-    """Return label and margin on the reference picture, and SQNR against the original over all pictures."""
-    own, original = outputs.find(store, cell), outputs.find(store, cell.at("original"))
-    if own is None or own.outcome is not None or original is None or original.outcome is not None:
+def _numbers(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow]) -> dict[str, Any]:
+    """Return label and margin on the reference picture, and how far all logits are off, found here if not judged."""
+    own, original = (_logits(outputs.find(store, each)) for each in (cell, cell.at("original")))
+    if own is None or original is None or own.ndim != 2 or own.size == 0 or not np.isfinite(own).all():
         return {}
-    logits, reference = own.arrays["logits"], original.arrays["logits"]
-    if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
-        return {}
-    top = top1(logits[:1])
-    values = {"margin": float(margins(logits[:1], top)[0]), "sqnr_db": sqnr(reference, logits)}
-    expected = expected_logits.find(store, cell.case, cell.scheme) if cell.scheme else None
-    if expected is not None and expected.outcome is None:
-        should = expected.arrays["logits"]
-        values["expected_sqnr_db"] = sqnr(reference[: len(should)], should)
-    return {"label": int(top[0]), **{name: value for name, value in values.items() if math.isfinite(value)}}
+    should = _logits(expected_logits.find(store, cell.case, cell.scheme)) if cell.scheme else None
+    if should is not None:
+        judged = judged or computed.expected_error(own, original, should)
+    judged, top = judged or metrics.compare(original, own, against="original"), metrics.top1(own[:1])
+    margin = rounded(float(metrics.margins(own[:1], top)[0]))
+    return {"label": int(top[0]), "margin": margin, **shown_numbers("logits_original", judged)}
 
 
-def _latency(cell: CellId, store: Store) -> dict[str, Any]:
+def _logits(found: Evidence | None) -> metrics.Array | None:
+    return found.arrays.get("logits") if found else None
+
+
+def _latency(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow]) -> dict[str, Any]:
     samples = latency.find(store, cell)
-    if samples is None or samples.outcome is not None or not {cell.variant, "original"} <= samples.values.keys():
+    if samples is None or not {cell.variant, "original"} <= samples.values.keys():
         return {}
-    own, original = samples.values[cell.variant], samples.values["original"]
-    found = ratio(own["thread"], original["thread"])
-    values = {
-        "latency_ms": fastest_quartile(own["thread"]) * 1000.0,
-        "latency_ratio": found.value,
-        "latency_ratio_low": found.low,
-        "latency_ratio_high": found.high,
-        "profiler_ms": own["profiled_ms"],
+    own = samples.values[cell.variant]["thread"]
+    found = latency_ratios.ratio(own, samples.values["original"]["thread"])
+    interval = {"latency_ratio_low": found.low, "latency_ratio_high": found.high}
+    spread = np.quantile(own, (0.0, 0.25, 0.5, 0.75, 1.0)) * 1000.0 if own else np.array(())
+    return {
+        **{name: rounded(value) for name, value in interval.items() if math.isfinite(value)},
+        "latency_spread_ms": tuple(map(rounded, spread.tolist())) if np.isfinite(spread).all() else (),
+        **shown_numbers("latency", judged or findings.latency(samples.values, cell.variant)),
     }
-    spread = np.quantile(own["thread"], (0.0, 0.25, 0.5, 0.75, 1.0)) * 1000.0 if own["thread"] else np.array(())
-    known = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
-    return known | {"latency_spread_ms": tuple(spread.tolist()) if np.isfinite(spread).all() else ()}
 
 
 def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:

@@ -1,27 +1,27 @@
 """Whether a record agrees with itself: a comparison is worth no more than the records that it trusts.
 
-A run writes rows whose status, outcome and numbers follow from one another, and seals the file. Where they do not, or
-the seal is not of what it holds, somebody edited the file, and what else was edited cannot be known.
+A run takes a cell's outcome and numbers from the rows of its claims, and seals the file. Where they differ, or the seal
+is not of what the file holds, somebody edited it by hand, and what else was edited cannot be known.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 from vitgate.files.errors import UsageError
 from vitgate.judge.findings import TUTORIAL_INT8
 from vitgate.records.record import read_with_seal, Record
-from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow
+from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, rounded
 from vitgate.spec.cells import cell_name
 from vitgate.spec.outcome import Finding, NO_TOOLS
 
-_TWICE = (  # numbers that a record holds twice: in a finding of the claim, and in the cell's line
-    ("size", "size", "size_bytes"),
-    ("logits_original", "sqnr", "sqnr_db"),
-    ("logits_original", "expected_sqnr", "expected_sqnr_db"),
-    ("latency", "ratio", "latency_ratio"),
-)
+_SHOWN = {  # where a cell's line has a number of a claim, by claim and statistic
+    "size": {"size": "size_bytes"},
+    "logits_original": {"sqnr": "sqnr_db", "expected_sqnr": "expected_sqnr_db"},
+    "latency": {"ratio": "latency_ratio", "latency": "latency_ms", "profiler": "profiler_ms"},
+}
 _BUILT = ("size_bytes", "digest_blake2b", "label")  # what a cell cannot have where its build stopped
 
 
@@ -61,14 +61,18 @@ def _cell_problem(cell: CellRow, rows: list[ClaimRow]) -> str:
         return f"outcome {own}, but its claims came to {all_told}"
     if _is_unbuilt(rows) and any(getattr(cell, name) for name in _BUILT):
         return f"outcome {cell.outcome_text!r}, but the size, digest or label of a file"
-    for claim, statistic, field in _TWICE:
-        judged = [row.findings for row in rows if row.claim == claim]
-        found = [finding for findings in judged for finding in findings if finding.statistic == statistic]
-        values = [finding.value for finding in found if finding.against != TUTORIAL_INT8]  # which no line shows
-        shown = getattr(cell, field)
-        if any(value is not None and not (shown is not None and math.isclose(value, shown)) for value in values):
-            return f"{field} {shown}, but the claim {claim} judged {values[0]}"
+    for row in rows:
+        for name, value in shown_numbers(row.claim, row.findings).items():
+            if (shown := getattr(cell, name)) != value:
+                return f"{name} {shown}, but the claim {row.claim} judged {value}"
     return ""
+
+
+def shown_numbers(claim: str, findings: Iterable[Finding | FindingRow]) -> dict[str, float]:
+    """Return what a cell's line shows of a claim's numbers; a ratio to the tutorial's int8 file is not among them."""
+    own, names = [each for each in findings if each.against != TUTORIAL_INT8], _SHOWN.get(claim, {})
+    found = {names[each.statistic]: each.value for each in own if each.statistic in names}
+    return {name: rounded(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
 def _is_unbuilt(rows: list[ClaimRow]) -> bool:

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from vitgate.judge.computed import expected_error
+from vitgate.judge.findings import latency, TUTORIAL_INT8
+from vitgate.judge.metrics import compare
+from vitgate.observe.layers import expected_logits
 from vitgate.observe.store import Store
 from vitgate.records.assemble import assemble, cell_row, expected_claims
-from vitgate.records.rows import ClaimRow
+from vitgate.records.rows import ClaimRow, finding_row, FindingRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import NO_ENGINE
@@ -180,6 +184,56 @@ def test_a_line_holds_the_numbers_of_its_evidence(store: Store, put: Callable[..
     assert row.latency_ratio_low is not None
     assert row.latency_ratio_high is not None
     assert row.latency_ratio_low < 0.5 < row.latency_ratio_high
+
+
+def test_a_line_takes_the_numbers_that_its_claims_judged(
+    store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
+) -> None:
+    put("outputs", str(LITE), outputs(LOGITS))
+    put("outputs", "digits-original", outputs(LOGITS))
+    put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))
+    beside = FindingRow(statistic="ratio", value=9.0, unit="1", against=TUTORIAL_INT8, judged=False)
+    times = [FindingRow(statistic=name, value=value, unit="1") for name, value in (("ratio", 0.25), ("profiler", None))]
+    far = [
+        FindingRow(statistic=name, value=value, unit="dB") for name, value in (("sqnr", 0.0), ("expected_sqnr", 21.0))
+    ]
+    rows = [claim_row("latency", findings=(beside, *times)), claim_row("logits_original", findings=tuple(far))]
+
+    row = cell_row(LITE, store, rows)
+
+    assert (row.latency_ratio, row.profiler_ms, row.latency_ms) == (0.25, None, None)
+    assert (row.sqnr_db, row.expected_sqnr_db, row.label, row.margin) == (0.0, 21.0, 1, 2.0)
+    assert row.latency_spread_ms == (500.0,) * 5
+
+
+@pytest.mark.parametrize("scheme", [True, False])
+def test_what_no_claim_judged_is_what_it_would_have_judged(
+    store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow], scheme: bool
+) -> None:
+    own, original, expected = LOGITS, LOGITS * np.float32(1.1), LOGITS * np.float32(1.2)
+    put("outputs", str(LITE), outputs(own))
+    put("outputs", "digits-original", outputs(original))
+    put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))
+    if scheme:
+        assert LITE.scheme is not None
+        put("expected_logits", expected_logits.name("digits", LITE.scheme), outputs(expected))
+    far = expected_error(own, original, expected) if scheme else compare(original, own, against="original")
+    judged = {"logits_original": far, "latency": latency({"lite": FASTER, "original": ORIGINAL}, "lite")}
+    rows = [claim_row(claim, findings=tuple(map(finding_row, found))) for claim, found in judged.items()]
+
+    row = cell_row(LITE, store, [])
+
+    assert row == cell_row(LITE, store, rows).model_copy(update={"outcome": "not checked"})
+    assert (row.expected_sqnr_db is not None) is scheme
+    assert None not in (row.sqnr_db, row.latency_ratio, row.latency_ms, row.profiler_ms)
+
+
+def test_a_variant_that_was_not_profiled_has_the_other_times(store: Store, put: Callable[..., None]) -> None:
+    put("latency", "digits-qnnpack", Evidence({"lite": {**FASTER, "profiled_ms": None}, "original": ORIGINAL}))
+
+    row = cell_row(LITE, store, [])
+
+    assert (row.latency_ms, row.profiler_ms) == (500.0, None)
 
 
 def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store: Store, put: Callable[..., None]) -> None:

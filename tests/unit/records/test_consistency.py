@@ -267,6 +267,11 @@ SIZE = {"status": "passed", "outcome": "passed", "findings": (number(10.0, upper
             {"latency_ratio": 0.4},
             "latency_ratio 0.4, but the claim latency judged 0.5",
         ),
+        (
+            {"latency": {"findings": (number(40.0, statistic="latency", judged=False, tolerance="", upper=None),)}},
+            {"latency_ms": 41.0},
+            "latency_ms 41.0, but the claim latency judged 40.0",
+        ),
     ],
 )
 def test_a_line_that_contradicts_its_claims_is_refused(
@@ -292,6 +297,7 @@ def test_a_line_that_contradicts_its_claims_is_refused(
     [
         ({}, {"outcome": "not checked"}),
         ({"size": SIZE}, {"size_bytes": 10}),
+        ({"logits_original": {"findings": (number(0.0, statistic="sqnr"),)}}, {"sqnr_db": 0.0}),
         ({"size": {**SIZE, "variant": "optimized"}, "label": {}}, {"size_bytes": 99}),
         ({"weights": SIZE}, {"size_bytes": 99}),
         ({"size": {"findings": (number(),), **FAILED, "error": "E"}}, {"size_bytes": 1, "outcome": "FAILED: size"}),
