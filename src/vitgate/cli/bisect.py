@@ -63,7 +63,22 @@ def bisect(
     recording: RecordsOptions,
     json_file: str | None,
 ) -> int:
-    """Find the first release on which a claim comes out otherwise than on GOOD."""
+    """Find the first release on which a claim comes out otherwise than on GOOD.
+
+    Args:
+        good: The older release.
+        bad: The newer one.
+        wanted: Id of the claim, or name of its row.
+        releases: Versions with commas between, which alone are looked at.
+        package: The package whose releases these are; torch by default.
+        fixed: Requirements that stay where another package than torch moves.
+        suite: What the suite is asked, and how environments are made.
+        recording: Where records go, and whether environments stay.
+        json_file: File for the answer as JSON; `-` is standard output.
+
+    Returns:
+        The exit status.
+    """
     from vitgate.files.outputs import check_target, for_people, write_json
     from vitgate.upgrade.bisect import bisect as found
     from vitgate.upgrade.bisect import Bisection, narrowed, parse_releases

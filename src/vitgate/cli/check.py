@@ -95,7 +95,18 @@ class _Recorded:
 def check(
     context: click.Context, /, pytest_options: tuple[str, ...], json_file: str | None, color: str, asked: RunRequest
 ) -> int:
-    """Check every claim on the PyTorch of this environment."""
+    """Check every claim on the PyTorch of this environment.
+
+    Args:
+        context: click's, for the help.
+        pytest_options: What pytest itself is told.
+        json_file: File for the record; `-` is standard output.
+        color: auto, always or never.
+        asked: The suite's own options.
+
+    Returns:
+        pytest's exit status.
+    """
     if "-h" in pytest_options:
         click.echo(context.get_help())
         return 0

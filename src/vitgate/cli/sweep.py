@@ -72,26 +72,36 @@ def sweep(
     json_file: str | None,
     color: Color,
 ) -> int:
-    """Run the suite on each PyTorch VERSION, and show the versions side by side."""
+    """Run the suite on each PyTorch VERSION, and show the versions side by side.
+
+    Args:
+        versions: Versions, requirements or requirements files.
+        interpreters: Interpreters that have their PyTorch already.
+        package: The package whose releases `versions` are; torch by default.
+        fixed: Requirements that stay where another package than torch moves.
+        suite: What the suite is asked, and how environments are made.
+        recording: Where records go, and whether environments stay.
+        dask: Address of the scheduler on whose workers the runs go.
+        markdown: File for the compatibility page.
+        json_file: File for the table as JSON; `-` is standard output.
+        color: Whether the table has colours.
+
+    Returns:
+        The exit status.
+    """
     from vitgate.files.outputs import check_target
+    from vitgate.upgrade import sweep as sweeps
+    from vitgate.upgrade.dask_sweep import sweep_on
     from vitgate.upgrade.moving_package import moving
     from vitgate.upgrade.requirements import parse_interpreter
-    from vitgate.upgrade.sweep import exit_status, show, Sweep
-    from vitgate.upgrade.sweep import sweep as swept
 
     check_target(json_file, "--json")
     check_target(markdown, "--markdown")
-    moves = moving(package, fixed)
+    moves, request = moving(package, fixed), suite.request()
     sides = [moves.side(text, where="VERSION") for text in versions]
     sides += [parse_interpreter(path, where="--interpreter") for path in interpreters]
-    request = suite.request()
     sides = [suite.whole(side, request) for side in sides]
-    order = Sweep(tuple(sides), request, recording.means(suite), Path(recording.records))
-    if dask:
-        from vitgate.upgrade.dask_sweep import sweep_on
-
-        found = sweep_on(dask, order, to_stderr)
-    else:
-        found = swept(order, to_stderr)
-    show(found, markdown=markdown, json_file=json_file, color=color)
-    return exit_status(found)
+    order = sweeps.Sweep(tuple(sides), request, recording.means(suite), Path(recording.records))
+    found = sweep_on(dask, order, to_stderr) if dask else sweeps.sweep(order, to_stderr)
+    sweeps.show(found, markdown=markdown, json_file=json_file, color=color)
+    return sweeps.exit_status(found)

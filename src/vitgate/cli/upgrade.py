@@ -53,7 +53,20 @@ def upgrade(
     keep: str | None,
     options: VerdictOptions,
 ) -> int:
-    """Say whether upgrading PyTorch from OLD to NEW breaks the deployment."""
+    """Say whether upgrading PyTorch from OLD to NEW breaks the deployment.
+
+    Args:
+        versions: OLD and NEW, without those that are interpreters.
+        old_python: Interpreter, or environment, in the place of OLD.
+        new_python: The same for NEW.
+        suite: What the suite is asked on both sides, and how environments are made.
+        latency: Whether latencies are compared in pairs of processes.
+        keep: Folder for the sides' records and logs.
+        options: What is accepted, and where the verdict goes.
+
+    Returns:
+        The exit status.
+    """
     from vitgate.files.paths import default_cache
     from vitgate.inputs.field_files import given
     from vitgate.report.verdict.emit import check_targets, emit
@@ -65,15 +78,9 @@ def upgrade(
     check_targets(reports)
     request = suite.request()
     old, new = (suite.whole(side, request) for side in sides_from(versions, old_python, new_python))
+    uv_args, folder = suite.uv_arguments(), Path(keep) if keep else None
     order = Order(
-        old=old,
-        new=new,
-        request=request,
-        cache=default_cache(),
-        uv_args=suite.uv_arguments(),
-        python=suite.python,
-        latency=latency,
-        keep=Path(keep) if keep else None,
+        old, new, request, default_cache(), uv_args=uv_args, python=suite.python, latency=latency, keep=folder
     )
     verdict = gate(order, accepted, to_stderr)
     emit(verdict, reports)

@@ -26,7 +26,17 @@ def expected_claims(
 ) -> list[str]:
     """Return the names of all claims about cells, engines and files that a whole run of these checks.
 
-    `field` are the folders of files that the user named, `left_out` the claims that the run's options leave out.
+    Args:
+        cases: Ids of the run's cases.
+        engines: Names of its engines.
+        field: The folders of files that the user named.
+        left_out: Ids of the claims that the run's options leave out.
+
+    Returns:
+        Names of rows, such as `build[digits-qnnpack-lite]`.
+
+    Raises:
+        UsageError: One of the folders cannot be read.
     """
     names = [str(RowName("field", item.row.id)) for item in selected(committed(), cases, engines)]
     names += [str(RowName("artifacts", item.row.id)) for item in selected(given(field), cases, engines)]
@@ -68,10 +78,17 @@ def claims_named(names: Iterable[str], field: tuple[str, ...] = ()) -> tuple[str
 
 
 def make_run_config(request: RunRequest, session: Path) -> RunConfig:
-    """Check what the user asked; UsageError for the first option that cannot be. `session` is the folder of the run.
+    """Check what the user asked.
 
     Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
     adds the engine `none`, under which they stand.
+
+    Args:
+        request: The options as the user gave them; `--case-file` is read already.
+        session: The folder of the run.
+
+    Raises:
+        UsageError: For the first option that cannot be.
     """
     _check_paths(request)
     whole = request.absolute()

@@ -37,7 +37,13 @@ class Controller:
     """Collects the rows of a run. Under xdist it lives in the controller, otherwise in the only process."""
 
     def __init__(self, config: pytest.Config, plan: RunConfig, notes: list[str]) -> None:
-        """Start with no rows; `notes` are the header's lines about the inputs."""
+        """Start with no rows.
+
+        Args:
+            config: pytest's, of the process that makes the report.
+            plan: What the run is asked.
+            notes: The header's lines about the inputs.
+        """
         self._config, self._plan, self._notes = config, plan, notes
         self._rows: dict[str, ClaimRow] = {}
         self._properties: dict[str, list[tuple[str, object]]] = {}

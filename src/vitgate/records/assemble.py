@@ -33,7 +33,14 @@ from vitgate.spec.versions import cpu_model, machine, packages
 
 
 def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: bool) -> Record:
-    """Make the record; claims of the plan that nobody checked are missing, unless the user narrowed the run."""
+    """Make the record.
+
+    Args:
+        plan: What the run was asked.
+        store: What it observed.
+        rows: What became of its claims.
+        narrowed: The user chose tests. Otherwise claims of the plan that nobody checked are missing.
+    """
     missing = () if narrowed else tuple(sorted(_unchecked(plan, rows)))
     found = environment.find(store)
     return Record(
@@ -89,7 +96,13 @@ def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
 
 
 def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
-    """Sum up one cell: its evidence, and what its claims came to and judged."""
+    """Sum up one cell: its evidence, and what its claims came to and judged.
+
+    Args:
+        cell: The variant of one case under one engine.
+        store: What the run observed.
+        rows: What became of claims, those of other cells among them.
+    """
     own = [row for row in rows if (row.case, row.engine, row.variant) == (cell.case, cell.engine, cell.variant)]
     judged = {row.claim: row.findings for row in own}
     built = found.values if (found := artifact.find(store, cell)) else {}

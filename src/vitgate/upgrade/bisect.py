@@ -64,10 +64,16 @@ class Found(Generic[Item]):
 def first_change(
     before: Item, after: Item, between: Sequence[Item], changed: Callable[[Item, int], bool | None]
 ) -> Found[Item]:
-    """Return where the change is. `between` are in order; neither end is asked.
+    """Return where the change is.
 
-    `changed` is given an item and how many more may have to be asked, and returns None for one that tells nothing; its
-    neighbour is asked then. Where all tell something, at most ceil(log2(len(between) + 1)) are asked.
+    Where all items tell something, at most ceil(log2(len(between) + 1)) are asked.
+
+    Args:
+        before: An item that is not changed; it is not asked.
+        after: One that is; likewise.
+        between: The items between them, in order.
+        changed: Is given an item and how many more may have to be asked. It returns None for one that tells nothing,
+            whose neighbour is asked then.
     """
     left, skipped = list(between), []
     while left:
@@ -192,7 +198,13 @@ def words(found: Outcomes) -> str:
 
 
 def sentence(claim: str, found: Found[Version], seen: Mapping[Version, Outcomes]) -> str:
-    """Say which release it is, and what changed there."""
+    """Say which release it is, and what changed there.
+
+    Args:
+        claim: Id of the claim, or name of its row.
+        found: The releases between which it changed.
+        seen: The outcomes on all that were run.
+    """
     before, after = found.before, found.after
     old, new = seen[before], seen[after]
     rows = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
@@ -225,9 +237,18 @@ def releases_between(
     uv_args: Sequence[str] = (),
     python: str | None = None,
 ) -> list[Version]:
-    """Return the package's releases after `old` and before `new`, in order; errors of uv as `run_uv`.
+    """Return the package's releases after `old` and before `new`, in order.
 
-    Pre-releases are among them where uv's arguments ask for some.
+    Args:
+        old: The lower end, which is a release.
+        new: The upper one.
+        package: Name on the index.
+        uv_args: What uv is told besides; pre-releases are found where it asks for some.
+        python: Interpreter, or its version, for which the releases must be; the one running by default.
+
+    Raises:
+        UsageError: uv refuses an argument.
+        MachineError: uv cannot reach the index.
     """
     check_uv_args(uv_args)
     with tempfile.TemporaryDirectory(prefix="vitgate-releases-") as folder:

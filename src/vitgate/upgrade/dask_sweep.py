@@ -119,16 +119,16 @@ def forget(side: Side, means: Means) -> None:
 
 
 def sweep_on(address: str, order: Sweep, echo: Echo) -> list[Swept]:
-    """Run the sweep on the workers of a scheduler.
+    """Run the sweep on the workers of that scheduler.
 
     Args:
-        address: The scheduler's, such as `tcp://host:8786`.
-        order: What the sweep is asked.
-        echo: Is told what is under way, a line each.
+        address: Of the scheduler, such as `tcp://host:8786`.
+        order: What is asked.
+        echo: Is told what is under way.
 
     Raises:
-        UsageError: As of `vitgate.upgrade.sweep.sweep`.
-        MachineError: No scheduler answers there, or as of `vitgate.upgrade.sweep.sweep`.
+        UsageError: Something is wrong whatever the version, or dask is not installed.
+        MachineError: No scheduler answers there.
     """
     places = prepared(order)
     suite = suite_folder(order.means.cache)

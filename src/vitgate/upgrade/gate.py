@@ -66,7 +66,17 @@ class Order:
 
 
 def gate(order: Order, accepted: Acceptances, echo: Callable[[str], None]) -> Verdict:
-    """Run everything and judge it; UsageError and MachineError as the steps raise them."""
+    """Run everything and judge it.
+
+    Args:
+        order: What is asked.
+        accepted: The deviations and rows that the user accepts.
+        echo: Is told each step.
+
+    Raises:
+        UsageError: The suite cannot run as asked, on one of the sides.
+        MachineError: The environment stands in the way of a step.
+    """
     if order.keep is not None:
         _make_writable(order.keep)  # now, and not after half an hour
     try:

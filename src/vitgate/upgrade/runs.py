@@ -64,7 +64,16 @@ def suite_contents(folder: Path) -> dict[str, bytes]:
 
 
 def unpacked_suite(cache: Path, name: str, contents: Mapping[str, bytes]) -> Path:
-    """Return the copy of these files, made if it is not there; MachineError where it cannot be written."""
+    """Return the copy of these files, made if it is not there.
+
+    Args:
+        cache: vitgate's own folder.
+        name: The digest of the files.
+        contents: Their bytes by path.
+
+    Raises:
+        MachineError: It cannot be written.
+    """
     folder = cache / "suites" / name
     try:
         with locked(folder.parent / "locks" / folder.name):
@@ -175,7 +184,13 @@ class Request(RunRequest):
 
 
 def command_line(python: Path, suite: Path, request: Request) -> list[str]:
-    """Return the command that runs the suite."""
+    """Return the command that runs the suite.
+
+    Args:
+        python: The environment's interpreter.
+        suite: The copy of the suite.
+        request: What the run is asked, with absolute paths: it runs in another folder.
+    """
     return [
         *(sys.executable, "-m", "vitgate.upgrade.watchdog"),
         *(str(python), "-m", "pytest", "--color=no", str(suite / "tests" / "conformance")),

@@ -141,7 +141,17 @@ def _rows(found: Sequence[Swept]) -> Iterator[tuple[str, list[str]]]:
 
 
 def show(found: Sequence[Swept], *, markdown: str | None, json_file: str | None, color: Color = "auto") -> None:
-    """Print the table, after the files that were asked for are written; MachineError where one cannot be."""
+    """Print the table, after the files that were asked for are written.
+
+    Args:
+        found: What became of each version.
+        markdown: File for the compatibility page.
+        json_file: File for the table as JSON; `-` is standard output, and then the table goes to standard error.
+        color: Whether the table has colours.
+
+    Raises:
+        MachineError: One of the files cannot be written.
+    """
     write_json(json_file, {"versions": [each.to_json() for each in found], "exit_status": exit_status(found)})
     records = {each.name: each.record for each in found if each.record}
     errors = {each.name: each.error for each in found if not each.record}
