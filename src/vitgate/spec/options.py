@@ -1,6 +1,7 @@
 """The options of a run, each declared once: its name, its type and what it is where the user says nothing.
 
-pytest's and click's options, the reference page and the command lines of other runs are rendered from `RunRequest`.
+pytest's and click's options, the reference page and the command lines of other runs are rendered from `RunRequest`, and
+the plan of a run is one. So a new option is a field here, and is read from the plan where it takes effect.
 """
 
 from __future__ import annotations
