@@ -30,7 +30,7 @@ PACKAGES = "python3,libgomp1,libstdc++6"
 WHEELS = "aarch64-manylinux_2_28"
 WRAPPER = """#!/bin/sh
 export QEMU_LD_PREFIX="{root}"
-exec {emulator} -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" "{root}/usr/bin/python{version}" "$@"
+exec {emulator} -cpu "${{VITGATE_QEMU_CPU:-neoverse-n1}}" -0 "$0" "{program}" "$@"
 """
 
 
@@ -75,16 +75,27 @@ def unpack(root: Path, mirror: str) -> None:
         run("dpkg-deb", "-x", str(package), str(root))
 
 
+def emulate(program: Path, root: Path) -> None:
+    """Put a script in the place of a program that runs it emulated; environments that uv makes of it link to that."""
+    own = program.with_name(f"{program.name}.aarch64")
+    if not own.exists():
+        program.rename(own)
+    program.write_text(WRAPPER.format(root=root, program=own, emulator=emulator()), encoding="utf-8")
+    program.chmod(0o755)
+
+
 def make(folder: Path, wanted: list[str], mirror: str) -> Path:
     """Return the interpreter: a virtual environment whose Python is emulated."""
     root, python = folder / "root", folder / "bin" / "python"
-    if not (root / "usr" / "bin" / f"python{VERSION}").exists():
+    base = root / "usr" / "bin" / f"python{VERSION}"
+    if not base.exists():
         unpack(root, mirror)
+    emulate(base, root)
     packages = folder / "lib" / f"python{VERSION}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
     python.parent.mkdir(exist_ok=True)
-    python.write_text(WRAPPER.format(root=root, version=VERSION, emulator=emulator()), encoding="utf-8")
-    python.chmod(0o755)
+    python.unlink(missing_ok=True)
+    python.symlink_to(base)
     home = f"home = {root}/usr/bin\ninclude-system-site-packages = false\nversion = {VERSION}\n"
     (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
     own = [Requirement(text) for text in requires("vitgate") or ()]

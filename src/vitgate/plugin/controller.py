@@ -32,6 +32,8 @@ _STATUS = {
     KeyboardInterrupt.__name__: int(pytest.ExitCode.INTERRUPTED),
 }
 
+_NOTHING_EXPORTED = "no file was built and run; a run narrowed to --claim=build and --claim=label makes some"
+
 
 class Controller:
     """Collects the rows of a run. Under xdist it lives in the controller, otherwise in the only process."""
@@ -51,8 +53,7 @@ class Controller:
         self._stopped = ""
         self._stopped_by = ""
         self._unusable: tuple[str, ...] = ()
-        self._changed = ""
-        self._path, self._page = "not written", ""
+        self._written = {"record": "not written"}
 
     @property
     def record(self) -> Record | None:
@@ -118,9 +119,9 @@ class Controller:
         path = place_of(self._config, self._plan.record)
         try:
             self._record.write(path)
-            self._path = self._plan.record
+            self._written["record"] = self._plan.record
             if self._plan.images:
-                self._changed = str(write_list(self._plan, store, path))
+                self._written["changed labels"] = str(write_list(self._plan, store, path))
             self._export(store)
             self._write_page()
         except VitgateError as error:
@@ -155,7 +156,8 @@ class Controller:
     def _export(self, store: Store) -> None:
         if self._plan.export:
             place = place_of(self._config, self._plan.export)
-            export(self._plan, store, place, packed=self._plan.export_packed)
+            files = export(self._plan, store, place, packed=self._plan.export_packed)
+            self._written["export"] = f"{place}, {files} files" if files else _NOTHING_EXPORTED
 
     def _write_page(self) -> None:
         if (name := self._plan.report) and self._record is not None:
@@ -163,7 +165,7 @@ class Controller:
 
             records = (self._record,)
             write_text(str(place_of(self._config, name)), lambda: render_page(records), "--report")
-            self._page = name
+            self._written["report"] = name
 
     def _narrowed(self) -> bool:
         option = self._config.getoption
@@ -176,7 +178,7 @@ class Controller:
         if self._record is not None:  # even where it could not be written: the run may have taken half an hour
             for line in github.of_record(self._record) if github.wanted() else ():
                 terminalreporter.write_line(line)
-            render(self._record, terminalreporter, self._path, self._changed, self._page)
+            render(self._record, terminalreporter, self._written)
         for line in (self._stopped,) if self._stopped_by else self._unusable:
             terminalreporter.write_line(f"ERROR: {line}", red=True, bold=True)
 

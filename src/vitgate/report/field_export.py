@@ -43,7 +43,7 @@ def check_target(folder: Path) -> None:
         raise _not_exported(folder, error) from None
 
 
-def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> None:
+def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> int:
     """Write every file that the run built, with inputs and logits; whole, or not at all.
 
     Args:
@@ -51,6 +51,9 @@ def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> None
         store: Its evidence.
         folder: Where to; an earlier export there is replaced.
         packed: Put the files into one archive, in which what they share is stored once.
+
+    Returns:
+        How many files that is.
 
     Raises:
         MachineError: The disk does not take it.
@@ -74,6 +77,7 @@ def export(plan: RunConfig, store: Store, folder: Path, *, packed: bool) -> None
         )
         (temporary / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
         _replace(folder, temporary)
+        return len(rows)
     except OSError as error:
         raise _not_exported(folder, error) from None
     finally:

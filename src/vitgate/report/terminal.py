@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from rich import box
@@ -29,7 +29,7 @@ _HEADINGS = ("Variant", "Size", "Reduction", "Latency", "Reduction", "Profiler",
 _COLOURS = {"works": "green", "broken as declared": "yellow", "failed": "red"}
 
 
-def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed: str = "", page: str = "") -> None:
+def render(record: Record, reporter: pytest.TerminalReporter, written: Mapping[str, str]) -> None:
     """Write the report of a run; colours only where pytest uses them.
 
     Quiet (`-q`) it is the red rows, where the files are, and the answer; verbose (`-v`) it has the blocks' SQNR too.
@@ -37,9 +37,7 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
     Args:
         record: The run's.
         reporter: pytest's.
-        path: Where the record is.
-        changed: Where the list of changed labels is; empty for none.
-        page: Where the run's HTML page is; empty for none.
+        written: What each file that the run wrote is, and where.
     """
     if reporter.verbosity < 0:
         for row in record.claims:
@@ -47,11 +45,8 @@ def render(record: Record, reporter: pytest.TerminalReporter, path: str, changed
                 reporter.write_line(clean(f"{row.name}: {row.outcome_text}: {row.message}"), red=True)
     else:
         _details(record, reporter)
-    reporter.write_line(f"record: {path}")
-    if page:
-        reporter.write_line(f"report: {page}")
-    if changed:
-        reporter.write_line(f"changed labels: {changed}")
+    for what, where in written.items():
+        reporter.write_line(f"{what}: {where}")
     found = answer_of(record)
     for note in found.notes if reporter.verbosity >= 0 else ():
         reporter.write_line(note)

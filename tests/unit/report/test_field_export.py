@@ -130,7 +130,7 @@ def test_manifest_names_only_kind_of_machine(plan: Callable[..., RunConfig], sto
 
 
 def test_run_without_files_exports_empty_folder(plan: Callable[..., RunConfig], tmp_path: Path) -> None:
-    export(plan(), Store(tmp_path / "nothing"), tmp_path / "out", packed=False)
+    assert export(plan(), Store(tmp_path / "nothing"), tmp_path / "out", packed=False) == 0
 
     assert read_field(tmp_path / "out") == []
 

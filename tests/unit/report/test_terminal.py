@@ -43,7 +43,7 @@ def shown(record: Callable[..., Record]) -> Callable[..., Reporter]:
 
     def show(*, hasmarkup: bool = False, isatty: bool = False, verbosity: int = 0, **fields: Any) -> Reporter:
         reporter = Reporter(hasmarkup=hasmarkup, isatty=isatty, verbosity=verbosity)
-        render(record(**fields), reporter, "out.json")  # type: ignore[arg-type]  # as much of it as is used
+        render(record(**fields), reporter, {"record": "out.json"})  # type: ignore[arg-type]  # as much of it as is used
         return reporter
 
     return show

@@ -12,7 +12,9 @@ from packaging.requirements import Requirement
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.run_options import make_run_config
-from vitgate.spec import variants
+from vitgate.spec import variants, versions
+from vitgate.spec.cells import CellId
+from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.variants import read_successors, SUCCESSORS
@@ -28,8 +30,9 @@ ROW = '[[successor]]\nvariant = "exported"\ntorch = ">=2.6"\npage = "a.md"\n'
 def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that says which packages there are, by name and version."""
 
-    def make(**versions: Any) -> None:
-        monkeypatch.setattr(variants, "packages", lambda: versions)
+    def make(**found: Any) -> None:
+        for module in (variants, versions):
+            monkeypatch.setattr(module, "packages", lambda: found)
 
     return make
 
@@ -50,20 +53,20 @@ def test_the_extras_bring_what_the_successors_need() -> None:
 
 
 @pytest.mark.parametrize(
-    ("torch", "versions", "says"),
+    ("torch", "packages", "says"),
     [
         ("2.15.0", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
         ("2.15.0+cpu", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
-        ("2.12.1", {"executorch": "1.5.1", "torchao": "0.18.0"}, "needs torch>=2.13, this is 2.12.1"),
-        ("2.15.0", {"executorch": "1.3.0", "torchao": "0.18.0"}, 'executorch>=1.4: pip install "vitgate[executorch]"'),
-        ("2.15.0", {}, "needs executorch>=1.4 and torchao>=0.18: pip install"),
+        ("2.8.0", {"executorch": "1.5.1", "torchao": "0.18.0"}, "needs torch>=2.9, this is 2.8.0"),
+        ("2.15.0", {"executorch": "0.7.0", "torchao": "0.18.0"}, 'executorch>=1.0: pip install "vitgate[executorch]"'),
+        ("2.15.0", {}, "needs executorch>=1.0 and torchao>=0.14: pip install"),
     ],
     ids=["all there", "local version", "old torch", "old package", "no package"],
 )
 def test_missing_needs_are_named_with_remedy(
-    torch: str, versions: dict[str, str], says: str, installed: Callable[..., None]
+    torch: str, packages: dict[str, str], says: str, installed: Callable[..., None]
 ) -> None:
-    installed(**versions)
+    installed(**packages)
 
     lacking = read_successors()["executorch_int8"].lacking(torch)
 
@@ -134,3 +137,10 @@ def test_the_packages_that_are_installed_are_known_by_version(installed: Callabl
     installed(torchao="0.18.0", onnx="1.23.2")
 
     assert variants.package_versions() == {"onnx": "1.23.2", "torchao": "0.18.0"}
+
+
+@pytest.mark.parametrize(("version", "scheme"), [("0.18.0", "torchao"), ("0.17.0", "torchao 8 bits")])
+def test_arithmetic_of_torchao_follows_its_release(version: str, scheme: str, installed: Callable[..., None]) -> None:
+    installed(torchao=version)
+
+    assert CellId("digits", NO_ENGINE, "exported_int8").scheme == scheme
