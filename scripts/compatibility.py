@@ -1,9 +1,10 @@
 """Print the compatibility page, `docs/compatibility.md`, from the records of real runs; or renew README's short table.
 
     python scripts/compatibility.py fixtures/records/*.json > docs/compatibility.md
+    python scripts/compatibility.py fixtures/processors/*-aarch64.json > docs/compatibility-aarch64.md
     python scripts/compatibility.py --readme README.md fixtures/records/*.json
 
-A unit test holds README's table against the records.
+Unit tests hold all three against the records.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from vitgate.records.record import read_record, Record
 from vitgate.report.compatibility import page
 from vitgate.report.formats import decibels
 
-_MAKER = "`scripts/compatibility.py` from the records in `fixtures/records/`"
+ROOT = Path(__file__).parents[1]
 _BETWEEN = re.compile(r"(<!-- made by scripts/compatibility.py -->\n).*?(<!-- end -->)", re.S)
 _FORMS = ("scripted", "scripted_quantized", "optimized", "lite", "lite_frozen")
 _SHOWN = ("deit_base", "fbgemm", "scripted_quantized")  # the cell whose numbers stand in the short table
@@ -39,7 +40,9 @@ def main() -> None:
     if options.readme:
         options.readme.write_text(renewed(_text(options.readme), records), encoding="utf-8")
     else:
-        print(page({release(record): record for record in records}, maker=_MAKER), end="")
+        folders = dict.fromkeys(f"`{path.absolute().relative_to(ROOT).parent}/`" for path in options.records)
+        maker = f"`scripts/compatibility.py` from the records in {', '.join(folders)}"
+        print(page({release(record): record for record in records}, maker=maker), end="")
 
 
 def _text(path: Path) -> str:

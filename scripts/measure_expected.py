@@ -15,22 +15,27 @@ from pathlib import Path
 
 from vitgate.files.errors import status_of
 from vitgate.records.record import read_record
+from vitgate.spec.versions import age, public
 
 COMPUTED = ("expected", "float64")
 
 
 def table(paths: list[Path]) -> None:
     """Print a row for each case and engine of the tutorial's int8 file: expected, measured, and the worst layer."""
-    print("| case | engine | expected, dB | measured, dB | worst layer, dB |\n|---|---|---|---|---|")
-    for path in paths:
+    print("| torch | case | engine | expected, dB | measured, dB | worst layer, dB |\n|---|---|---|---|---|---|")
+    records = sorted(map(read_record, paths), key=lambda record: age(record.environment.torch))
+    for record in records:
         numbers: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        for row in read_record(path).claims:
+        for row in record.claims:
             if row.variant == "scripted_quantized" and row.claim in ("logits_original", "layers"):
                 own = {each.statistic: each.value for each in row.findings if each.value is not None}
                 numbers[row.case, row.engine] |= own
         for (case, engine), own in numbers.items():
-            figures = (f"{own[name]:.1f}" if name in own else "-" for name in ("expected_sqnr", "sqnr", "int8_layer"))
-            print(f"| {case} | {engine} | {' | '.join(figures)} |")
+            if own:  # an engine that cannot quantize here has none
+                figures = (
+                    f"{own[name]:.1f}" if name in own else "-" for name in ("expected_sqnr", "sqnr", "int8_layer")
+                )
+                print(f"| {public(record.environment.torch)} | {case} | {engine} | {' | '.join(figures)} |")
 
 
 def extremes(paths: list[Path]) -> None:

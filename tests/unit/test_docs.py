@@ -158,13 +158,18 @@ def test_readme_table_is_current() -> None:
     )
 
 
-def test_compatibility_page_is_current(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = sorted(map(str, (ROOT / "fixtures" / "records").glob("*.json")))
+@pytest.mark.parametrize(
+    ("page", "records"), [("compatibility", "records/*"), ("compatibility-aarch64", "processors/*-aarch64")]
+)
+def test_compatibility_page_is_current(
+    page: str, records: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted(map(str, (ROOT / "fixtures").glob(f"{records}.json")))
     monkeypatch.setattr(sys, "argv", ["compatibility.py", *paths])
 
     script("compatibility").main()
 
-    assert capsys.readouterr().out == (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
 
 
 def test_accepted_page_is_current() -> None:

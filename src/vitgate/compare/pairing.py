@@ -17,6 +17,7 @@ from vitgate.files.schemas import Strict, unique
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow, Status, WithOutcome
 from vitgate.spec.cells import cell_name, RowName
+from vitgate.spec.claims import claims_of_time
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import public, release_names
 
@@ -108,7 +109,12 @@ def paired(old: Record, new: Record) -> list[VerdictRow]:
     left_out = {CROSSING, *old.left_out, *new.left_out}
     names = [row.name for row in (*old.claims, *new.claims) if row.claim not in left_out or row.name in both]
     rows = [_row(name, before.get(name), after.get(name)) for name in dict.fromkeys(names)]
+    if old.environment.machine != new.environment.machine:
+        rows = [row.model_copy(update=_NO_TIME) if row.claim in claims_of_time() else row for row in rows]
     return [*rows, *_named_missing(old, new, {row.name for row in rows})]
+
+
+_NO_TIME: dict[str, object] = {"word": "not comparable", "red": False}  # one machine cannot tell what another takes
 
 
 def _row(name: str, old: ClaimRow | None, new: ClaimRow | None) -> VerdictRow:
@@ -253,8 +259,7 @@ class JudgedLatency(Judged):
 
 def names_of(old: Record, new: Record) -> tuple[str, str]:
     """Return what the two sides are called: PyTorch's versions, or what else tells them apart."""
-    sides = [(record.environment.torch, record.environment.packages) for record in (old, new)]
-    return release_names(sides[0], sides[1])
+    return release_names(old.environment, new.environment)
 
 
 def judge_matrix(old: Record, new: Record, matrix: Sequence[MatrixRow]) -> list[JudgedMatrixRow]:

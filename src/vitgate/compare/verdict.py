@@ -2,8 +2,6 @@
 
 Records meet here only as data. What a deviation declares for the new version is a regression all the same: that it is
 known helps nobody whose pipeline breaks, unless somebody accepts it by name (see `vitgate.compare.acceptance`).
-
-`Conclusion` puts the comparison into words: may I upgrade, and if not, what breaks.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ from vitgate.files.text import some
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
 from vitgate.records.rows import InputRow
-from vitgate.spec.claims import unchecked
+from vitgate.spec.claims import claims_of_time, unchecked
 from vitgate.spec.engines import ENGINES, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.variants import SUCCESSORS
@@ -63,8 +61,8 @@ class Conclusion:
         """Return 6 where the environment stood in the way of an answer, 1 where something is red, otherwise 0."""
         if any(item.word == "environment error" for item in self.items):
             return ENVIRONMENT
-        red = any(item.red for item in self.items) or bool(self.problems) or not self._compared()
-        return REGRESSED if red else MAY_UPGRADE
+        sound = self._compared() and not self.problems and not any(item.red for item in self.items)
+        return MAY_UPGRADE if sound else REGRESSED
 
     def answer(self) -> str:
         """Return the sentence that ends every report, in one line."""
@@ -122,8 +120,11 @@ class Conclusion:
     def notes(self) -> Iterator[str]:
         """Yield what was not compared because an engine or tools are missing."""
         rows = [row for row in self.rows if row.word == "not comparable"]
+        if self.old.environment.machine != self.new.environment.machine:
+            yield "Latency is not compared: the records are of two machines."
         claims = [row.claim for row in rows if row.new and row.new.error == NO_TOOLS]
-        engines = {row.engine for row in rows if not (row.new and row.new.error == NO_TOOLS)}
+        others = [row for row in rows if row.claim not in claims_of_time()]
+        engines = {row.engine for row in others if not (row.new and row.new.error == NO_TOOLS)}
         names = [name for name in ENGINES if name in engines]
         if names:
             yield f"Not compared, as both builds lack the engine: {', '.join(names)}."

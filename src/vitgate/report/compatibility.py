@@ -21,7 +21,7 @@ from vitgate.spec.variants import VARIANTS
 from vitgate.spec.versions import age
 
 NOT_MADE = "environment error"
-_HEAD = """# What the suite says of each release
+_HEAD = """# What the suite says of each release{on}
 
 Made by {maker}; each is one run of the conformance suite
 on {machine}, with {weights}.
@@ -49,9 +49,11 @@ def _head(records: Mapping[str, Record], maker: str) -> str:
     texts = (f"{each.cpu}, {each.cores} cores, {each.platform.split('-with')[0]}" for each in found)
     machines = [markdown(text) for text in dict.fromkeys(texts)]
     machine = f"one machine ({machines[0]})" if len(machines) == 1 else f"machines: {'; '.join(machines)}"
+    processors = "/".join(dict.fromkeys(each.machine for each in found if each.machine))
     inputs = (row for record in records.values() for row in record.inputs if row.weights != "trained")
     weights = dict.fromkeys(f"the {_kind(row.weights)} weights for {_case_name(row.case)}" for row in inputs)
-    return _HEAD.format(maker=maker, machine=machine, weights=", ".join(weights) or "committed weights")
+    of = ", ".join(weights) or "committed weights"
+    return _HEAD.format(on=f" on {markdown(processors)}" * bool(processors), maker=maker, machine=machine, weights=of)
 
 
 def _kind(weights: str) -> str:

@@ -113,6 +113,11 @@ def read_claims(path: Path | None = None) -> dict[str, Claim]:
     return {row.id: row for row in rows.claim}
 
 
+def claims_of_time() -> frozenset[str]:
+    """Return the ids of the claims that measure time, which one machine cannot tell of another."""
+    return frozenset(claim.id for claim in read_claims().values() if claim.unless == "--no-latency")
+
+
 def unchecked(claims: Iterable[str]) -> Iterator[str]:
     """Yield a sentence for each set of tools without which these claims were not checked."""
     lacking: dict[str, list[str]] = {}

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -100,18 +100,41 @@ def is_installed(wanted: Requirement) -> bool:
     return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 
-def release_names(old: tuple[str, Mapping[str, str]], new: tuple[str, Mapping[str, str]]) -> tuple[str, str]:
-    """Return the names of two sides, each given as torch's version and the versions of `PACKAGES`.
+class Installed(Protocol):
+    """What a run found installed: torch's version, those of `PACKAGES`, and the machine type."""
 
-    They are torch's versions; where those are the same, the packages that tell the sides apart.
+    @property
+    def torch(self) -> str:
+        """Torch's version, with its local part."""
+        ...
+
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """The versions of the packages, by name."""
+        ...
+
+    @property
+    def machine(self) -> str:
+        """The machine type, such as `x86_64`."""
+        ...
+
+
+def release_names(old: Installed, new: Installed) -> tuple[str, str]:
+    """Return the names of two sides.
+
+    They are torch's versions, with the machines where these differ; where all that is the same, the packages that tell
+    the sides apart.
     """
-    short = public(old[0]), public(new[0])
+    short = public(old.torch), public(new.torch)
+    if old.machine != new.machine:
+        return f"{short[0]} on {old.machine}", f"{short[1]} on {new.machine}"
     if short[0] != short[1]:
         return short
-    differ = [name for name in reversed(PACKAGES[1:]) if old[1].get(name) != new[1].get(name) and name not in _OF_TESTS]
+    before, after = old.packages, new.packages
+    differ = [name for name in reversed(PACKAGES[1:]) if before.get(name) != after.get(name) and name not in _OF_TESTS]
     if not differ:
-        return (old[0], new[0]) if old[0] != new[0] else short
-    return _named(old[1], differ), _named(new[1], differ)
+        return (old.torch, new.torch) if old.torch != new.torch else short
+    return _named(before, differ), _named(after, differ)
 
 
 def _named(versions: Mapping[str, str], differ: Sequence[str]) -> str:

@@ -707,3 +707,18 @@ def test_inputs_missing_in_one_record_are_not_compared(record: Callable[..., Rec
 
 def test_json_schema_is_that_of_verdict() -> None:
     assert json_schema() == Verdict.model_json_schema()
+
+
+def test_latency_of_another_machine_is_not_compared() -> None:
+    old = release("2.15.0")
+    lacking = {**LACKING, "findings": (), "deviation": "", "message": "an emulated processor"}
+    claims = tuple(row.model_copy(update=lacking) if row.claim == "latency" else row for row in old.claims)
+    there = old.environment.model_copy(update={"machine": "aarch64"})
+    new = old.model_copy(update={"claims": claims, "environment": there})
+
+    verdict = compare(old, new)
+
+    assert {row.word for row in verdict.rows if row.claim in ("latency", "table")} == {"not comparable"}
+    assert verdict.exit_status == 0
+    assert "Latency is not compared: the records are of two machines." in verdict.notes
+    assert verdict.answer.startswith("PyTorch 2.15.0 on x86_64 → 2.15.0 on aarch64: may upgrade")

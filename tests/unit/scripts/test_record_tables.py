@@ -127,8 +127,8 @@ def test_table_marks_missing_layer(run: Callable[..., Any], of_int8: Callable[..
     ended = run("measure_expected", "--table", of_int8("2.13.0", 39.0, layer=120.0), of_int8("2.14.0", 41.5))
 
     assert ended.out.splitlines()[2:] == [
-        "| digits | qnnpack | 40.0 | 39.0 | 120.0 |",
-        "| digits | qnnpack | 40.0 | 41.5 | - |",
+        "| 2.13.0 | digits | qnnpack | 40.0 | 39.0 | 120.0 |",
+        "| 2.14.0 | digits | qnnpack | 40.0 | 41.5 | - |",
     ]
 
 

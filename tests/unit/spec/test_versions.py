@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from vitgate.spec.versions import release_names, titled
+
+
+@dataclass(frozen=True)
+class _Installed:
+    torch: str
+    packages: dict[str, str]
+    machine: str = "x86_64"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +34,14 @@ from vitgate.spec.versions import release_names, titled
 def test_sides_are_named_by_torch_or_differing_package(
     old: tuple[str, dict[str, str]], new: tuple[str, dict[str, str]], names: tuple[str, str]
 ) -> None:
-    assert release_names(old, new) == names
+    assert release_names(*(_Installed(torch, packages) for torch, packages in (old, new))) == names
+
+
+@pytest.mark.parametrize("torch", ["2.15.0+cpu", "2.12.1+cpu"])
+def test_sides_of_two_machines_are_named_by_them(torch: str) -> None:
+    old, new = _Installed(torch, {"timm": "1"}), _Installed("2.15.0", {}, "aarch64")
+
+    assert release_names(old, new) == (f"{torch[:6]} on x86_64", "2.15.0 on aarch64")
 
 
 def test_bare_version_is_titled_pytorch() -> None:

@@ -27,7 +27,7 @@ class Grid:
 
 def versions(verdict: Verdict) -> tuple[str, str]:
     """Return what the sides are called: PyTorch's versions, or what else tells them apart."""
-    return release_names((verdict.old.torch, verdict.old.packages), (verdict.new.torch, verdict.new.packages))
+    return release_names(verdict.old, verdict.new)
 
 
 def title(verdict: Verdict) -> str:
