@@ -41,7 +41,7 @@ def test_processors(check: Check) -> None:
 
 def _lower(check: Check, cell: CellId) -> tuple[tuple[Processor, ...], str]:
     plan = check.observer.plan
-    return lower_for(cell.form.runtime, plan.processor, valgrind=plan.processors == VALGRIND)
+    return lower_for(cell.form.runtime, plan.processor, valgrind=plan.processors == VALGRIND, lowest=plan.ships_to)
 
 
 def _held(check: Check, cell: CellId) -> Arrays:

@@ -37,7 +37,7 @@ from vitgate.records.rows import InputRow
 from vitgate.spec.claims import claims_of_time, unchecked
 from vitgate.spec.engines import ENGINES, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS
-from vitgate.spec.variants import SUCCESSORS
+from vitgate.spec.variants import portable_successors
 from vitgate.spec.versions import titled
 
 _HELD = ("same", "fixed")
@@ -138,7 +138,8 @@ class Conclusion:
         lost = {row.variant for row in own if row.word not in _HELD or row.new is None or row.new.status != "passed"}
         crossed = [item for item in self.items if isinstance(item, JudgedMatrixRow)]
         lost |= {item.row.variant for item in crossed if item.word not in (*_HELD, "not comparable")}
-        return [name for name in SUCCESSORS if name in {row.variant for row in own} - lost]
+        portable = portable_successors(self.new.ships_to)
+        return [name for name in portable if name in {row.variant for row in own} - lost]
 
     def _scope(self) -> str:
         narrow = [name for name, record in (("old", self.old), ("new", self.new)) if not record.complete]

@@ -17,7 +17,7 @@ from vitgate.spec.cells import RowName
 from vitgate.spec.claims import Claim, read_calls, read_claims
 from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
-from vitgate.spec.processors import check_valgrind, HOST, processor_named, VALGRIND
+from vitgate.spec.processors import check_valgrind, HOST, known_processor, processor_named, VALGRIND
 from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
 
 
@@ -102,6 +102,7 @@ def make_run_config(request: RunRequest, session: Path) -> RunConfig:
         no_latency=request.no_latency or request.processor != HOST,  # what a processor takes, no other one can say
         processor=processor_named(request.processor),
         processors=_processors(request.processors),
+        ships_to=known_processor(request.ships_to, "--ships-to"),
     )
     plan = RunConfig(
         **vars(checked),

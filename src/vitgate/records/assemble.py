@@ -58,6 +58,7 @@ def assemble(plan: RunConfig, store: Store, rows: list[ClaimRow], *, narrowed: b
         new_operators=_news(rows, "lite_operators"),
         shard=plan.shard or "",
         left_out=tuple(sorted(plan.left_out())),
+        ships_to=plan.ships_to,
     )
 
 

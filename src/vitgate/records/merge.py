@@ -27,6 +27,7 @@ def merge(records: Sequence[Record]) -> Record:
     if not records:
         raise UsageError("there is nothing to merge", do="name at least one record")
     _one("versions of vitgate", [record.vitgate for record in records])
+    _one("values of --ships-to", [record.ships_to for record in records])
     environment = _environment([record.environment for record in records])
     claims = sorted(_rows("row", [row for record in records for row in record.claims], _claim_name), key=_place)
     cases = sorted({name for record in records for name in record.cases}, key=_case_place)
@@ -48,6 +49,7 @@ def merge(records: Sequence[Record]) -> Record:
         new_operators=tuple(sorted({text for record in records for text in record.new_operators})),
         shard=shard,
         left_out=tuple(sorted(set.intersection(*({*record.left_out} for record in records)))),
+        ships_to=records[0].ships_to,
     )
     complete = not missing and (_holds_all(merged, records) or (all_there and _is_covered(merged)))
     return merged.model_copy(update={"complete": complete})

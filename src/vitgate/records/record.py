@@ -17,7 +17,7 @@ from vitgate.files.hashing import digest
 from vitgate.files.outputs import write_file
 from vitgate.files.schemas import read_json, Strict, unique, validate
 from vitgate.records.rows import CellRow, ClaimFields, ClaimRow, Count, FindingRow, InputRow, Names, Number
-from vitgate.spec.processors import HOST, Processor
+from vitgate.spec.processors import HOST, LOWEST, Processor
 
 SCHEMA = 2
 
@@ -48,7 +48,8 @@ class Environment(Strict):
 class RunFields(Strict):
     """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
 
-    `left_out` are the claims that the run's options leave out. `shard` says which parts of a run that was split up are
+    `left_out` are the claims that the run's options leave out. `ships_to` is the least processor that the files will
+    run on. `shard` says which parts of a run that was split up are
     in it: `2/5`, after merging `2+3/5`; a whole run has none.
     """
 
@@ -65,6 +66,7 @@ class RunFields(Strict):
     warnings: Names = ()
     new_operators: Names = ()
     left_out: Names = ()
+    ships_to: Processor = LOWEST
     shard: str = Field(default="", pattern=r"^([1-9][0-9]*(\+[1-9][0-9]*)*/[1-9][0-9]*)?$")
 
 

@@ -9,7 +9,7 @@ from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
 from vitgate.report.formats import decibels, megabytes
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.variants import SUCCESSORS
+from vitgate.spec.variants import portable_successors
 
 Plain = Callable[[str], str]
 
@@ -28,7 +28,7 @@ def ways_out(record: Record, plain: Plain) -> str:
 
 def _of_case(record: Record, case: str, plain: Plain) -> str:
     rows = [row for row in record.cells if (row.case, row.engine, row.outcome) == (case, NO_ENGINE, "passed")]
-    rows = [row for row in rows if row.variant in SUCCESSORS]  # a record may be anybody's
+    rows = [row for row in rows if row.variant in portable_successors(record.ships_to)]  # a record may be anybody's
     if not rows:
         return f"No successor of TorchScript passed for {plain(case)}."
     rows.sort(key=lambda row: (not row.variant.endswith("_int8"), row.latency_ratio or float("inf")))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from vitgate.spec.engines import ENGINES
-from vitgate.spec.processors import HOST, PROCESSORS
+from vitgate.spec.processors import HOST, LOWEST, PROCESSORS
 
 OWN = "VITGATE_CASES"
 """The environment variable that names the user's files of cases, joined by `os.pathsep`, for all processes of a run."""
@@ -156,6 +156,13 @@ class RunRequest:
         "run the int8 files on each lower processor too that this machine can be held to. all: by variables; valgrind: "
         "those of ONNX Runtime and XNNPACK under valgrind too, which takes minutes",
         "all|valgrind",
+    )
+    ships_to: str = _option(
+        LOWEST,
+        "the least processor that your files will run on: --processors goes no lower, and only with host does advice "
+        "name AOTInductor packages, which are for the machine that compiled them",
+        "NAME",
+        default_words=LOWEST,
     )
     no_latency: bool = _option(
         False, "leave out what measures time, the claims latency and table, as --processor does", kind="flag"

@@ -24,6 +24,9 @@ HOST: Processor = "host"
 VALGRIND: Processor = "valgrind"
 """AVX2, by a program that runs each instruction itself: many times slower, and not for whole runs."""
 
+LOWEST: Processor = "baseline"
+"""The least of them."""
+
 PROCESSORS: tuple[Processor, ...] = tuple(name for name in get_args(Processor) if name != VALGRIND)
 """What a run can be held to."""
 
@@ -106,16 +109,21 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset(lines[0] if lines else ())
 
 
+def known_processor(name: str, option: str) -> Processor:
+    """Return the processor of that exact name; UsageError, naming the option, for an unknown one."""
+    known: dict[str, Processor] = {processor: processor for processor in PROCESSORS}
+    if name not in known:
+        raise UsageError(f"unknown processor {name!r}", where=option, do=f"choose from {', '.join(PROCESSORS)}")
+    return known[name]
+
+
 def processor_named(name: str) -> Processor:
     """Return the processor of that exact name if this machine can be held to it.
 
     Raises:
         UsageError: It is unknown, or more than this machine has.
     """
-    known = {processor: processor for processor in PROCESSORS}
-    if name not in known:
-        raise UsageError(f"unknown processor {name!r}", where="--processor", do=f"choose from {', '.join(PROCESSORS)}")
-    found: Processor = known[name]  # type: ignore[index]  # just checked
+    found = known_processor(name, "--processor")
     if found != HOST and (lacking := sorted(LEVELS[found].needs - cpu_flags())):
         what = f"this machine cannot be held to {found}: it has no {', '.join(lacking)}"
         raise UsageError(what, where="--processor", do=f"choose from {', '.join((HOST, *lower_than(HOST)))}")
@@ -135,13 +143,16 @@ def lower_than(processor: Processor) -> tuple[Processor, ...]:
     return tuple(name for name in own if known.index(name) > known.index(processor))
 
 
-def lower_for(runtime: str, processor: Processor, *, valgrind: bool) -> tuple[tuple[Processor, ...], str]:
+def lower_for(
+    runtime: str, processor: Processor, *, valgrind: bool, lowest: Processor = LOWEST
+) -> tuple[tuple[Processor, ...], str]:
     """Return the processors below this one that a runtime's kernels are to be held to.
 
     Args:
         runtime: The runtime of a variant; those of `NO_SWITCH` read no variable.
         processor: What this process is held to already.
         valgrind: Run the kernels that no variable holds under valgrind.
+        lowest: Go no lower than this one.
 
     Returns:
         The processors, the highest first, and why there are none; empty where there are some.
@@ -152,7 +163,13 @@ def lower_for(runtime: str, processor: Processor, *, valgrind: bool) -> tuple[tu
         return (), f"no variable holds the kernels of {runtime}: give --processors {VALGRIND}, which takes minutes"
     else:
         found = (VALGRIND,) if processor == HOST and _is_lower(LEVELS[VALGRIND]) else ()
-    return found, "" if found else "this machine can be held to no lower processor"
+    known = [HOST, *LEVELS]
+    found = tuple(name for name in found if known.index(_shows_as(name)) <= known.index(lowest))
+    return found, "" if found else "this machine can be held to no lower processor that files ship to"
+
+
+def _shows_as(processor: Processor) -> Processor:
+    return "avx2" if processor == VALGRIND else processor
 
 
 def _is_lower(level: Level) -> bool:

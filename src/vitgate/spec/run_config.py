@@ -22,7 +22,7 @@ from vitgate.spec.cells import CellId, GroupId, RowName
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
-from vitgate.spec.processors import HOST, Processor
+from vitgate.spec.processors import HOST, LOWEST, Processor
 
 OTHERS = "others"  # the group of all claims about no cell
 _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.inputs.field_files`
@@ -45,6 +45,7 @@ class RunConfig(RunRequest):
     engines: tuple[Engine, ...]
     session: str
     processor: Processor = HOST
+    ships_to: Processor = LOWEST
 
     @property
     def explicit_engines(self) -> bool:

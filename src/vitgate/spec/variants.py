@@ -21,6 +21,7 @@ from pydantic import field_validator
 from vitgate.files.schemas import fixtures_folder, InnerPath, known, read_model, Strict, unique
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS, Outcome
+from vitgate.spec.processors import HOST, Processor
 from vitgate.spec.versions import is_installed, packages, VersionRange, within
 
 VariantName = Literal[
@@ -257,6 +258,11 @@ def read_successors(path: Path | None = None) -> dict[VariantName, Successor]:
     known(rows, SUCCESSORS, "successor", where=path)
     known(SUCCESSORS, rows, "row of", where=path)
     return {name: rows[name] for name in SUCCESSORS}
+
+
+def portable_successors(ships_to: Processor) -> tuple[VariantName, ...]:
+    """Return the successors whose files run on that processor: a compiled package is for the one that compiled it."""
+    return tuple(name for name, row in read_successors().items() if ships_to == HOST or not row.compiler)
 
 
 def package_versions() -> dict[str, str]:

@@ -141,6 +141,7 @@ def test_pictures_are_an_absolute_path(
             ("the options leave latency out", "leave --no-latency and --processor out"),
         ),
         ({"processors": "some"}, ("unknown word 'some'", "--processors", "give all or valgrind")),
+        ({"ships_to": "z80"}, ("unknown processor 'z80'", "--ships-to", "choose from host")),
         ({"processor": "z80"}, ("unknown processor 'z80'", "--processor", "choose from host")),
         ({"claim": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
     ],

@@ -53,9 +53,16 @@ def test_passed_successors_are_listed_int8_and_fastest_first(
 
     assert ways_out(rows, plain) == (
         "On this run onnx_int8 (0.5 MB, 0.25 of the original's time, 0.50 of the tutorial's int8 file's, SQNR 31.3 dB) "
-        "passed for digits, as did inductor, exported."
+        "passed for digits, as did exported."
     )
     assert ways_out(rows, plain) in answer(rows)
+
+
+def test_compiled_package_is_advised_only_for_its_own_processor(tried: Callable[..., Record]) -> None:
+    rows = tried(cell("inductor", latency_ratio=0.1), cell("exported", latency_ratio=1.0))
+
+    assert "inductor" not in ways_out(rows, plain)
+    assert "inductor" in ways_out(rows.model_copy(update={"ships_to": "host"}), plain)
 
 
 def test_no_passed_successor_is_stated(tried: Callable[..., Record]) -> None:

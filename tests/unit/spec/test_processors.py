@@ -123,6 +123,26 @@ def test_runtimes_without_variables_run_under_valgrind_if_asked(monkeypatch: Pat
     assert lower_for("torchscript", "host", valgrind=True) == (("avx512", "avx2", "baseline"), "")
 
 
+@pytest.mark.parametrize(
+    ("lowest", "held", "under_valgrind"),
+    [
+        ("baseline", ("avx512", "avx2", "baseline"), ("valgrind",)),
+        ("avx2", ("avx512", "avx2"), ("valgrind",)),
+        ("avx512", ("avx512",), ()),
+        ("host", (), ()),
+    ],
+)
+def test_processors_that_files_do_not_ship_to_are_left_out(
+    monkeypatch: Patch, lowest: Processor, held: tuple[str, ...], under_valgrind: tuple[str, ...]
+) -> None:
+    of(monkeypatch, VNNI)
+
+    assert lower_for("torchscript", "host", valgrind=False, lowest=lowest)[0] == held
+    assert lower_for("onnxruntime", "host", valgrind=True, lowest=lowest)[0] == under_valgrind
+
+
 @pytest.mark.usefixtures("machine")
 def test_valgrind_hides_nothing_of_a_machine_without_avx512() -> None:
-    assert lower_for("onnxruntime", "host", valgrind=True)[1] == "this machine can be held to no lower processor"
+    assert lower_for("onnxruntime", "host", valgrind=True)[1] == (
+        "this machine can be held to no lower processor that files ship to"
+    )
