@@ -10,11 +10,19 @@ import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import Record
-from vitgate.records.rows import FindingRow
+from vitgate.records.rows import CellRow, FindingRow
 
 DOCS = Path(__file__).parents[3] / "docs"
 PROCESSORS = fixtures_folder() / "processors"
-READERS = ("processors_table", "measure_ranges", "measure_expected", "successor_costs", "compatibility", "pairs_table")
+READERS = (
+    "processors_table",
+    "measure_ranges",
+    "measure_expected",
+    "successor_costs",
+    "compatibility",
+    "pairs_table",
+    "successors_table",
+)
 
 
 def number(statistic: str, value: float | None, **fields: Any) -> FindingRow:
@@ -177,3 +185,36 @@ def test_readme_without_markers_is_refused(
 
 def test_missing_readme_is_refused(refused: Callable[..., None], of_label: Path, tmp_path: Path) -> None:
     refused("compatibility", "--readme", tmp_path / "absent.md", of_label, words=("cannot read", "absent.md"))
+
+
+# ---- successors_table
+
+
+def test_successor_releases_page_is_current(run: Callable[..., Any]) -> None:
+    ended = run("successors_table", *sorted((fixtures_folder() / "successors").glob("*.json")))
+
+    assert ended.out == (fixtures_folder().parent / "docs" / "successor-releases.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "shown"),
+    [
+        ("passed", {"outcome": "passed", "sqnr_db": 36.0, "expected_sqnr_db": 36.5}, "36.0 of 36.5 dB"),
+        ("passed", {"outcome": "passed", "sqnr_db": 130.0}, "works"),
+        ("failed", {"outcome": "failed", "failed": ("size",)}, "**FAILED: size**"),
+        ("unsupported", {"outcome": "unsupported"}, "-"),
+    ],
+)
+def test_successor_is_shown_by_its_outcome(
+    load: Callable[[str], Any],
+    record: Callable[..., Any],
+    claim_row: Callable[..., Any],
+    status: str,
+    fields: dict[str, Any],
+    shown: str,
+) -> None:
+    build = claim_row("build", "onnx_int8", engine="none", status=status)
+    row = CellRow(case="digits", engine="none", variant="onnx_int8", **fields)
+
+    assert load("successors_table").outcome(record(cells=(row,), claims=(build,)), "onnx_int8") == shown
+    assert load("successors_table").outcome(record(cells=(), claims=()), "onnx_int8") == "-"
