@@ -59,10 +59,10 @@ from PyTorch, and are judged by bounds alone.
 """
 
 COSTS = """
-The bounds are the oldest that were run ([successor-releases.md](successor-releases.md) has what works where): all eight
-on torch 2.9.1, torchao 0.14.0, executorch 1.0.1, onnx 1.17.0, onnxscript 0.7.2 and onnxruntime 1.19.2, the float ones
-of torch.export, AOTInductor and ONNX Runtime on 2.6.0, `exported` on 2.2.2. torchao before 0.18 has no `reduce_range`: its
-files have 8 bits, which is expected of them, and are wrong on processors without VNNI
+The bounds are the oldest that were run ([successor-releases.md](successor-releases.md) has what works where): all
+eight on torch 2.9.1, torchao 0.14.0, executorch 1.0.1, onnx 1.17.0, onnxscript 0.7.2 and onnxruntime 1.19.2, the
+float ones of torch.export, AOTInductor and ONNX Runtime on 2.6.0, `exported` on 2.2.2. torchao before 0.18 has no
+`reduce_range`: its files have 8 bits, which is expected of them, and are wrong on processors without VNNI
 ([processors.md](processors.md)).
 
 ## What each costs
