@@ -109,7 +109,8 @@ def _needs() -> Iterator[str]:
     for name, row in read_successors().items():
         form = FORMS[name]
         needs = [f"torch{row.torch}", *row.packages, *(["a C++ compiler to build"] if row.compiler else [])]
-        shown = ", ".join(f"`{need}`" if "=" in need else need for need in needs)
+        needs += [f"`{need}` under torch{torch}" for torch, packages in row.under.items() for need in packages]
+        shown = ", ".join(f"`{need}`" if "=" in need and "`" not in need else need for need in needs)
         yield f"| `{name}` | {form.title}, `{Path(form.file or '').suffix}` | {shown} | [{row.page}]({row.page}) |"
 
 

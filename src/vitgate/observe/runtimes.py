@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -98,12 +99,19 @@ def _weights_only() -> Iterator[None]:
         yield
     except UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = named[1] if named else "more than tensors"
-        raise ValueError(f"it holds {what}: install {what.partition('.')[0]}, or do not run it") from None
+        raise ValueError(_unknown_class(named[1]) if named else "it holds more than tensors: do not run it") from None
     finally:
         del os.environ[_FORCE]
         if before is not None:
             os.environ[_FORCE] = before
+
+
+def _unknown_class(name: str) -> str:
+    """Say what a file holds that unpickling does not know, and what to do: its package is missing, or another one."""
+    package = name.partition(".")[0]
+    if find_spec(package) is None:
+        return f"it holds {name}: install {package}, or do not run it"
+    return f"it holds {name}, which the installed {package} does not have: run it with the {package} that made it"
 
 
 def _torchscript(path: str) -> Loaded:

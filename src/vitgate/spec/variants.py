@@ -12,11 +12,12 @@ import os
 import shutil
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import get_args, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import field_validator
+from pydantic import model_validator
 
 from vitgate.files.schemas import fixtures_folder, InnerPath, known, read_model, Strict, unique
 from vitgate.spec.engines import Engine, NO_ENGINE
@@ -207,6 +208,7 @@ def variants_of(engine: Engine) -> tuple[VariantName, ...]:
 class Successor(Strict):
     """One successor: the torch releases on which it works, the packages and tools that it needs, its page in `docs/`.
 
+    `under` has, by torch releases, what they need in the place of the requirement of the same name in `packages`.
     `compiler` is a C++ compiler that builds the file; none is needed to run it.
     """
 
@@ -214,28 +216,35 @@ class Successor(Strict):
     torch: VersionRange
     extra: str = ""
     packages: tuple[str, ...] = ()
+    under: dict[VersionRange, tuple[str, ...]] = {}
     compiler: bool = False
     page: InnerPath
 
-    @field_validator("packages")
-    @classmethod
-    def _are_requirements(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+    @model_validator(mode="after")
+    def _has_requirements(self) -> Successor:
         try:
-            for text in packages:
+            for text in chain(self.packages, *self.under.values()):
                 Requirement(text)
         except InvalidRequirement as error:
             raise ValueError(f"{text!r} is not a requirement: {error}") from None
-        return packages
+        return self
+
+    def needed(self, torch: str) -> tuple[str, ...]:
+        """Return the requirements under that release of torch."""
+        found = {Requirement(text).name: text for text in self.packages}
+        for releases, needs in self.under.items():
+            found |= {Requirement(text).name: text for text in needs if within(releases, torch)}
+        return tuple(found.values())
 
     def lacking(self, torch: str) -> Outcome | None:
         """Return the `unsupported` outcome if torch or a package is missing or too old, otherwise None."""
         if not within(self.torch, torch):
             return Outcome("unsupported", message=f"{self.variant} needs torch{self.torch}, this is {torch}")
-        tools = self._lacking_tools()
+        tools = self._lacking_tools(torch)
         return Outcome("unsupported", error=NO_TOOLS, message=tools) if tools else None
 
-    def _lacking_tools(self) -> str:
-        wrong = [text for text in self.packages if not is_installed(Requirement(text))]
+    def _lacking_tools(self, torch: str) -> str:
+        wrong = [text for text in self.needed(torch) if not is_installed(Requirement(text))]
         if wrong:
             return f'{self.variant} needs {" and ".join(wrong)}: pip install "vitgate[{self.extra}]"'
         if self.compiler and compiler() is None:

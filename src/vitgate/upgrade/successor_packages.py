@@ -8,13 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from vitgate.files.errors import VitgateError
 from vitgate.spec.variants import read_successors
 from vitgate.upgrade.installer import REFUSED, run_uv
+from vitgate.upgrade.moving_package import TORCH
 from vitgate.upgrade.progress import Steps
 from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import applicable, name_of, own_needs, Side, whole_set
 from vitgate.upgrade.runs import Request
+
+_NEWEST = "999"
 
 
 def for_successors(side: Side, request: Request, means: Means, echo: Callable[[str], None]) -> Side:
@@ -53,10 +58,16 @@ def for_successors(side: Side, request: Request, means: Means, echo: Callable[[s
 
 def _lacking(side: Side) -> Iterator[str]:
     """Yield what successors need and the side does not name, what needs least first."""
-    named = {name_of(text) for text in side.requirements}
+    named = {name_of(text): text for text in side.requirements}
     rows = sorted(read_successors().values(), key=lambda row: len(row.packages))
-    every = dict.fromkeys(text for row in rows for text in row.packages)
+    every = dict.fromkeys(text for row in rows for text in row.needed(_release(named.get(TORCH, TORCH))))
     yield from (text for text in every if name_of(text) not in named)
+
+
+def _release(requirement: str) -> str:
+    """Return the one release that a requirement allows; where it allows several, uv takes the newest."""
+    exact = [each.version for each in Requirement(requirement).specifier if each.operator == "=="]
+    return exact[0] if exact and not exact[0].endswith("*") else _NEWEST
 
 
 def _with(side: Side, packages: Sequence[str]) -> Side:

@@ -58,10 +58,11 @@ def test_the_extras_bring_what_the_successors_need() -> None:
         ("2.15.0", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
         ("2.15.0+cpu", {"executorch": "1.5.1", "torchao": "0.18.0"}, ""),
         ("2.8.0", {"executorch": "1.5.1", "torchao": "0.18.0"}, "needs torch>=2.9, this is 2.8.0"),
-        ("2.15.0", {"executorch": "0.7.0", "torchao": "0.18.0"}, 'executorch>=1.0: pip install "vitgate[executorch]"'),
-        ("2.15.0", {}, "needs executorch>=1.0 and torchao>=0.14: pip install"),
+        ("2.15.0", {"executorch": "1.3.1", "torchao": "0.18.0"}, 'executorch>=1.4: pip install "vitgate[executorch]"'),
+        ("2.12.1", {"executorch": "1.3.1", "torchao": "0.17.0"}, ""),
+        ("2.15.0", {}, "needs executorch>=1.4 and torchao>=0.14: pip install"),
     ],
-    ids=["all there", "local version", "old torch", "old package", "no package"],
+    ids=["all there", "local version", "old torch", "old package", "package of its time", "no package"],
 )
 def test_missing_needs_are_named_with_remedy(
     torch: str, packages: dict[str, str], says: str, installed: Callable[..., None]

@@ -80,3 +80,18 @@ def test_sides_without_successors_are_unchanged(
 ) -> None:
     assert whole(side, tmp_path, request_) is side
     assert uv == []
+
+
+@pytest.mark.parametrize(
+    ("torch", "executorch"),
+    [
+        ("torch==2.12.1", "executorch>=1.0"),
+        ("torch==2.13.0", "executorch>=1.4"),
+        ("torch>=2.9", "executorch>=1.4"),
+        ("torch==2.15.*", "executorch>=1.4"),
+    ],
+)
+def test_executorch_is_one_that_is_built_for_the_torch(
+    uv: list[set[str]], tmp_path: Path, torch: str, executorch: str
+) -> None:
+    assert executorch in whole(Side("s", (torch,)), tmp_path).requirements
