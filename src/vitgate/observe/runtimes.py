@@ -99,14 +99,14 @@ def _weights_only() -> Iterator[None]:
         yield
     except UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise ValueError(_unknown_class(named[1]) if named else "it holds more than tensors: do not run it") from None
+        raise ValueError(unknown_class(named[1]) if named else "it holds more than tensors: do not run it") from None
     finally:
         del os.environ[_FORCE]
         if before is not None:
             os.environ[_FORCE] = before
 
 
-def _unknown_class(name: str) -> str:
+def unknown_class(name: str) -> str:
     """Say what a file holds that unpickling does not know, and what to do: its package is missing, or another one."""
     package = name.partition(".")[0]
     if find_spec(package) is None:
