@@ -11,6 +11,36 @@ import pytest
 _USUAL: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
 
 
+_CATALOGUES = "catalogues"  # what the controller tells its workers
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist what the controller runs: its own command line names every path."""
+    node.workerinput[_CATALOGUES] = _runs_catalogues(node.config)
+
+
+def _runs_catalogues(config: pytest.Config) -> bool:
+    """Whether tests marked `catalogue` run: where the user names a path, `-k` or `-m`."""
+    if _CATALOGUES in (told := getattr(config, "workerinput", {})):
+        return bool(told[_CATALOGUES])
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return bool(named or config.option.keyword or config.option.markexpr)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what a run without paths leaves out."""
+    return [] if _runs_catalogues(config) else ["left out: the long catalogues of faults (pytest -n auto -m catalogue)"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long catalogues of faults out of a run that names nothing."""
+    long = [item for item in items if item.get_closest_marker("catalogue")] if not _runs_catalogues(config) else []
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:
     """Let processes that tests start hear Ctrl-C and hang-ups, which nohup and shells ignore for background jobs."""

@@ -15,6 +15,8 @@ from vitgate.spec.variants import STAGES, SUCCESSORS
 from .faults import catalogue, Fault
 from .harness import Baseline, CONFORMANCE, red, Scene, stopped
 
+pytestmark = pytest.mark.catalogue
+
 CLAIMS_OF_SUCCESSORS = {claim.id for claim in read_claims().values() if claim.engines == (NO_ENGINE,)}
 """Whose faults are in test_successor_files.py."""
 

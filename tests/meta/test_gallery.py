@@ -11,6 +11,8 @@ from vitgate.spec.cases import read_own
 
 from .processes import Done, ROOT, run_pytest
 
+pytestmark = pytest.mark.catalogue
+
 GALLERY = ROOT / "examples" / "gallery"
 UNQUANTIZABLE = "torchvision_swin"
 KINDS = {case.id: case.title for case in read_own(GALLERY / "vitgate.toml").case}

@@ -22,6 +22,8 @@ from .harness import Baseline, clean_run, OWN_CASE, red, Scene
 from .processes import ROOT
 from .test_faults import wanted_of
 
+pytestmark = pytest.mark.catalogue
+
 EXAMPLE = ROOT / "examples" / "own_model"
 FILES = ("artifacts", "layers", "lite", "model", "quantization", "runtime")
 NOT_THERE = {
