@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": "Compare the records of two PyTorch versions, claim by claim.",
     "completion": "Print a script that makes a shell complete vitgate's commands.",
     "environments": "Show or remove the environments that are kept, one for each PyTorch version.",
+    "golden": "Write the tensors that a user's pictures become, to tell when that changes.",
     "merge": "Merge the records of the shards of one run into one.",
     "pins": "Print the version of torch that a project pins, for a gate in CI.",
     "report": "Make one HTML page of a run's record, or of several.",

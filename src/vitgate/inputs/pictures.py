@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict
+from vitgate.inputs.golden_inputs import picture_file
 from vitgate.inputs.preprocess import read_arrays
 from vitgate.spec.cases import Case, OwnCase
 from vitgate.spec.outcome import Evidence
@@ -70,8 +71,8 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
     The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out.
-    Values: the pictures' names, how many of the first have a label that published weights are `known` to give, and
-    source, sha256 and note of the reference.
+    Values: the pictures' names, their `files` as `picture_file` sees them where they have any, how many of the first
+    have a label that published weights are `known` to give, and source, sha256 and note of the reference.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
     if isinstance(case, OwnCase):
@@ -95,9 +96,10 @@ def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
 def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.user_model import own_pictures
 
-    names = [row.name or Path(row.file).stem for row in case.picture]
+    names = list(case.picture_names)
+    files = [dict(picture_file(case.folder / row.file)) for row in case.picture]
     labels = np.array([row.label for row in case.picture], dtype=np.int64)
-    return Evidence({"names": names, **about}, {"x": own_pictures(case), "labels": labels})
+    return Evidence({"names": names, "files": files, **about}, {"x": own_pictures(case), "labels": labels})
 
 
 def _imagenet(case: Case, reference: Evidence, about: dict[str, str]) -> Evidence:
@@ -108,9 +110,11 @@ def _imagenet(case: Case, reference: Evidence, about: dict[str, str]) -> Evidenc
     further = reference.values.get("further", [])
     paths = (reference.values["path"], *(row["path"] for row in further), *(folder / row.file for row in embedded))
     x = np.stack([picture_of(case, Path(path)) for path in paths])
+    files = [dict(picture_file(Path(path))) for path in paths]
     labels = np.array([label, *(row["label"] for row in (*further, *map(vars, embedded)))], dtype=np.int64)
     names = ["reference", *(row["name"] for row in further), *(Path(row.file).stem for row in embedded)]
-    return Evidence({"names": names, "known": int(known) + len(further), **about}, {"x": x, "labels": labels})
+    values = {"names": names, "files": files, "known": int(known) + len(further)}
+    return Evidence({**values, **about}, {"x": x, "labels": labels})
 
 
 def _digits(case: Case, about: dict[str, str]) -> Evidence:

@@ -24,7 +24,7 @@ from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
 def expected_claims(
     cases: Collection[str], engines: Collection[str], field: tuple[str, ...] = (), left_out: Collection[str] = ()
 ) -> list[str]:
-    """Return the names of all claims about cells, engines and files that a whole run of these checks.
+    """Return the names of all claims about cells, engines, cases and files that a whole run of these checks.
 
     Args:
         cases: Ids of the run's cases.
@@ -48,6 +48,8 @@ def expected_claims(
             names += [str(RowName(claim.id, str(cell))) for cell in cells]
         elif claim.per == "engine":
             names += [str(RowName(claim.id, name)) for name in dict.fromkeys(str(cell.group) for cell in cells)]
+        elif claim.per == "case":
+            names += [str(RowName(claim.id, case)) for case in claim.case_ids() if case in cases]
     return names
 
 
@@ -57,6 +59,8 @@ def rows_of(claim: Claim, field: tuple[str, ...] = ()) -> list[str]:
         subjects = [str(cell) for cell in claim.cells()]
     elif claim.per == "engine":
         subjects = [str(group) for group in claim.groups()]
+    elif claim.per == "case":
+        subjects = claim.case_ids()
     elif claim.per == "file":
         subjects = [item.row.id for item in (committed() if claim.id == "field" else given(field))]
     else:

@@ -66,6 +66,22 @@ def golden(observer: LocalObserver) -> Evidence:
 
 
 @observation(required=True)
+def golden_inputs(observer: LocalObserver, case: str) -> Evidence:
+    """Return the user's golden tensors, `x` float32 [N, C, H, W], and what their file says of pictures and versions.
+
+    UsageError where that is no such file, or one of other pictures.
+    """
+    from vitgate.inputs.golden_inputs import check_files, PictureFile, read_golden
+
+    row = read_cases()[case]
+    assert isinstance(row, OwnCase)
+    found = read_golden(row)
+    shown = observer.get(pictures, case).demand()
+    check_files(row, found.about, [PictureFile(**file) for file in shown.values["files"]])
+    return Evidence(found.about.model_dump(mode="json"), {"x": found.x})
+
+
+@observation(required=True)
 def labelled(observer: LocalObserver) -> Evidence:
     """Return what is in the folder of `--images`: `labels` int64 [N], names, classes, digest of the contents."""
     from vitgate.inputs.picture_folder import contents, read_folder

@@ -194,18 +194,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim = claim_of(marker)
     if "cell" in metafunc.fixturenames:
-        groups = [group.original for group in claim.groups()]
-        cells = claim.cells() if claim.per == "cell" else groups
         plan = metafunc.config.stash[PLAN]
+        cells = _cells_of(claim, plan)
         cells = [cell for cell in cells if plan.offers(cell)] or cells  # what is left is deselected by and by
         if claim.id in plan.left_out():
             cells = []
-        ids = [str(cell) if claim.per == "cell" else str(cell.group) for cell in cells]
-        metafunc.parametrize("cell", cells, ids=ids)
+        metafunc.parametrize("cell", cells, ids=[_subject(claim, cell) for cell in cells])
     elif "item" in metafunc.fixturenames:
         plan = metafunc.config.stash[PLAN]
         items = list(field_files.selected(field_items(claim, plan), plan.cases, plan.engines))
         metafunc.parametrize("item", items, ids=[item.row.id for item in items], indirect=False)
+
+
+def _cells_of(claim: Claim, plan: RunConfig) -> list[CellId]:
+    """Return the cells of a claim; where it is about more, one stands for all."""
+    if claim.per == "case":
+        return [CellId(case, plan.engines[0], "original") for case in claim.case_ids()]
+    return claim.cells() if claim.per == "cell" else [group.original for group in claim.groups()]
+
+
+def _subject(claim: Claim, cell: CellId) -> str:
+    if claim.per == "case":
+        return cell.case
+    return str(cell) if claim.per == "cell" else str(cell.group)
 
 
 def field_items(claim: Claim, plan: RunConfig) -> list[field_files.FieldItem]:

@@ -61,7 +61,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
         deviation=settled.deviation,
         message=settled.message,
         case=cell.case if cell else "",
-        engine=cell.engine if cell else "",
+        engine=cell.engine if cell and claim.per != "case" else "",
         variant=cell.variant if cell and claim.per == "cell" else "",
     )
 

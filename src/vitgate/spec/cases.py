@@ -148,7 +148,8 @@ class OwnCase(Case):
     `build` is called without arguments and returns the `torch.nn.Module`; `weights` is a state dict for it (`.pth`,
     `.pt`, `.safetensors`), and where there is none it comes with its weights. `transform` turns the path of a picture
     into its tensor, float32 [C, H, W]; without it pictures go the tutorial's way. Both functions are
-    `package.module:function`, found as Python finds modules, and first in the file's folder.
+    `package.module:function`, found as Python finds modules, and first in the file's folder. `inputs` names the
+    golden inputs, which `vitgate golden` writes.
     """
 
     model: str = ""
@@ -157,6 +158,7 @@ class OwnCase(Case):
     transform: str | None = Field(default=None, pattern=_FUNCTION)
     preprocessing: Literal["tutorial", "digits", "transformers"] = "tutorial"
     picture: list[OwnPicture] = Field(min_length=1)
+    inputs: InnerPath | None = None
     default: bool = True
     _file: Path = PrivateAttr(default=Path())
 
@@ -168,6 +170,11 @@ class OwnCase(Case):
         ):
             raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
         return self
+
+    @property
+    def picture_names(self) -> tuple[str, ...]:
+        """What the pictures are called, in their order."""
+        return tuple(row.name or Path(row.file).stem for row in self.picture)
 
     @property
     def reads_files(self) -> str:

@@ -36,7 +36,7 @@ class Claim(Strict):
     `needs` is what a case must say so that the claim is made about it; see `vitgate.spec.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
     is made about them too, under the engine `none`: about those among `variants`, or all. `per` is what one test of it
-    is about: a cell, a case under one engine, one of the tutorial's calls, a file from the field, a session.
+    is about: a cell, a case under one engine, a case, one of the tutorial's calls, a file from the field, a session.
     `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and
     compiled variants apart; all of a case and `engine`; all that reads the `weights` and graphs of a case's files; none
@@ -54,7 +54,7 @@ class Claim(Strict):
     link: str = ""
     per: str = "cell"
     tools: str = ""
-    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files"] = ""
+    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files", "inputs"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
@@ -77,7 +77,7 @@ class Claim(Strict):
 
     def _is_met(self, case: Case) -> bool:
         """Whether the case says what the claim needs; what a user's model computes is found out."""
-        return getattr(case, self.needs) is not None or (self.needs == "arithmetic" and isinstance(case, OwnCase))
+        return getattr(case, self.needs, None) is not None or (self.needs == "arithmetic" and isinstance(case, OwnCase))
 
     def _forms(self) -> Iterator[tuple[Engine, tuple[VariantName, ...]]]:
         named = self.variants or ()
@@ -86,6 +86,10 @@ class Claim(Strict):
             yield engine, tuple(name for name in named if name in own) if named else own
         if self.successors:
             yield NO_ENGINE, tuple(name for name in named if name in SUCCESSORS) or variants_of(NO_ENGINE)
+
+    def case_ids(self) -> list[str]:
+        """Return the cases that the claim is made about."""
+        return list(dict.fromkeys(cell.case for cell in self.cells()))
 
     def groups(self) -> list[GroupId]:
         """Return the cases and engines that the claim is made about."""

@@ -127,7 +127,7 @@ class RunConfig(RunRequest):
 
 
 def _is_about_cells(name: str) -> bool:
-    return read_claims()[RowName.parse(name).claim].per in ("cell", "engine", "file")
+    return read_claims()[RowName.parse(name).claim].per in ("cell", "engine", "case", "file")
 
 
 @dataclass(frozen=True)
