@@ -2,7 +2,7 @@
 
 import pytest
 
-from vitgate.judge import input_tensors
+from vitgate.judge.input_tensors import golden_steps, of_tensors, worst
 from vitgate.observe.inputs import golden_inputs, pictures
 from vitgate.plugin.fixtures import Check
 
@@ -11,8 +11,5 @@ from vitgate.plugin.fixtures import Check
 def test_inputs(check: Check) -> None:
     golden, shown = (check.observer.get(what, check.cell.case).demand() for what in (golden_inputs, pictures))
     before, now = golden.arrays["x"], shown.arrays["x"]
-    files = list(zip(golden.values["pictures"], shown.values["files"], strict=True))
-    check.assert_within(
-        findings=input_tensors.golden(before, now, files),
-        diagnose=lambda: input_tensors.worst(shown.values["names"], before, now, files),
-    )
+    pair = (of_tensors(before, golden.values["pictures"]), of_tensors(now, shown.values["files"]))
+    check.assert_within(findings=golden_steps(before, now), diagnose=lambda: worst(shown.values["names"], *pair))

@@ -1,4 +1,4 @@
-"""What differs between two records beside the claims' outcomes: packages, calls, warnings, operators, sizes, numbers.
+"""What differs between two records beside the claims' outcomes: inputs, packages, calls, operators, sizes, numbers.
 
 Most of it is not red; it shows where a regression comes from, or where one is near. What is judged is growth: a larger
 file, a larger error, a bytecode version that old runtimes cannot read. Each record alone may lie within its bounds,
@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from vitgate.compare.inputs import input_changes
 from vitgate.compare.pairing import VerdictRow
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import Strict
@@ -50,6 +51,7 @@ class Drift(Strict):
 class Changes(Strict):
     """All that differs, by kind."""
 
+    inputs: tuple[Change, ...] = ()
     environment: tuple[Change, ...] = ()
     calls: tuple[Change, ...] = ()
     warnings: tuple[Change, ...] = ()
@@ -85,6 +87,7 @@ def changes(old: Record, new: Record, rows: Iterable[VerdictRow]) -> Changes:
     """
     pairs = list(rows)
     return Changes(
+        inputs=tuple(Change(what=each.case, old="", new=each.note) for each in input_changes(old, new)),
         environment=_differences(_environment(old), _environment(new)),
         calls=_outcomes(pairs, "calls"),
         warnings=(*_outcomes(pairs, "warnings"), *_listed(old.warnings, new.warnings, "warning")),

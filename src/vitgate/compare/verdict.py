@@ -7,7 +7,7 @@ known helps nobody whose pipeline breaks, unless somebody accepts it by name (se
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import Field
 from vitgate.compare.acceptance import Acceptance, Acceptances
 from vitgate.compare.causes import Cause, Causes, Key
 from vitgate.compare.changes import Changes, changes, check_judged_alike, moved
+from vitgate.compare.inputs import check_inputs, input_changes, with_inputs
 from vitgate.compare.pairing import (
     judge_latency,
     judge_matrix,
@@ -258,7 +259,7 @@ def compare(
     check_judged_alike(old, new)
     acceptances = accepted or Acceptances()
     causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
-    claims = moved(paired(old, new), old, new)
+    claims = with_inputs(moved(paired(old, new), old, new), input_changes(old, new))
     before: list[Judged] = [*claims, *judge_matrix(old, new, matrix), *judge_latency(latency)]
     keys = {item.name: causes.key(item) for item in before if item.red}
     items = [_settled(item, keys.get(item.name), acceptances) for item in before]
@@ -312,8 +313,9 @@ def _covered(entry: Acceptance, items: Sequence[Judged]) -> Accepted:
 
 def _summary(record: Record) -> RunSummary:
     environment = record.environment.model_dump(exclude={"configuration", "configuration_digest", "engines", "kernels"})
-    own = {name: getattr(record, name) for name in ("vitgate", "created", "complete", "cases", "engines", "inputs")}
-    return RunSummary(**environment, **own)
+    own = {name: getattr(record, name) for name in ("vitgate", "created", "complete", "cases", "engines")}
+    inputs = tuple(row.model_copy(update={"preprocessed": ()}) for row in record.inputs)  # the changes say what differs
+    return RunSummary(**environment, **own, inputs=inputs)
 
 
 def _check_comparable(old: Record, new: Record) -> None:
@@ -327,24 +329,4 @@ def _check_comparable(old: Record, new: Record) -> None:
         if set(before) != set(after):
             text = f"the records are about different {what}: {', '.join(before)}, and {', '.join(after)}"
             raise UsageError(text, where=where, do=f"run both with the same --{what.removesuffix('s')}")
-    inputs: Mapping[str, InputRow] = {row.case: row for row in old.inputs}
-    for row in new.inputs:
-        if row.case in inputs:
-            _check_inputs(inputs[row.case], row, where)
-
-
-_INPUTS = (
-    ("weights", "weights", "weights_digest", "--weights"),
-    ("pictures", "pictures", "pictures_sha256", "--assets"),
-    ("folders of pictures", "images_note", "images_digest", "--images"),
-)
-
-
-def _check_inputs(old: InputRow, new: InputRow, where: str) -> None:
-    for what, source, field, option in _INPUTS:
-        before, after = getattr(old, field), getattr(new, field)
-        if before != after:
-            names = [(getattr(row, source), getattr(row, field)[:12]) for row in (old, new)]
-            pair = " and ".join(" ".join(filter(None, name)) or "none" for name in names)
-            text = f"the records are about different {what} of {new.case}: {pair}"
-            raise UsageError(text, where=where, do=f"run both with the same {option}")
+    check_inputs(old, new, where)

@@ -25,30 +25,36 @@ Array = npt.NDArray[np.floating[Any]]
 
 LEVELS = 255
 PROJECTIONS = 32
-"""Of each channel. The root mean square of 96 differences is within a fifth of that of all values, nineteen times in
-twenty."""
+"""Of each channel, with the same signs for all: what channels have in common counts once. So the root mean square of
+their differences is within a quarter of that of all values, 19 times of 20 (1 / sqrt(2 · 32) is an eighth)."""
 
 _FITS = 0.02  # of a channel's variation: what a fit may leave so that it is the explanation
 _BETTER = 0.5  # of what the channels leave in their order: what they leave in another one, if that is it
 _SHARPER = 0.02  # of the mean gradient
+_FEW = 4  # steps: a changed filter made at least 11 at some edge of each picture that was tried
 _MOVED = 3  # pixels: how far a crop is looked for
 _SAME_SCALE = 0.005  # of scale and range: what is no other normalization
 _MOST_CHANNELS = 4  # whose orders are tried
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One picture, as much as is known of it.
+File = Mapping[str, Any]
+"""What was seen of a picture's file, as `vitgate.inputs.golden_inputs.PictureFile` has it."""
 
-    `rows` [C, n] are its channels' values or projections, `ones` [n] what a channel of ones would give in their place,
-    `detail` the mean difference of neighbouring values, `file` what was seen of its file, as
-    `vitgate.inputs.golden_inputs.PictureFile` has it. `values` is the tensor [C, H, W], if there is one.
+
+@dataclass(frozen=True)
+class Pictures:
+    """A case's pictures, as much as is known of them.
+
+    All are looked at together: in a picture of two colours each channel is any other one, scaled and moved. `rows`
+    [C, n] are the channels' values or projections, picture after picture, `ones` [n] what a channel of ones would give
+    in their place, `detail` the mean difference of neighbouring values, `values` the tensors [N, C, H, W] if they are
+    there.
     """
 
     rows: Array
     ones: Array
     detail: float
-    file: Mapping[str, Any]
+    files: Sequence[File]
     values: Array | None = None
 
 
@@ -64,28 +70,31 @@ def step(low: float, high: float) -> float:
     return (high - low if high > low else 1.0) / LEVELS
 
 
-def of_tensor(x: Array, file: Mapping[str, Any]) -> Picture:
-    """Return a picture whose tensor [C, H, W] is there."""
+def of_tensors(x: Array, files: Sequence[File]) -> Pictures:
+    """Return pictures whose tensors [N, C, H, W] are there."""
     values = np.asarray(x, np.float64)
-    rows = values.reshape(len(values), -1)
-    return Picture(rows, np.ones(rows.shape[1]), detail(values), file, values)
+    rows = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    return Pictures(rows, np.ones(rows.shape[1]), detail(values), files, values)
 
 
-def of_projections(projected: Sequence[float], shape: Sequence[int], detail: float, file: Mapping[str, Any]) -> Picture:
-    """Return a picture of which only the projections are there.
+def of_projections(
+    projected: Sequence[Sequence[float]], shape: Sequence[int], details: Sequence[float], files: Sequence[File]
+) -> Pictures:
+    """Return pictures of which only the projections are there.
 
     Args:
-        projected: What `projections` gave, channel by channel.
-        shape: Of its tensor, [C, H, W].
-        detail: The mean difference of its neighbouring values.
-        file: What was seen of its file.
+        projected: What `projections` gave of each, channel by channel.
+        shape: Of each tensor, [C, H, W].
+        details: The mean difference of neighbouring values, of each.
+        files: What was seen of each one's file.
     """
-    rows = np.asarray(projected, np.float64).reshape(shape[0], PROJECTIONS)
-    return Picture(rows, projections(np.ones((1, *shape[1:])))[0], detail, file)
+    rows = [np.asarray(each, np.float64).reshape(shape[0], PROJECTIONS) for each in projected]
+    ones = projections(np.ones((1, *shape[1:])))[0]
+    return Pictures(np.concatenate(rows, axis=1), np.tile(ones, len(rows)), float(np.mean(details)), files)
 
 
 def detail(x: Array) -> float:
-    """Return the mean absolute difference of neighbouring values of [C, H, W], in both directions."""
+    """Return the mean absolute difference of neighbouring values of [..., H, W], in both directions."""
     pairs = [np.abs(np.diff(x, axis=axis)).mean() for axis in (-1, -2) if x.shape[axis] > 1]
     return float(sum(pairs))
 
@@ -109,90 +118,87 @@ def _signs(count: int) -> npt.NDArray[np.int8]:
     return np.stack([2 * bit.astype(np.int8) - 1 for bit in bits])
 
 
-def summary(name: str, x: Array, file: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record keeps of a picture's tensor [C, H, W]: the fields of its `PreprocessedRow`."""
+def summary(x: Array) -> dict[str, Any]:
+    """Return what a record keeps of a picture's tensor [C, H, W]; of one that holds no numbers, its digest alone."""
     values = np.ascontiguousarray(x, np.float32)
-    finite = bool(np.isfinite(values).all())
-    numbers = {
-        "low": _rounded(float(values.min())),
-        "high": _rounded(float(values.max())),
-        "detail": _rounded(detail(values.astype(np.float64))),
-        "projections": tuple(map(_rounded, projections(values).ravel().tolist())),
-    }
-    known = {"name": name, "digest": digest(values.tobytes()), "shape": values.shape, "file": dict(file)}
-    return {**known, **numbers} if finite and values.size else known
+    known = {"digest": digest(values.tobytes()), "shape": values.shape}
+    if not (values.size and np.isfinite(values).all()):
+        return known
+    low, high, edges = float(values.min()), float(values.max()), detail(values.astype(np.float64))
+    numbers = {"low": low, "high": high, "detail": edges}
+    projected = tuple(map(_rounded, projections(values).ravel().tolist()))
+    return {**known, **{name: _rounded(value) for name, value in numbers.items()}, "projections": projected}
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def golden(before: Array, now: Array, files: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[Finding]:
-    """Return how far tensors [N, C, H, W] are from the golden ones: the largest step, and the share that differs.
-
-    Args:
-        before: The golden ones.
-        now: What the pictures are now.
-        files: What was seen of each picture's file, before and now.
-    """
-    if before.shape != now.shape or not before.size or len(files) != len(before):
+def golden_steps(before: Array, now: Array) -> list[Finding]:
+    """Return how far tensors [N, C, H, W] are from the golden ones: the largest step, and the share of pixels."""
+    if before.shape != now.shape or not before.size:
         return [Finding("steps", math.nan, "steps", against="golden", note=f"shapes {before.shape} and {now.shape}")]
-    distance = np.abs(now.astype(np.float64) - before) / step(float(before.min()), float(before.max()))
-    share = float((distance > 0).any(axis=1).mean()) if np.isfinite(distance).all() else math.nan
+    steps = _steps(before, now)
+    share = float((steps > 0).any(axis=1).mean()) if np.isfinite(steps).all() else math.nan
     return [
-        Finding("steps", float(distance.max()), "steps", against="golden"),
+        Finding("steps", float(steps.max()), "steps", against="golden"),
         Finding("pixels", share, "1", against="golden", judged=False),
     ]
 
 
-def worst(
-    names: Sequence[str], before: Array, now: Array, files: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
-) -> str:
+def _steps(before: Array, now: Array) -> Array:
+    difference: Array = np.abs(now.astype(np.float64) - before) / step(float(before.min()), float(before.max()))
+    return difference
+
+
+def worst(names: Sequence[str], before: Pictures, now: Pictures) -> str:
     """Say which picture is the furthest from its golden tensor, how far, in how many pixels, and from which step on.
 
     Args:
         names: What the pictures are called.
-        before: The golden tensors, [N, C, H, W].
+        before: The golden ones, with their tensors.
         now: What they are now.
-        files: What was seen of each picture's file, before and now.
     """
-    one = step(float(before.min()), float(before.max()))
-    distance = np.nan_to_num(np.abs(now.astype(np.float64) - before) / one, nan=math.inf)
-    place = int(distance.reshape(len(distance), -1).max(1).argmax())
-    pixels = (distance[place] > 0).any(axis=0)
-    old, new = (of_tensor(x[place], file) for x, file in zip((before, now), files[place], strict=True))
-    others = int((distance.reshape(len(distance), -1).max(1) > 0).sum()) - 1
-    text = f"{names[place]}: {distance[place].max():.3g} steps at most, in {int(pixels.sum())} of {pixels.size} pixels"
-    return f"{text}{f', and {others} others' if others else ''}; first step that differs: {first_step(old, new, one)}"
+    if before.values is None or now.values is None or before.values.shape != now.values.shape:
+        return "the shapes differ"
+    steps = np.nan_to_num(_steps(before.values, now.values), nan=math.inf)
+    furthest = steps.reshape(len(steps), -1).max(1)
+    place, others = int(furthest.argmax()), int((furthest > 0).sum()) - 1
+    pixels = (steps[place] > 0).any(axis=0)
+    text = f"{names[place]}: {furthest[place]:.3g} steps at most, in {int(pixels.sum())} of {pixels.size} pixels"
+    one = step(float(before.values.min()), float(before.values.max()))
+    more = f", and {others} {'other' if others == 1 else 'others'}" if others else ""
+    return f"{text}{more}; first step that differs: {first_step(before, now, one)}"
 
 
-def first_step(before: Picture, now: Picture, one: float) -> str:
-    """Name the first step at which two forms of a picture differ, in the order in which a transform takes them.
+def first_step(before: Pictures, now: Pictures, one: float) -> str:
+    """Name the first step at which two forms of the same pictures differ.
 
     Args:
-        before: What the picture was.
-        now: What it is.
-        one: A step, in the units of the tensor.
+        before: What the pictures were.
+        now: What they are.
+        one: A step, in the units of the tensors.
     """
     if not np.isfinite(now.rows).all():
-        return "the tensor holds NaN or infinity"
+        return "a tensor holds NaN or infinity"
     found = (_decoded(before, now), _order(before, now), _crop(before, now, one), _normalized(before, now, one))
-    return next((text for text in found if text), "") or _resized(before, now)
+    return next((text for text in found if text), "") or _resized(before, now, one)
 
 
-def _decoded(before: Picture, now: Picture) -> str:
+def _decoded(before: Pictures, now: Pictures) -> str:
     """Say that Pillow reads other pixels of the same file; nothing where it was not seen to."""
-    old, new = (each.file.get("decoded", "") for each in (before, now))
-    if not (old and new) or old == new:
-        return ""
-    means = [", ".join(f"{value:.2f}" for value in each.file.get("mean", ())) for each in (now, before)]
-    return f"decode (Pillow reads other pixels of the file: red, green, blue {means[0]} on average, before {means[1]})"
+    for old, new in zip(before.files, now.files, strict=True):
+        digests = [each.get("decoded", "") for each in (old, new)]
+        if all(digests) and digests[0] != digests[1]:
+            means = [", ".join(f"{value:.2f}" for value in each.get("mean", ())) for each in (new, old)]
+            return f"decode (Pillow reads other pixels; red, green, blue on average {means[0]}, before {means[1]})"
+    return ""
 
 
-def _order(before: Picture, now: Picture) -> str:
+def _order(before: Pictures, now: Pictures) -> str:
     """Say in which other order the channels fit, if they fit much better there."""
     count = len(before.rows)
-    if not 1 < count <= _MOST_CHANNELS or len(now.rows) != count:
+    if not 1 < count <= _MOST_CHANNELS:
         return ""
     left = [[_fit(old, new, before.ones).left for new in now.rows] for old in before.rows]
     costs = {
@@ -202,30 +208,30 @@ def _order(before: Picture, now: Picture) -> str:
     own, best = costs[tuple(range(count))], min(costs, key=lambda order: costs[order])
     if own <= _FITS or costs[best] >= _BETTER * own:
         return ""
-    return f"colour order (its channels are {', '.join(str(place + 1) for place in best)} of those before)"
+    return f"colour order (the channels are {', '.join(str(place + 1) for place in best)} of those before)"
 
 
-def _crop(before: Picture, now: Picture, one: float) -> str:
-    """Say by how many pixels the same picture is moved, if it is."""
+def _crop(before: Pictures, now: Pictures, one: float) -> str:
+    """Say by how many pixels the same pictures are moved, if they are."""
     old, new = before.values, now.values
-    if old is None or new is None or float(np.abs(new - old).max()) <= one:
+    if old is None or new is None or min(old.shape[2:]) <= 2 * _MOVED:
         return ""
     reach = range(-_MOVED, _MOVED + 1)
-    moves = [(y, x) for y in reach for x in reach if (y, x) != (0, 0) and min(old.shape[1:]) > 2 * _MOVED]
-    for y, x in sorted(moves, key=lambda move: abs(move[0]) + abs(move[1])):
+    moves = sorted(((y, x) for y in reach for x in reach if (y, x) != (0, 0)), key=lambda move: np.abs(move).sum())
+    for y, x in moves:
         was, here = _overlap(old, y, x), _overlap(new, -y, -x)
-        if float(np.abs(here - was).max()) <= one and float(np.ptp(was)) > 2 * one:
-            return f"crop (it starts {y} rows and {x} columns later)"
+        if np.abs(here - was).max() <= one < np.abs(_overlap(new, y, x) - was).max():
+            return f"crop (it starts {y:+d} rows and {x:+d} columns later)"
     return ""
 
 
 def _overlap(x: Array, down: int, right: int) -> Array:
-    """Return what of [C, H, W] is left when it starts later by so many rows and columns, or ends earlier."""
-    height, width = x.shape[1:]
-    return x[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
+    """Return what of [N, C, H, W] is left when it starts later by so many rows and columns, or ends earlier."""
+    height, width = x.shape[2:]
+    return x[..., max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
 
 
-def _normalized(before: Picture, now: Picture, one: float) -> str:
+def _normalized(before: Pictures, now: Pictures, one: float) -> str:
     """Say by which scale and offset each channel comes of the one before, if by nothing else."""
     fits = [_fit(old, new, before.ones) for old, new in zip(before.rows, now.rows, strict=True)]
     if max(fit.left for fit in fits) > _FITS:
@@ -252,11 +258,13 @@ def _fit(old: Array, new: Array, ones: Array) -> _Fit:
     return _Fit(scale, offset, left)
 
 
-def _resized(before: Picture, now: Picture) -> str:
+def _resized(before: Pictures, now: Pictures, one: float) -> str:
+    if before.values is not None and now.values is not None and np.abs(now.values - before.values).max() <= _FEW * one:
+        return "decode or resize (by a few levels, as another decoder or another rounding does)"
     sharp = now.detail / before.detail if before.detail > 0 else 1.0
     if abs(sharp - 1) > _SHARPER:
-        return f"resize (edges are {sharp:.2f} times as sharp as before: interpolation, antialias or size)"
-    return "decode or resize (the pixels differ, and neither order, crop nor normalization explains it)"
+        return f"resize (edges are {sharp:.2f} times as sharp as before: antialias, interpolation or size)"
+    return "decode, resize or crop (neither the order of channels nor a normalization explains it)"
 
 
 def distance(before: Sequence[float], now: Sequence[float], one: float) -> float:
@@ -267,6 +275,6 @@ def distance(before: Sequence[float], now: Sequence[float], one: float) -> float
         now: Those of its other form.
         one: A step, in the units of the tensor.
     """
-    if len(before) != len(now) or not before:
+    if len(before) != len(now) or len(before) == 0:
         return math.nan
     return float(np.sqrt(np.mean((np.asarray(now) - np.asarray(before)) ** 2))) / one

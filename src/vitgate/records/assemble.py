@@ -12,7 +12,7 @@ import numpy as np
 from vitgate import __version__
 from vitgate.inputs.field_files import committed
 from vitgate.inputs.run_options import expected_claims as expected_names
-from vitgate.judge import computed, findings, latency_ratios, metrics
+from vitgate.judge import computed, findings, input_tensors, latency_ratios, metrics
 from vitgate.observe.artifacts import artifact
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import labelled, pictures, weights
@@ -22,7 +22,16 @@ from vitgate.observe.store import Store
 from vitgate.observe.timing import latency
 from vitgate.records.consistency import shown_numbers
 from vitgate.records.record import Environment, Record
-from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow, InputRow, rounded
+from vitgate.records.rows import (
+    cell_deviation,
+    cell_outcome,
+    CellRow,
+    ClaimRow,
+    FindingRow,
+    InputRow,
+    PreprocessedRow,
+    rounded,
+)
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import read_claims
@@ -170,7 +179,17 @@ def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
             pictures_sha256=shown.values["sha256"],
             images_note=own.get("note", ""),
             images_digest=own.get("digest", ""),
+            preprocessed=tuple(_preprocessed(shown)),
         )
+
+
+def _preprocessed(shown: Evidence) -> Iterable[PreprocessedRow]:
+    """Return what became of each picture; those whose evidence is made up without tensors have none."""
+    x, names = shown.arrays.get("x", np.empty(0)), shown.values.get("names", [])
+    files = shown.values.get("files") or [{}] * len(names)
+    for place, (name, file) in enumerate(zip(names, files, strict=True) if x.ndim == 4 else ()):
+        own = {"file": file.get("sha256", ""), "decoded": file.get("decoded", ""), "mean": tuple(file.get("mean", ()))}
+        yield PreprocessedRow(name=name, **own, **input_tensors.summary(x[place]))
 
 
 def _unknown_environment(plan: RunConfig) -> Environment:

@@ -151,7 +151,16 @@ def _environment(environments: Sequence[Environment]) -> Environment:
 
 
 def _inputs(records: Sequence[Record]) -> list[InputRow]:
-    rows = _rows("inputs of", [row for record in records for row in record.inputs], lambda row: row.case)
+    first: dict[str, InputRow] = {}
+    for row in (row for record in records for row in record.inputs):
+        first.setdefault(row.case, row)
+    # Of one environment, so that no more than the last bit of a tensor can differ between machines.
+    same = [
+        row.model_copy(update={"preprocessed": first[row.case].preprocessed})
+        for record in records
+        for row in record.inputs
+    ]
+    rows = _rows("inputs of", same, lambda row: row.case)
     return sorted(rows, key=lambda row: _case_place(row.case))
 
 

@@ -120,8 +120,31 @@ class CellRow(Strict):
         return cell_name(self.case, self.engine, self.variant)
 
 
+class PreprocessedRow(Strict):
+    """One picture as the model gets it, so that two records can tell whether preprocessing has changed.
+
+    `digest` is of its tensor [C, H, W], `file` of its file, `decoded` of the pixels that Pillow reads of that, `mean`
+    their mean by colour, 0 to 255. `low`, `high`, `detail` and `projections` sum up the tensor's values, as
+    `vitgate.judge.input_tensors` says; a tensor that holds NaN has none of them.
+    """
+
+    name: str
+    digest: str
+    shape: Annotated[tuple[Count, ...], FailFast()] = Field(min_length=3, max_length=3)
+    file: str = ""
+    decoded: str = ""
+    mean: Annotated[tuple[Number, ...], FailFast()] = Field(default=(), max_length=3)
+    low: Number | None = None
+    high: Number | None = None
+    detail: Number | None = None
+    projections: Annotated[tuple[Number, ...], FailFast()] = ()
+
+
 class InputRow(Strict):
-    """Where a case's weights and pictures came from, and which folder of the user's it went through, if any."""
+    """Where a case's weights and pictures came from, and which folder of the user's it went through, if any.
+
+    `preprocessed` is what became of the pictures; records of before had none.
+    """
 
     case: str
     weights: str
@@ -132,6 +155,7 @@ class InputRow(Strict):
     pictures_sha256: str
     images_note: str = ""
     images_digest: str = ""
+    preprocessed: Annotated[tuple[PreprocessedRow, ...], FailFast()] = ()
 
 
 def cell_outcome(rows: Sequence[ClaimRow]) -> dict[str, Any]:

@@ -126,6 +126,7 @@ def sections(verdict: Verdict) -> Iterable[Section]:
     """Yield what differs beside the outcomes, kind by kind; nothing for a kind without differences."""
     changes = verdict.changes
     words = {
+        "Preprocessed inputs": changes.inputs,
         "Calls": changes.calls,
         "Warnings": changes.warnings,
         "Operators of lite files": changes.operators,

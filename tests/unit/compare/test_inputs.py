@@ -1,0 +1,136 @@
+"""Two records whose pictures became other tensors, as when torchvision changes what it does by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vitgate.compare.acceptance import read_acceptances
+from vitgate.compare.verdict import compare
+from vitgate.files.errors import UsageError
+from vitgate.files.schemas import fixtures_folder
+from vitgate.judge.input_tensors import summary
+from vitgate.records.record import parse_record, read_record, Record
+from vitgate.records.rows import ClaimRow, PreprocessedRow
+
+from ..judge.test_input_tensors import both, CHANGES, one_level_off, PHOTOS, sound, Tensors
+
+NAMES = ("volcano", "pizza")
+
+
+def with_pictures(record: Record, x: Tensors, **fields: Any) -> Record:
+    """Return the record with what the pictures became."""
+    rows = [PreprocessedRow(name=name, **{**summary(each), **fields}) for name, each in zip(NAMES, x, strict=True)]
+    inputs = [row.model_copy(update={"preprocessed": tuple(rows)}) for row in record.inputs]
+    return record.model_copy(update={"inputs": tuple(inputs)})
+
+
+@pytest.fixture
+def pair(record: Callable[..., Record]) -> Callable[[str], tuple[Record, Record]]:
+    """Return a helper: a record, and one of a version that changed one step."""
+
+    def make(change: str) -> tuple[Record, Record]:
+        before, now = both(PHOTOS, CHANGES[change][0])
+        return with_pictures(record(), before), with_pictures(record(), now)
+
+    return make
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+def test_changed_preprocessing_is_a_red_row(
+    change: str, back: bool, pair: Callable[[str], tuple[Record, Record]]
+) -> None:
+    old, new = pair(change)[::-1] if back else pair(change)
+
+    verdict = compare(old, new)
+
+    (row,) = (row for row in verdict.rows if row.red)
+    assert (row.name, row.word, row.case, verdict.exit_status) == ("inputs[digits]", "regressed", "digits", 1)
+    assert row.note.startswith("preprocessed inputs of digits changed: 2 of 2 pictures, ")
+    assert "[inputs.change: would need upper = " in row.note
+    step = CHANGES[change][1].split()[0]
+    assert f"first step that differs: {step}" in row.note
+    assert "1 thing breaks: inputs (inputs[digits])" in verdict.answer
+    assert [change.what for change in verdict.changes.inputs] == ["digits"]
+
+
+def test_changed_preprocessing_is_accepted_by_its_row(pair: Callable[[str], tuple[Record, Record]]) -> None:
+    verdict = compare(*pair("no antialias"), accepted=read_acceptances(["inputs[digits]"], None))
+
+    assert verdict.exit_status == 0
+
+
+def test_row_of_golden_inputs_that_holds_is_turned(
+    pair: Callable[[str], tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
+    golden = claim_row("inputs", "", subject="digits", case="digits", engine="")
+    old, new = (each.model_copy(update={"claims": (*each.claims, golden)}) for each in pair("bilinear"))
+
+    assert [(row.name, row.word) for row in compare(old, new).rows if row.red] == [("inputs[digits]", "regressed")]
+
+
+def test_one_level_here_and_there_is_shown_and_not_red(record: Callable[..., Record]) -> None:
+    before, now = both(PHOTOS, lambda path: one_level_off(path, 0.02))
+
+    verdict = compare(with_pictures(record(), before), with_pictures(record(), now))
+
+    assert verdict.exit_status == 0
+    assert "distance against old: 0.1" in verdict.changes.inputs[0].new
+
+
+def test_same_inputs_are_no_row(record: Callable[..., Record]) -> None:
+    same = with_pictures(record(), np.stack(list(map(sound, PHOTOS))))
+    verdict = compare(same, same)
+
+    assert (verdict.exit_status, verdict.changes.inputs) == (0, ())
+    assert [row.claim for row in verdict.rows if row.claim == "inputs"] == []
+    assert [row.preprocessed for row in verdict.new.inputs] == [()]
+
+
+def test_record_without_preprocessed_inputs_has_nothing_to_compare(
+    record: Callable[..., Record], pair: Callable[[str], tuple[Record, Record]]
+) -> None:
+    assert compare(record(), pair("halves")[1]).exit_status == 0
+
+
+def test_new_record_that_lost_them_is_red(
+    record: Callable[..., Record], pair: Callable[[str], tuple[Record, Record]]
+) -> None:
+    verdict = compare(pair("halves")[0], record())
+
+    assert [row.note for row in verdict.rows if row.red] == [
+        "preprocessed inputs of digits changed: the new record says nothing of them"
+    ]
+
+
+def test_not_a_number_and_another_shape_are_red(record: Callable[..., Record]) -> None:
+    before, _ = both(PHOTOS, sound)
+    broken = before.copy()
+    broken[0] = np.nan
+
+    for now, words in ((broken, "NaN or infinity"), (before[..., :30], "the shape of a tensor")):
+        verdict = compare(with_pictures(record(), before), with_pictures(record(), now))
+        assert [words in row.note for row in verdict.rows if row.red] == [True]
+
+
+def test_other_files_are_not_compared(record: Callable[..., Record]) -> None:
+    x, _ = both(PHOTOS, sound)
+
+    with pytest.raises(UsageError, match="different pictures of digits: the file of volcano has changed"):
+        compare(with_pictures(record(), x, file="ab"), with_pictures(record(), x, file="cd"))
+
+
+def test_record_keeps_what_pictures_became(record: Callable[..., Record]) -> None:
+    whole = with_pictures(record(), both(PHOTOS, sound)[0], file="ab", decoded="cd", mean=(1.0, 2.0, 3.0))
+
+    assert parse_record(whole.text(), where="test") == whole
+    assert len(whole.text()) - len(record().text()) < 2 * 1500, "bytes for each picture"
+
+
+@pytest.mark.parametrize("path", sorted((fixtures_folder() / "records").glob("*.json")), ids=lambda path: path.stem)
+def test_committed_records_have_none(path: Any) -> None:
+    assert [row.preprocessed for row in read_record(path).inputs if row.preprocessed] == []
