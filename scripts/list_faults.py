@@ -69,7 +69,12 @@ def _words(name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("{case}-{engine}", "the benchmark table")
+    return (
+        " ".join(text.split())
+        .replace("|", "\\|")
+        .replace("{case}-{engine}", "the benchmark table")
+        .replace("{case}", "a user's case")
+    )
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 _MADE = "*Made by `python scripts/reference.py` from {source}.*"
 _SUBJECTS = {
     "engine": "each case under each engine",
+    "case": "each case",
     "call": "each of the tutorial's calls",
     "file": "each file",
     "session": "the run as a whole",

@@ -88,6 +88,8 @@ class ClaimTest:
         elif self.claim.per == "engine":
             if (group := GroupId(case, engine)) in self.claim.groups():
                 yield str(group), group.original
+        elif self.claim.per == "case":
+            yield from ((case, CellId(case, engine, "original")) for case in [case] if case in self.claim.case_ids())
         elif self.claim.per == "file":
             yield from ((item.row.id, item.cell) for item in self._items() if item.row.engine == engine)
         else:

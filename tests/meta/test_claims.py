@@ -88,7 +88,7 @@ def _expected_ids() -> Iterator[str]:
         name = f"{test.file}::{test.function.__name__}"
         if test.claim.option:
             continue  # made where that option is given
-        if test.claim.per in ("cell", "engine"):
+        if test.claim.per in ("cell", "engine", "case"):
             places = [place for case in default_cases() for engine in ENGINES for place in test.at(engine, case)]
             yield from (f"{name}[{subject}]" for subject, _ in places if _is_made(test, subject))
         elif test.claim.per == "file":
@@ -100,7 +100,7 @@ def _expected_ids() -> Iterator[str]:
 
 def _is_made(test: harness.ClaimTest, subject: str) -> bool:
     groups = {str(group) for group in test.claim.groups()}
-    return test.claim.per == "cell" or subject in groups
+    return test.claim.per != "engine" or subject in groups
 
 
 # Deviations

@@ -1,7 +1,7 @@
 """The faults that can be put into a user's own model are found there too: its bounds are its own.
 
-Of the catalogue, those of the files and of what runs them. Some need a third block, more than three classes or more
-pictures than the example has, and go into a model like it that is deeper.
+Of the catalogue, those of the files, of what runs them, and of the way to the model's input. Some need a third block,
+more than three classes or more pictures than the example has, and go into a model like it that is deeper.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from vitgate.inputs.golden_inputs import write_golden
+from vitgate.spec.cases import read_own
 from vitgate.spec.options import OWN
 
 from .faults import catalogue, Fault
@@ -25,7 +27,7 @@ from .test_faults import wanted_of
 pytestmark = pytest.mark.catalogue
 
 EXAMPLE = ROOT / "examples" / "own_model"
-FILES = ("artifacts", "layers", "lite", "model", "quantization", "runtime")
+FILES = ("artifacts", "layers", "lite", "model", "preprocessing", "quantization", "runtime")
 NOT_THERE = {
     "original_epsilon": "what a user's model is, it is: only the record of another release shows that it was another",
     "original_epsilon_of_one_norm": "likewise",
@@ -64,6 +66,8 @@ def deep_case(folder: Path) -> Path:
     save_file(state, folder / "weights.safetensors")
     text = (EXAMPLE / "vitgate.toml").read_text(encoding="utf-8").replace("shapes:build", "deep:build")
     (folder / "vitgate.toml").write_text(text, encoding="utf-8")
+    (case,) = read_own(folder / "vitgate.toml").case
+    write_golden(case)
     return folder / "vitgate.toml"
 
 
@@ -93,3 +97,5 @@ def test_fault_is_found(fault: Fault, clean: Baseline, tmp_path: Path, monkeypat
     may = (*fault.may, ALSO.get(fault.id, ""))
     others = {name: rows[name].message for name in red(rows) - wanted if rows[name].claim not in may}
     assert others == {}, f"{fault.what} Something else turned red."
+    if fault.step:
+        assert f"first step that differs: {fault.step}" in rows[f"inputs[{OWN_CASE}]"].message

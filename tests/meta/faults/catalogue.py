@@ -32,7 +32,8 @@ class Fault:
     """One injected fault. `reds`: claim to the variants, or the subjects where it is not about cells, that turn red.
 
     `says` must stand in the message of a claim that turns red; `stage` is the one at which a claim must say to have
-    failed; `full_size` marks what could depend on the model's size, so that it can be run with DeiT-Base too.
+    failed, `step` the step of the preprocessing that the claim `inputs` must name; `full_size` marks what could depend
+    on the model's size, so that it can be run with DeiT-Base too.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Fault:
     may: tuple[str, ...] = ()
     says: str = ""
     stage: str = ""
+    step: str = ""
     everywhere: bool = False
     full_size: bool = False
     engine: Engine = "fbgemm"
@@ -59,6 +61,7 @@ def fault(
     may: tuple[str, ...] = (),
     says: str = "",
     stage: str = "",
+    step: str = "",
     everywhere: bool = False,
     full_size: bool = False,
     engine: Engine = "fbgemm",
@@ -68,7 +71,7 @@ def fault(
 
     def add(inject: Inject) -> Inject:
         what = (inject.__doc__ or "").strip()
-        row = Fault(inject.__name__, what, inject, reds, may, says, stage, everywhere, full_size, engine)
+        row = Fault(inject.__name__, what, inject, reds, may, says, stage, step, everywhere, full_size, engine)
         _CATALOGUE.append(row)
         return inject
 

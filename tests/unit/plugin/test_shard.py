@@ -232,7 +232,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
 def _made_up(claim: Claim) -> str:
     ids = [name[len(claim.id) + 1 : -1] for name in rows_of(claim)]
     every = f"@pytest.mark.parametrize('call', {ids!r})\n" if claim.per == "call" else ""
-    argument = {"cell": "cell", "engine": "cell", "file": "item", "call": "call"}.get(claim.per, "")
+    argument = {"cell": "cell", "engine": "cell", "case": "cell", "file": "item", "call": "call"}.get(claim.per, "")
     body = f"def test_{claim.id}({argument}):\n    pass\n"
     mark = f"@pytest.mark.claim({claim.id!r})\n"
     return f"import pytest\n\n{mark}{every}{body}"
