@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,48 @@ def test_crashing_model_is_reported_with_signal_and_stage(tmp_path: Path) -> Non
     assert (row.error, row.outcome) == ("ProcessDied", "failed at")
     assert ": Illegal instruction on " in row.message
     assert 'shapes.py", line' in row.message
+
+
+TRANSFORM = """
+import torch
+from torchvision import transforms
+from vitgate.inputs.picture_files import load_picture
+
+
+def transform(path):
+    x = transforms.functional.pil_to_tensor(load_picture(__import__("pathlib").Path(path))).float() / 255
+    x = transforms.functional.resize(x, [32, 32], antialias=True)
+    return transforms.functional.normalize(x, [0.5] * 3, [0.5] * 3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "status", "words"),
+    [
+        ("", "", 0, ""),
+        ("antialias=True", "antialias=False", 1, "first step that differs: resize (edges are "),
+        ("[0.5] * 3, [0.5] * 3", "[0.4] * 3, [0.5] * 3", 1, "first step that differs: normalize (each channel"),
+        ("/ 255", "/ 255\n    x = x.flip(0)", 1, "first step that differs: colour order (the channels are 3, 2, 1"),
+    ],
+    ids=["same", "antialias", "mean", "order"],
+)
+def test_changed_transform_of_the_user_is_named(tmp_path: Path, was: str, now: str, status: int, words: str) -> None:
+    copy = shutil.copytree(EXAMPLE, tmp_path / "example")
+    (copy / "pictures_in.py").write_text(TRANSFORM, encoding="utf-8")
+    text = (copy / "vitgate.toml").read_text(encoding="utf-8")
+    (copy / "vitgate.toml").write_text(f'{text}transform = "pictures_in:transform"\n', encoding="utf-8")
+    case = f"--case-file={copy / 'vitgate.toml'}"
+    code = "import sys; from vitgate.cli import main; main(sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, "golden", case, "--force"], check=True, capture_output=True)
+    (copy / "pictures_in.py").write_text(TRANSFORM.replace(was, now), encoding="utf-8")
+
+    done = run_pytest("tests/conformance", case, "--case=shapes", "--claim=inputs", "-n", "0", folder=tmp_path)
+
+    assert done.status == status, done.text
+    (row,) = done.record.claims
+    assert words in row.message
+    assert (row.name, row.case, row.engine) == ("inputs[shapes]", "shapes", "")
+    assert len(done.record.inputs[0].preprocessed) == 6
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,11 @@ def _resized(before: Pictures, now: Pictures, one: float) -> str:
     sharp = now.detail / before.detail if before.detail > 0 else 1.0
     if abs(sharp - 1) > _SHARPER:
         return f"resize (edges are {sharp:.2f} times as sharp as before: antialias, interpolation or size)"
-    return "decode, resize or crop (neither the order of channels nor a normalization explains it)"
+    rest = "neither another order of channels nor another normalization explains it"
+    decoded = [[each.get("decoded", "") for each in pictures.files] for pictures in (before, now)]
+    if all(decoded[0]) and decoded[0] == decoded[1]:
+        return f"resize or crop (Pillow reads the same pixels, and {rest})"
+    return f"decode, resize or crop ({rest})"
 
 
 def distance(before: Sequence[float], now: Sequence[float], one: float) -> float:

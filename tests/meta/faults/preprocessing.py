@@ -75,7 +75,7 @@ def crop_off_by_one(scene: Scene) -> None:
     _instead(scene, "resize_and_crop", lambda size=preprocess.CROP: sound(size))
 
 
-@fault(preprocessing=CLAIM, inputs=OWN, says="steps", step="resize")
+@fault(preprocessing=CLAIM, inputs=OWN, says="steps", step="resize or crop (Pillow reads the same pixels")
 def another_size_before_the_crop(scene: Scene) -> None:
     """The picture is made 248 pixels high before the crop, timm's own ratio of 0.9."""
     _instead(scene, "RESIZE", 248)
