@@ -69,7 +69,7 @@ def transform(path):
     ("was", "now", "status", "words"),
     [
         ("", "", 0, ""),
-        ("antialias=True", "antialias=False", 1, "first step that differs: resize (edges are "),
+        ("antialias=True", "antialias=False", 1, "first step that differs: resize"),
         ("[0.5] * 3, [0.5] * 3", "[0.4] * 3, [0.5] * 3", 1, "first step that differs: normalize (each channel"),
         ("/ 255", "/ 255\n    x = x.flip(0)", 1, "first step that differs: colour order (the channels are 3, 2, 1"),
     ],

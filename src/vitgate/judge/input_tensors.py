@@ -31,6 +31,7 @@ their differences is within a quarter of that of all values, 19 times of 20 (1 /
 _FITS = 0.02  # of a channel's variation: what a fit may leave so that it is the explanation
 _BETTER = 0.5  # of what the channels leave in their order: what they leave in another one, if that is it
 _SHARPER = 0.02  # of the mean gradient
+_ANY = 0.01  # steps: what differs by less is the last bits of a float
 _FEW = 4  # steps: a changed filter made at least 11 at some edge of each picture that was tried
 _MOVED = 3  # pixels: how far a crop is looked for
 _SAME_SCALE = 0.005  # of scale and range: what is no other normalization
@@ -139,7 +140,7 @@ def golden_steps(before: Array, now: Array) -> list[Finding]:
     if before.shape != now.shape or not before.size:
         return [Finding("steps", math.nan, "steps", against="golden", note=f"shapes {before.shape} and {now.shape}")]
     steps = _steps(before, now)
-    share = float((steps > 0).any(axis=1).mean()) if np.isfinite(steps).all() else math.nan
+    share = float((steps > _ANY).any(axis=1).mean()) if np.isfinite(steps).all() else math.nan
     return [
         Finding("steps", float(steps.max()), "steps", against="golden"),
         Finding("pixels", share, "1", against="golden", judged=False),
@@ -163,8 +164,8 @@ def worst(names: Sequence[str], before: Pictures, now: Pictures) -> str:
         return "the shapes differ"
     steps = np.nan_to_num(_steps(before.values, now.values), nan=math.inf)
     furthest = steps.reshape(len(steps), -1).max(1)
-    place, others = int(furthest.argmax()), int((furthest > 0).sum()) - 1
-    pixels = (steps[place] > 0).any(axis=0)
+    place, others = int(furthest.argmax()), max(int((furthest > _ANY).sum()) - 1, 0)
+    pixels = (steps[place] > _ANY).any(axis=0)
     text = f"{names[place]}: {furthest[place]:.3g} steps at most, in {int(pixels.sum())} of {pixels.size} pixels"
     one = step(float(before.values.min()), float(before.values.max()))
     more = f", and {others} {'other' if others == 1 else 'others'}" if others else ""
