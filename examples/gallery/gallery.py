@@ -201,6 +201,34 @@ def single_logit() -> nn.Module:
     return nn.Sequential(features, head)
 
 
+class Several(nn.Module):
+    """A Vision Transformer that returns its tokens beside its logits: as a tuple."""
+
+    def __init__(self) -> None:
+        """Make the layers."""
+        super().__init__()
+        self.vit = VisionTransformer(
+            img_size=PIXELS, patch_size=8, num_classes=CLASSES, embed_dim=48, depth=2, num_heads=2
+        )
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return tokens, float32 [N, tokens, width], and logits, float32 [N, classes]."""
+        tokens = self.vit.forward_features(x)
+        return tokens, self.vit.forward_head(tokens)
+
+
+class Dictionary(Several):
+    """The same as a dictionary, in which the logits come last."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return `tokens`, `first` and `logits`, each by its name."""
+        tokens = self.vit.forward_features(x)
+        return {"tokens": tokens, "first": tokens[:, 0], "logits": self.vit.forward_head(tokens)}
+
+
+several, dictionary = seeded(Several), seeded(Dictionary)
+
+
 @seeded
 def torchvision_swin() -> nn.Module:
     """Torchvision's Swin, which PyTorch cannot quantize so: its code reads the weight of a Linear as a tensor."""

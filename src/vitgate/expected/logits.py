@@ -5,8 +5,9 @@ Rounding amplifies differences of 1e-6 to the size of a step, so that the error'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,19 +15,25 @@ from torch import nn
 from vitgate.expected.schemes import Scheme
 
 
-def expected_logits(model: nn.Module, scheme: Scheme, x: torch.Tensor) -> torch.Tensor:
+def expected_logits(
+    model: nn.Module,
+    scheme: Scheme,
+    x: torch.Tensor,
+    taken: Callable[[Any], torch.Tensor] = lambda returned: returned,
+) -> torch.Tensor:
     """Run the pictures one by one with every plain Linear computed by the scheme.
 
     Args:
         model: The eager float model, in evaluation mode; it is as before afterwards.
         scheme: How weights and activations are rounded.
         x: float32 [N, C, H, W].
+        taken: Takes the logits from what the model returns.
 
     Returns:
         Logits, float32 [N, classes].
     """
     with torch.no_grad(), plain_attention(), _computed_by(model, scheme):
-        return torch.cat([model(x[at : at + 1]).detach().float() for at in range(len(x))])
+        return torch.cat([taken(model(x[at : at + 1])).detach().float() for at in range(len(x))])
 
 
 @contextmanager

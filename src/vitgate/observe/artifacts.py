@@ -11,7 +11,9 @@ from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import OwnCase, read_cases
 from vitgate.spec.cells import CellId
+from vitgate.spec.model_output import ModelOutput
 from vitgate.spec.outcome import Evidence
+from vitgate.spec.variants import Runtime
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,10 +80,42 @@ def variant_of(observer: LocalObserver, cell: CellId) -> Loaded:
     variants, name = observer.pool.variants, cell.evidence_name
     if name not in variants:
         if cell.variant == "original":
-            variants[name] = runtimes.Loaded(model_of(observer, cell.case))
+            variants[name] = runtimes.Loaded(
+                model_of(observer, cell.case), output=output_of(observer, cell.case, "eager")
+            )
         else:
             path = str(path_of(observer, cell))
+            output = output_of(observer, cell.case, cell.form.runtime)
             with engine_set(cell.engine):  # loading packs the weights for the engine that is set
-                variants[name] = runtimes.load(cell.form.runtime, path)
+                variants[name] = runtimes.load(cell.form.runtime, path, output)
         observer.pool.calls[name] = 0
     return variants[name]
+
+
+def output_of(observer: LocalObserver, case: str, runtime: Runtime) -> ModelOutput:
+    """Return where the runtime has the case's logits in what a file of it returns.
+
+    A runtime that gives a flat list has them where they stand in the flattened output of the eager model, which is
+    called for it.
+
+    Args:
+        observer: Gives the eager model.
+        case: Its id.
+        runtime: Of the file.
+
+    Raises:
+        ClaimFailed: The eager model does not return what the case says.
+    """
+    import torch
+
+    from vitgate.observe.runtimes import FLAT
+    from vitgate.pipeline.stages import example, stage
+
+    own = read_cases()[case]
+    if runtime not in FLAT:
+        return own.returns
+    if own.returns.key is None:
+        return ModelOutput(own.returns.kind, 0)
+    model = model_of(observer, case)
+    with stage("run"), torch.no_grad():
+        return ModelOutput(own.returns.kind, own.returns.position(model(example(own))))

@@ -18,16 +18,21 @@ from torch import nn
 
 from vitgate.judge.blocks import BlockDiagnosis, part_ways
 from vitgate.observe.saved_file import executed_graph
+from vitgate.spec.model_output import LOGITS, ModelOutput
 
 Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Form:
-    """A loaded module, or the path of a `.pt` or `.ptl` file; `frozen` where it is one graph already."""
+    """A loaded module, or the path of a `.pt` or `.ptl` file; `frozen` where it is one graph already.
+
+    `output` says where the logits are in what a call returns.
+    """
 
     module: nn.Module | Path
     frozen: bool
+    output: ModelOutput = LOGITS
 
 
 def by_block(reference: Form, own: Form, x: torch.Tensor, *, blocks: int, original: Form | None) -> BlockDiagnosis:
@@ -44,14 +49,20 @@ def by_block(reference: Form, own: Form, x: torch.Tensor, *, blocks: int, origin
     Raises:
         LookupError: The blocks of a form cannot be told apart.
     """
-    first, second = (block_outputs(form.module, x, frozen=form.frozen, blocks=blocks) for form in (reference, own))
+    first, second = (_of_form(form, x, blocks) for form in (reference, own))
     if original is None:
         return part_ways(first, second)
-    float_outputs = block_outputs(original.module, x, frozen=original.frozen, blocks=blocks)
+    float_outputs = _of_form(original, x, blocks)
     return part_ways(first, second, ordinary=part_ways(float_outputs, first).own[1])
 
 
-def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: bool, blocks: int) -> list[Array]:
+def _of_form(form: Form, x: torch.Tensor, blocks: int) -> list[Array]:
+    return block_outputs(form.module, x, frozen=form.frozen, blocks=blocks, output=form.output)
+
+
+def block_outputs(
+    module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: bool, blocks: int, output: ModelOutput = LOGITS
+) -> list[Array]:
     """Return the embedding that enters the first block, every block's output and the logits: `blocks` + 2 arrays.
 
     Args:
@@ -60,6 +71,7 @@ def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: 
         x: float32 [pictures, channels, height, width].
         frozen: The file or ScriptModule is one graph already; means nothing for an eager module.
         blocks: How many the network has.
+        output: Where the logits are in what a call returns.
 
     Returns:
         Embedding and blocks, float32 [pictures, tokens, width]; the logits, [pictures, classes].
@@ -73,10 +85,10 @@ def block_outputs(module_or_path: nn.Module | Path, x: torch.Tensor, *, frozen: 
         )  # deprecations of TorchScript are judged elsewhere, see vitgate.observe.tutorial_calls
         module = _load(module_or_path) if isinstance(module_or_path, Path) else module_or_path
         if not isinstance(module, torch.jit.ScriptModule):
-            return _eager(module, x)
+            return _eager(module, x, output)
         if not frozen:
             module = torch.jit.freeze(module.eval(), optimize_numerics=False)
-        return _scripted(module, x, blocks)
+        return _scripted(module, x, blocks, output)
 
 
 def _load(path: Path) -> torch.jit.ScriptModule:
@@ -93,13 +105,13 @@ def blocks_of(module: nn.Module) -> list[nn.Module]:
     return max(alike, key=len)
 
 
-def _eager(module: nn.Module, x: torch.Tensor) -> list[Array]:
+def _eager(module: nn.Module, x: torch.Tensor, output: ModelOutput) -> list[Array]:
     seen: list[torch.Tensor] = []
     layers = blocks_of(module)
     handles = [layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))]
-    handles += [layer.register_forward_hook(lambda _, __, output: seen.append(_first(output))) for layer in layers]
+    handles += [layer.register_forward_hook(lambda _, __, given: seen.append(_first(given))) for layer in layers]
     try:
-        logits = module(x)
+        logits = output.taken(module(x))
     finally:
         for handle in handles:
             handle.remove()
@@ -112,18 +124,19 @@ def _first(output: Any) -> torch.Tensor:
     return tensor
 
 
-def _scripted(module: torch.jit.ScriptModule, x: torch.Tensor, blocks: int) -> list[Array]:
+def _scripted(module: torch.jit.ScriptModule, x: torch.Tensor, blocks: int, output: ModelOutput) -> list[Array]:
     graph = executed_graph(module)
     stream = _residual_stream(graph)
     if len(stream) != 2 * blocks + 1:
         raise LookupError(f"{len(stream) - 1} residual additions in the graph, not two for each of {blocks} blocks")
-    logits = next(iter(graph.outputs()))
+    returned = next(iter(graph.outputs()))
     graph.eraseOutput(0)
-    for value in [*stream[::2], logits]:
+    for value in [*stream[::2], returned]:
         graph.registerOutput(value)
     graph.makeMultiOutputIntoTuple()
     run = torch._C._create_function_from_graph("block_outputs", graph)
-    return [_array(tensor) for tensor in run(module._c, x)]
+    *seen, last = run(module._c, x)
+    return [_array(tensor) for tensor in [*seen, output.taken(last)]]
 
 
 def _residual_stream(graph: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from vitgate.observe.artifacts import model_of, path_of, variant_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation, Observer
 from vitgate.observe.outputs import cached
+from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
@@ -74,6 +75,6 @@ def _form(observer: LocalObserver, cell: CellId) -> Form:
     """Return what is loaded already where its runtime shows blocks, otherwise the file."""
     from vitgate.observe.blocks import Form
 
-    if cell.form.runtime in ("eager", "torchscript"):
-        return Form(variant_of(observer, cell).module, cell.form.frozen)
-    return Form(path_of(observer, cell), cell.form.frozen)
+    here = cell.form.runtime in ("eager", "torchscript")
+    module = variant_of(observer, cell).module if here else path_of(observer, cell)
+    return Form(module, cell.form.frozen, read_cases()[cell.case].returns)

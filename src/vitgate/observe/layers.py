@@ -13,6 +13,7 @@ from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_one_by_one
 from vitgate.observe.saved_weights import linears_of
+from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, SchemeName
 from vitgate.spec.engines import ACTIVATION_BITS, NO_ENGINE
 from vitgate.spec.outcome import Evidence
@@ -53,10 +54,10 @@ def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     from vitgate.pipeline.stages import stage
 
     given, scheme = observer.get(pictures, case).arrays, scheme_named(name)
-    model = model_of(observer, case)
+    model, taken = model_of(observer, case), read_cases()[case].returns.taken
 
     def run(x: Array) -> Array:
-        found: Array = compute(model, scheme, torch.from_numpy(x)).numpy()
+        found: Array = compute(model, scheme, torch.from_numpy(x), taken).numpy()
         return found
 
     with stage("run"):

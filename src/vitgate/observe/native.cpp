@@ -1,10 +1,10 @@
 // Runs a TorchScript file, or one for the lite interpreter, without Python, and writes its logits.
 //
-//   native RUNTIME ENGINE FILE PICTURES LOGITS N C H W
+//   native RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W
 //   native
 //
-// RUNTIME is `torchscript` or `lite_interpreter`; ENGINE the quantized engine, or `none` for a float file. PICTURES
-// holds N*C*H*W float32 numbers in the machine's byte order; each picture is run alone. LOGITS will hold one row of
+// RUNTIME is `torchscript` or `lite_interpreter`; ENGINE the quantized engine, or `none` for a float file. OUTPUT says
+// where the logits are in what a call returns: `tensor`, `tuple:N` (or a list) or `dict:KEY`. PICTURES holds N*C*H*W float32 numbers in the machine's byte order; each picture is run alone. LOGITS will hold one row of
 // float32 numbers for each. On standard output stands each stage as it begins; then `failed` and what libtorch says
 // (exit status 1), or the shape of the logits. Without arguments the program says which libtorch it was built against
 // and which libraries it runs with, by name and one a line.
@@ -34,7 +34,7 @@
 
 namespace {
 
-using Model = std::function<at::Tensor(const at::Tensor&)>;
+using Model = std::function<c10::IValue(const at::Tensor&)>;
 
 void say(const std::string& line) {
   std::cout << line << std::endl;  // flushed: what is said last tells where a crash came
@@ -59,13 +59,46 @@ void set_engine(const std::string& name) {
 Model load(const std::string& runtime, const std::string& file) {
   if (runtime == "lite_interpreter") {
     auto module = torch::jit::_load_for_mobile(file);
-    return [module](const at::Tensor& x) mutable { return module.forward({x}).toTensor(); };
+    return [module](const at::Tensor& x) mutable { return module.forward({x}); };
   }
   if (runtime == "torchscript") {
     auto module = torch::jit::load(file);
-    return [module](const at::Tensor& x) mutable { return module.forward({x}).toTensor(); };
+    return [module](const at::Tensor& x) mutable { return module.forward({x}); };
   }
   throw std::runtime_error("there is no runtime " + runtime);
+}
+
+c10::IValue element(const std::string& output, const c10::IValue& returned) {
+  const std::string tuple = "tuple:";
+  const std::string dict = "dict:";
+  if (output == "tensor") {
+    return returned;
+  }
+  if (output.compare(0, dict.size(), dict) == 0 && returned.isGenericDict()) {
+    for (const auto& entry : returned.toGenericDict()) {
+      if (entry.key().isString() && entry.key().toStringRef() == output.substr(dict.size())) {
+        return entry.value();
+      }
+    }
+  }
+  if (output.compare(0, tuple.size(), tuple) == 0) {
+    const auto at = static_cast<size_t>(std::stoull(output.substr(tuple.size())));
+    if (returned.isTuple() && at < returned.toTupleRef().elements().size()) {
+      return returned.toTupleRef().elements()[at];
+    }
+    if (returned.isList() && at < returned.toListRef().size()) {
+      return returned.toListRef()[at];
+    }
+  }
+  throw std::runtime_error("the model returned a " + returned.tagKind() + ", which has no " + output);
+}
+
+at::Tensor taken(const std::string& output, const c10::IValue& returned) {
+  const auto found = element(output, returned);
+  if (!found.isTensor()) {
+    throw std::runtime_error("the model returned a " + found.tagKind() + " where " + output + " names a tensor");
+  }
+  return found.toTensor();
 }
 
 at::Tensor read(const std::string& path, const std::vector<int64_t>& shape) {
@@ -88,7 +121,7 @@ void write(const std::string& path, const at::Tensor& logits) {
 
 void run(const std::vector<std::string>& words) {
   std::vector<int64_t> shape;
-  for (size_t i = 5; i < words.size(); ++i) {
+  for (size_t i = 6; i < words.size(); ++i) {
     shape.push_back(std::stoll(words[i]));
   }
   say("set_engine");
@@ -98,11 +131,11 @@ void run(const std::vector<std::string>& words) {
   say("run");
   const at::NoGradGuard no_gradients;
   std::vector<at::Tensor> rows;
-  for (const auto& picture : read(words[3], shape).split(1)) {
-    rows.push_back(model(picture));
+  for (const auto& picture : read(words[4], shape).split(1)) {
+    rows.push_back(taken(words[3], model(picture)));
   }
   const auto logits = at::cat(rows).to(at::kFloat).contiguous();
-  write(words[4], logits);
+  write(words[5], logits);
   say(std::to_string(logits.size(0)) + " " + std::to_string(logits.size(1)));
 }
 
@@ -134,8 +167,8 @@ int main(int count, char** words) {
     say_libraries();
     return 0;
   }
-  if (count != 10) {
-    std::cerr << "usage: native [RUNTIME ENGINE FILE PICTURES LOGITS N C H W]" << std::endl;
+  if (count != 11) {
+    std::cerr << "usage: native [RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W]" << std::endl;
     return 2;
   }
   try {

@@ -27,6 +27,7 @@ from vitgate.pipeline.artifact_cache import ArtifactCache, Entry
 from vitgate.pipeline.stages import stage
 from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.engines import Engine
+from vitgate.spec.model_output import LOGITS, ModelOutput
 from vitgate.spec.outcome import ClaimFailed, NO_TOOLS, Outcome
 from vitgate.spec.variants import Runtime, Stage
 from vitgate.spec.versions import machine
@@ -144,7 +145,15 @@ def about(program: Path) -> tuple[str, list[str]]:
     return version, libraries
 
 
-def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictures: Array) -> Array:
+def run(
+    program: Path,
+    runtime: Runtime,
+    engine: Engine | None,
+    file: str,
+    pictures: Array,
+    *,
+    output: ModelOutput = LOGITS,
+) -> Array:
     """Run pictures one by one in the C++ program.
 
     Args:
@@ -153,6 +162,7 @@ def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictu
         engine: None for successors, which use none of PyTorch's.
         file: The variant's.
         pictures: float32 [N, C, H, W].
+        output: Where the logits are in what a call returns.
 
     Returns:
         Logits, float32 [N, classes].
@@ -163,7 +173,8 @@ def run(program: Path, runtime: Runtime, engine: Engine | None, file: str, pictu
     with tempfile.TemporaryDirectory() as folder, stage("run", Path(folder)):
         given, got = Path(folder, "pictures"), Path(folder, "logits")
         np.ascontiguousarray(pictures, np.float32).tofile(given)
-        words = [runtime, engine or "none", file, str(given), str(got), *map(str, pictures.shape)]
+        place = str(output) if output.key is not None else "tensor"
+        words = [runtime, engine or "none", file, place, str(given), str(got), *map(str, pictures.shape)]
         *_, shape = _lines(execute([str(program), *words]), "set_engine")
         return np.fromfile(got, np.float32).reshape([int(word) for word in shape.split()])
 

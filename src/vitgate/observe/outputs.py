@@ -13,7 +13,7 @@ from vitgate.files.errors import UsageError
 from vitgate.files.hashing import digest, key_of
 from vitgate.inputs.field_files import located, OWN, read_field, seen
 from vitgate.judge.metrics import by_class
-from vitgate.observe.artifacts import artifact, variant_of
+from vitgate.observe.artifacts import artifact, output_of, variant_of
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
 from vitgate.observe.observer import LocalObserver, observation
@@ -94,7 +94,8 @@ def field(observer: LocalObserver, claim: str, folder: str, row: str) -> Evidenc
     observer.get(environment)
     item = next(item for item in read_field(Path(folder)) if item.row.id == row)
     with engine_set(item.row.engine or engine_named(torch.backends.quantized.engine)):
-        run = runtimes.load_foreign(item.row.runtime, str(located(item, Path(observer.plan.session))))
+        output = output_of(observer, item.row.case, item.row.runtime) if item.row.case else None
+        run = runtimes.load_foreign(item.row.runtime, str(located(item, Path(observer.plan.session))), output)
         inputs = seen(item, run.shape)
         x = [torch.from_numpy(picture[None]) for picture in inputs.x]
         try:
@@ -206,6 +207,7 @@ def _key(observer: LocalObserver, kind: str, cell: CellId) -> str:
             "limits": limits(),
             "kind": kind,
             "cell": cell.evidence_name,
+            "output": str(read_cases()[cell.case].returns),
             "file": observer.get(artifact, cell).demand().values["digest"] if cell.form.file else "",
             "weights": observer.get(weights, cell.case).values["digest"],
             "pictures": digest(observer.get(pictures, cell.case).arrays["x"].tobytes()),

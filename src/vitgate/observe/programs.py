@@ -9,6 +9,7 @@ from vitgate.observe.artifacts import path_of
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
+from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 
@@ -33,4 +34,6 @@ def native(observer: LocalObserver, cell: CellId) -> Evidence:
     path = Path(observer.get(program).demand().values["path"])
     engine = cell.engine if cell.form.quantized else None
     x = observer.get(pictures, cell.case).arrays["x"][:NATIVE_PICTURES]
-    return Evidence(arrays={"logits": run(path, cell.form.runtime, engine, file, x)})
+    return Evidence(
+        arrays={"logits": run(path, cell.form.runtime, engine, file, x, output=read_cases()[cell.case].returns)}
+    )

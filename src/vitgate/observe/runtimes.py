@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,11 +20,14 @@ import torch
 
 from vitgate.inputs.model_files import check_exported, check_external_data
 from vitgate.pipeline.stages import stage
+from vitgate.spec.model_output import ModelOutput
 from vitgate.spec.variants import Runtime
 
 _MOST_TOKENS = 5  # a class, a distillation token and four registers
 _EXECUTORCH_FLOAT = 6  # of its ScalarType
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+FLAT: tuple[Runtime, ...] = ("executorch", "onnxruntime")
+"""Runtimes that know the output as a flat list of tensors, whatever held them in the model."""
 Runnable = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -33,16 +36,19 @@ class Loaded:
     """What a runtime has loaded, `module`, as a runnable: a call that fails is the outcome `failed at run`.
 
     `shape` is that of the one float32 input, where the file's own signature says it: 1 where it leaves a size open.
+    `output` says where the logits are in what a call returns; None where nobody says it.
     """
 
     module: Any
     shape: tuple[int, ...] = ()
+    output: ModelOutput | None = None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of one input."""
         with stage("run"), torch.no_grad():
-            output: torch.Tensor = self.module(x)
-        return output
+            returned = self.module(x)
+            logits: torch.Tensor = self.output.taken(returned) if self.output else returned
+        return logits
 
     def likely_shape(self) -> tuple[int, ...]:
         """Return the input's shape as the weights of a Vision Transformer tell it, empty where they do not.
@@ -59,32 +65,51 @@ class Loaded:
         return ()
 
 
-def load(runtime: Runtime, path: str) -> Loaded:
-    """Load a file (not `eager`, which has none); whatever goes wrong is the outcome `failed at load`."""
+def load(runtime: Runtime, path: str, output: ModelOutput | None = None) -> Loaded:
+    """Load a file; whatever goes wrong is the outcome `failed at load`.
+
+    Args:
+        runtime: With which; not `eager`, which has no file.
+        path: The file's.
+        output: Where the logits are in what a call returns: of `FLAT` runtimes by their place in the flat list.
+    """
     with stage("load"):
-        return loaded(runtime, path)
+        return replace(loaded(runtime, path), output=output)
 
 
 def loaded(runtime: Runtime, path: str) -> Loaded:
-    """Load a file as `load` does, but raise what the runtime raises; ValueError for a runtime that is unknown."""
+    """Load a file as `load` does, but raise what the runtime raises; ValueError for a runtime that is unknown.
+
+    What a `FLAT` runtime returns is a list of tensors.
+    """
     if runtime not in _LOADERS:
         raise ValueError(f"no runtime {runtime!r}")
     return _LOADERS[runtime](path)
 
 
-def load_foreign(runtime: Runtime, path: str) -> Loaded:
+def load_foreign(runtime: Runtime, path: str, output: ModelOutput | None = None) -> Loaded:
     """Load a file that was made elsewhere as `load` does, so that no code of its own is run while it is loaded.
 
     An AOTInductor package is code, and the caller's to allow.
+
+    Args:
+        runtime: With which.
+        path: The file's.
+        output: As for `load`; None for a file that is no case's, whose logits are what it returns, or returns first.
     """
+    first = ModelOutput(key=0) if runtime in FLAT else None
     with stage("load"):
-        if runtime == "export":
-            check_exported(Path(path))
-            with _weights_only():
-                return _exported(path)
-        if runtime == "onnxruntime":
-            check_external_data(Path(path))
-        return _LOADERS[runtime](path)
+        return replace(_foreign(runtime, path), output=output or first)
+
+
+def _foreign(runtime: Runtime, path: str) -> Loaded:
+    if runtime == "export":
+        check_exported(Path(path))
+        with _weights_only():
+            return _exported(path)
+    if runtime == "onnxruntime":
+        check_external_data(Path(path))
+    return _LOADERS[runtime](path)
 
 
 @contextmanager
@@ -164,8 +189,12 @@ def _executorch(path: str) -> Loaded:
     inputs = said.num_inputs()
     metas = [said.input_tensor_meta(number) for number in range(inputs)]
     shape = _shape([tuple(each.sizes()) for each in metas if each.dtype() == _EXECUTORCH_FLOAT], inputs)
-    # the output's memory is the method's, and written again
-    return Loaded(lambda x: method.execute([x])[0].clone(), shape)
+
+    def run(x: torch.Tensor) -> list[torch.Tensor]:
+        found = (each for each in method.execute([x]) if isinstance(each, torch.Tensor))
+        return [each.clone() for each in found]  # the output's memory is the method's, and written again
+
+    return Loaded(run, shape)
 
 
 def _onnxruntime(path: str) -> Loaded:
@@ -177,7 +206,7 @@ def _onnxruntime(path: str) -> Loaded:
     inputs = session.get_inputs()
     shape = _shape([each.shape for each in inputs if each.type == "tensor(float)"], len(inputs))
     name = inputs[0].name
-    return Loaded(lambda x: torch.from_numpy(session.run(None, {name: x.numpy()})[0]), shape)
+    return Loaded(lambda x: [torch.from_numpy(each) for each in session.run(None, {name: x.numpy()})], shape)
 
 
 _LOADERS: dict[Runtime, Callable[[str], Loaded]] = {

@@ -132,8 +132,12 @@ def _own_names(case: Case, model: nn.Module, state: Mapping[str, torch.Tensor]) 
 
 
 def trace(model: nn.Module, case: Case) -> torch.jit.ScriptModule:
-    """Trace the model on one made-up picture, as users do with code that torch.jit.script cannot compile."""
-    traced: torch.jit.ScriptModule = torch.jit.trace(model, example(case))
+    """Trace the model on one made-up picture, as users do with code that torch.jit.script cannot compile.
+
+    torch.jit.trace takes a dictionary for an output only where it is told to, by `strict=False`.
+    """
+    strict = not isinstance(case.returns.key, str)
+    traced: torch.jit.ScriptModule = torch.jit.trace(model, example(case), strict=strict)
     return traced
 
 

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator, PrivateAttr
+from pydantic import Field, field_validator, model_validator, PrivateAttr
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, InnerPath, read_model, Strict, unique
+from vitgate.spec.model_output import LOGITS, ModelOutput, read_output
 from vitgate.spec.options import OWN
 
 ALL = "all"
@@ -123,6 +124,11 @@ class Case(Strict):
         return None if self.preprocessing == "digits" else self.preprocessing
 
     @property
+    def returns(self) -> ModelOutput:
+        """What of the model's output is judged."""
+        return LOGITS
+
+    @property
     def folder(self) -> Path:
         """The folder in which the files lie that the case names."""
         return fixtures_folder()
@@ -148,8 +154,9 @@ class OwnCase(Case):
     `build` is called without arguments and returns the `torch.nn.Module`; `weights` is a state dict for it (`.pth`,
     `.pt`, `.safetensors`), and where there is none it comes with its weights. `transform` turns the path of a picture
     into its tensor, float32 [C, H, W]; without it pictures go the tutorial's way. Both functions are
-    `package.module:function`, found as Python finds modules, and first in the file's folder. `inputs` names the
-    golden inputs, which `vitgate golden` writes.
+    `package.module:function`, found as Python finds modules, and first in the file's folder. `output` says what the
+    model returns, and what of it is judged, in the words of `vitgate.spec.model_output`. `inputs` names the golden
+    inputs, which `vitgate golden` writes.
     """
 
     model: str = ""
@@ -157,10 +164,16 @@ class OwnCase(Case):
     weights: InnerPath | None = None
     transform: str | None = Field(default=None, pattern=_FUNCTION)
     preprocessing: Literal["tutorial", "digits", "transformers"] = "tutorial"
+    output: str = str(LOGITS)
     picture: list[OwnPicture] = Field(min_length=1)
     inputs: InnerPath | None = None
     default: bool = True
     _file: Path = PrivateAttr(default=Path())
+
+    @field_validator("output")
+    @classmethod
+    def _is_output(cls, words: str) -> str:
+        return str(read_output(words))
 
     @model_validator(mode="after")
     def _is_of_its_kind(self) -> OwnCase:
@@ -180,6 +193,11 @@ class OwnCase(Case):
     def reads_files(self) -> str:
         """By the user's own function, or one of the suite's ways."""
         return self.transform or self.preprocessing
+
+    @property
+    def returns(self) -> ModelOutput:
+        """What `output` says."""
+        return read_output(self.output)
 
     @property
     def folder(self) -> Path:

@@ -160,7 +160,7 @@ def test_failed_program_stops_at_last_printed_stage(
 
 def test_program_reads_and_writes_raw_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "program"
-    program.write_text('#!/bin/sh\necho "$@" >"$0.words"; env >"$0.env"; cp "$4" "$5"; echo run; echo "2 3"\n')
+    program.write_text('#!/bin/sh\necho "$@" >"$0.words"; env >"$0.env"; cp "$5" "$6"; echo run; echo "2 3"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", "/python")
     monkeypatch.setenv("MKL_CBWR", "AVX2")
@@ -171,8 +171,8 @@ def test_program_reads_and_writes_raw_float32(tmp_path: Path, monkeypatch: pytes
     assert logits.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
     assert logits.dtype == np.float32
     words = (tmp_path / "program.words").read_text().split()
-    assert words[:3] == ["torchscript", "none", "a.pt"]
-    assert words[5:] == ["2", "1", "1", "3"]
+    assert words[:4] == ["torchscript", "none", "a.pt", "tensor"]
+    assert words[6:] == ["2", "1", "1", "3"]
     seen = (tmp_path / "program.env").read_text()
     assert "MKL_CBWR=AVX2" in seen
     assert "PYTHON" not in seen

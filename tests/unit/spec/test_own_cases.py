@@ -78,6 +78,12 @@ def test_without_a_file_the_cases_are_the_committed_ones(monkeypatch: pytest.Mon
     assert read_cases() == read_cases(fixtures_folder() / "cases.toml")
 
 
+def test_output_says_where_the_logits_are(own: Write) -> None:
+    own(output='"dict:logits"')
+
+    assert mine().returns.key == "logits"
+
+
 def test_claims_need_the_fields_of_the_case(own: Write) -> None:
     own(parameters="5")
 
@@ -99,6 +105,8 @@ def test_claims_need_the_fields_of_the_case(own: Write) -> None:
         ({"standin": '"a.toml"'}, "standin"),
         ({"model": '"hf-hub:somebody/model"'}, "model"),
         ({"id": '"digits"'}, "'digits'"),
+        ({"output": '"logit"'}, "output 'logit' is unknown: choose from logits, "),
+        ({"output": '"tuple:-1"'}, "output 'tuple:-1' is unknown"),
     ],
 )
 def test_invalid_file_gives_one_line_error(own: Write, refuses: Refuses, fields: dict[str, str], words: str) -> None:
