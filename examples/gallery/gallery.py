@@ -201,6 +201,20 @@ def single_logit() -> nn.Module:
     return nn.Sequential(features, head)
 
 
+@seeded
+def embedding() -> nn.Module:
+    """An embedding for retrieval: the mean of the tokens, without a head."""
+    return VisionTransformer(
+        img_size=PIXELS, patch_size=8, num_classes=0, embed_dim=48, depth=2, num_heads=2, global_pool="avg"
+    )
+
+
+@seeded
+def multilabel() -> nn.Module:
+    """Four labels, each of which holds where its logit is positive."""
+    return VisionTransformer(img_size=PIXELS, patch_size=8, num_classes=4, embed_dim=48, depth=2, num_heads=2)
+
+
 class Several(nn.Module):
     """A Vision Transformer that returns its tokens beside its logits: as a tuple."""
 

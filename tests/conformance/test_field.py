@@ -6,12 +6,14 @@ from vitgate.inputs.field_files import seen
 from vitgate.judge import findings
 from vitgate.observe.outputs import field
 from vitgate.plugin.fixtures import FieldCheck
+from vitgate.spec.cases import read_cases
 
 
 def _check(check: FieldCheck) -> None:
     item = check.item
     own = check.observer.get(field, check.claim.id, item.folder, item.row.id).demand()
-    check.assert_within(findings=findings.field(own, seen(item)))
+    kind = read_cases()[item.row.case].returns.kind if item.row.case else "logits"
+    check.assert_within(findings=findings.field(own, seen(item), kind))
 
 
 @pytest.mark.claim("field")

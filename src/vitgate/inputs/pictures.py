@@ -71,8 +71,10 @@ def pictures_of(case: Case, reference: Evidence) -> Evidence:
     """Return `x` float32 [N, C, H, W], `labels` int64 [N], and where there are held-out pictures their `heldout_*`.
 
     The first picture is the reference picture that `vitgate.inputs.sources` found; its embedded stand-in stays out.
-    Values: the pictures' names, their `files` as `picture_file` sees them where they have any, how many of the first
-    have a label that published weights are `known` to give, and source, sha256 and note of the reference.
+    A label that nobody gave is -1. Values: the pictures' names, their `files` as `picture_file` sees them where they
+    have any, how many of the first have a label that published weights are `known` to give, and source, sha256 and note
+    of the reference. Of a model that decides several labels `decisions` has for each picture those that hold, and
+    whether these are all.
     """
     about = {name: reference.values[name] for name in ("source", "sha256", "note")}
     if isinstance(case, OwnCase):
@@ -98,8 +100,10 @@ def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
 
     names = list(case.picture_names)
     files = [dict(picture_file(case.folder / row.file)) for row in case.picture]
-    labels = np.array([row.label for row in case.picture], dtype=np.int64)
-    return Evidence({"names": names, "files": files, **about}, {"x": own_pictures(case), "labels": labels})
+    labels = np.array([-1 if row.label is None else row.label for row in case.picture], dtype=np.int64)
+    every = [[[row.label] if row.labels is None else [*row.labels], row.labels is not None] for row in case.picture]
+    held = {"decisions": every} if case.returns.kind == "multilabel" else {}
+    return Evidence({"names": names, "files": files, **held, **about}, {"x": own_pictures(case), "labels": labels})
 
 
 def _imagenet(case: Case, reference: Evidence, about: dict[str, str]) -> Evidence:

@@ -100,7 +100,7 @@ def expected_error(own: Array, original: Array, expected: Array) -> tuple[Findin
     if note := _incomparable(own, original, original, expected):
         return (Finding("sqnr_change", math.nan, "dB", against="expected", note=note),)
     found, should = (sqnr(original[: len(expected)], each) for each in (own[: len(expected)], expected))
-    change, slack = found - should, _spread(expected.size)
+    change, slack = found - should, spread(expected.size)
     beyond = 0.0 if abs(change) <= slack else change - math.copysign(slack, change)  # NaN stays NaN
     return (
         Finding("sqnr_change", beyond, "dB", against="expected", note=f"{found:.1f} of {should:.1f} dB expected"),
@@ -168,7 +168,7 @@ def _incomparable(own: Array, other: Array, original: Array, expected: Array) ->
     return "" if all(np.isfinite(each).all() for each in (own, other, original, expected)) else "NaN or Inf among them"
 
 
-def _spread(n: int) -> float:
+def spread(n: int) -> float:
     """Return three standard deviations, dB, of the difference of two sizes of an error, each measured by n numbers.
 
     That of each is sqrt(2 / n) times `DB`, as of the logarithm of a chi-squared variable.
@@ -198,6 +198,6 @@ def two_noises(own: Array, parent: Array, original: Array, expected: Array) -> t
     found, least = sqnr(parent[:n], own[:n]), sqnr(original[:n], expected) - 10.0 * math.log10(2.0)
     note = f"{found:.1f} dB, at least {least:.1f} expected"
     return (
-        Finding("sqnr_change", found - least + _spread(expected.size), "dB", against="expected", note=note),
+        Finding("sqnr_change", found - least + spread(expected.size), "dB", against="expected", note=note),
         *_shown(compare(parent, own, against="parent")),
     )

@@ -13,6 +13,7 @@ from vitgate.inputs.field_files import Seen
 from vitgate.inputs.weights import KNOWN
 from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio, waited_per_cpu
 from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
+from vitgate.spec.model_output import OutputKind
 from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
@@ -277,12 +278,17 @@ def _against_int8(own: Mapping[str, Any], int8: Mapping[str, Any]) -> Finding:
     return Finding("ratio", ratio(own["thread"], int8["thread"]).value, "1", against=TUTORIAL_INT8, judged=False)
 
 
-def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
+def field(outputs: Evidence, seen: Seen, output: OutputKind = "logits") -> tuple[Finding, ...]:
     """Return how far a file's logits are from what its maker saw, and from its float original as the maker saw it.
 
     Of a file about which nothing was recorded it is judged that the numbers are numbers, and come out the same again.
     A file's own error, its SQNR against the float original, is the measure: `distance` is how much further than that
     the numbers have moved, `sqnr_change` how much the error has grown. What a user recorded has the user's own bound.
+
+    Args:
+        outputs: `logits` float32 [N, classes] of the file, and `again`.
+        seen: What its maker saw.
+        output: What the logits are; only where they give one label is it judged that it is kept.
     """
     logits = outputs.arrays["logits"]
     finite = float(logits.size > 0 and bool(np.isfinite(logits).all()))
@@ -291,7 +297,8 @@ def field(outputs: Evidence, seen: Seen) -> tuple[Finding, ...]:
         return tuple(found)
     same = logits.shape == seen.logits.shape and logits.ndim == 2 and logits.size > 0
     kept = float(np.mean(top1(logits) == top1(seen.logits))) if same else math.nan
-    found.append(Finding("same_labels", kept, "1", against="maker"))
+    if output == "logits":
+        found.append(Finding("same_labels", kept, "1", against="maker"))
     near = sqnr(seen.logits, logits)
     if seen.original is None:
         return (*found, Finding("sqnr", near, "dB", seen.least_sqnr_db, against="maker", tolerance=seen.bound))

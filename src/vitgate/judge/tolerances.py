@@ -28,6 +28,7 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
     "logits_original": (("cosine", "original"),),
     "logits_parent": (("cosine", "parent"),),
     "accuracy": (("cosine", "original"),),
+    "label": (("cosine", "original"),),
 }
 """Statistics of a claim, and against what, that a user's row may judge where the suite only shows them."""
 

@@ -46,8 +46,7 @@ def outputs(observer: LocalObserver, cell: CellId) -> Evidence:
         run = variant_of(observer, cell)
         found, key = cached(observer, "outputs", cell, lambda: _observed(observer, cell, run))
         if cell.variant == "original" and isinstance(read_cases()[cell.case], OwnCase):
-            labels = observer.get(pictures, cell.case).arrays["labels"]
-            _check_labels(cell.case, labels, by_class(found.arrays["logits"]).shape[1])
+            _check_labels(observer, cell.case, found.arrays["logits"])
         if not key:
             return found
         first = logits_one_by_one(observer, cell, run, observer.get(pictures, cell.case).arrays["x"][:1])
@@ -124,10 +123,14 @@ def _observed(observer: LocalObserver, cell: CellId, run: Runnable) -> Evidence:
     return Evidence(arrays=arrays)
 
 
-def _check_labels(case: str, labels: Array, classes: int) -> None:
+def _check_labels(observer: LocalObserver, case: str, logits: Array) -> None:
     """UsageError for a label that the model has no logit for."""
-    if labels.max(initial=0) >= classes:
-        what = f"label {labels.max()} is beyond the model's {classes} classes"
+    given, kind = observer.get(pictures, case), read_cases()[case].returns.kind
+    decided = [label for labels, _ in given.values.get("decisions", ()) for label in labels]
+    most = max([*decided, *given.arrays["labels"].tolist()])
+    classes = (logits if kind == "multilabel" else by_class(logits)).shape[1]
+    if most >= classes and kind != "embedding":
+        what = f"label {most} is beyond the model's {classes} classes"
         raise UsageError(what, where=f"case {case}", do=f"give its pictures labels from 0 to {classes - 1}")
 
 

@@ -131,14 +131,20 @@ def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
 
 
 def _numbers(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow]) -> dict[str, Any]:
-    """Return label and margin on the reference picture, and how far all logits are off, found here if not judged."""
+    """Return label and margin on the reference picture, and how far all logits are off, found here if not judged.
+
+    There is no label where the output is an embedding, or decides several.
+    """
     own, original = (_logits(outputs.find(store, each)) for each in (cell, cell.at("original")))
     if own is None or original is None or own.ndim != 2 or own.size == 0 or not np.isfinite(own).all():
         return {}
     should = _logits(expected_logits.find(store, cell.case, cell.scheme)) if cell.scheme else None
     if should is not None:
         judged = judged or computed.expected_error(own, original, should)
-    judged, top = judged or metrics.compare(original, own, against="original"), metrics.top1(own[:1])
+    judged = judged or metrics.compare(original, own, against="original")
+    if read_cases()[cell.case].returns.kind != "logits":
+        return shown_numbers("logits_original", judged)
+    top = metrics.top1(own[:1])
     margin = rounded(float(metrics.margins(own[:1], top)[0]))
     return {"label": int(top[0]), "margin": margin, **shown_numbers("logits_original", judged)}
 

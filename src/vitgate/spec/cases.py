@@ -31,6 +31,7 @@ LIBRARY_ADVICE = 'pip install "vitgate[transformers]"'
 _FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
 _Size = Annotated[int, Field(gt=0)]
+_Label = Annotated[int, Field(ge=0)]
 
 
 class CheckpointRow(Strict):
@@ -141,10 +142,14 @@ class CaseFile(Strict):
 
 
 class OwnPicture(Strict):
-    """A picture of the user's: its file, the index of its class, what it shows."""
+    """A picture of the user's: its file, the index of its class, what it shows.
+
+    Of a model that decides several labels, `labels` are all that hold, or `label` one of them.
+    """
 
     file: InnerPath
-    label: int = Field(ge=0)
+    label: int | None = Field(default=None, ge=0)
+    labels: tuple[_Label, ...] | None = None
     name: str = ""
 
 
@@ -184,15 +189,28 @@ class OwnCase(Case):
             raise ValueError(f"{name} is for the suite's own cases; give build, weights and picture")
         return self
 
+    @model_validator(mode="after")
+    def _labels_are_of_the_output(self) -> OwnCase:
+        kind = self.returns.kind
+        for row in self.picture:
+            if row.labels is not None and kind != "multilabel":
+                raise ValueError(f'{row.file} has labels, which are for output = "multilabel": give label')
+            if row.labels is not None and row.label is not None:
+                raise ValueError(f"{row.file} has label and labels: give all of them as labels, or one as label")
+            if row.label is None and row.labels is None and kind != "embedding":
+                what = "labels, or label" if kind == "multilabel" else 'label, or output = "embedding"'
+                raise ValueError(f"{row.file} has no label: give {what}")
+        return self
+
     @property
     def picture_names(self) -> tuple[str, ...]:
         """What the pictures are called, in their order."""
         return tuple(row.name or Path(row.file).stem for row in self.picture)
 
     @property
-    def reads_files(self) -> str:
-        """By the user's own function, or one of the suite's ways."""
-        return self.transform or self.preprocessing
+    def reads_files(self) -> str | None:
+        """By the user's own function, or one of the suite's ways; None where one label says nothing of a picture."""
+        return (self.transform or self.preprocessing) if self.returns.kind == "logits" else None
 
     @property
     def returns(self) -> ModelOutput:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, get_args, Literal, TypeAlias
 
-OutputKind: TypeAlias = Literal["logits"]
-"""How the numbers are judged: `logits` as one label a picture."""
+OutputKind: TypeAlias = Literal["logits", "embedding", "multilabel"]
+"""How the numbers are judged: `logits` as one label a picture, `embedding` by direction and neighbours, `multilabel` as
+a decision for each label, by the sign of its logit."""
 
-WORDS = "logits, tuple:N (as tuple:0) or dict:KEY (as dict:logits)"
+WORDS = "logits, embedding, multilabel, tuple:N (as tuple:0) or dict:KEY (as dict:logits)"
 """What the key can say."""
 
-_FORM = re.compile(r"(?P<kind>logits)|tuple:(?P<index>\d{1,9})|dict:(?P<name>.+)")
+_FORM = re.compile(r"(?P<kind>logits|embedding|multilabel)|tuple:(?P<index>\d{1,9})|dict:(?P<name>.+)")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ def read_output(words: str) -> ModelOutput:
         raise ValueError(f"output {words!r} is unknown: choose from {WORDS}")
     if found["name"] is not None:
         return ModelOutput(key=found["name"])
-    return LOGITS if found["kind"] else ModelOutput(key=int(found["index"]))
+    if found["index"] is not None:
+        return ModelOutput(key=int(found["index"]))
+    kinds: dict[str, OutputKind] = {kind: kind for kind in get_args(OutputKind)}
+    return ModelOutput(kinds[found["kind"]])
 
 
 def described(returned: Any) -> str:

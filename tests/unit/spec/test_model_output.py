@@ -1,4 +1,4 @@
-"""What of a model's output is judged: the words of the key, the element that they name, and its place in a flat list."""
+"""What of a model's output is judged: the words of the key, the element that they name, its place in a flat list."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ Pair = namedtuple("Pair", "first second")
         ("tuple:12", ModelOutput(key=12)),
         ("dict:logits", ModelOutput(key="logits")),
         ("dict:head:a b", ModelOutput(key="head:a b")),
+        ("embedding", ModelOutput("embedding")),
+        ("multilabel", ModelOutput("multilabel")),
     ],
 )
 def test_words_are_read_and_written(words: str, output: ModelOutput) -> None:
@@ -55,7 +57,8 @@ def test_named_element_is_taken(words: str, returned: Any, element: Any) -> None
         (
             "logits",
             (A, B),
-            'the model returned a tuple of 2: [1, 3], [1, 2, 4]: name one of its tensors in the case, `output = "tuple:0"`',
+            "the model returned a tuple of 2: [1, 3], [1, 2, 4]: "
+            'name one of its tensors in the case, `output = "tuple:0"`',
         ),
         (
             "dict:logit",

@@ -84,6 +84,25 @@ def test_output_says_where_the_logits_are(own: Write) -> None:
     assert mine().returns.key == "logits"
 
 
+@pytest.mark.parametrize(
+    ("output", "picture"),
+    [
+        ("embedding", '{ file = "a.png" }'),
+        ("embedding", '{ file = "a.png", label = 3 }'),
+        ("multilabel", '{ file = "a.png", labels = [] }'),
+        ("multilabel", '{ file = "a.png", label = 3 }'),
+    ],
+)
+def test_output_without_one_label_takes_no_part_in_images(own: Write, output: str, picture: str) -> None:
+    own(output=f'"{output}"', picture=f"[{picture}]")
+
+    assert mine().returns.kind == output
+    assert mine().reads_files is None
+    claimed = {claim.id for claim in read_claims().values() for cell in claim.cells() if cell.case == "mine"}
+    assert "images" not in claimed
+    assert {"label", "logits_original"} <= claimed
+
+
 def test_claims_need_the_fields_of_the_case(own: Write) -> None:
     own(parameters="5")
 
@@ -107,6 +126,17 @@ def test_claims_need_the_fields_of_the_case(own: Write) -> None:
         ({"id": '"digits"'}, "'digits'"),
         ({"output": '"logit"'}, "output 'logit' is unknown: choose from logits, "),
         ({"output": '"tuple:-1"'}, "output 'tuple:-1' is unknown"),
+        ({"picture": '[{ file = "a.png" }]'}, 'a.png has no label: give label, or output = "embedding"'),
+        ({"picture": '[{ file = "a.png", labels = [1] }]'}, 'labels, which are for output = "multilabel": give label'),
+        (
+            {"output": '"multilabel"', "picture": '[{ file = "a.png" }]'},
+            "a.png has no label: give labels, or label",
+        ),
+        (
+            {"output": '"multilabel"', "picture": '[{ file = "a.png", label = 1, labels = [1, 2] }]'},
+            "a.png has label and labels: give all of them as labels, or one as label",
+        ),
+        ({"output": '"multilabel"', "picture": '[{ file = "a.png", labels = [-1] }]'}, "case.0.picture.0.labels.0"),
     ],
 )
 def test_invalid_file_gives_one_line_error(own: Write, refuses: Refuses, fields: dict[str, str], words: str) -> None:
