@@ -7,6 +7,7 @@ whoever calls.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,29 @@ def own_model(case: OwnCase) -> nn.Module:
     model = _called(case, case.build)
     if not isinstance(model, nn.Module):
         raise _wrong(case, case.build, f"returned a {type(model).__name__} instead of a torch.nn.Module")
+    if problem := _inputs_problem(model):
+        do = "return a module that takes the picture alone, and has all else inside"
+        what = f"{case.build} returned a {type(model).__name__} whose forward {problem}"
+        raise UsageError(what, where=f"case {case.id}", do=do)
     return model.eval()
+
+
+def _inputs_problem(model: nn.Module) -> str:
+    """Say why the module cannot be called with one picture alone; empty where it can."""
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # of a forward that is no Python function
+        return ""
+    needed = [name for name, each in signature.parameters.items() if each.default is each.empty]
+    names = [name for name in needed if signature.parameters[name].kind not in _REST]
+    try:
+        signature.bind(None)
+    except TypeError:
+        return f"takes {' and '.join(names) or 'no input'}, not one picture"
+    return ""
+
+
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def own_pictures(case: OwnCase) -> npt.NDArray[np.float32]:

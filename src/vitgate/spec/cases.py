@@ -30,6 +30,7 @@ LIBRARY_ADVICE = 'pip install "vitgate[transformers]"'
 
 _FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 
+_AXES = ("channels", "height", "width")
 _Size = Annotated[int, Field(gt=0)]
 _Label = Annotated[int, Field(ge=0)]
 
@@ -174,6 +175,17 @@ class OwnCase(Case):
     inputs: InnerPath | None = None
     default: bool = True
     _file: Path = PrivateAttr(default=Path())
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _is_one_size(cls, shape: object) -> object:
+        sizes = shape if isinstance(shape, (list, tuple)) else ()
+        if len(sizes) != len(_AXES) or not all(type(size) is int and size > 0 for size in sizes):
+            what = f"{shape!r} is not the size of one picture: give {', '.join(_AXES)}, such as [3, 224, 224]"
+            raise ValueError(
+                f"{what}; a model that takes several sizes needs a case for each, one of several inputs a wrapper"
+            )
+        return shape
 
     @field_validator("output")
     @classmethod

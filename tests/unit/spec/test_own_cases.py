@@ -124,6 +124,10 @@ def test_claims_need_the_fields_of_the_case(own: Write) -> None:
         ({"standin": '"a.toml"'}, "standin"),
         ({"model": '"hf-hub:somebody/model"'}, "model"),
         ({"id": '"digits"'}, "'digits'"),
+        ({"input": "[3, -1, -1]"}, "[3, -1, -1] is not the size of one picture: give channels, height, width"),
+        ({"input": "[1, 3, 8, 8]"}, "[1, 3, 8, 8] is not the size of one picture"),
+        ({"input": "[[3, 8, 8], [16]]"}, "one of several inputs a wrapper"),
+        ({"input": '"any"'}, "a model that takes several sizes needs a case for each"),
         ({"output": '"logit"'}, "output 'logit' is unknown: choose from logits, "),
         ({"output": '"tuple:-1"'}, "output 'tuple:-1' is unknown"),
         ({"picture": '[{ file = "a.png" }]'}, 'a.png has no label: give label, or output = "embedding"'),
@@ -198,6 +202,26 @@ def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delitem(sys.modules, "mine", raising=False)
 
 
+MODULE = """
+from torch import nn
+class Net(nn.Module):
+    def forward({}): return x
+build = Net
+"""
+
+
+@pytest.mark.parametrize("parameters", ["self, x", "self, x, mask=None", "self, *inputs", "self, x, **rest"])
+def test_module_that_takes_the_picture_alone_is_built(
+    own: Write, monkeypatch: pytest.MonkeyPatch, parameters: str
+) -> None:
+    nn = pytest.importorskip("torch.nn")
+    from vitgate.inputs.user_model import own_model
+
+    with_function(own(), MODULE.format(parameters), monkeypatch)
+    assert isinstance(own_model(mine()), nn.Module)
+
+
+@pytest.mark.refuses("model", "a function without a module, or a module of several inputs: what it takes, what to do")
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -206,6 +230,9 @@ def with_function(path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Non
         ("build = 5", "is a int, no function"),
         ("def build(): raise KeyError('weights')", "raised KeyError: 'weights'"),
         ("def build(): return 5", "returned a int instead of a torch.nn.Module"),
+        (MODULE.format("self, x, mask"), "mine:build returned a Net whose forward takes x and mask, not one picture"),
+        (MODULE.format("self, x, *, scale"), "whose forward takes x and scale, not one picture"),
+        (MODULE.format("self"), "whose forward takes no input, not one picture"),
     ],
 )
 def test_function_without_model_gives_one_line_error(
