@@ -1,7 +1,8 @@
 """Small models of the kinds that people deploy, each with few weights, from a fixed seed.
 
-Every one takes pictures of 32 x 32 and gives three logits. They show what a `build` function looks like, and that the
-suite judges such a model rightly: `vitgate check --case-file examples/gallery/vitgate.toml --case clip`.
+Every one takes pictures of 32 x 32 and gives three logits, where its line does not say otherwise. They show what a
+`build` function looks like, and that the suite judges such a model rightly:
+`vitgate check --case-file examples/gallery/vitgate.toml --case clip`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
+from timm.models.efficientformer import EfficientFormer
 from timm.models.levit import Levit
 from timm.models.mobilevit import mobilevit_xxs
 from timm.models.swin_transformer import SwinTransformer
@@ -86,6 +88,12 @@ def levit() -> nn.Module:
 def mobilevit() -> nn.Module:
     """Timm's smallest MobileViT: blocks of MobileNet with batch norm, and transformers between them."""
     return mobilevit_xxs(num_classes=CLASSES)
+
+
+@seeded
+def efficientformer() -> nn.Module:
+    """Timm's EfficientFormer: pooling in the place of attention, and a block of it at the end, for 224 x 224 alone."""
+    return EfficientFormer(depths=(1, 1, 1, 2), embed_dims=(8, 16, 24, 32), num_vit=1, num_classes=CLASSES)
 
 
 @seeded
