@@ -37,7 +37,7 @@ from vitgate.spec.versions import machine
 
 from . import harness
 from .declared import holds_where_declared, too_wide
-from .harness import claim_tests, CONFORMANCE, judge, samples
+from .harness import claim_tests, CONFORMANCE, judge, samples, sound_memory
 from .processes import run_pytest
 
 # The last patch release of each minor one, as PyPI has them.
@@ -252,6 +252,9 @@ class MadeUp(Observer):
         product = {"name": "head", "int8": self._quantized, "linear": True, "delegated": True}
         partitions = 3 if "executorch" in name else None
         return Evidence({"products": [product], "partitions": partitions, "left": {"aten::mul": 2}})
+
+    def _memory(self, name: str) -> Evidence:
+        return Evidence(sound_memory())
 
     def _layers(self, name: str) -> Evidence:
         layer = {"name": "head", "quantized": self._quantized, "exact": 130.0, "below_noise": 60.0}

@@ -97,6 +97,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
         r"(python scripts/emulated_python.py|arm/bin/python -m pytest|VITGATE_QEMU_CPU=\S+ vitgate bisect) .*",
         Never("needs qemu, debootstrap and minutes"),
     ),
+    (r"pytest -n auto tests/conformance --memory", Elsewhere("tests/meta/test_memory.py", '"--memory"')),
     (r"lint-imports && mypy", Elsewhere(".ci/run", "codespell\nmypy\n")),
     (r"bandit .*", Elsewhere(".ci/run", "bandit -q -c pyproject.toml")),
     (r"mkdocs build --strict", Elsewhere(".ci/run", "mkdocs build --strict")),

@@ -203,12 +203,23 @@ def _more(old: float, new: float) -> float:
     return new - old
 
 
+def _times_beyond_runtime(old: float, new: float) -> float:
+    return (max(new, 0.0) + RUNTIME_BYTES) / (max(old, 0.0) + RUNTIME_BYTES)
+
+
+RUNTIME_BYTES = 16e6
+"""What a runtime takes for itself in its first call, about (docs/memory.md): a small file's peak says nothing else."""
+
 _STEPS = {
-    "size": _Step("size", "", "growth", "1", _times),
-    "logits_original": _Step("sqnr_change", "expected", "sqnr_change", "dB", _more),
-    "label": _Step("right_labels", "", "label_change", "1", _more),
-    "coverage": _Step("operators_left", "", "left_change", "1", _more),
-    "lite_bytecode": _Step("bytecode_version", "", "bytecode_change", "1", _more),
+    "size": (_Step("size", "", "growth", "1", _times),),
+    "memory": (
+        _Step("growth", "", "growth_change", "bytes", _more),
+        _Step("peak", "", "peak_growth", "1", _times_beyond_runtime),
+    ),
+    "logits_original": (_Step("sqnr_change", "expected", "sqnr_change", "dB", _more),),
+    "label": (_Step("right_labels", "", "label_change", "1", _more),),
+    "coverage": (_Step("operators_left", "", "left_change", "1", _more),),
+    "lite_bytecode": (_Step("bytecode_version", "", "bytecode_change", "1", _more),),
 }
 
 
@@ -229,18 +240,19 @@ def moved(rows: Iterable[VerdictRow], old: Record, new: Record) -> list[VerdictR
 def _moved(row: VerdictRow, old: ClaimRow | None, new: ClaimRow | None) -> VerdictRow:
     if old is None or new is None or row.word not in ("same", "broken in both"):
         return row
-    there, back = _finding(old, new), _finding(new, old)
-    if there is not None and not there.ok:
-        return row.model_copy(update={"word": "regressed", "red": True, "note": there.line()})
-    if there is not None and back is not None and not back.ok:
-        return row.model_copy(update={"word": "fixed", "note": there.line()})
+    steps = _STEPS.get(new.claim, ())
+    there = [found for step in steps if (found := _finding(step, old, new)) is not None]
+    back = [found for step in steps if (found := _finding(step, new, old)) is not None]
+    if worse := [each.line() for each in there if not each.ok]:
+        return row.model_copy(update={"word": "regressed", "red": True, "note": "; ".join(worse)})
+    if better := [each.line() for each, reverse in zip(there, back, strict=True) if not reverse.ok]:
+        return row.model_copy(update={"word": "fixed", "note": "; ".join(better)})
     return row
 
 
-def _finding(old: ClaimRow, new: ClaimRow) -> Finding | None:
-    step = _STEPS.get(new.claim)
-    values = [_value(row, step) for row in (old, new)] if step else []
-    if step is None or None in values:
+def _finding(step: _Step, old: ClaimRow, new: ClaimRow) -> Finding | None:
+    values = [_value(row, step) for row in (old, new)]
+    if None in values:
         return None
     change = step.change(*(float(value) for value in values if value is not None))
     return read_tolerances().bounded(new.claim, Finding(step.name, change, step.unit, against="old"), None, "", "")

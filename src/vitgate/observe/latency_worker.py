@@ -44,7 +44,8 @@ class StageError(Exception):
 
 
 @contextmanager
-def _stage(name: str) -> Iterator[None]:
+def stage(name: str) -> Iterator[None]:
+    """Name the stage within the block: any failure becomes a StageError."""
     try:
         yield
     except StageError:
@@ -103,7 +104,7 @@ class Worker:
         do = {"load": self._load, "pin": self._pin, "time": self._time}
         signal.alarm(math.ceil(request.get("limit", _LIMIT)))  # ends even a call that hangs in torch
         try:
-            with _stage("request"):
+            with stage("request"):
                 return do[next(iter(request))](request)
         except StageError as error:
             return {"error": error.answer()}
@@ -111,10 +112,10 @@ class Worker:
             signal.alarm(0)
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
-        with _stage("import"):
+        with stage("import"):
             import numpy as np
             import torch
-        with _stage("set up"):
+        with stage("set up"):
             torch.set_num_threads(1)  # also holds the thread pool of qnnpack and XNNPACK to one thread
             torch.set_grad_enabled(False)
             if request["engine"] != "none":  # of successors, which use none of PyTorch's
@@ -137,10 +138,10 @@ class Worker:
         """Load a model, and make the calls in which a scripted module is profiled and specialized."""
         loaded: list[Callable[[Any], object]] = []
         load, first = no_times(), no_times()
-        with _stage("load"):
+        with stage("load"):
             self._take(lambda: loaded.append(_loaded(path, runtime)), load, "load")
         self._runs[name] = _bound(loaded[0], x)
-        with _stage("run"):
+        with stage("run"):
             for _ in range(WARM_UP_CALLS):
                 self._take(self._runs[name], first, "first")
         return load, first
@@ -155,7 +156,7 @@ class Worker:
 
     def _time(self, request: dict[str, Any]) -> Times:
         run, times = self._runs[request["time"]], no_times()
-        with _stage("run"):
+        with stage("run"):
             for _ in range(request["calls"]):
                 run()  # untimed: brings code and weights back into the caches that the other side has used
                 self._take(run, times, "timed")
@@ -229,7 +230,7 @@ def no_times() -> Times:
     return Times(thread=[], process=[], wall=[], waited=[])
 
 
-def _own_stdout() -> TextIO:
+def own_stdout() -> TextIO:
     """Keep stdout for answers alone; what libraries print goes to stderr."""
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -241,7 +242,7 @@ def main() -> None:
     """Answer requests until stdin ends."""
     parser = argparse.ArgumentParser(description="times saved models for vitgate upgrade")
     parser.add_argument("--inject", type=Injection, help="KIND:FRACTION, for tests and benchmarks only")
-    worker, answers = Worker(parser.parse_args().inject), _own_stdout()
+    worker, answers = Worker(parser.parse_args().inject), own_stdout()
     for line in sys.stdin:
         print(json.dumps(worker.answer(json.loads(line))), file=answers, flush=True)
 

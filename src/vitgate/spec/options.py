@@ -164,6 +164,12 @@ class RunRequest:
         "NAME",
         default_words=LOWEST,
     )
+    memory: bool = _option(
+        False,
+        "measure in fresh processes what each file takes of memory, and whether calls leave some behind; takes seconds "
+        "a file, of a large model a minute",
+        kind="flag",
+    )
     no_latency: bool = _option(
         False, "leave out what measures time, the claims latency and table, as --processor does", kind="flag"
     )

@@ -89,7 +89,7 @@ BROKEN = ("size", "table", "arithmetic", "label", "repeatable", "logits_original
 
 
 @fault(
-    processors=QUANTIZED,
+    processors=QUANTIZED, memory=QUANTIZED,
     layers=QUANTIZED,
     label=QUANTIZED, repeatable=QUANTIZED, logits_original=QUANTIZED, accuracy=QUANTIZED, weights=QUANTIZED,
     images=QUANTIZED, arithmetic=QUANTIZED, size=QUANTIZED, native=QUANTIZED, table=TABLE,

@@ -18,7 +18,7 @@ FROZEN = ("lite_frozen",)
 
 
 @fault(
-    processors=FROZEN,
+    processors=FROZEN, memory=FROZEN,
     layers=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, weights=FROZEN,
     images=FROZEN, size=FROZEN, native=FROZEN, table=TABLE, may=("lite_bytecode", "lite_operators", "arithmetic"),
@@ -33,7 +33,7 @@ def _parent(scene: Scene) -> Any:
 
 
 @fault(
-    processors=FROZEN,
+    processors=FROZEN, memory=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN,
     lite_bytecode=FROZEN, lite_operators=FROZEN, size=FROZEN, native=FROZEN, table=TABLE,
     images=FROZEN, may=("weights", "arithmetic"),
@@ -99,7 +99,7 @@ def _without(variants: tuple[str, ...], *also: str) -> dict[str, Any]:
     """Return what turns red where these variants, lite ones among them, cannot be built."""
     numbers = ("label", "repeatable", "logits_original", "logits_parent", "accuracy", "images")
     lite = tuple(name for name in variants if name in LITE)
-    claims = ("build", *numbers, "weights", "arithmetic", "size", "native", "latency")
+    claims = ("build", *numbers, "weights", "arithmetic", "size", "memory", "native", "latency")
     return {**{claim: variants for claim in claims}, **{claim: lite for claim in also}}
 
 

@@ -100,7 +100,7 @@ def original_positions_are_not_trained(scene: Scene) -> None:
 
 
 @fault(
-    processors=INT8,
+    processors=INT8, memory=FILES,
     kernels=("original",), layers=FILES,
     anchor=("original",), parameters=("original",), build=FILES, label=ALL, repeatable=ALL, logits_original=FILES,
     logits_parent=MADE_FROM_INT8, weights=FILES, arithmetic=FILES, accuracy=ALL, images=ALL, size=FILES,
@@ -159,7 +159,7 @@ def _scripted(scene: Scene, change: Any) -> None:
     layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
-    images=("scripted",), native=("scripted",), table=TABLE, stage="script",
+    images=("scripted",), native=("scripted",), memory=("scripted",), table=TABLE, stage="script",
 )  # fmt: skip
 def scripting_raises(scene: Scene) -> None:
     """A release in which torch.jit.script raises for this model: no size can be held against the scripted file's."""
@@ -170,7 +170,7 @@ def scripting_raises(scene: Scene) -> None:
     layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
-    images=("scripted",), native=("scripted",), table=TABLE, stage="trace",
+    images=("scripted",), native=("scripted",), memory=("scripted",), table=TABLE, stage="trace",
 )  # fmt: skip
 def tracing_raises(scene: Scene) -> None:
     """A release in which torch.jit.trace raises for a model that is traced instead of scripted."""
@@ -183,7 +183,7 @@ def tracing_raises(scene: Scene) -> None:
     layers=("scripted",),
     build=("scripted",), label=("scripted",), repeatable=("scripted",), logits_original=("scripted",),
     weights=("scripted",), arithmetic=("scripted",), accuracy=("scripted",), size=FILES, latency=("scripted",),
-    images=("scripted",), native=("scripted",), table=TABLE, stage="save",
+    images=("scripted",), native=("scripted",), memory=("scripted",), table=TABLE, stage="save",
 )  # fmt: skip
 def saving_raises(scene: Scene) -> None:
     """A release in which a scripted module cannot be saved."""
@@ -195,7 +195,7 @@ def saving_raises(scene: Scene) -> None:
 
 
 @fault(
-    processors=INT8,
+    processors=INT8, memory=INT8,
     layers=INT8,
     label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8, arithmetic=INT8,
     accuracy=INT8, build=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,

@@ -291,7 +291,7 @@ def quantized_softmax_in_half(scene: Scene) -> None:
 
 
 @fault(
-    processors=INT8,
+    processors=INT8, memory=INT8,
     layers=INT8,
     build=INT8, label=INT8, repeatable=INT8, logits_original=INT8, logits_parent=MADE_FROM_INT8, weights=INT8,
     arithmetic=INT8, accuracy=INT8, size=INT8, lite_bytecode=LITE, lite_operators=LITE, latency=INT8, table=TABLE,

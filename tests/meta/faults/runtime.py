@@ -205,7 +205,7 @@ def packed_under_fbgemm_run_under_qnnpack(scene: Scene) -> None:
 
 
 @fault(
-    processors=FROZEN,
+    processors=FROZEN, memory=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
     images=FROZEN, table=TABLE, stage="load",
 )  # fmt: skip
@@ -221,7 +221,7 @@ def file_no_longer_loads(scene: Scene) -> None:
 
 
 @fault(
-    processors=FROZEN,
+    processors=FROZEN, memory=FROZEN,
     label=FROZEN, repeatable=FROZEN, logits_original=FROZEN, accuracy=FROZEN, logits_parent=FROZEN, native=FROZEN,
     images=FROZEN, table=TABLE, stage="run",
 )  # fmt: skip

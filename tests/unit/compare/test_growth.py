@@ -61,6 +61,13 @@ def step(
         ("logits_original", "sqnr_change", "expected", 0.5, -1.1, "regressed"),
         ("logits_original", "sqnr_change", "expected", -1.1, 0.5, "fixed"),
         ("logits_original", "sqnr", "original", 24.0, 10.0, "same"),  # another scheme, of which less is expected
+        ("memory", "growth", "", 0.0, 390.0, "same"),
+        ("memory", "growth", "", 0.0, 410.0, "regressed"),
+        ("memory", "growth", "", 410.0, 0.0, "fixed"),
+        ("memory", "peak", "", 0.2e6, 4e6, "same"),  # what a runtime takes for itself is more
+        ("memory", "peak", "", -0.1e6, 2e6, "same"),
+        ("memory", "peak", "", 400e6, 640e6, "regressed"),
+        ("memory", "peak", "", 640e6, 400e6, "fixed"),
         ("lite_bytecode", "bytecode_version", "", 8.0, 8.0, "same"),
         ("lite_bytecode", "bytecode_version", "", 8.0, 9.0, "regressed"),
         ("lite_bytecode", "bytecode_version", "", 9.0, 8.0, "fixed"),
@@ -91,6 +98,15 @@ def test_note_names_change_and_bound(step: Callable[..., tuple[VerdictRow, Verdi
         "sqnr_change against old: -10 dB"
     )
     assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
+
+
+def test_each_number_of_a_claim_is_looked_at(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
+    peak = (FindingRow(statistic="peak", value=1e8, unit="bytes"),)
+    after = step("memory", "growth", 0.0, 100_000.0, other=peak)[1]
+
+    assert (after.word, after.red) == ("regressed", True)
+    assert after.note.startswith("growth_change against old: 100000 bytes")
+    assert "peak_growth" not in after.note
 
 
 def test_claim_broken_in_both_can_regress_further(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:

@@ -135,6 +135,7 @@ def test_pictures_are_an_absolute_path(
         ({"case": ["digits"], "images": "."}, ("no case of this run takes pictures of files: digits", "--images")),
         ({"images_accuracy": 0.8}, ("--images-accuracy without --images",)),
         ({"claim": ["images"]}, ("the options leave images out", "--claim", "give --images too")),
+        ({"claim": ["memory"]}, ("the options leave memory out", "--claim", "give --memory too")),
         ({"claim": ["processors"]}, ("the options leave processors out", "--claim", "give --processors too")),
         (
             {"claim": ["latency"], "no_latency": True},

@@ -200,7 +200,7 @@ def test_worker_error_is_returned_with_its_stage(folder: Path) -> None:
 
 def test_library_output_does_not_disturb_worker_protocol(folder: Path) -> None:
     noisy = "import sys; sys.argv = ['w']; print('before'); from vitgate.observe import latency_worker as w; "
-    noisy += "own = w._own_stdout; w._own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
+    noisy += "own = w.own_stdout; w.own_stdout = lambda: (own(), print('within', flush=True))[0]; w.main()"
     done = subprocess.run(
         [sys.executable, "-c", noisy],
         input=json.dumps(load(folder)) + "\n",
