@@ -20,20 +20,23 @@ def expected_logits(
     scheme: Scheme,
     x: torch.Tensor,
     taken: Callable[[Any], torch.Tensor] = lambda returned: returned,
+    *,
+    batch: int = 1,
 ) -> torch.Tensor:
-    """Run the pictures one by one with every plain Linear computed by the scheme.
+    """Run the pictures with every plain Linear computed by the scheme.
 
     Args:
         model: The eager float model, in evaluation mode; it is as before afterwards.
         scheme: How weights and activations are rounded.
         x: float32 [N, C, H, W].
         taken: Takes the logits from what the model returns.
+        batch: How many pictures go into one call, and so share a scale where the scheme has one a call.
 
     Returns:
         Logits, float32 [N, classes].
     """
     with torch.no_grad(), plain_attention(), _computed_by(model, scheme):
-        return torch.cat([taken(model(x[at : at + 1])).detach().float() for at in range(len(x))])
+        return torch.cat([taken(model(x[at : at + batch])).detach().float() for at in range(0, len(x), batch)])
 
 
 @contextmanager

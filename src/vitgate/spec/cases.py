@@ -87,6 +87,7 @@ class Case(Strict):
     `heldout` names the labelled pictures of the accuracy claim (npz: images uint8 [N, H, W], labels uint8 [N]).
     `tables` is the folder of the accepted benchmark tables. `operators` are those that the lite file may need beside
     the ones of `fixtures/operators.toml`.
+    `batch` are the numbers of pictures that a server of the model answers in one call.
     """
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -111,6 +112,14 @@ class Case(Strict):
     heldout: InnerPath | None = None
     tables: InnerPath | None = None
     operators: tuple[str, ...] = ()
+    batch: tuple[_Size, ...] | None = None
+
+    @field_validator("batch")
+    @classmethod
+    def _is_of_several_pictures(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if sizes is not None and (max(sizes, default=1) == 1 or len(set(sizes)) < len(sizes)):
+            raise ValueError("name each size once, and one above 1, such as batch = [1, 8]")
+        return sizes
 
     @model_validator(mode="after")
     def _model_is_the_librarys(self) -> Case:

@@ -54,7 +54,7 @@ class Claim(Strict):
     link: str = ""
     per: str = "cell"
     tools: str = ""
-    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files", "inputs"] = ""
+    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files", "inputs", "batch"] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None

@@ -1,0 +1,241 @@
+"""What a server does with a model: it answers several pictures in one call, and several callers at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from vitgate.files.text import short
+from vitgate.judge.metrics import sqnr, SQNR_CEILING
+from vitgate.observe.artifacts import model_of, variant_of
+from vitgate.observe.inputs import pictures
+from vitgate.observe.observer import LocalObserver, observation
+from vitgate.observe.outputs import cached, logits_of, logits_one_by_one, outputs
+from vitgate.spec.cases import read_cases
+from vitgate.spec.cells import CellId, SchemeName
+from vitgate.spec.engines import NO_ENGINE
+from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
+
+if TYPE_CHECKING:
+    from vitgate.judge.metrics import Array
+    from vitgate.observe.runtimes import Runnable
+
+FIXED = "FixedBatch"
+"""The error of a variant that runs one picture, and not the batch."""
+
+THREADS = 4
+CALLS = 20
+"""How many threads call at once, and how often each does: a race needs several rounds to be seen."""
+
+LEAST_SECONDS = 60.0
+"""How long the threads may take at the least before they count as dead-locked."""
+
+_FEWEST_LOGITS = 400  # by which an error is measured, where the case has as many pictures: its size has a spread
+_TIMES_SLOWER = 20.0  # than one caller alone, on a busy machine
+_SWITCH_SECONDS = 1e-4  # a fiftieth of Python's own: threads come between each other's lines
+
+
+# Batches
+
+
+@observation()
+def batches(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return the logits of the same pictures alone and in batches of each of the case's sizes.
+
+    `alone` is float32 [n, classes], `batch_8` [m, classes] those of the first m pictures, eight in each call.
+    ClaimFailed (`failed at run`, with the error `FIXED`) where the variant runs one picture, and not the batch.
+    """
+    from vitgate.pipeline.stages import engine_set
+
+    x, sizes = _served(observer, cell.case), _sizes(cell.case)
+    with engine_set(cell.engine):
+        run = variant_of(observer, cell)
+        arrays = {"alone": logits_one_by_one(observer, cell, run, x)}
+        arrays |= {f"batch_{size}": _in_batches(run, x, size) for size in sizes}
+    return Evidence(arrays=arrays)
+
+
+@observation(name_of=lambda case, scheme: f"{case}-{scheme.replace(' ', '-')}")
+def expected_batches(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
+    """Return what `batches` should be by a reference arithmetic, without `alone`.
+
+    Args:
+        observer: Gives the original and the pictures.
+        case: Its id.
+        name: Of the arithmetic.
+    """
+    original = CellId(case, NO_ENGINE, "original")
+    kind = f"expected-{name}-{'-'.join(map(str, _sizes(case)))}"
+    return cached(observer, kind, original, lambda: _expected(observer, case, name))[0]
+
+
+def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
+    import torch
+
+    from vitgate.expected.logits import expected_logits
+    from vitgate.expected.schemes import scheme_named
+    from vitgate.pipeline.stages import stage
+
+    x, model, scheme = torch.from_numpy(_served(observer, case)), model_of(observer, case), scheme_named(name)
+    with stage("run"):
+        found = {size: expected_logits(model, scheme, x[: _whole(x, size)], size) for size in _sizes(case)}
+    return Evidence(arrays={f"batch_{size}": logits.numpy() for size, logits in found.items()})
+
+
+def _sizes(case: str) -> tuple[int, ...]:
+    sizes = read_cases()[case].batch
+    assert sizes is not None
+    return sizes
+
+
+def _served(observer: LocalObserver, case: str) -> Array:
+    """Return the pictures, float32 [n, C, H, W]: whole batches of the largest size, and all different."""
+    given, largest = observer.get(pictures, case).arrays, max(_sizes(case))
+    classes = observer.get(outputs, CellId(case, NO_ENGINE, "original")).demand().arrays["logits"].shape[1]
+    x = np.concatenate([given[name] for name in ("x", "heldout_x") if name in given])
+    wanted = math.ceil(_FEWEST_LOGITS / (largest * max(1, classes)))
+    return _different(x, largest * max(1, min(wanted, len(x) // largest)))
+
+
+def _different(x: Array, n: int) -> Array:
+    """Return n pictures; where there are not as many, they come again, each time moved by a further column."""
+    turns = range(math.ceil(n / len(x)))
+    found: Array = np.concatenate([np.roll(x, turn, axis=-1) for turn in turns])[:n]
+    return found
+
+
+def _whole(x: Any, size: int) -> int:
+    """Return how many of the pictures fill whole batches."""
+    return len(x) // size * size
+
+
+def _in_batches(run: Runnable, x: Array, size: int) -> Array:
+    found: Array = np.concatenate([_batch(run, x[at : at + size]) for at in range(0, _whole(x, size), size)])
+    return found
+
+
+def _batch(run: Runnable, x: Array) -> Array:
+    import torch
+
+    try:
+        logits = logits_of(run, torch.from_numpy(x))
+    except ClaimFailed as failure:
+        if len(x) == 1:
+            raise
+        raise _fixed(short(failure.outcome.message)) from failure
+    if len(logits) != len(x):
+        raise _fixed(f"without an error it gives logits of shape {list(logits.shape)} for {len(x)} pictures")
+    return logits
+
+
+def _fixed(why: str) -> ClaimFailed:
+    return ClaimFailed(Outcome("failed at", "run", FIXED, f"fixed to a batch of 1: {why}"))
+
+
+# Several callers
+
+
+@observation()
+def concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
+    """Return how many `answers` threads got, how many are `changed` from those of one caller, and their `worst_sqnr`.
+
+    The threads call in a process of their own, which ends itself: nothing that they lock can hold up the run.
+    ClaimFailed (`failed at run`) where a call fails, or has no answer in time.
+    """
+    from vitgate.pipeline.stages import engine_set
+
+    x = _different(observer.get(pictures, cell.case).arrays["x"], THREADS)
+    with engine_set(cell.engine):
+        run = variant_of(observer, cell)
+        logits_one_by_one(observer, cell, run, x[:1])
+        start = time.perf_counter()
+        serial = logits_one_by_one(observer, cell, run, x)
+        each = (time.perf_counter() - start) / len(x)
+        seconds = LEAST_SECONDS + _TIMES_SLOWER * each * THREADS * CALLS
+        return Evidence(in_own_process(lambda: _called_at_once(run, x, serial), seconds))
+
+
+def _called_at_once(run: Runnable, x: Array, serial: Array) -> dict[str, Any]:
+    """Let each thread call with one picture after the other, each beginning with another one."""
+    import torch
+
+    from vitgate.pipeline.stages import stage
+
+    begin, ratios, failures = threading.Barrier(THREADS), list[float](), list[ClaimFailed]()
+
+    def caller(first: int) -> None:
+        torch.set_num_threads(1)
+        begin.wait()
+        try:
+            for call in range(CALLS):
+                at = (first + call) % len(x)
+                answer, wanted = logits_of(run, torch.from_numpy(x[at][None])), serial[at][None]
+                ratios.append(math.inf if np.array_equal(answer, wanted) else sqnr(wanted, answer))
+        except ClaimFailed as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=caller, args=(number,), daemon=True) for number in range(THREADS)]
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with stage("run"):  # what one call does to the filters of warnings, another undoes too late
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+    changed = [ratio for ratio in ratios if ratio != math.inf]
+    worst = min((-math.inf if math.isnan(ratio) else ratio for ratio in changed), default=SQNR_CEILING)
+    return {"answers": len(ratios), "changed": len(changed), "worst_sqnr": max(worst, -SQNR_CEILING)}
+
+
+def in_own_process(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """Return what `work` gives in a copy of this process, as JSON can carry it.
+
+    Args:
+        work: Raises nothing but ClaimFailed.
+        seconds: After which the copy ends itself, whatever holds it up.
+
+    Raises:
+        ClaimFailed: `work` did, or there was no answer in time, or the process died.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _answer(work, seconds, writer)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        text = stream.read()
+    _, status = os.waitpid(child, 0)
+    if not text:
+        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+        error, what = ("TimeoutError", "had no answer in time") if late else ("ProcessDied", "ended the process")
+        raise ClaimFailed(Outcome("failed at", "run", error, f"{THREADS} threads that call at once {what}"))
+    found: dict[str, Any] = json.loads(text)
+    if "outcome" in found:
+        raise ClaimFailed(Outcome.from_json(found["outcome"]))
+    return found
+
+
+def _answer(work: Callable[[], dict[str, Any]], seconds: float, writer: int) -> None:
+    """Write what the work gives, and end this process, which is a copy."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it ends a process that waits in native code, too
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        try:
+            found = work()
+        except ClaimFailed as failure:
+            found = {"outcome": failure.outcome.to_json()}
+        with os.fdopen(writer, "w", encoding="utf-8") as stream:
+            json.dump(found, stream)
+    finally:
+        os._exit(0)
