@@ -39,6 +39,7 @@ from vitgate.observe.outputs import anchor, outputs
 from vitgate.observe.predictions import images, predict
 from vitgate.observe.programs import native, program
 from vitgate.observe.saved_weights import lite_info, parameters, readback, scripted_arithmetic
+from vitgate.observe.serving import batches, concurrent
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
@@ -374,10 +375,12 @@ class Scene:
             (self.folder / "evidence" / what.kind / f"{name}{suffix}").unlink(missing_ok=True)
 
     def rebuild(self, variant: VariantName) -> None:
-        """Drop all evidence of a variant and of everything made from it, apart from the latency and `images`.
+        """Drop all evidence of a variant and of everything made from it, apart from latency, `images` and serving.
 
         The folder that stands for the user's holds the pictures of `accuracy`, which shows the same: the faults of
-        `images` alter that evidence themselves, and only a variant that does not run at all is seen there too.
+        `images` alter that evidence themselves, and only a variant that does not run at all is seen there too. What a
+        server does, `batch` and `concurrent`, is asked about variants whose single answers other claims judge: its own
+        faults change how a variant is called, by `serving`.
         """
         if variant == "original":
             self.forget(parameters, self.case)
@@ -445,6 +448,12 @@ class Scene:
         with suppress(ClaimFailed):
             self.observer.pool.variants[cell.evidence_name] = wrap(variant_of(self.observer, cell))
         self.forget(outputs, cell)
+
+    def serving(self, variant: VariantName, wrap: Callable[[Any], Any]) -> None:
+        """Wrap the call of that variant as `running` does, also where it is called as a server calls it."""
+        self.running(variant, wrap)
+        for what in (batches, concurrent):
+            self.forget(what, self.cell(variant))
 
     def alter(
         self,

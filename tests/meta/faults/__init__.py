@@ -20,6 +20,7 @@ from . import (
     processors,
     quantization,
     runtime,
+    serving,
     table,
 )
 from .catalogue import catalogue, Fault
@@ -42,5 +43,6 @@ __all__ = [
     "processors",
     "quantization",
     "runtime",
+    "serving",
     "table",
 ]  # fmt: skip
