@@ -172,11 +172,20 @@ def concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
         serial = logits_one_by_one(observer, cell, run, x)
         each = (time.perf_counter() - start) / len(x)
         seconds = LEAST_SECONDS + TIMES_SLOWER * each * THREADS * CALLS
-        return Evidence(in_own_process(lambda: _called_at_once(run, x, serial), seconds))
+        return Evidence(in_own_process(lambda: called_at_once(lambda _: run, x, serial), seconds))
 
 
-def _called_at_once(run: Runnable, x: Array, serial: Array) -> dict[str, Any]:
-    """Let each thread call with one picture after the other, each beginning with another one."""
+def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -> dict[str, Any]:
+    """Let each thread call with one picture after the other, each beginning with another one.
+
+    Args:
+        module: Gives what the thread of that number, from 0 on, calls.
+        x: float32 [n, C, H, W].
+        serial: What one caller gets for them, [n, classes].
+
+    Returns:
+        `answers`, how many are `changed`, and the `worst_sqnr` of these, in dB.
+    """
     import torch
 
     from vitgate.pipeline.stages import stage
@@ -189,7 +198,7 @@ def _called_at_once(run: Runnable, x: Array, serial: Array) -> dict[str, Any]:
         try:
             for call in range(CALLS):
                 at = (first + call) % len(x)
-                answer, wanted = logits_of(run, torch.from_numpy(x[at][None])), serial[at][None]
+                answer, wanted = logits_of(module(first), torch.from_numpy(x[at][None])), serial[at][None]
                 ratios.append(math.inf if np.array_equal(answer, wanted) else sqnr(wanted, answer))
         except ClaimFailed as failure:
             failures.append(failure)

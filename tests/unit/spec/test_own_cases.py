@@ -112,9 +112,22 @@ def test_claims_need_the_fields_of_the_case(own: Write) -> None:
     assert {"build", "label", "size", "latency", "parameters"} <= claimed
 
 
+@pytest.mark.parametrize(("fields", "made"), [({}, False), ({"batch": "[1, 8]"}, True)])
+def test_claims_of_a_server_need_its_batches(own: Write, fields: dict[str, str], made: bool) -> None:
+    own(**fields)
+
+    claimed = {claim.id for claim in read_claims().values() for cell in claim.cells() if cell.case == "mine"}
+
+    assert [name in claimed for name in ("batch", "concurrent")] == [made, made]
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
+        ({"batch": "[1]"}, "case.0.batch"),
+        ({"batch": "[]"}, "case.0.batch"),
+        ({"batch": "[8, 8]"}, "case.0.batch"),
+        ({"batch": "[0, 8]"}, "case.0.batch.0"),
         ({"build": '"mine.build"'}, "case.0.build"),
         ({"build": '"os;system:x"'}, "case.0.build"),
         ({"picture": "[]"}, "case.0.picture"),
