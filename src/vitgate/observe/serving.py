@@ -24,24 +24,15 @@ from vitgate.observe.outputs import cached, logits_of, logits_one_by_one, output
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, SchemeName
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.outcome import ClaimFailed, Evidence, Outcome
+from vitgate.spec.outcome import ClaimFailed, Evidence, FIXED_BATCH, Outcome
 
 if TYPE_CHECKING:
     from vitgate.judge.metrics import Array
     from vitgate.observe.runtimes import Runnable
 
-FIXED = "FixedBatch"
-"""The error of a variant that runs one picture, and not the batch."""
-
 THREADS = 4
 CALLS = 20
 """How many threads call at once, and how often each does: a race needs several rounds to be seen."""
-
-NOT_SHARED = (
-    "onednn's int8 Linears keep the memory of one primitive for all callers, and threads that share a module get wrong "
-    "answers now and then: load one module for each thread"
-)
-"""Why int8 under onednn is not called at once: what a race gives is another thing each time, and no claim to judge."""
 
 LEAST_SECONDS = 60.0
 """How long the threads may take before they count as dead-locked, beside `TIMES_SLOWER` times what one caller takes."""
@@ -60,7 +51,7 @@ def batches(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return the logits of the same pictures alone and in batches of each of the case's sizes.
 
     `alone` is float32 [n, classes], `batch_8` [m, classes] those of the first m pictures, eight in each call.
-    ClaimFailed (`failed at run`, with the error `FIXED`) where the variant runs one picture, and not the batch.
+    ClaimFailed (`failed at run`, with the error `FIXED_BATCH`) where the variant runs one picture, and not the batch.
     """
     from vitgate.pipeline.stages import engine_set
 
@@ -146,7 +137,7 @@ def _batch(run: Runnable, x: Array) -> Array:
 
 
 def _fixed(why: str) -> ClaimFailed:
-    return ClaimFailed(Outcome("failed at", "run", FIXED, f"fixed to a batch of 1: {why}"))
+    return ClaimFailed(Outcome("failed at", "run", FIXED_BATCH, f"fixed to a batch of 1: {why}"))
 
 
 # Several callers
@@ -157,13 +148,10 @@ def concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return how many `answers` threads got, how many are `changed` from those of one caller, and their `worst_sqnr`.
 
     The threads call in a process of their own, which ends itself: nothing that they lock can hold up the run.
-    ClaimFailed (`failed at run`) where a call fails, or has no answer in time; (`unsupported`) where a module may not
-    be shared.
+    ClaimFailed (`failed at run`) where a call fails, or has no answer in time.
     """
     from vitgate.pipeline.stages import engine_set
 
-    if cell.engine == "onednn" and cell.scheme:
-        raise ClaimFailed(Outcome("unsupported", message=NOT_SHARED))
     x = _different(observer.get(pictures, cell.case).arrays["x"], THREADS)
     with engine_set(cell.engine):
         run = variant_of(observer, cell)

@@ -10,7 +10,7 @@ from pydantic import FailFast, Field
 
 from vitgate.files.schemas import Strict
 from vitgate.spec.cells import cell_name, RowName
-from vitgate.spec.outcome import Finding, Kind, Outcome
+from vitgate.spec.outcome import Finding, FIXED_BATCH, Kind, Outcome
 
 CellKind = Literal["passed", "failed", "failed at", "blocked by", "unsupported", "not checked"]
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
@@ -70,6 +70,11 @@ class ClaimFields(WithOutcome):
     def name(self) -> str:
         """The row's identity within its record."""
         return str(RowName(self.claim, self.subject))
+
+    @property
+    def stops_pipeline(self) -> bool:
+        """Whether it is declared that the variant cannot be made or run; a batch that cannot is no such thing."""
+        return self.status == "declared" and self.outcome != "failed" and self.error != FIXED_BATCH
 
 
 class ClaimRow(ClaimFields):
@@ -165,7 +170,7 @@ def cell_outcome(rows: Sequence[ClaimRow]) -> dict[str, Any]:
     failed = sorted({row.claim for row in rows if row.status in ("failed", "environment error")})
     if failed:
         return {"outcome": "failed", "failed": tuple(failed)}
-    stopped = next((row for row in rows if row.status == "declared" and row.outcome != "failed"), None)
+    stopped = next((row for row in rows if row.stops_pipeline), None)
     return {"outcome": stopped.outcome, "at": stopped.at} if stopped else {"outcome": "passed"}
 
 

@@ -101,7 +101,7 @@ def _notes(record: Record, plain: Plain) -> Iterator[str]:
 
 
 def _stopped(record: Record) -> list[ClaimRow]:
-    return [row for row in record.claims if row.status == "declared" and row.outcome != "failed"]
+    return [row for row in record.claims if row.stops_pipeline]
 
 
 def _mislabelled(record: Record, plain: Plain) -> Iterator[str]:

@@ -12,8 +12,8 @@ import torch
 
 from vitgate.expected.logits import expected_logits
 from vitgate.expected.schemes import DynamicInt8
-from vitgate.observe.serving import _batch, _different, FIXED, in_own_process
-from vitgate.spec.outcome import ClaimFailed, Outcome
+from vitgate.observe.serving import _batch, _different, in_own_process
+from vitgate.spec.outcome import ClaimFailed, FIXED_BATCH, Outcome
 
 
 def failing(run: Any) -> Outcome:
@@ -38,7 +38,7 @@ def test_file_of_one_picture_is_named_by_what_its_runtime_says() -> None:
 
     outcome = failing(lambda: _batch(refusing, np.zeros((8, 1), np.float32)))
 
-    assert (str(outcome), outcome.error) == ("failed at run", FIXED)
+    assert (str(outcome), outcome.error) == ("failed at run", FIXED_BATCH)
     assert outcome.message == "fixed to a batch of 1: Guard failed: x.size()[0] == 1"
     assert failing(lambda: _batch(refusing, np.zeros((1, 1), np.float32))).error == "RuntimeError"
 

@@ -8,10 +8,10 @@ import pytest
 
 from vitgate.judge.deviations import read_deviations
 from vitgate.records.record import Record
-from vitgate.records.rows import ClaimRow
+from vitgate.records.rows import cell_outcome, ClaimRow
 from vitgate.report.answer import Answer, answer, answer_of
 from vitgate.spec.claims import read_claims
-from vitgate.spec.outcome import NO_TOOLS
+from vitgate.spec.outcome import FIXED_BATCH, NO_TOOLS
 
 GONE = "xnnpack-gone"
 STOPPED = {"status": "declared", "outcome": "failed at optimize_for_mobile", "deviation": GONE, "message": "no XNNPACK"}
@@ -42,6 +42,18 @@ def test_declared_stage_failure_breaks_pipeline_with_reason_and_advice_once(
 
     assert found.text.startswith(f"PyTorch 2.13.0+cpu cannot carry the whole pipeline: {GONE}. ")
     assert found.notes == (f"declared {GONE}: {declared.reason} Instead: {declared.advice} ({declared.link})",)
+
+
+def test_file_of_one_picture_breaks_no_pipeline(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    fixed = {"status": "declared", "outcome": "failed at run", "error": FIXED_BATCH, "deviation": "onnx-batch-of-1"}
+    rows = (claim_row(), claim_row("batch", **fixed))
+
+    found = record(claims=rows)
+
+    assert answer(found).endswith("every claim holds, apart from what is declared (onnx-batch-of-1).")
+    assert cell_outcome(rows) == {"outcome": "passed"}
 
 
 def test_removed_deviation_still_breaks_pipeline_of_its_record(
