@@ -56,7 +56,7 @@ def _batch(row: ClaimRow) -> tuple[str, str]:
 
 def _concurrent(row: ClaimRow | None) -> str:
     if row is None:
-        return ""
+        return "not claimed"
     found = next((each for each in row.findings if each.statistic == "changed_answers"), None)
     return row.outcome if found is None else f"{found.value:.0f} {found.note} changed"
 
