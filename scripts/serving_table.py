@@ -49,7 +49,8 @@ def lines(record: Record, path: Path) -> list[str]:
 def _batch(row: ClaimRow) -> tuple[str, str]:
     numbers = {each.statistic: each for each in row.findings}
     if "sqnr" not in numbers:
-        return (row.outcome if row.outcome == "unsupported" else short(row.message, 90), "")
+        known = f"{row.outcome_text}: declared, `{row.deviation}`"
+        return (known if row.deviation else f"{row.outcome_text}: {short(row.message, 90)}", "")
     alone = numbers["sqnr"].note.split("; ")[-1].removesuffix(" dB")
     return (numbers["sqnr_change"].note if "sqnr_change" in numbers else "float", alone)
 

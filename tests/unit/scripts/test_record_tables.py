@@ -232,13 +232,15 @@ def test_batches_that_are_alike_share_a_line(
         number("sqnr", 34.2, against="alone", note="1: 200.0 dB; 8: 34.2 dB"),
     )
     rows = [claim_row("batch", variant, engine="x86", findings=int8) for variant in ("scripted_quantized", "lite")]
-    rows.append(claim_row("batch", "scripted", status="failed", outcome="failed at", message="fixed to a batch of 1"))
+    rows.append(
+        claim_row("batch", "scripted", status="failed", outcome="failed at run", message="fixed to a batch of 1")
+    )
     rows.append(claim_row("concurrent", "scripted", findings=(number("changed_answers", 3.0, note="of 80"),)))
 
     printed = run("serving_table", written(record(claims=tuple(rows)))).out
 
     assert "| x86 | `scripted_quantized`, `lite` | 8: 35.2 of 35.3 dB expected | 8: 34.2 | not claimed |" in printed
-    assert "| `scripted` | fixed to a batch of 1 |  | 3 of 80 changed |" in printed
+    assert "| `scripted` | failed at run: fixed to a batch of 1 |  | 3 of 80 changed |" in printed
 
 
 def test_record_without_batches_gives_one_line_error(refused: Callable[..., None], of_label: Path) -> None:
