@@ -85,8 +85,9 @@ def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     from vitgate.pipeline.stages import stage
 
     x, model, scheme = torch.from_numpy(_served(observer, case)), model_of(observer, case), scheme_named(name)
+    taken = read_cases()[case].returns.taken
     with stage("run"):
-        found = {size: expected_logits(model, scheme, x[: _whole(x, size)], size) for size in _sizes(case)}
+        found = {size: expected_logits(model, scheme, x[: _whole(x, size)], taken, batch=size) for size in _sizes(case)}
     return Evidence(arrays={f"batch_{size}": logits.numpy() for size, logits in found.items()})
 
 

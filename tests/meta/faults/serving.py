@@ -63,7 +63,7 @@ def scale_of_the_first_picture(scene: Scene) -> None:
     model = model_of(scene.observer, scene.case)
 
     def wrap(run: Any) -> Any:
-        return lambda x: run(x) if len(x) == 1 else expected_logits(model, _OfTheFirst(7), x, len(x))
+        return lambda x: run(x) if len(x) == 1 else expected_logits(model, _OfTheFirst(7), x, batch=len(x))
 
     scene.serving("scripted_quantized", wrap)
 

@@ -54,9 +54,9 @@ def test_expected_logits_share_scale_over_batch() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(8, 8)).eval()
     x = torch.randn(4, 8) * torch.tensor([[1.0], [2.0], [4.0], [8.0]])
 
-    alone, pairs, together = (expected_logits(model, DynamicInt8(7), x, size) for size in (1, 2, 4))
+    alone, pairs, together = (expected_logits(model, DynamicInt8(7), x, batch=size) for size in (1, 2, 4))
 
-    assert torch.equal(pairs[:2], expected_logits(model, DynamicInt8(7), x[:2], 2))
+    assert torch.equal(pairs[:2], expected_logits(model, DynamicInt8(7), x[:2], batch=2))
     errors = [float((each[0] - model(x[:1]).detach()[0]).abs().max()) for each in (alone, together)]
     assert errors[0] < errors[1]
 
