@@ -12,6 +12,7 @@ from vitgate.files.schemas import Strict
 from vitgate.judge.deviations import Deviation
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import cell_name
+from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import NO_TOOLS
 from vitgate.spec.versions import within
 
@@ -69,7 +70,9 @@ class Causes:
         if row.note:  # its outcome is as before, and whatever declares that declares no such step
             return "undeclared", row.claim
         if row.new.status == "unsupported" and row.new.error == NO_TOOLS:
-            return "missing", f"no tools for {row.claim}"
+            build = self._builds.get(cell_name(row.case, row.engine, row.variant))
+            lacks_all = row.engine == NO_ENGINE and build is not None and build.error == NO_TOOLS
+            return "missing", f"no tools for {row.variant if lacks_all else row.claim}"
         if row.new.status == "unsupported":
             return "engine", f"no engine {row.engine}".strip()
         kind, name = self._of_outcome(row.claim, row, row.new)
@@ -154,7 +157,7 @@ def _slowest(rows: list[Judged]) -> str:
     ratios = [row.row for row in rows if isinstance(row, JudgedLatency)]
     worst = max(ratios, key=lambda row: row.ratio or 0.0)
     note = f"; {worst.note}" if worst.note else ""
-    return f"{worst.ratio:.2f} times the latency (from {worst.old_ms:.1f} to {worst.new_ms:.1f} ms) at worst{note}"
+    return f"{worst.ratio:.2f} times the latency (from {worst.old_ms:.2f} to {worst.new_ms:.2f} ms) at worst{note}"
 
 
 def _message(item: Judged) -> str:

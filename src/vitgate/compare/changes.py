@@ -19,6 +19,7 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.records.record import Record
 from vitgate.records.rows import CellRow, ClaimRow
 from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import read_successors
 
 
 class Change(Strict):
@@ -255,7 +256,13 @@ def _finding(step: _Step, old: ClaimRow, new: ClaimRow) -> Finding | None:
     if None in values:
         return None
     change = step.change(*(float(value) for value in values if value is not None))
-    return read_tolerances().bounded(new.claim, Finding(step.name, change, step.unit, against="old"), None, "", "")
+    name = "compiled_growth" if step.name == "growth" and _is_compiled(new.variant) else step.name
+    return read_tolerances().bounded(new.claim, Finding(name, change, step.unit, against="old"), None, "", "")
+
+
+def _is_compiled(variant: str) -> bool:
+    """Whether the variant's file is a compiled package: of a small model, it is code more than tensors."""
+    return any(name == variant and row.compiler for name, row in read_successors().items())
 
 
 def _value(row: ClaimRow, step: _Step) -> float | None:

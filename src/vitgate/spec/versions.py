@@ -85,18 +85,20 @@ _MOST_NAMED = 2  # packages that a side is named by
 @cache  # every settled claim asks, and looking them up takes tens of milliseconds
 def packages() -> dict[str, str]:
     """Return the installed versions of the packages that can change an outcome; one dictionary, not to be changed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in PACKAGES}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def is_installed(wanted: Requirement) -> bool:
     """Whether that package is installed here, in a version that the requirement allows; pre-releases count."""
-    version = packages().get(wanted.name)
+    version = packages().get(wanted.name) if wanted.name in PACKAGES else _version(wanted.name)
     return version is not None and wanted.specifier.contains(version, prereleases=True)
 
 

@@ -289,6 +289,18 @@ def test_latency_cause_quotes_slowest_cell() -> None:
 
     (found,) = made.grouped(items, {item.name: made.key(item) for item in items})
 
-    said = "1.50 times the latency (from 10.0 to 15.0 ms) at worst; not pinned."
+    said = "1.50 times the latency (from 10.00 to 15.00 ms) at worst; not pinned."
     assert (found.id, found.kind, found.says) == ("slower", "latency", said)
-    assert only(slower("lite")).says == "1.30 times the latency (from 10.0 to 13.0 ms) at worst."
+    assert only(slower("lite")).says == "1.30 times the latency (from 10.00 to 13.00 ms) at worst."
+
+
+def test_successor_without_its_packages_is_one_cause(claim_row: Callable[..., ClaimRow]) -> None:
+    lacking = {"status": "unsupported", "outcome": "unsupported", "error": NO_TOOLS}
+    build = claim_row("build", "executorch", engine="none", **lacking)
+    lost = row(side("unsupported", "unsupported", error=NO_TOOLS), "missing").model_copy(
+        update={"engine": "none", "variant": "executorch", "case": build.case}
+    )
+
+    keys = {causes(build).key(lost.model_copy(update={"claim": claim})) for claim in ("label", "size", "build")}
+
+    assert keys == {("missing", "no tools for executorch")}

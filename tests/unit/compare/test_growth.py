@@ -181,3 +181,22 @@ def test_equal_bounds_and_other_tolerances_are_comparable(bounded: Callable[...,
     for other in ({}, {"tolerance": "other", "upper": 1.0}, {"claim": "size", "upper": 1.0}, {"tolerance": ""}):
         check_judged_alike(bounded(lower=20.0), bounded(**{"lower": 20.0, **other}))
     check_judged_alike(bounded(tolerance="", lower=1.0), bounded(tolerance="", lower=2.0))
+
+
+@pytest.mark.parametrize(
+    ("variant", "new", "word"),
+    [("inductor", 1042.0, "same"), ("inductor_int8", 1101.0, "regressed"), ("exported", 1042.0, "regressed")],
+)
+def test_compiled_package_may_grow_by_its_code(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], variant: str, new: float, word: str
+) -> None:
+    both = [
+        record(claims=(claim_row("size", variant, engine="none", findings=(_size(value),), **PASSED),))
+        for value in (1000.0, new)
+    ]
+
+    assert moved(paired(*both), *both)[0].word == word
+
+
+def _size(value: float) -> FindingRow:
+    return FindingRow(statistic="size", value=value, unit="bytes")
