@@ -30,7 +30,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.claims import read_claims, read_sentences
 from vitgate.spec.engines import Engine, ENGINES, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.outcome import Evidence
-from vitgate.spec.processors import HOST, Processor, VALGRIND
+from vitgate.spec.processors import HOST, LOWEST, Processor, VALGRIND
 from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import FORMS
 from vitgate.spec.versions import machine
@@ -198,7 +198,8 @@ class MadeUp(Observer):
 
     def __init__(self, folder: Path, kind: str, *, quantized: bool) -> None:
         self.store = cast(Store, InMemory())
-        self.plan = cast(RunConfig, SimpleNamespace(images_accuracy=None, processor=HOST, processors=VALGRIND))
+        options = {"images_accuracy": None, "processor": HOST, "processors": VALGRIND, "ships_to": LOWEST}
+        self.plan = cast(RunConfig, SimpleNamespace(**options))
         self._folder, self._kind, self._quantized = folder, kind, quantized
 
     def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:

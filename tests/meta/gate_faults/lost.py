@@ -37,7 +37,7 @@ def lost(claim: str, *, failed: bool = False) -> Callable[[Any], Any]:
 
 def sound(claim: str) -> str:
     """Return a test without any work that carries the claim's marker."""
-    subject = {"cell": "cell", "engine": "cell", "file": "item"}.get(read_claims()[claim].per, "")
+    subject = {"cell": "cell", "engine": "cell", "case": "cell", "file": "item"}.get(read_claims()[claim].per, "")
     return f"import pytest\n\n@pytest.mark.claim({claim!r})\ndef test_{claim}({subject}):\n    pass\n"
 
 
@@ -168,6 +168,16 @@ def hidden_by_a_later_function_of_its_name(text: str) -> str:
 @lost("layers")
 def file_skipped_on_a_condition(text: str) -> str:
     return text.replace("import pytest\n", "import pytest\npytest.skip('not here', allow_module_level=True)\n")
+
+
+@lost("batch")
+def made_a_function_without_a_name(text: str) -> str:
+    return "import pytest\n\ntest_batch = lambda cell: None\n"
+
+
+@lost("concurrent")
+def file_that_defines_no_test(text: str) -> str:
+    return "import pytest\n"
 
 
 OTHER_PLUGIN = """
