@@ -110,6 +110,8 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"vitgate merge shard-\*.json -o record.json", Run()),
     (r"vitgate merge shard-(\*|1.json shard-2).json -o 2.15.0.json.*", Elsewhere("docs/releases.md", "vitgate merge")),
     (r"vitgate check( -.*)?", Elsewhere("tests/meta/test_packaging.py", '"vitgate", "check"')),
+    (r"vitgate golden --case-file (?!.*OPTIONS).*", Elsewhere("tests/unit/inputs/test_golden_inputs.py", "golden")),
+    (r"pytest -n auto -m long", Elsewhere(".ci/run", "pytest -n auto -m long")),
     (r"vitgate pins (?!\[).*", Elsewhere("tests/unit/upgrade/test_pins.py", '"pins"')),
     (r"vitgate environments (?!.*\[OPTIONS).*", Run()),
     (r"vitgate (upgrade|sweep|bisect) (?!\[).*", VERSIONS),

@@ -15,7 +15,7 @@ from vitgate.spec.variants import STAGES, SUCCESSORS
 from .faults import catalogue, Fault
 from .harness import Baseline, CONFORMANCE, red, Scene, stopped
 
-pytestmark = pytest.mark.catalogue
+pytestmark = pytest.mark.long
 
 CLAIMS_OF_SUCCESSORS = {claim.id for claim in read_claims().values() if claim.engines == (NO_ENGINE,)}
 """Whose faults are in test_successor_files.py."""

@@ -11,7 +11,7 @@ from vitgate.spec.cases import read_own
 
 from .processes import Done, ROOT, run_pytest
 
-pytestmark = pytest.mark.catalogue
+pytestmark = pytest.mark.long
 
 GALLERY = ROOT / "examples" / "gallery"
 UNQUANTIZABLE = "torchvision_swin"

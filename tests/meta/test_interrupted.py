@@ -18,7 +18,10 @@ from vitgate.records.record import Record
 
 from .processes import Done, run_pytest, start_pytest, Started, waited
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by /proc")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes by /proc"),
+]
 
 TESTS = ("tests/conformance/test_build.py", "tests/conformance/test_logits.py", "-n", "2")
 CELLS = ("--case", "digits", "--engine", "fbgemm")

@@ -31,7 +31,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.engines import ACTIVATION_BITS, Engine
 from vitgate.spec.outcome import Finding
 
-pytestmark = pytest.mark.catalogue
+pytestmark = pytest.mark.long
 
 Kernel = Callable[[torch.Tensor, Any, bool], torch.Tensor]
 CELL = CellId("deit_base", "fbgemm", "scripted_quantized")  # whose tolerances are those of every case

@@ -11,7 +11,10 @@ from vitgate.observe.memory import uncounted
 
 from .processes import run_pytest
 
-pytestmark = pytest.mark.skipif(uncounted() is not None, reason="takes /proc/self/smaps_rollup")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(uncounted() is not None, reason="takes /proc/self/smaps_rollup"),
+]
 
 MEMORY = ("tests/conformance", "--case=digits", "--engine=qnnpack", "--claim=memory", "--memory")
 

@@ -18,9 +18,11 @@ from vitgate.spec.variants import VariantName
 from .harness import Baseline, clean_run, red, Rows, Scene
 from .processes import ROOT
 
+pytestmark = pytest.mark.long
+
 GALLERY = ROOT / "examples" / "gallery"
 NUMBERS = ("label", "logits_original", "logits_parent")
-STOPPED = (*NUMBERS, "repeatable", "native", "processors")
+STOPPED = (*NUMBERS, "repeatable", "native", "processors", "memory")
 VARIANT: VariantName = "lite_frozen"
 
 

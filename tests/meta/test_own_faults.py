@@ -24,7 +24,7 @@ from .harness import Baseline, clean_run, OWN_CASE, red, Scene
 from .processes import ROOT
 from .test_faults import wanted_of
 
-pytestmark = pytest.mark.catalogue
+pytestmark = pytest.mark.long
 
 EXAMPLE = ROOT / "examples" / "own_model"
 FILES = ("artifacts", "layers", "lite", "model", "preprocessing", "quantization", "runtime")

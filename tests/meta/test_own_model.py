@@ -13,6 +13,8 @@ import pytest
 
 from .processes import Done, ROOT, run_pytest
 
+pytestmark = pytest.mark.long
+
 PAGE = (ROOT / "docs" / "own-model.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples" / "own_model"
 

@@ -18,6 +18,8 @@ from vitgate.spec.variants import VARIANTS
 
 from .processes import Done, ROOT, run_pytest
 
+pytestmark = pytest.mark.long
+
 PAGE = (ROOT / "docs" / "own-pictures.md").read_text(encoding="utf-8")
 CASE = ("--case-file", "examples/own_model/vitgate.toml", "--case", "shapes", "--engine", "qnnpack")
 COUNT = 8  # drawings of each shape

@@ -24,6 +24,8 @@ from vitgate.spec.claims import Claim, read_claims
 
 from .processes import Done, ROOT, run_pytest
 
+pytestmark = pytest.mark.long
+
 CELLS = ("--case", "digits", "--engine", "fbgemm")
 
 

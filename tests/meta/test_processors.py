@@ -14,7 +14,10 @@ from vitgate.spec.processors import LEVELS, lower_than, Processor
 
 from .processes import ROOT, run_pytest
 
-pytestmark = pytest.mark.skipif(not lower_than("host"), reason="this machine can be held to no lower processor")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not lower_than("host"), reason="this machine can be held to no lower processor"),
+]
 
 DIGITS = ("tests/conformance", "--case=digits", "--engine=fbgemm")
 LAYERS = (*DIGITS, "--claim=layers")

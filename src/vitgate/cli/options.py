@@ -39,7 +39,13 @@ class _Color(click.Choice[str]):
     """pytest's words are understood too: in `vitgate check` both stand side by side."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return auto, always or never."""
+        """Return auto, always or never.
+
+        Args:
+            value: What the user wrote; pytest's `yes` and `no` are words for two of them.
+            param: click's, of the option.
+            ctx: click's, of the command.
+        """
         return str(super().convert({"yes": "always", "no": "never"}.get(value, value), param, ctx))
 
 
