@@ -141,4 +141,5 @@ def no_samples(scene: Scene) -> None:
 def clock_stands_still(scene: Scene) -> None:
     """The thread's clock does not move while a variant runs."""
     zero = [0.0] * 8
-    scene.latency("lite_frozen", {"thread": zero, "wall": zero, "process": zero, "profiled_ms": 0.0})
+    times = dict.fromkeys(("thread", "wall", "process", "waited"), zero)
+    scene.latency("lite_frozen", {**times, "profiled_ms": 0.0})

@@ -48,7 +48,7 @@ def program_drops_the_last_picture(scene: Scene) -> None:
     path = scene.folder / "fewer"
     x = scene.observer.get(pictures, scene.case).arrays["x"][:2]
     x.astype(np.float32).tofile(path)
-    _told(scene, "lite_frozen", lambda words: _with(5, str(len(x)))(_with(3, str(path))(words)))
+    _told(scene, "lite_frozen", lambda words: _with(6, str(len(x)))(_with(4, str(path))(words)))
 
 
 @fault(native=FROZEN)
@@ -82,7 +82,7 @@ def program_is_given_half_a_picture(scene: Scene) -> None:
     """What the program is given holds fewer numbers than it is told."""
     path = scene.folder / "half"
     path.write_bytes(b"0000")
-    _told(scene, "lite_frozen", _with(3, str(path)))
+    _told(scene, "lite_frozen", _with(4, str(path)))
 
 
 @fault(native=FROZEN, stage="run", says="SIGSEGV")
