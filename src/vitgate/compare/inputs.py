@@ -110,7 +110,7 @@ def _change(old: InputRow, new: InputRow) -> InputChange | None:
     pairs = _paired(old, new)
     if pairs and all(before.digest == after.digest for before, after in pairs):
         return None
-    one = _step(old)
+    one = _step(old.preprocessed)
     far = [_distance(before, after, one) for before, after in pairs]
     value = max(far, key=lambda each: math.inf if math.isnan(each) else each) if far else math.nan
     finding = Finding("distance", value, "steps", against="old")
@@ -127,9 +127,9 @@ def _paired(old: InputRow, new: InputRow) -> list[Pair]:
     return [(row, after[row.name]) for row in old.preprocessed if row.name in after]
 
 
-def _step(old: InputRow) -> float:
-    lows = [row.low for row in old.preprocessed if row.low is not None]
-    highs = [row.high for row in old.preprocessed if row.high is not None]
+def _step(rows: Sequence[PreprocessedRow]) -> float:
+    lows = [row.low for row in rows if row.low is not None]
+    highs = [row.high for row in rows if row.high is not None]
     return step(min(lows), max(highs)) if lows and highs else math.nan
 
 
@@ -150,14 +150,11 @@ def _words(pairs: Sequence[Pair], far: Sequence[float], finding: Finding) -> str
 
 def _first(pairs: Sequence[Pair]) -> str:
     old, new = ([pair[side] for pair in pairs] for side in (0, 1))
-    if [row.shape for row in old] != [old[0].shape] * len(new) or [row.shape for row in new] != [old[0].shape] * len(
-        new
-    ):
+    if len({row.shape for row in (*old, *new)}) > 1:
         return "the shape of a tensor"
     if not all(row.projections for row in (*old, *new)):
         return "a tensor holds NaN or infinity"
-    lows, highs = ([value for row in old if (value := getattr(row, name)) is not None] for name in ("low", "high"))
-    return first_step(_pictures(old), _pictures(new), step(min(lows), max(highs)))
+    return first_step(_pictures(old), _pictures(new), _step(old))
 
 
 def _pictures(rows: Sequence[PreprocessedRow]) -> Pictures:

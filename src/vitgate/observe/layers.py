@@ -29,7 +29,12 @@ FEWEST_LOGITS = 100
 _PICTURES = 5  # and at least as many; the reference costs more than a call of the model
 
 
-@observation(name_of=lambda case, scheme: f"{case}-{scheme.replace(' ', '-')}")
+def of_scheme(case: str, name: SchemeName) -> str:
+    """Return the name of evidence about a case and a reference arithmetic."""
+    return f"{case}-{name.replace(' ', '-')}"
+
+
+@observation(name_of=of_scheme)
 def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     """Return the logits that int8 should give by a reference arithmetic.
 
@@ -46,20 +51,33 @@ def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evi
     return cached(observer, f"expected-{name}", original, lambda: _expected(observer, case, name))[0]
 
 
-def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
+def reference(observer: LocalObserver, case: str, name: SchemeName, batch: int = 1) -> Callable[[Array], Array]:
+    """Return what computes logits float32 [N, classes] of pictures float32 [N, C, H, W] by a reference arithmetic.
+
+    Args:
+        observer: Gives the original.
+        case: Its id.
+        name: Of the arithmetic.
+        batch: How many pictures go into one call.
+    """
     import torch
 
     from vitgate.expected.logits import expected_logits as compute
     from vitgate.expected.schemes import scheme_named
-    from vitgate.pipeline.stages import stage
 
-    given, scheme = observer.get(pictures, case).arrays, scheme_named(name)
-    model, taken = model_of(observer, case), read_cases()[case].returns.taken
+    model, taken, scheme = model_of(observer, case), read_cases()[case].returns.taken, scheme_named(name)
 
     def run(x: Array) -> Array:
-        found: Array = compute(model, scheme, torch.from_numpy(x), taken).numpy()
+        found: Array = compute(model, scheme, torch.from_numpy(x), taken, batch=batch).numpy()
         return found
 
+    return run
+
+
+def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
+    from vitgate.pipeline.stages import stage
+
+    given, run = observer.get(pictures, case).arrays, reference(observer, case, name)
     with stage("run"):
         arrays = {"logits": enough(run, given["x"])}
         if "heldout_x" in given:

@@ -17,8 +17,9 @@ import numpy as np
 
 from vitgate.files.text import short
 from vitgate.judge.metrics import sqnr, SQNR_CEILING
-from vitgate.observe.artifacts import model_of, variant_of
+from vitgate.observe.artifacts import variant_of
 from vitgate.observe.inputs import pictures
+from vitgate.observe.layers import of_scheme, reference
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_of, logits_one_by_one, outputs
 from vitgate.spec.cases import read_cases
@@ -63,7 +64,7 @@ def batches(observer: LocalObserver, cell: CellId) -> Evidence:
     return Evidence(arrays=arrays)
 
 
-@observation(name_of=lambda case, scheme: f"{case}-{scheme.replace(' ', '-')}")
+@observation(name_of=of_scheme)
 def expected_batches(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     """Return what `batches` should be by a reference arithmetic, without `alone`.
 
@@ -78,17 +79,12 @@ def expected_batches(observer: LocalObserver, case: str, name: SchemeName) -> Ev
 
 
 def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
-    import torch
-
-    from vitgate.expected.logits import expected_logits
-    from vitgate.expected.schemes import scheme_named
     from vitgate.pipeline.stages import stage
 
-    x, model, scheme = torch.from_numpy(_served(observer, case)), model_of(observer, case), scheme_named(name)
-    taken = read_cases()[case].returns.taken
+    x = _served(observer, case)
+    runs = {size: reference(observer, case, name, size) for size in _sizes(case)}
     with stage("run"):
-        found = {size: expected_logits(model, scheme, x[: _whole(x, size)], taken, batch=size) for size in _sizes(case)}
-    return Evidence(arrays={f"batch_{size}": logits.numpy() for size, logits in found.items()})
+        return Evidence(arrays={f"batch_{size}": run(x[: _whole(x, size)]) for size, run in runs.items()})
 
 
 def _sizes(case: str) -> tuple[int, ...]:

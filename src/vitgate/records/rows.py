@@ -10,7 +10,8 @@ from pydantic import FailFast, Field
 
 from vitgate.files.schemas import Strict
 from vitgate.spec.cells import cell_name, RowName
-from vitgate.spec.outcome import Finding, FIXED_BATCH, Kind, Outcome
+from vitgate.spec.claims import read_claims
+from vitgate.spec.outcome import Finding, Kind, Outcome
 
 CellKind = Literal["passed", "failed", "failed at", "blocked by", "unsupported", "not checked"]
 Status = Literal["passed", "declared", "failed", "unsupported", "environment error"]
@@ -73,8 +74,9 @@ class ClaimFields(WithOutcome):
 
     @property
     def stops_pipeline(self) -> bool:
-        """Whether it is declared that the variant cannot be made or run; a batch that cannot is no such thing."""
-        return self.status == "declared" and self.outcome != "failed" and self.error != FIXED_BATCH
+        """Whether it is declared that the variant cannot be made or run: by a claim about that, or one long gone."""
+        claim = read_claims().get(self.claim)
+        return self.status == "declared" and self.outcome != "failed" and not (claim and claim.is_aside)
 
 
 class ClaimRow(ClaimFields):

@@ -44,6 +44,7 @@ class Claim(Strict):
     an engine.
     `judged_as` are the claims whose tolerances are this one's too.
     `runs` is when: `first` of all, or `alone`, last in its scope and while no other test runs.
+    `is_aside`: it is about no step of the pipeline, so that a failure at a stage that is declared of it stops none.
     `option` is the option of a run that it takes, `unless` the one that leaves it out.
     A claim's test is the function `test_<id>`, so that its scope is known from a test's id.
     """
@@ -62,6 +63,7 @@ class Claim(Strict):
     judged_as: tuple[str, ...] = ()
     scope: Literal["cell", "engine", "weights", "programs", "processors", "files"] = "cell"
     runs: Literal["", "first", "alone"] = ""
+    is_aside: bool = False
     option: str = ""
     unless: str = ""
 

@@ -20,7 +20,7 @@ NO_TOOLS = "ToolsMissing"
 """The error of an `unsupported` outcome that says nothing of PyTorch: what the check itself needs is not installed."""
 
 FIXED_BATCH = "FixedBatch"
-"""The error of a variant that runs one picture, and not a batch: it stops no pipeline."""
+"""The error of a variant that runs one picture, and not a batch."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 
