@@ -27,18 +27,18 @@ _seen, _state = set(), {"on": os.environ["WALK_FROM"] == ""}
 
 
 def _called(frame, event, argument):
-    code = frame.f_code
-    name, at = code.co_filename, code.co_filename.find(os.environ["WALK_ROOT"])
-    if event != "call" or at < 0 or not code.co_flags & 1:
+    code, root = frame.f_code, os.environ["WALK_ROOT"] + "/"
+    name = code.co_filename
+    if event != "call" or not name.startswith((root + "src/", root + "tests/")) or not code.co_flags & 1:
         return
-    if frame.f_back and frame.f_back.f_code.co_name == "<module>" and "vitgate" in frame.f_back.f_code.co_filename:
-        return  # what a module does while it is imported is no step of a run
+    if frame.f_back and frame.f_back.f_code.co_filename.startswith(root) and not frame.f_back.f_code.co_flags & 1:
+        return  # what a module, or the body of a class, does while it is imported is no step of a run
     if code.co_name == os.environ["WALK_FROM"]:
         _state["on"] = True
     if _state["on"] and name not in _seen:
         _seen.add(name)
         with open(os.environ["WALK_OUT"], "a", encoding="utf-8") as out:
-            out.write(f"{os.getpid()} {name[at + len(os.environ['WALK_ROOT']) + 1:]} {code.co_name}\\n")
+            out.write(f"{os.getpid()} {name.removeprefix(root)} {code.co_name}\\n")
 
 
 if os.environ["WALK_WORD"] in ("", *sys.orig_argv):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,36 @@ def test_files_before_the_start_function_do_not_count(load: Callable[[str], Any]
     found = walk(load("walks"), "engine_named('x86'); clean('a')", start="clean")
 
     assert found == ["src/vitgate/files/text.py (clean)"]
+
+
+def test_environment_inside_the_checkout_does_not_count(
+    load: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load("walks")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    for folder in ("src", ".venv"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder[-3:]}_module.py").write_text("def called(): pass\n", encoding="utf-8")
+    code = f"import sys; sys.path.append({str(tmp_path / '.venv')!r}); import env_module, src_module; "
+
+    found = script.walk([sys.executable, "-c", code + "env_module.called(); src_module.called()"], word="", start="")
+
+    assert found == ["src/src_module.py (called)"]
+
+
+def test_class_body_of_imported_module_does_not_count(
+    load: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load("walks")
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    (tmp_path / "src").mkdir()
+    text = "import helper\n\nclass Thing:\n    field = helper.called()\n\ndef run(): pass\n"
+    (tmp_path / "src" / "thing.py").write_text(text, encoding="utf-8")
+    (tmp_path / "src" / "helper.py").write_text("def called(): pass\n", encoding="utf-8")
+
+    found = script.walk([sys.executable, "-c", "import thing; thing.run()"], word="", start="")
+
+    assert found == ["src/thing.py (run)"]
 
 
 def test_process_with_most_files_is_listed(load: Callable[[str], Any]) -> None:
