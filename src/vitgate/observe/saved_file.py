@@ -133,7 +133,8 @@ def executed_graph(module: torch.jit.ScriptModule) -> Any:
     """Return a copy of `forward`'s graph (torch.Graph) as a call with the picture alone runs it.
 
     Calls are inlined; inputs after the first two (self, picture) become their defaults, so that the branches which only
-    an attention mask would take are gone. In such a branch the same weights stand a second time.
+    an attention mask would take are gone. In such a branch the same weights stand a second time. What the call computes
+    from constants stays a computation, since the file holds its operands.
     """
     graph: Any = module.graph.copy()  # torch's stubs lack half of its methods
     schema: Any = getattr(module.forward, "schema")  # noqa: B009  # likewise
@@ -145,7 +146,7 @@ def executed_graph(module: torch.jit.ScriptModule) -> Any:
         default.node().moveBefore(first)
         inputs[index].replaceAllUsesWith(default)
         graph.eraseInput(index)
-    torch._C._jit_pass_constant_propagation(graph)
+    torch._C._jit_pass_constant_propagation_immutable_types(graph)  # type: ignore[attr-defined]  # not in the stubs
     torch._C._jit_pass_dce(graph)
     return graph
 
