@@ -6,7 +6,7 @@ from functools import cache
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.inputs.field_files import committed
-from vitgate.judge.deviations import Deviation
+from vitgate.judge.deviations import Deviation, Place
 from vitgate.records.record import read_record, Record
 from vitgate.records.rows import ClaimRow
 from vitgate.spec.cells import CellId
@@ -35,7 +35,8 @@ def _records() -> tuple[Record, ...]:
 def _covers(deviation: Deviation, row: ClaimRow, record: Record) -> bool:
     cell, maker = _place(row)
     environment = record.environment
-    return deviation.applies(row.claim, row.subject, cell, public(environment.torch), environment.machine, maker)
+    torch, machine = public(environment.torch), environment.machine
+    return deviation.applies(Place(row.claim, row.subject, cell, torch, machine, maker, environment.packages))
 
 
 def _place(row: ClaimRow) -> tuple[CellId | None, str]:

@@ -27,7 +27,7 @@ from vitgate.spec.variants import SUCCESSORS, VariantName
 from .harness import claim_tests, judge, samples
 
 Patch = pytest.MonkeyPatch
-CLAIMS = ("build", "label", "repeatable", "logits_original", "accuracy", "size", "latency")
+CLAIMS = ("build", "label", "repeatable", "logits_original", "layers", "accuracy", "size", "latency")
 
 
 @pytest.fixture
@@ -70,7 +70,9 @@ def test_changed_weight_in_program_is_found_by_logits(judged: Any, monkeypatch: 
 
     monkeypatch.setattr(successor_stages, "export", other)
 
-    assert red(judged("exported")) == {"logits_original", "accuracy"}
+    rows = judged("exported")
+    assert red(rows) == {"logits_original", "accuracy", "layers"}
+    assert "blocks.1.mlp.fc1" in rows["layers"].message
 
 
 def test_unquantized_int8_file_is_found_by_too_exact_logits(judged: Any, monkeypatch: Patch) -> None:

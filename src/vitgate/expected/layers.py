@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vitgate.expected.logits import plain_attention
-from vitgate.expected.schemes import DynamicInt8, settled
+from vitgate.expected.schemes import Scheme, settled
 from vitgate.expected.tensors import nearness
 from vitgate.judge.metrics import ROUNDING_DB
 
@@ -46,10 +46,11 @@ class LayerError:
 
 
 class Reference(NamedTuple):
-    """One call of an int8 Linear: the activations, what they give on their grid, and int8's own noise in dB."""
+    """One call of an int8 Linear: the activations, what they give, and on their grid; int8's own noise in dB."""
 
     x: torch.Tensor
     wanted: torch.Tensor
+    wanted_on_grid: torch.Tensor
     noise: float
 
 
@@ -61,7 +62,7 @@ def layer_errors(
     model: nn.Module,
     x: torch.Tensor,
     layers: Mapping[str, FileLayer],
-    scheme: DynamicInt8,
+    scheme: Scheme,
     known: References | None = None,
 ) -> tuple[LayerError, ...]:
     """Call each layer of the file with what reaches its Linear in the float model, which is called once.
@@ -126,17 +127,19 @@ def _float_error(name: str, module: nn.Linear, x: torch.Tensor, layer: FileLayer
     return LayerError(name, False, nearness(wanted, layer.call(x)), None)
 
 
-def _reference(
-    module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: DynamicInt8
-) -> Reference:
+def _reference(module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: Scheme) -> Reference:
     weight, stored = scheme.weight(module.weight), layer.weight.dequantize()
     if not torch.equal(weight, stored):
         weight = settled(weight, stored, module.weight, scheme.step(module.weight))
-    wanted = nn.functional.linear(scheme.activation(x), weight, module.bias)
-    return Reference(x, wanted, min(nearness(output, wanted), MOST_NOISE_DB))
+    rounded, on_grid = scheme.activation(x), scheme.on_grid(x)
+    wanted = nn.functional.linear(rounded, weight, module.bias)
+    wanted_on_grid = wanted
+    if not torch.equal(on_grid, rounded):
+        wanted_on_grid = nn.functional.linear(scheme.activation(on_grid), weight, module.bias)
+    return Reference(x, wanted, wanted_on_grid, min(nearness(output, wanted), MOST_NOISE_DB))
 
 
-def _error(name: str, layer: FileLayer, reference: Reference, scheme: DynamicInt8) -> LayerError:
-    own, on_grid = layer.call(reference.x), layer.call(scheme.activation(reference.x))
+def _error(name: str, layer: FileLayer, reference: Reference, scheme: Scheme) -> LayerError:
+    own, on_grid = layer.call(reference.x), layer.call(scheme.on_grid(reference.x))
     below_noise = nearness(reference.wanted, own) - reference.noise
-    return LayerError(name, True, nearness(reference.wanted, on_grid), below_noise)
+    return LayerError(name, True, nearness(reference.wanted_on_grid, on_grid), below_noise)

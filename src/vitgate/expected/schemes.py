@@ -32,6 +32,14 @@ class Scheme(Protocol):
         """Return the rounded activations of one call, float32 [..., in], in the units of `x`."""
         ...
 
+    def on_grid(self, x: torch.Tensor) -> torch.Tensor:
+        """Return activations like `x`, float32 [..., in], that every kernel of the scheme rounds alike: none midway."""
+        ...
+
+    def step(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the scale of the weights, float32 [] or one for each output, [out, 1]."""
+        ...
+
 
 @dataclass(frozen=True)
 class DynamicInt8:
@@ -43,9 +51,9 @@ class DynamicInt8:
 
     bits: int
 
-    def step(self, weight: torch.Tensor) -> float:
-        """Return the scale of the weights."""
-        return max(float(weight.abs().max()) / 127.5, LEAST_SCALE)
+    def step(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the scale of the weights, float32 []."""
+        return (weight.abs().max() / 127.5).clamp(min=LEAST_SCALE)
 
     def weight(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the rounded weights, float32 [out, in], in the units of `weight`: steps from -128 to 127."""
@@ -60,8 +68,12 @@ class DynamicInt8:
         zero = min(max(round(-low / scale), 0), levels)
         return (x / scale).round_().add_(zero).clamp_(0, levels).sub_(zero).mul_(scale)
 
+    def on_grid(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the rounded activations: rounded again they stay as they are."""
+        return self.activation(x)
 
-def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, step: float) -> torch.Tensor:
+
+def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     """Return the rounded weights, with those as stored that lie midway between two steps and may go to either.
 
     The largest weight of a tensor does by construction: |w| / 127.5 steps make it 127.5 of them.
@@ -70,7 +82,7 @@ def settled(rounded: torch.Tensor, stored: torch.Tensor, weight: torch.Tensor, s
         rounded: float32 [out, in], as the scheme rounds.
         stored: float32 [out, in], as the file has them.
         weight: float32 [out, in], before rounding.
-        step: The scale.
+        step: The scale, [] or [out, 1].
     """
     midway = ((weight - rounded).abs() / step - 0.5).abs() < TIE
     either = midway & ((weight - stored).abs() / step - 0.5).abs().lt(TIE)
@@ -95,10 +107,13 @@ class ChannelInt8:
     least: float = 0.0
     activation_steps: float = 127.5
 
+    def step(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the scales of the weights, float32 [out, 1]."""
+        return _scale(weight.abs().amax(1, keepdim=True) / self.steps, self.least)
+
     def weight(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the rounded weights, float32 [out, in], in the units of `weight`."""
-        scale = _scale(weight.abs().amax(1, keepdim=True) / self.steps, self.least)
-        return _rounded(weight, scale, self.steps)
+        return _rounded(weight, self.step(weight), self.steps)
 
     def activation(self, x: torch.Tensor) -> torch.Tensor:
         """Return the rounded activations of one call, float32 [..., in], in the units of `x`."""
@@ -110,10 +125,23 @@ class ChannelInt8:
         zero = (-low / scale).round_().clamp_(0, 255)
         return (x / scale).round_().add_(zero).clamp_(0, 255).sub_(zero).mul_(scale)
 
+    def on_grid(self, x: torch.Tensor) -> torch.Tensor:
+        """Return activations that lie on the grid of their own range.
+
+        Half a step at the end of a symmetric range is midway by construction. There each row is turned so that its
+        largest number is positive, where rounding to either side ends at the last step.
+        """
+        if self.zero_point or self.activation_steps == math.floor(self.activation_steps):
+            return self.activation(x)
+        largest = x.abs().amax(-1, keepdim=True)
+        x = torch.where(x.amax(-1, keepdim=True) == largest, x, -x)
+        inner = _rounded(x, _scale(largest / self.activation_steps), math.floor(self.activation_steps))
+        return torch.where(x == largest, x, inner)
+
 
 def _rounded(x: torch.Tensor, scale: torch.Tensor, steps: float) -> torch.Tensor:
     """Round to a symmetric grid: 127.5 steps are -128 to 127, 127 are -127 to 127."""
-    return (x / scale).round_().clamp_(-math.ceil(steps), math.floor(steps)).mul_(scale)
+    return (x * (1.0 / scale)).round_().clamp_(-math.ceil(steps), math.floor(steps)).mul_(scale)
 
 
 def _scale(scale: torch.Tensor, least: float = 0.0) -> torch.Tensor:

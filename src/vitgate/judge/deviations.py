@@ -7,7 +7,8 @@ another failure or an expired review date turns the run red and names the line t
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.variants import STAGES, VariantName
-from vitgate.spec.versions import VersionRange, within
+from vitgate.spec.versions import PACKAGES, VersionRange, within
 
 
 class ExpectedNumber(Strict):
@@ -38,10 +39,28 @@ class ExpectedNumber(Strict):
         return self
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a claim was checked: what a deviation's condition is about.
+
+    `subject` is the exact id of the test's parameters, or the test's name; `cell` is None where the claim is about
+    something else. `maker` is the torch that made a file from the field, empty where that is unknown.
+    """
+
+    claim: str
+    subject: str
+    cell: CellId | None
+    torch: str
+    machine: str
+    maker: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
 class Deviation(Strict):
     """One known difference. Selectors that are left out mean all; `torch` is a version specifier such as `>=2.13`.
 
-    `makers` is one too, for claims about files from the field: the torch that made the file.
+    `makers` is one too, for claims about files from the field: the torch that made the file. `packages` has one for
+    each of some packages, all of which have to be installed.
 
     `outcome` is the exact expected outcome: `failed`, `failed at STAGE`. For a stage, `error` is the exception's type
     name and `message` a part of its first line, both required; for `failed`, `number` is the statistic that is out, or
@@ -57,6 +76,7 @@ class Deviation(Strict):
     machines: tuple[str, ...] | None = None
     torch: VersionRange
     makers: VersionRange | None = None
+    packages: dict[str, VersionRange] = {}
     outcome: str
     error: str = ""
     message: str = ""
@@ -74,24 +94,18 @@ class Deviation(Strict):
             raise ValueError("it names no exact outcome: state error and message, or the number that is out")
         return self
 
-    def applies(self, claim: str, subject: str, cell: CellId | None, torch: str, machine: str, maker: str = "") -> bool:
-        """Whether the deviation is about this test, PyTorch and machine.
-
-        Args:
-            claim: The claim's id.
-            subject: The exact id of the test's parameters, or the test's name.
-            cell: None where the claim is about something else.
-            torch: The version that runs.
-            machine: Its type, such as `x86_64`.
-            maker: The torch that made a file from the field; empty where that is unknown.
-        """
-        if claim not in self.claims or not within(self.torch, torch):
+    def applies(self, place: Place) -> bool:
+        """Whether the deviation is about what was checked there."""
+        if place.claim not in self.claims or not within(self.torch, place.torch):
             return False
-        if self.makers is not None and not (maker and within(self.makers, maker)):
+        if self.makers is not None and not (place.maker and within(self.makers, place.maker)):
             return False
+        if not all(name in place.packages and within(own, place.packages[name]) for name, own in self.packages.items()):
+            return False
+        cell = place.cell
         pairs: list[tuple[tuple[str, ...] | None, str | None]] = [
-            (self.subjects, subject),
-            (self.machines, machine),
+            (self.subjects, place.subject),
+            (self.machines, place.machine),
             (self.cases, cell.case if cell else None),
             (self.engines, cell.engine if cell else None),
             (self.variants, cell.variant if cell else None),
@@ -138,18 +152,6 @@ class DeviationFile(Strict):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a claim was checked: what a deviation's condition is about."""
-
-    claim: str
-    subject: str
-    cell: CellId | None
-    torch: str
-    machine: str
-    maker: str = ""
-
-
-@dataclass(frozen=True)
 class Settled:
     """The last word about one check: passed, declared (an expected failure), or failed with what to do."""
 
@@ -176,13 +178,12 @@ class Deviations:
         return self._settle_declared(rows[0], outcome)
 
     def _applying(self, place: Place, outcome: Outcome) -> list[Deviation]:
-        cell, claim, subject = place.cell, place.claim, place.subject
-        unbuilt = _unbuilt(cell, outcome) if cell else None
+        unbuilt = _unbuilt(place.cell, outcome) if place.cell else None
         if unbuilt is not None:  # whatever was claimed, only the deviation of that build covers it
-            claim, subject, cell = "build", str(unbuilt), unbuilt
+            place = replace(place, claim="build", subject=str(unbuilt), cell=unbuilt)
         elif outcome.kind == "blocked by":
             return []
-        return [row for row in self.rows if row.applies(claim, subject, cell, place.torch, place.machine, place.maker)]
+        return [row for row in self.rows if row.applies(place)]
 
     def _settle_declared(self, row: Deviation, outcome: Outcome) -> Settled:
         if row.review < self._today:
@@ -222,6 +223,7 @@ def read_deviations(path: Path | None = None, today: dt.date | None = None) -> D
     for row in rows:
         known(row.claims, read_claims(), f"deviation {row.id}: claim", where=path)
         known(row.cases, read_cases(), f"deviation {row.id}: case", where=path)
+        known(row.packages, PACKAGES, f"deviation {row.id}: package", where=path)
         for name in row.claims:
             if not row.reaches(read_claims()[name]):
                 what = f"deviation {row.id} selects no cell about which {name!r} is claimed"

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vitgate.observe.artifacts import model_of, variant_of
+from vitgate.observe.artifacts import model_of, path_of, variant_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_one_by_one
 from vitgate.observe.saved_weights import linears_of
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, SchemeName
-from vitgate.spec.engines import ACTIVATION_BITS, NO_ENGINE
+from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.outcome import Evidence
+from vitgate.spec.variants import SUCCESSORS
 
 if TYPE_CHECKING:
     from vitgate.expected.layers import FileLayer
-    from vitgate.expected.schemes import DynamicInt8
     from vitgate.judge.metrics import Array
 
 FEWEST_LOGITS = 100
@@ -132,29 +132,35 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
     import torch
 
     from vitgate.expected.layers import layer_errors
+    from vitgate.expected.schemes import scheme_named
     from vitgate.pipeline.stages import engine_set, stage
 
-    model, own, scheme = model_of(observer, cell.case), file_layers(observer, cell), _scheme(cell)
+    model, own = model_of(observer, cell.case), file_layers(observer, cell)
     x = torch.from_numpy(observer.get(pictures, cell.case).arrays["x"][:1])
-    key = f"{cell.case} {scheme}"
-    if observer.pool.references[0] != key:
+    key = f"{cell.case} {cell.scheme}"
+    if cell.scheme and observer.pool.references[0] != key:
         observer.pool.references = (key, {})
+    scheme = scheme_named(cell.scheme or "8 bits")  # of a float file none is asked
     with engine_set(cell.engine), stage("run"):
         found = layer_errors(model, x, own, scheme, observer.pool.references[1])
     observer.pool.linears = ("", {})  # nothing more is asked about them
     return Evidence({"layers": [asdict(each) for each in found]})
 
 
-def _scheme(cell: CellId) -> DynamicInt8:
-    from vitgate.expected.schemes import DynamicInt8
-
-    return DynamicInt8(ACTIVATION_BITS[cell.engine])
-
-
 def file_layers(observer: LocalObserver, cell: CellId) -> dict[str, FileLayer]:
     """Return the Linears of the cell's file by the names that the model has for them."""
     from vitgate.expected.layers import FileLayer
 
+    if cell.variant in SUCCESSORS:
+        from torch import nn
+
+        from vitgate.observe.successor_layers import successor_layers
+        from vitgate.pipeline.stages import stage
+
+        path, model = path_of(observer, cell), model_of(observer, cell.case)
+        with stage("read_weights"):
+            linears = {name: module for name, module in model.named_modules() if type(module) is nn.Linear}
+            return successor_layers(path, cell.form.runtime, linears)
     return {
         name: FileLayer(layer.call, layer.weight, layer.weight.is_quantized)
         for name, layer in linears_of(observer, cell).items()

@@ -197,12 +197,17 @@ def _executorch(path: str) -> Loaded:
     return Loaded(run, shape)
 
 
-def _onnxruntime(path: str) -> Loaded:
+def onnx_session(model: str | bytes) -> Any:
+    """Return ONNX Runtime's session of a file or of a serialized model, on one thread; whatever it raises."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(path: str) -> Loaded:
+    session = onnx_session(path)
     inputs = session.get_inputs()
     shape = _shape([each.shape for each in inputs if each.type == "tensor(float)"], len(inputs))
     name = inputs[0].name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -89,16 +89,22 @@ def test_activations_above_zero_alone_begin_at_zero() -> None:
     assert found.tolist() == [64.0, 127.0]
 
 
-def test_activations_on_the_grid_are_unchanged() -> None:
-    scheme = DynamicInt8(7)
-    x = scheme.activation(torch.randn(50, 20, generator=torch.Generator().manual_seed(0)))
-    assert torch.allclose(scheme.activation(x), x, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("name", get_args(SchemeName))
+def test_activations_on_grid_are_rounded_alike_in_single_and_double_precision(name: SchemeName) -> None:
+    scheme = scheme_named(name)
+    x = scheme.on_grid(torch.randn(500, 20, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(scheme.activation(x.double()).float(), scheme.activation(x), rtol=1e-5, atol=1e-6)
+
+
+def test_row_whose_largest_lies_midway_is_turned_to_positive() -> None:
+    found = scheme_named("torchao").on_grid(torch.tensor([[-63.5, 10.2, 63.0], [63.5, -10.2, -63.5]]))
+    assert found.tolist() == [[63.5, -10.0, -63.0], [63.5, -10.0, -63.0]]
 
 
 def test_weight_midway_between_steps_takes_stored_value() -> None:
     weight, rounded = torch.tensor([[1.5, 1.2]]), torch.tensor([[2.0, 1.0]])
-    assert settled(rounded, torch.tensor([[1.0, 1.0]]), weight, 1.0).tolist() == [[1.0, 1.0]]
-    assert settled(rounded, torch.tensor([[3.0, 0.0]]), weight, 1.0).tolist() == [[2.0, 1.0]]
+    assert settled(rounded, torch.tensor([[1.0, 1.0]]), weight, torch.ones(())).tolist() == [[1.0, 1.0]]
+    assert settled(rounded, torch.tensor([[3.0, 0.0]]), weight, torch.ones(1, 1)).tolist() == [[2.0, 1.0]]
 
 
 def test_expected_logits_leave_model_unchanged() -> None:

@@ -17,7 +17,7 @@ from vitgate.compare.pairing import PairedLatency
 from vitgate.compare.verdict import compare
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import validate
-from vitgate.judge.deviations import Deviation
+from vitgate.judge.deviations import Deviation, Place
 from vitgate.judge.tolerances import Tolerance, Tolerances
 from vitgate.judge.torch_warnings import WarningFile
 from vitgate.records.record import read_record, Record
@@ -152,7 +152,7 @@ def test_a_deviation_applies_exactly_where_its_claim_its_range_and_its_selectors
     )
     cell = CellId("digits", "x86", variant)
 
-    found = row.applies(claim, str(cell), cell, written(now) + suffix, "x86_64")
+    found = row.applies(Place(claim, str(cell), cell, written(now) + suffix, "x86_64"))
 
     assert found is (now >= since and claim == "build" and variant == "optimized")
 
