@@ -41,6 +41,7 @@ from vitgate.observe.programs import native, program
 from vitgate.observe.saved_weights import lite_info, parameters, readback, scripted_arithmetic
 from vitgate.observe.serving import batches, concurrent
 from vitgate.observe.store import Store
+from vitgate.observe.threads import threads
 from vitgate.observe.timing import latency
 from vitgate.pipeline.graph import Builder, file_name
 from vitgate.plugin import expected_failures, tables
@@ -379,8 +380,8 @@ class Scene:
 
         The folder that stands for the user's holds the pictures of `accuracy`, which shows the same: the faults of
         `images` alter that evidence themselves, and only a variant that does not run at all is seen there too. What a
-        server does, `batch` and `concurrent`, is asked about variants whose single answers other claims judge: its own
-        faults change how a variant is called, by `serving`.
+        server does, `batch`, `concurrent` and `threads`, is asked about variants whose single answers other claims
+        judge: its own faults change how a variant is called, by `serving`.
         """
         if variant == "original":
             self.forget(parameters, self.case)
@@ -452,7 +453,7 @@ class Scene:
     def serving(self, variant: VariantName, wrap: Callable[[Any], Any]) -> None:
         """Wrap the call of that variant as `running` does, also where it is called as a server calls it."""
         self.running(variant, wrap)
-        for what in (batches, concurrent):
+        for what in (batches, concurrent, threads):
             self.forget(what, self.cell(variant))
 
     def alter(

@@ -251,13 +251,19 @@ class MadeUp(Observer):
 
     def _batches(self, name: str) -> Evidence:
         logits = self._outputs(name).arrays["logits"]
-        return Evidence(arrays={"alone": logits, "batch_1": logits, "batch_3": logits})
+        arrays = {"alone": logits, "batch_1": logits, "batch_3": logits}
+        return Evidence({"seconds": {"1": 0.002, "3": 0.001}}, arrays)
 
     def _expected_batches(self, name: str) -> Evidence:
         return self._batches(name)
 
     def _concurrent(self, name: str) -> Evidence:
         return Evidence({"answers": 80, "changed": 0, "worst_sqnr": 200.0})
+
+    def _threads(self, name: str) -> Evidence:
+        logits = self._outputs(name).arrays["logits"]
+        values = {"allowed": 2, "pictures": 3, "took": [1, 2], "ran": [1, 2], "seconds": [0.002, 0.001]}
+        return Evidence(values, {"one": logits, "all": logits})
 
     def _coverage(self, name: str) -> Evidence:
         product = {"name": "head", "int8": self._quantized, "linear": True, "delegated": True}

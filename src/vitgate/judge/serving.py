@@ -1,4 +1,4 @@
-"""Findings about a model that a server runs: in batches, and for several callers at once."""
+"""Findings about a model that a server runs: in batches, for several callers at once, and on all cores."""
 
 from __future__ import annotations
 
@@ -57,6 +57,39 @@ def concurrent(found: Mapping[str, Any]) -> Finding:
     answers, changed = found["answers"], found["changed"]
     note = f"of {answers}" + (f", the worst at {found['worst_sqnr']:.1f} dB" if changed else "")
     return Finding("changed_answers", float(changed) if answers else math.nan, "1", against="serial", note=note)
+
+
+def per_picture(seconds: Mapping[str, float]) -> Finding:
+    """Return what a picture takes in the largest batch, as a ratio to one alone, which is shown.
+
+    Args:
+        seconds: By size the CPU time of a picture in a call with as many; `1` is alone.
+    """
+    ratios = {int(size): each / seconds["1"] for size, each in seconds.items() if size != "1" and seconds["1"] > 0.0}
+    note = "; ".join(f"{size}: {ratio:.2f}" for size, ratio in sorted(ratios.items()))
+    value = ratios.get(max(ratios, default=0), math.nan)
+    return Finding("time_per_picture", value, "1", against="alone", judged=False, note=note)
+
+
+def threads(found: Mapping[str, Any], one: Array, every: Array) -> tuple[Finding, ...]:
+    """Return how near logits on all threads are to those on one, and how many threads there were; the speed is shown.
+
+    Args:
+        found: `allowed`, `pictures`, and on one and on all `took`, `ran`, `seconds`; see
+            `vitgate.observe.threads.threads`.
+        one: The logits of calls on one thread, [n, classes].
+        every: Those of the same calls on all.
+    """
+    took, (alone, split) = found["took"], found["seconds"]
+    counted = f"{found['ran'][1]} were seen; {found['allowed']} cores"
+    same = "bit for bit" if np.array_equal(one, every) else ""
+    call = f"of {found['pictures']}" if found["pictures"] > 1 else "alone"
+    times = f"{call}: {alone * 1e3:.2f} and {split * 1e3:.2f} ms"
+    return (
+        Finding("sqnr", sqnr(one, every), "dB", against="one_thread", note=same),
+        Finding("threads", float(took[1]) if took[0] == 1 else math.nan, "1", note=counted),
+        Finding("speedup", alone / split if split > 0.0 else math.nan, "1", judged=False, note=times),
+    )
 
 
 def _by_size(arrays: Mapping[str, Array]) -> dict[int, Array]:

@@ -28,6 +28,8 @@ _EXECUTORCH_FLOAT = 6  # of its ScalarType
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 FLAT: tuple[Runtime, ...] = ("executorch", "onnxruntime")
 """Runtimes that know the output as a flat list of tensors, whatever held them in the model."""
+POOLED: tuple[Runtime, ...] = ("executorch", "onnxruntime")
+"""Runtimes whose threads are their own, not torch's: how many there are is decided when the file is loaded."""
 Runnable = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -65,26 +67,33 @@ class Loaded:
         return ()
 
 
-def load(runtime: Runtime, path: str, output: ModelOutput | None = None) -> Loaded:
+def load(runtime: Runtime, path: str, output: ModelOutput | None = None, threads: int = 1) -> Loaded:
     """Load a file; whatever goes wrong is the outcome `failed at load`.
 
     Args:
         runtime: With which; not `eager`, which has no file.
         path: The file's.
         output: Where the logits are in what a call returns: of `FLAT` runtimes by their place in the flat list.
+        threads: How many a call is split among by a `POOLED` runtime; of others torch decides at the call. ExecuTorch
+            has one pool a process: files that were loaded before, with another number, must not be called again.
     """
     with stage("load"):
-        return replace(loaded(runtime, path), output=output)
+        return replace(loaded(runtime, path, threads), output=output)
 
 
-def loaded(runtime: Runtime, path: str) -> Loaded:
+def loaded(runtime: Runtime, path: str, threads: int = 1) -> Loaded:
     """Load a file as `load` does, but raise what the runtime raises; ValueError for a runtime that is unknown.
 
     What a `FLAT` runtime returns is a list of tensors.
+
+    Args:
+        runtime: As for `load`.
+        path: The file's.
+        threads: As for `load`.
     """
     if runtime not in _LOADERS:
         raise ValueError(f"no runtime {runtime!r}")
-    return _LOADERS[runtime](path)
+    return _LOADERS[runtime](path, threads) if runtime in POOLED else _LOADERS[runtime](path)
 
 
 def load_foreign(runtime: Runtime, path: str, output: ModelOutput | None = None) -> Loaded:
@@ -109,7 +118,7 @@ def _foreign(runtime: Runtime, path: str) -> Loaded:
             return _exported(path)
     if runtime == "onnxruntime":
         check_external_data(Path(path))
-    return _LOADERS[runtime](path)
+    return loaded(runtime, path)
 
 
 @contextmanager
@@ -179,11 +188,11 @@ def _inductor(path: str) -> Loaded:
     return Loaded(aoti_load_package(path))
 
 
-def _executorch(path: str) -> Loaded:
+def _executorch(path: str, threads: int) -> Loaded:
     from executorch.extension.pybindings import portable_lib
     from executorch.runtime import Runtime
 
-    portable_lib._unsafe_reset_threadpool(1)  # XNNPACK's pool is ExecuTorch's own, not torch's
+    portable_lib._unsafe_reset_threadpool(threads)  # XNNPACK's pool is ExecuTorch's own, not torch's
     method = Runtime.get().load_program(path).load_method("forward")
     said = method.metadata
     inputs = said.num_inputs()
@@ -197,24 +206,24 @@ def _executorch(path: str) -> Loaded:
     return Loaded(run, shape)
 
 
-def onnx_session(model: str | bytes) -> Any:
-    """Return ONNX Runtime's session of a file or of a serialized model, on one thread; whatever it raises."""
+def onnx_session(model: str | bytes, threads: int = 1) -> Any:
+    """Return ONNX Runtime's session of a file, or of a serialized model, on that many threads; whatever it raises."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _onnxruntime(path: str) -> Loaded:
-    session = onnx_session(path)
+def _onnxruntime(path: str, threads: int) -> Loaded:
+    session = onnx_session(path, threads)
     inputs = session.get_inputs()
     shape = _shape([each.shape for each in inputs if each.type == "tensor(float)"], len(inputs))
     name = inputs[0].name
     return Loaded(lambda x: [torch.from_numpy(each) for each in session.run(None, {name: x.numpy()})], shape)
 
 
-_LOADERS: dict[Runtime, Callable[[str], Loaded]] = {
+_LOADERS: dict[Runtime, Callable[..., Loaded]] = {
     "torchscript": _torchscript,
     "lite_interpreter": _lite_interpreter,
     "export": _exported,

@@ -40,6 +40,7 @@ LEAST_SECONDS = 60.0
 
 TIMES_SLOWER = 20.0
 
+_FEWEST_CALLS = 3  # by which the time of a batch is measured, the fastest of them: a cold one says little
 _FEWEST_LOGITS = 400  # by which an error is measured, where the case has as many pictures: its size has a spread
 _SWITCH_SECONDS = 1e-4  # a fiftieth of Python's own: threads come between each other's lines
 
@@ -51,17 +52,20 @@ _SWITCH_SECONDS = 1e-4  # a fiftieth of Python's own: threads come between each 
 def batches(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return the logits of the same pictures alone and in batches of each of the case's sizes.
 
-    `alone` is float32 [n, classes], `batch_8` [m, classes] those of the first m pictures, eight in each call.
+    `alone` is float32 [n, classes], `batch_8` [m, classes] those of the first m pictures, eight in each call. `seconds`
+    is by size, and of a picture alone as `1`, the CPU time of the fastest call, on one thread, divided by its pictures.
     ClaimFailed (`failed at run`, with the error `FIXED_BATCH`) where the variant runs one picture, and not the batch.
     """
     from vitgate.pipeline.stages import engine_set
 
-    x, sizes = _served(observer, cell.case), _sizes(cell.case)
+    x = served(observer, cell.case)
     with engine_set(cell.engine):
         run = variant_of(observer, cell)
         arrays = {"alone": logits_one_by_one(observer, cell, run, x)}
-        arrays |= {f"batch_{size}": _in_batches(run, x, size) for size in sizes}
-    return Evidence(arrays=arrays)
+        found = {size: _in_batches(run, x, size) for size in sizes_of(cell.case)}
+        timed = found if 1 in found else {1: _in_batches(run, x[:_FEWEST_CALLS], 1), **found}
+    arrays |= {f"batch_{size}": logits for size, (logits, _) in found.items()}
+    return Evidence({"seconds": {str(size): seconds for size, (_, seconds) in timed.items()}}, arrays)
 
 
 @observation(name_of=of_scheme)
@@ -74,28 +78,29 @@ def expected_batches(observer: LocalObserver, case: str, name: SchemeName) -> Ev
         name: Of the arithmetic.
     """
     original = CellId(case, NO_ENGINE, "original")
-    kind = f"expected-{name}-{'-'.join(map(str, _sizes(case)))}"
+    kind = f"expected-{name}-{'-'.join(map(str, sizes_of(case)))}"
     return cached(observer, kind, original, lambda: _expected(observer, case, name))[0]
 
 
 def _expected(observer: LocalObserver, case: str, name: SchemeName) -> Evidence:
     from vitgate.pipeline.stages import stage
 
-    x = _served(observer, case)
-    runs = {size: reference(observer, case, name, size) for size in _sizes(case)}
+    x = served(observer, case)
+    runs = {size: reference(observer, case, name, size) for size in sizes_of(case)}
     with stage("run"):
         return Evidence(arrays={f"batch_{size}": run(x[: _whole(x, size)]) for size, run in runs.items()})
 
 
-def _sizes(case: str) -> tuple[int, ...]:
+def sizes_of(case: str) -> tuple[int, ...]:
+    """Return how many pictures go into one call, by the case's key `batch`, which it has."""
     sizes = read_cases()[case].batch
     assert sizes is not None
     return sizes
 
 
-def _served(observer: LocalObserver, case: str) -> Array:
+def served(observer: LocalObserver, case: str) -> Array:
     """Return the pictures, float32 [n, C, H, W]: whole batches of the largest size, and all different."""
-    given, largest = observer.get(pictures, case).arrays, max(_sizes(case))
+    given, largest = observer.get(pictures, case).arrays, max(sizes_of(case))
     classes = observer.get(outputs, CellId(case, NO_ENGINE, "original")).demand().arrays["logits"].shape[1]
     x = np.concatenate([given[name] for name in ("x", "heldout_x") if name in given])
     wanted = math.ceil(_FEWEST_LOGITS / (largest * max(1, classes)))
@@ -114,9 +119,18 @@ def _whole(x: Any, size: int) -> int:
     return len(x) // size * size
 
 
-def _in_batches(run: Runnable, x: Array, size: int) -> Array:
-    found: Array = np.concatenate([_batch(run, x[at : at + size]) for at in range(0, _whole(x, size), size)])
-    return found
+def _in_batches(run: Runnable, x: Array, size: int) -> tuple[Array, float]:
+    """Return the logits of whole batches, and the CPU seconds of a picture in the fastest call."""
+    starts = range(0, _whole(x, size), size)
+    calls = [_timed(run, x[at : at + size]) for at in starts]
+    again = [_timed(run, x[:size]) for _ in range(_FEWEST_CALLS - len(calls))]
+    return np.concatenate([logits for logits, _ in calls]), min(seconds for _, seconds in (*calls, *again)) / size
+
+
+def _timed(run: Runnable, x: Array) -> tuple[Array, float]:
+    start = time.thread_time()
+    logits = _batch(run, x)
+    return logits, time.thread_time() - start
 
 
 def _batch(run: Runnable, x: Array) -> Array:
@@ -157,7 +171,8 @@ def concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
         serial = logits_one_by_one(observer, cell, run, x)
         each = (time.perf_counter() - start) / len(x)
         seconds = LEAST_SECONDS + TIMES_SLOWER * each * THREADS * CALLS
-        return Evidence(in_own_process(lambda: called_at_once(lambda _: run, x, serial), seconds))
+        who = f"{THREADS} threads that call at once"
+        return Evidence(in_own_process(lambda: called_at_once(lambda _: run, x, serial), seconds, who))
 
 
 def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -> dict[str, Any]:
@@ -202,12 +217,13 @@ def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -
     return {"answers": len(ratios), "changed": len(changed), "worst_sqnr": max(worst, -SQNR_CEILING)}
 
 
-def in_own_process(work: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
+def in_own_process(work: Callable[[], dict[str, Any]], seconds: float, who: str) -> dict[str, Any]:
     """Return what `work` gives in a copy of this process, as JSON can carry it.
 
     Args:
         work: Raises nothing but ClaimFailed.
         seconds: After which the copy ends itself, whatever holds it up.
+        who: Does the work, for the message.
 
     Raises:
         ClaimFailed: `work` did, or there was no answer in time, or the process died.
@@ -224,7 +240,7 @@ def in_own_process(work: Callable[[], dict[str, Any]], seconds: float) -> dict[s
     if not text:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
         error, what = ("TimeoutError", "had no answer in time") if late else ("ProcessDied", "ended the process")
-        raise ClaimFailed(Outcome("failed at", "run", error, f"{THREADS} threads that call at once {what}"))
+        raise ClaimFailed(Outcome("failed at", "run", error, f"{who} {what}"))
     found: dict[str, Any] = json.loads(text)
     if "outcome" in found:
         raise ClaimFailed(Outcome.from_json(found["outcome"]))

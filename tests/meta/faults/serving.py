@@ -1,4 +1,4 @@
-"""Faults that a single call does not show: of batches, and of several callers at once."""
+"""Faults that a single call on one thread does not show: of batches, several callers at once, and of all cores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from vitgate.expected.logits import expected_logits
 from vitgate.expected.schemes import DynamicInt8
-from vitgate.observe import serving
+from vitgate.observe import serving, threads
 from vitgate.observe.artifacts import model_of
 from vitgate.pipeline.stages import stage
 
@@ -148,5 +148,52 @@ def second_caller_is_refused(scene: Scene) -> None:
                 held.release()
 
         return refusing
+
+    scene.serving("scripted_quantized", wrap)
+
+
+# All cores
+
+
+@fault(threads=("scripted",), says="sqnr")
+def piece_of_a_split_sum_is_lost(scene: Scene) -> None:
+    """Where a call is split among threads, its sums lose the last piece: a fifty-thousandth of each logit."""
+
+    def wrap(run: Any) -> Any:
+        return lambda x: run(x) * (1.0 - 2e-5 * (torch.get_num_threads() > 1))
+
+    scene.serving("scripted", wrap)
+
+
+@fault(threads=QUANTIZED, says="sqnr")
+def each_thread_takes_its_own_scale(scene: Scene) -> None:
+    """An int8 kernel splits a call's pictures among threads before it looks for their scale, and so finds several."""
+
+    def wrap(run: Any) -> Any:
+        return lambda x: torch.cat([run(piece) for piece in x.chunk(torch.get_num_threads())])
+
+    scene.serving("scripted_quantized", wrap)
+
+
+@fault(threads=("scripted",), says="threads: 1")
+def number_of_threads_is_ignored(scene: Scene) -> None:
+    """A build without OpenMP: it is told how many threads to use, and uses one."""
+    scene.patch.setattr(torch, "set_num_threads", lambda count: None)
+    scene.serving("scripted", lambda run: run)
+
+
+@fault(threads=QUANTIZED, stage="run", says="TimeoutError")
+def threads_wait_for_each_other(scene: Scene) -> None:
+    """A call that is split never ends: its threads wait for one that the copied process does not have."""
+    scene.patch.setattr(threads, "LEAST_SECONDS", 0.5)
+    scene.patch.setattr(threads, "TIMES_SLOWER", 0.0)
+
+    def wrap(run: Any) -> Any:
+        def waiting(x: torch.Tensor) -> torch.Tensor:
+            if torch.get_num_threads() > 1:
+                threading.Event().wait()
+            return run(x)
+
+        return waiting
 
     scene.serving("scripted_quantized", wrap)

@@ -1,13 +1,14 @@
-"""Batches and threads are judged by the worst of their answers, and nothing vacuous passes."""
+"""Batches, callers and threads are judged by the worst of their answers, and nothing vacuous passes."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from vitgate.judge.serving import batched, batched_int8, concurrent
+from vitgate.judge.serving import batched, batched_int8, concurrent, per_picture, threads
 
 ALONE = np.random.default_rng(0).normal(size=(16, 10)).astype(np.float32)
 
@@ -63,3 +64,35 @@ def test_changed_answers_are_counted(answers: int, changed: int, value: float) -
 
     assert found.value == pytest.approx(value, nan_ok=True)
     assert ("26.6 dB" in found.note) == bool(changed)
+
+
+def test_time_of_a_picture_in_the_largest_batch_is_shown() -> None:
+    found = per_picture({"1": 0.004, "32": 0.001, "8": 0.002})
+
+    assert (found.value, found.judged, found.note) == (0.25, False, "8: 0.50; 32: 0.25")
+    assert math.isnan(per_picture({"1": 0.0, "8": 0.002}).value)
+
+
+def split(**fields: Any) -> dict[str, Any]:
+    made = {"allowed": 2, "pictures": 8, "took": [1, 2], "ran": [1, 2], "seconds": [0.004, 0.002]}
+    return {**made, **fields}
+
+
+def test_logits_on_all_threads_are_held_against_those_on_one() -> None:
+    (near, _, speed), (far, *_) = threads(split(), ALONE, ALONE), threads(split(), ALONE, noisy(1e-3))
+
+    assert (near.value, near.note) == (200.0, "bit for bit")
+    assert (far.value, far.note) == (pytest.approx(60.0, abs=1.0), "")
+    assert (speed.value, speed.judged, speed.note) == (2.0, False, "of 8: 4.00 and 2.00 ms")
+
+
+@pytest.mark.parametrize(("took", "value"), [([1, 2], 2.0), ([1, 1], 1.0), ([2, 2], math.nan)])
+def test_threads_count_where_the_runtime_was_on_one_before(took: list[int], value: float) -> None:
+    found = threads(split(took=took), ALONE, ALONE)[1]
+
+    assert found.value == pytest.approx(value, nan_ok=True)
+    assert (found.judged, found.note) == (True, "2 were seen; 2 cores")
+
+
+def test_logits_of_another_shape_on_all_threads_are_no_number() -> None:
+    assert math.isnan(threads(split(), ALONE, ALONE[:8])[0].value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from vitgate.expected.logits import expected_logits
 from vitgate.expected.schemes import DynamicInt8
-from vitgate.observe.serving import _batch, _different, in_own_process
+from vitgate.observe.serving import _batch, _different, _in_batches, in_own_process
 from vitgate.spec.outcome import ClaimFailed, FIXED_BATCH, Outcome
 
 
@@ -49,6 +50,23 @@ def test_answer_for_first_picture_alone_is_found() -> None:
     assert outcome.message == "fixed to a batch of 1: without an error it gives logits of shape [1, 3] for 8 pictures"
 
 
+def test_time_of_a_batch_is_its_fastest_call_by_picture() -> None:
+    seconds, calls = [9.0, 0.2, 9.0], list[int]()
+
+    def running(x: torch.Tensor) -> torch.Tensor:
+        end = time.thread_time() + seconds[len(calls) % 3] / 100
+        calls.append(len(x))
+        while time.thread_time() < end:
+            pass
+        return x
+
+    logits, took = _in_batches(running, np.arange(9, dtype=np.float32).reshape(9, 1), 8)
+
+    assert calls == [8, 8, 8]  # there is one batch, and a cold call says little
+    assert logits.tolist() == [[each] for each in range(8)]
+    assert 0.002 / 8 <= took < 0.09 / 8
+
+
 def test_expected_logits_share_scale_over_batch() -> None:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(8, 8)).eval()
@@ -62,7 +80,7 @@ def test_expected_logits_share_scale_over_batch() -> None:
 
 
 def test_work_in_own_process_gives_its_values() -> None:
-    assert in_own_process(lambda: {"answers": 80, "own": os.getpid()}, 60.0)["own"] != os.getpid()
+    assert in_own_process(lambda: {"answers": 80, "own": os.getpid()}, 60.0, "the test")["own"] != os.getpid()
 
 
 def test_failure_in_own_process_keeps_its_outcome() -> None:
@@ -71,16 +89,16 @@ def test_failure_in_own_process_keeps_its_outcome() -> None:
     def fail() -> dict[str, Any]:
         raise ClaimFailed(outcome)
 
-    assert failing(lambda: in_own_process(fail, 60.0)) == outcome
+    assert failing(lambda: in_own_process(fail, 60.0, "the test")) == outcome
 
 
 def test_dead_lock_in_own_process_ends_in_time() -> None:
-    outcome = failing(lambda: in_own_process(lambda: {"never": threading.Event().wait()}, 0.2))
+    outcome = failing(lambda: in_own_process(lambda: {"never": threading.Event().wait()}, 0.2, "the test"))
 
     assert (str(outcome), outcome.error) == ("failed at run", "TimeoutError")
 
 
 def test_crash_of_own_process_is_named() -> None:
-    outcome = failing(lambda: in_own_process(os.abort, 60.0))
+    outcome = failing(lambda: in_own_process(os.abort, 60.0, "the test"))
 
     assert (str(outcome), outcome.error) == ("failed at run", "ProcessDied")

@@ -239,8 +239,32 @@ def test_batches_that_are_alike_share_a_line(
 
     printed = run("serving_table", written(record(claims=tuple(rows)))).out
 
-    assert "| x86 | `scripted_quantized`, `lite` | 8: 35.2 of 35.3 dB expected | 8: 34.2 | not claimed |" in printed
-    assert "| `scripted` | failed at run: fixed to a batch of 1 |  | 3 of 80 changed |" in printed
+    int8_said = (
+        "| x86 | `scripted_quantized`, `lite` | 8: 35.2 of 35.3 dB expected | 8: 34.2 | not claimed | not checked |"
+    )
+    assert f"{int8_said}  |  |" in printed
+    assert "| `scripted` | failed at run: fixed to a batch of 1 |  | 3 of 80 changed | not checked |  |  |" in printed
+
+
+def test_times_of_variants_that_are_alike_are_a_range(
+    run: Callable[..., Any], record: Callable[..., Record], claim_row: Callable[..., Any], written: Callable[..., Path]
+) -> None:
+    variants, rows = ("scripted_quantized", "lite"), []
+    for index, variant in enumerate(variants):
+        near = number("sqnr", 34.2, against="alone", note="8: 34.2 dB")
+        time = number("time_per_picture", 0.25 + 0.2 * index, judged=False)
+        split = (number("sqnr", 200.0, note="bit for bit"), number("speedup", 1.5, judged=False))
+        rows += [claim_row("batch", variant, findings=(near, time)), claim_row("threads", variant, findings=split)]
+    rows.append(claim_row("batch", "lite_frozen", findings=(number("sqnr", 34.2, note="8: 34.2 dB"),)))
+    rows.append(claim_row("threads", "lite_frozen", status="failed", findings=(number("sqnr", 94.0),)))
+
+    printed = run("serving_table", written(record(claims=tuple(rows)))).out
+
+    assert (
+        "| `scripted_quantized`, `lite` | float | 8: 34.2 | not claimed | bit for bit | 0.25 to 0.45 | 1.50 |"
+        in printed
+    )
+    assert "| `lite_frozen` | float | 8: 34.2 | not claimed | 94.0 dB |  |  |" in printed
 
 
 def test_record_without_batches_gives_one_line_error(refused: Callable[..., None], of_label: Path) -> None:
