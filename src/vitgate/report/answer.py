@@ -97,7 +97,7 @@ def _notes(record: Record, plain: Plain) -> Iterator[str]:
         yield f"declared {plain(row.deviation)}: {plain(row.message)}"  # once: the record is of another release
     yield from _mislabelled(record, plain)
     yield from _files(record, plain)
-    yield from _lacking(record)
+    yield from _lacking(record, plain)
 
 
 def _stopped(record: Record) -> list[ClaimRow]:
@@ -122,14 +122,22 @@ def _files(record: Record, plain: Plain) -> Iterator[str]:
         yield f"Of the files that other releases made it cannot run {count} ({known})."
 
 
-def _lacking(record: Record) -> Iterator[str]:
-    """Name the engines that this build lacks, claims whose tools are missing, and successors without their packages."""
+def _lacking(record: Record, plain: Plain) -> Iterator[str]:
+    """Name engines that this build lacks, claims that this machine or missing tools do not allow, and successors.
+
+    What the build or the packages lack has no claim that was checked; one claim alone is what the machine lacks.
+    """
     rows = [row for row in record.claims if row.status == "unsupported"]
-    unsupported = {row.engine for row in rows if row.error != NO_TOOLS}
-    if lacking := [name for name in ENGINES if name in unsupported]:
+    checked = {(row.engine, row.variant) for row in record.claims if row.status != "unsupported"}
+    engines = {engine for engine, _ in checked}
+    refused = [row for row in rows if row.error != NO_TOOLS]
+    if lacking := [name for name in ENGINES if name in {row.engine for row in refused} - engines]:
         yield f"Not checked, as this build lacks the engine: {', '.join(lacking)}."
+    here = {row.claim: plain(row.message) for row in refused if (row.engine, row.variant) in checked}
+    yield from (f"Not checked here: {claim}: {message}." for claim, message in here.items())
     yield from unchecked(row.claim for row in rows if row.error == NO_TOOLS)
-    if named := [name for name in SUCCESSORS if name in {row.variant for row in rows if row.engine == NO_ENGINE}]:
+    absent = {row.variant for row in rows if row.engine == NO_ENGINE and (row.engine, row.variant) not in checked}
+    if named := [name for name in SUCCESSORS if name in absent]:
         yield f"Successors not checked, as what they need is not there: {', '.join(named)}."
 
 

@@ -136,6 +136,18 @@ def test_missing_engines_are_named(record: Callable[..., Record], claim_row: Cal
     assert answer_of(record(claims=rows)).notes == ("Not checked, as this build lacks the engine: x86.",)
 
 
+@pytest.mark.parametrize(("engine", "variant"), [("qnnpack", "lite"), ("none", "onnx")])
+def test_claim_that_the_machine_does_not_allow_is_named_and_no_engine(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], engine: str, variant: str
+) -> None:
+    one_core = {"status": "unsupported", "outcome": "unsupported", "message": "this process may use one core"}
+    rows = [claim_row("label", variant, engine=engine), claim_row("threads", variant, engine=engine, **one_core)]
+
+    notes = answer_of(record(claims=tuple(rows))).notes
+
+    assert notes == ("Not checked here: threads: this process may use one core.",)
+
+
 def test_unchecked_claims_are_named_with_missing_tools(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
 ) -> None:
