@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 30  # in which a scheduler answers, if there is one
 _PICTURE = "image.png"
+_LARGE, _MOST_SENT = "distributed.admin.large-graph-warning-threshold", "1 GiB"
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,12 @@ def _same(payload: Payload) -> Payload:
 
 def _client(address: str) -> Client:
     try:
+        import dask
         from distributed import Client
     except ImportError:
         do = "install it: pip install 'vitgate[dask]'"
         raise UsageError("dask's package distributed is not installed", where="--dask", do=do) from None
+    dask.config.set({_LARGE: _MOST_SENT})  # the suite goes over once; dask warns above 10 MB
     try:
         return Client(address, timeout=_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]  # as all of dask
     except (OSError, ValueError) as error:
