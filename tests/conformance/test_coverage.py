@@ -19,6 +19,6 @@ def test_coverage(check: Check) -> None:
         own,
         plain.values if plain and not plain.outcome else {},
         linears=None if linears is None else len(linears),
-        quantized=cell.scheme is not None,
+        form=cell.form,
     )
     check.assert_within(findings=found)

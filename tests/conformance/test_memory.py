@@ -14,6 +14,6 @@ def test_memory(check: Check) -> None:
     if outcome := uncounted():
         raise ClaimFailed(outcome)
     own = check.observer.get(memory, check.cell).demand().values
-    runtime, quantized = check.cell.form.runtime, check.cell.scheme is not None
+    form = check.cell.form
     model = check.observer.get(parameters, check.cell.case).demand().values
-    check.assert_within(findings=judged.memory(own, model, runtime, quantized=quantized))
+    check.assert_within(findings=judged.memory(own, model, form.runtime, stored=form.stored))

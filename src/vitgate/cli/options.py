@@ -202,7 +202,7 @@ suite_options = _grouped(
     "suite",
     as_request,
     run_options("--case", "--case-file", "--engine", "--weights", "--assets", "--processor", "--processors"),
-    run_options("--ships-to", "--memory", "--successors", "--allow-code"),
+    run_options("--ships-to", "--memory", "--successors", "--types", "--allow-code"),
     click.option("--python", metavar="VERSION", help="Python of the environments.  [default: the one running]"),
     click.option("--uv-arg", multiple=True, metavar="ARG", help="Hand this on to uv; repeatable."),
     click.option("--torch-backend", metavar="NAME", help="uv's option of this name, such as cpu."),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vitgate.expected.logits import plain_attention
-from vitgate.expected.schemes import Scheme, settled
+from vitgate.expected.schemes import LinearScheme, settled
 from vitgate.expected.tensors import nearness
 from vitgate.judge.metrics import ROUNDING_DB
 
@@ -62,7 +62,7 @@ def layer_errors(
     model: nn.Module,
     x: torch.Tensor,
     layers: Mapping[str, FileLayer],
-    scheme: Scheme,
+    scheme: LinearScheme,
     known: References | None = None,
 ) -> tuple[LayerError, ...]:
     """Call each layer of the file with what reaches its Linear in the float model, which is called once.
@@ -127,7 +127,9 @@ def _float_error(name: str, module: nn.Linear, x: torch.Tensor, layer: FileLayer
     return LayerError(name, False, nearness(wanted, layer.call(x)), None)
 
 
-def _reference(module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: Scheme) -> Reference:
+def _reference(
+    module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: FileLayer, scheme: LinearScheme
+) -> Reference:
     weight, stored = scheme.weight(module.weight), layer.weight.dequantize()
     if not torch.equal(weight, stored):
         weight = settled(weight, stored, module.weight, scheme.step(module.weight))
@@ -139,7 +141,7 @@ def _reference(module: nn.Linear, x: torch.Tensor, output: torch.Tensor, layer: 
     return Reference(x, wanted, wanted_on_grid, min(nearness(output, wanted), MOST_NOISE_DB))
 
 
-def _error(name: str, layer: FileLayer, reference: Reference, scheme: Scheme) -> LayerError:
+def _error(name: str, layer: FileLayer, reference: Reference, scheme: LinearScheme) -> LayerError:
     own, on_grid = layer.call(reference.x), layer.call(scheme.on_grid(reference.x))
     below_noise = nearness(reference.wanted, own) - reference.noise
     return LayerError(name, True, nearness(reference.wanted_on_grid, on_grid), below_noise)

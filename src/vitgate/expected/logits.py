@@ -1,4 +1,4 @@
-"""The logits that a model should give if its Linears compute by a scheme: the size of the error that int8 should cost.
+"""The logits that a model should give if it computes by a scheme: the size of the error that its numbers should cost.
 
 Rounding amplifies differences of 1e-6 to the size of a step, so that the error's size is predicted, not its values.
 """
@@ -12,7 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vitgate.expected.schemes import Scheme
+from vitgate.expected.bfloat16 import Bfloat16, rounded_operators, to_bfloat16
+from vitgate.expected.names import Scheme
+from vitgate.expected.schemes import LinearScheme
+from vitgate.expected.static import calibrated, static_linear, StaticInt8
 
 
 def expected_logits(
@@ -22,8 +25,9 @@ def expected_logits(
     taken: Callable[[Any], torch.Tensor] = lambda returned: returned,
     *,
     batch: int = 1,
+    calibration: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Run the pictures with every plain Linear computed by the scheme.
+    """Run the pictures with every plain Linear, or of bfloat16 every operator, computed by the scheme.
 
     Args:
         model: The eager float model, in evaluation mode; it is as before afterwards.
@@ -31,12 +35,21 @@ def expected_logits(
         x: float32 [N, C, H, W].
         taken: Takes the logits from what the model returns.
         batch: How many pictures go into one call, and so share a scale where the scheme has one a call.
+        calibration: Pictures by which a static scheme chooses its scales, float32 [M, C, H, W]; by default `x`.
 
     Returns:
         Logits, float32 [N, classes].
     """
-    with torch.no_grad(), plain_attention(), _computed_by(model, scheme):
-        return torch.cat([taken(model(x[at : at + batch])).detach().float() for at in range(0, len(x), batch)])
+    with torch.no_grad(), plain_attention():
+        if isinstance(scheme, Bfloat16):
+            with rounded_operators():
+                return _called(model, to_bfloat16(x), taken, batch)
+        with _computed_by(model, scheme, x if calibration is None else calibration):
+            return _called(model, x, taken, batch)
+
+
+def _called(model: nn.Module, x: torch.Tensor, taken: Callable[[Any], torch.Tensor], batch: int) -> torch.Tensor:
+    return torch.cat([taken(model(x[at : at + batch])).detach().float() for at in range(0, len(x), batch)])
 
 
 @contextmanager
@@ -54,12 +67,14 @@ def plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def _computed_by(model: nn.Module, scheme: Scheme) -> Iterator[None]:
+def _computed_by(model: nn.Module, scheme: LinearScheme | StaticInt8, calibration: torch.Tensor) -> Iterator[None]:
     """Replace the forward of every plain Linear; each rounds its weights once."""
     linears = [module for module in model.modules() if type(module) is nn.Linear]  # what quantize_dynamic converts
+    ranges = calibrated(model, scheme, linears, calibration) if isinstance(scheme, StaticInt8) else {}
     before = [vars(module).get("forward") for module in linears]  # what others have put in its place
     for module in linears:
-        module.forward = _Rounded(module, scheme)  # type: ignore[method-assign, assignment]  # while the block lasts
+        rounded = static_linear(module, scheme, ranges) if isinstance(scheme, StaticInt8) else _Rounded(module, scheme)
+        module.forward = rounded  # type: ignore[method-assign, assignment]  # while the block lasts
     try:
         yield
     finally:
@@ -71,7 +86,7 @@ def _computed_by(model: nn.Module, scheme: Scheme) -> Iterator[None]:
 class _Rounded:
     """A Linear whose weights are rounded, and whose activations are at each call."""
 
-    def __init__(self, module: nn.Linear, scheme: Scheme) -> None:
+    def __init__(self, module: nn.Linear, scheme: LinearScheme) -> None:
         """Round the weights."""
         self._weight, self._bias, self._scheme = scheme.weight(module.weight), module.bias, scheme
 

@@ -1,4 +1,4 @@
-"""The arithmetic of dynamic int8: what a Linear gives whose weights and activations are rounded to integers.
+"""The arithmetic of int8: what a Linear gives whose weights and activations are rounded to integers.
 
 Each scheme computes with integers held in float: rounding to the grid and back, then an ordinary matrix product. Real
 kernels multiply the integers themselves, exactly, so that the two agree to the rounding of float32.
@@ -12,8 +12,6 @@ from typing import Protocol
 
 import torch
 
-from vitgate.spec.cells import SchemeName
-
 LEAST_SCALE = float(torch.finfo(torch.float32).eps)
 """The smallest scale that PyTorch's observers give (torch/ao/quantization/observer.py)."""
 
@@ -21,7 +19,7 @@ TIE = 1e-3
 """How near to midway between two steps, in steps, float32 may round either way."""
 
 
-class Scheme(Protocol):
+class LinearScheme(Protocol):
     """How a Linear rounds: weights once, activations at each call."""
 
     def weight(self, weight: torch.Tensor) -> torch.Tensor:
@@ -139,6 +137,32 @@ class ChannelInt8:
         return torch.where(x == largest, x, inner)
 
 
+@dataclass(frozen=True)
+class WeightInt8:
+    """Weights in int8, symmetric, the largest of each output channel in `steps` steps; activations stay in float.
+
+    The weights are multiplied as floats, and the scale of a channel with its sums.
+    """
+
+    steps: float
+
+    def step(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the scales of the weights, float32 [out, 1]."""
+        return _scale(weight.abs().amax(1, keepdim=True) / self.steps)
+
+    def weight(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the rounded weights, float32 [out, in], in the units of `weight`."""
+        return _rounded(weight, self.step(weight), self.steps)
+
+    def activation(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the activations as they are."""
+        return x
+
+    def on_grid(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the activations as they are."""
+        return x
+
+
 def _rounded(x: torch.Tensor, scale: torch.Tensor, steps: float) -> torch.Tensor:
     """Round to a symmetric grid: 127.5 steps are -128 to 127, 127 are -127 to 127."""
     return (x * (1.0 / scale)).round_().clamp_(-math.ceil(steps), math.floor(steps)).mul_(scale)
@@ -147,23 +171,3 @@ def _rounded(x: torch.Tensor, scale: torch.Tensor, steps: float) -> torch.Tensor
 def _scale(scale: torch.Tensor, least: float = 0.0) -> torch.Tensor:
     """Return the scales, none below `least`; those of zeros are 1."""
     return torch.where(scale > 0, scale, torch.ones_like(scale)).clamp(min=least)
-
-
-_SCHEMES: dict[SchemeName, Scheme] = {
-    "7 bits": DynamicInt8(7),
-    "8 bits": DynamicInt8(8),
-    # torchao.quantization.Int8DynamicActivationInt8WeightConfig with reduce_range, symmetric by row on both sides
-    # (quant_primitives.py, int8_tensor.py)
-    "torchao": ChannelInt8(63.5, by_row=True, zero_point=False, activation_steps=63.5),
-    # the same before 0.18, which has no such option (quant_primitives.py, linear_activation_quantized_tensor.py)
-    "torchao 8 bits": ChannelInt8(127.5, by_row=True, zero_point=False, activation_steps=127.0),
-    # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer; the kernels take a range for each row
-    "xnnpack": ChannelInt8(127.0, by_row=True, zero_point=True, least=2.0**-12),
-    # quantize_dynamic of ONNX Runtime with reduce_range: DynamicQuantizeLinear, weights from -64 to 64 (quant_utils.py)
-    "onnxruntime": ChannelInt8(64.0, by_row=False, zero_point=True),
-}
-
-
-def scheme_named(name: SchemeName) -> Scheme:
-    """Return the arithmetic of `CellId.scheme`."""
-    return _SCHEMES[name]

@@ -131,6 +131,16 @@ def _pictures(room: Path) -> tuple[list[str], int]:
     return pictures, len(names) - len(pictures)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return the file itself, or of a folder the pictures in it by name; UsageError where it has none."""
+    if not path.is_dir():
+        return [path]
+    names = sorted(_pictures(path)[0])
+    if not names:
+        raise UsageError("no pictures here", where=path, do="name a picture, or a folder that has some")
+    return [path / name for name in names]
+
+
 def _is_picture(entry: os.DirEntry[str]) -> bool:
     named = Path(entry.name).suffix.lower() in SUFFIXES and not entry.name.startswith(".")
     return named and not entry.is_dir()

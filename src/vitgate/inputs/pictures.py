@@ -95,6 +95,32 @@ def picture_of(case: Case, path: Path) -> npt.NDArray[np.float32]:
     return np.asarray(preprocess(path, case.input[-1], way=case.preprocessing)[0].numpy(), np.float32)
 
 
+CALIBRATION = 100
+"""How many of the held-out pictures calibrate where the case names none for that."""
+
+
+def calibration_pictures(case: Case, shown: Evidence) -> npt.NDArray[np.float32]:
+    """Return the pictures by which static int8 chooses its scales, float32 [N, C, H, W].
+
+    Those that a user's case names for that; otherwise the first `CALIBRATION` held-out pictures, or where there are none
+    those that the case is judged by.
+
+    Args:
+        case: The case.
+        shown: Its pictures, as `pictures_of` returns them.
+
+    Raises:
+        UsageError: A file is missing or no picture, or a folder has none.
+    """
+    if isinstance(case, OwnCase) and case.calibration:
+        from vitgate.inputs.picture_folder import files_of
+
+        paths = [path for name in case.calibration for path in files_of(case.folder / name)]
+        return np.stack([picture_of(case, path) for path in paths])
+    held: npt.NDArray[np.float32] = shown.arrays.get("heldout_x", shown.arrays["x"])[:CALIBRATION]
+    return held
+
+
 def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
     from vitgate.inputs.user_model import own_pictures
 

@@ -30,7 +30,7 @@ def expected_claims(
         cases: Ids of the run's cases.
         engines: Names of its engines.
         field: The folders of files that the user named.
-        left_out: Ids of the claims that the run's options leave out.
+        left_out: Ids of the claims and variants that the run's options leave out.
 
     Returns:
         Names of rows, such as `build[digits-qnnpack-lite]`.
@@ -44,6 +44,7 @@ def expected_claims(
         if claim.id in left_out:
             continue
         cells = [cell for cell in claim.cells() if cell.case in cases and cell.engine in engines]
+        cells = [cell for cell in cells if cell.variant not in left_out]
         if claim.per == "cell":
             names += [str(RowName(claim.id, str(cell))) for cell in cells]
         elif claim.per == "engine":
@@ -85,7 +86,7 @@ def make_run_config(request: RunRequest, session: Path) -> RunConfig:
     """Check what the user asked.
 
     Claims that are rows about cells narrow the run to their cases and engines, where the user names none. `successors`
-    adds the engine `none`, under which they stand.
+    and `types` add the engine `none`, under which they stand.
 
     Args:
         request: The options as the user gave them; `--case-file` is read already.
@@ -111,7 +112,7 @@ def make_run_config(request: RunRequest, session: Path) -> RunConfig:
     plan = RunConfig(
         **vars(checked),
         cases=cases_named(request.case or alone[0]) or default_cases(),
-        engines=_engines(request.engine or alone[1], successors=request.successors),
+        engines=_engines(request.engine or alone[1], successors=request.successors or request.types),
         session=str(session),
     )
     _check_images(plan)
@@ -120,11 +121,13 @@ def make_run_config(request: RunRequest, session: Path) -> RunConfig:
 
 
 def _check_claims(plan: RunConfig) -> None:
-    """UsageError for a claim that the user named, and that the options leave out."""
+    """UsageError for a claim that the user named, or a row of it, and that the options leave out."""
     for name in plan.claim:
-        claim = read_claims()[RowName.parse(name).claim]
-        if claim.id in plan.left_out():
-            do = f"give {claim.option} too" if claim.option else f"leave {claim.unless} and --processor out"
+        row = RowName.parse(name)
+        claim, form = read_claims()[row.claim], SUCCESSORS.get(row.subject.rpartition("-")[2])  # type: ignore[call-overload]  # any text
+        option = claim.option or (form.option if form else "")
+        if {claim.id, form.name if form else ""} & plan.left_out():
+            do = f"give {option} too" if option else f"leave {claim.unless} and --processor out"
             raise UsageError(f"the options leave {name} out", where="--claim", do=do)
 
 

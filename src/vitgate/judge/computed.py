@@ -11,6 +11,7 @@ import numpy as np
 
 from vitgate.judge.metrics import Array, compare, sqnr
 from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import Variant
 
 ON_PROCESSOR = "sqnr on "
 """How a statistic begins that says the distance from the original on a processor; its name follows."""
@@ -44,7 +45,7 @@ def kernels(rows: Sequence[Mapping[str, Any]]) -> Finding:
 
 
 def coverage(
-    own: Mapping[str, Any], plain: Mapping[str, Any], *, linears: int | None, quantized: bool
+    own: Mapping[str, Any], plain: Mapping[str, Any], *, linears: int | None, form: Variant
 ) -> tuple[Finding, ...]:
     """Return what of a file's products is in int8 and in float, and what of it no backend runs.
 
@@ -52,26 +53,43 @@ def coverage(
         own: `vitgate.observe.coverage.Coverage` of the file, as values.
         plain: That of the float file of the same kind; empty where there is none to compare with.
         linears: How many of the products the recipe quantizes, where another file of the model says so.
-        quantized: Whether the file is an int8 one.
+        form: The variant: its products run in int8, or have their weights in other numbers alone, or neither.
     """
     products = own["products"]
     int8 = [row["name"] for row in products if row["int8"]]
+    if not form.computes_int8 and form.stored != "float32":
+        return (*_kept(products, form.stored), *_lost(products, plain))
     plainly = [row["name"] for row in products if row["linear"] and not row["int8"]]
     missing = len(plainly) if linears is None else max(0, linears - len(int8))
     note = f"{len(int8)} of {len(products)} products with a weight in int8"
     found = [Finding("weight_products", float(len(products)) if products else math.nan, "1", judged=False)]
-    if quantized:
+    if form.computes_int8:
         found.append(Finding("float_linears", float(missing), "1", note=_some(plainly[:missing], note)))
     else:
         found.append(Finding("int8_linears", float(len(int8)), "1", note=_some(int8, note)))
-    if plain:
-        found.append(Finding("lost_products", float(len(plain["products"]) - len(products)), "1", against="float"))
+    found.extend(_lost(products, plain))
     if own["partitions"] is not None:
         outside = [row["name"] for row in products if not row["delegated"]]
         left = ", ".join(f"{count} {name}" for name, count in own["left"].items())
         found.append(Finding("undelegated_products", float(len(outside)), "1", note=_some(outside, "")))
         found.append(Finding("operators_left", float(sum(own["left"].values())), "1", note=left, judged=False))
     return tuple(found)
+
+
+def _kept(products: Sequence[Mapping[str, Any]], stored: str) -> Iterator[Finding]:
+    """Yield which products have a weight in other numbers than the file should, and which run in int8."""
+    int8 = [row["name"] for row in products if row["int8"]]
+    others = [row["name"] for row in products if row["linear"] and row["weight"] != stored]
+    kept = sum(row["weight"] == stored for row in products)
+    note = f"{kept} of {len(products)} weights of products in {stored}"
+    yield Finding("weight_products", float(len(products)) if products else math.nan, "1", judged=False)
+    yield Finding("float_linears", float(len(others)), "1", note=_some(others, note))
+    yield Finding("int8_linears", float(len(int8)), "1", note=_some(int8, note))
+
+
+def _lost(products: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]) -> Iterator[Finding]:
+    if plain:
+        yield Finding("lost_products", float(len(plain["products"]) - len(products)), "1", against="float")
 
 
 def _some(names: Sequence[str], note: str) -> str:

@@ -15,7 +15,7 @@ from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio
 from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
 from vitgate.spec.model_output import OutputKind
 from vitgate.spec.outcome import Evidence, Finding
-from vitgate.spec.variants import SUCCESSORS, VariantName
+from vitgate.spec.variants import NumberType, SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
@@ -162,7 +162,22 @@ def _copies(held: Mapping[str, Any]) -> float:
     return float((stored - most) / int8 + 1 if int8 else stored / most)
 
 
-def successor_sizes(own: Evidence, model: Mapping[str, int], int8: Evidence, *, quantized: bool) -> tuple[Finding, ...]:
+def tensor_bytes(model: Mapping[str, int], numbers: str, stored: NumberType) -> int:
+    """Return the bytes of the model's tensors in a file.
+
+    Args:
+        model: How many `numbers` and so on there are, and how many of them are `linear`, weights of Linears.
+        numbers: Which of the counts.
+        stored: In float32 each takes four bytes, in bfloat16 two; in int8 those of Linears take one, and the others four.
+    """
+    if stored == "bfloat16":
+        return 2 * model[numbers]
+    return 4 * model[numbers] - (3 * model["linear"] if stored == "int8" else 0)
+
+
+def successor_sizes(
+    own: Evidence, model: Mapping[str, int], int8: Evidence, *, stored: NumberType
+) -> tuple[Finding, ...]:
     """Return what a successor's file takes beyond the model's tensors, for each module; size and ratios are shown.
 
     Args:
@@ -170,10 +185,10 @@ def successor_sizes(own: Evidence, model: Mapping[str, int], int8: Evidence, *, 
         model: The eager model's `numbers`, of which a call reads `used` (a file need not have the others) and `linear`
             are weights of Linears, and `modules`.
         int8: The artifact of the tutorial's scripted, quantized file, where there is one.
-        quantized: The weights of Linears take a byte each, all else four.
+        stored: In which numbers the file has the model's tensors.
     """
     size = float(own.values["bytes"])
-    least, most = (4 * model[name] - (3 * model["linear"] if quantized else 0) for name in ("used", "numbers"))
+    least, most = (tensor_bytes(model, name, stored) for name in ("used", "numbers"))
     beyond = min(size - least, 0.0) + max(size - most, 0.0)
     found = (
         Finding("code_per_module", beyond / (model["modules"] + MODULES_OF_A_FILE), "bytes"),

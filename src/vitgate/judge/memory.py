@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from vitgate.judge.findings import MODULES_OF_A_FILE
+from vitgate.judge.findings import MODULES_OF_A_FILE, tensor_bytes
 from vitgate.spec.outcome import Finding
-from vitgate.spec.variants import Runtime
+from vitgate.spec.variants import NumberType, Runtime
 
 _WARM_UP = 4  # of the samples the first in so many parts: allocators and profilers take what they keep in steps
 _BLOCKS = 10  # of samples, the median of each of which is compared with the one before
@@ -18,7 +18,7 @@ _FEWEST = 6  # samples after the warm-up
 
 
 def memory(
-    own: Mapping[str, Any], model: Mapping[str, int], runtime: Runtime, *, quantized: bool
+    own: Mapping[str, Any], model: Mapping[str, int], runtime: Runtime, *, stored: NumberType
 ) -> tuple[Finding, ...]:
     """Return how much each call leaves, and how much a load and a call take of what they should.
 
@@ -31,9 +31,9 @@ def memory(
         own: What `vitgate.observe.memory_worker.measured` returns.
         model: The eager model's `numbers`, of which `linear` are weights of Linears, and `modules`.
         runtime: Loads the file.
-        quantized: The weights of Linears take a byte each, all else four.
+        stored: In which numbers the file has the model's tensors.
     """
-    tensors = 4 * model["numbers"] - (3 * model["linear"] if quantized else 0)
+    tensors = tensor_bytes(model, "numbers", stored)
     calls = len(own["samples"]) * own["every"]
     taken = {"second": own["again_called"] - own["called"]}
     if own["peak"] is not None:  # else the kernel finds none

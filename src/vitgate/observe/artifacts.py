@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vitgate.observe.inputs import weights
+from vitgate.observe.inputs import calibration, weights
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.session_directory import counting
 from vitgate.spec.cases import OwnCase, read_cases
@@ -46,6 +46,7 @@ def builder_of(observer: LocalObserver) -> Builder:
             artifact=lambda cell: observer.get(artifact, cell),
             model=lambda case: uncalled_model_of(observer, case),
             weights=lambda case: str(observer.get(weights, case).values["digest"]),
+            calibration=lambda case: observer.get(calibration, case).arrays["x"],
             under_way=under_way,
         )
     return observer.pool.builder

@@ -30,13 +30,15 @@ _ONNX_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul")
 class Product:
     """One product with a weight: its name, whether it runs in int8, and whether the recipe quantizes it.
 
-    A recipe for `nn.Linear` leaves alone what a module computes from a weight of its own.
+    A recipe for `nn.Linear` leaves alone what a module computes from a weight of its own. `weight` is in which numbers
+    the file has the weight, as far as torch.export's says it.
     """
 
     name: str
     int8: bool
     linear: bool = True
     delegated: bool = True
+    weight: str = ""
 
 
 @dataclass
@@ -73,7 +75,7 @@ def _exported(path: Path) -> Coverage:
 
     program = exported_program(str(path))
     parameters = {*program.graph_signature.inputs_to_parameters, *program.graph_signature.inputs_to_buffers}
-    constant: set[str] = set()
+    constant: dict[str, str] = {}  # in which numbers the file has it, by the node that reads it or what is made of it
     found = Coverage()
     for node in program.graph.nodes:
         inputs = node.all_input_nodes
@@ -82,13 +84,22 @@ def _exported(path: Path) -> Coverage:
         else:
             fixed = bool(inputs) and all(each.name in constant for each in inputs)
         if fixed:
-            constant.add(node.name)
+            constant[node.name] = _numbers(node, [constant[each.name] for each in inputs])
         name = str(node.target).removeprefix("aten.").partition(".")[0]
-        if not fixed and name in (*_FX_INT8, *_FX_PRODUCTS) and any(each.name in constant for each in inputs):
+        weights = [constant[each.name] for each in inputs if each.name in constant]
+        if not fixed and name in (*_FX_INT8, *_FX_PRODUCTS) and weights:
             stack = list(node.meta.get("nn_module_stack", {}).values())
             module, kind = stack[-1] if stack else (node.name, "")
-            found.products.append(Product(str(module), name in _FX_INT8, str(kind).endswith("Linear")))
+            weight = "int8" if "int8" in weights else weights[0]
+            found.products.append(Product(str(module), name in _FX_INT8, str(kind).endswith("Linear"), weight=weight))
     return found
+
+
+def _numbers(node: Any, of: list[str]) -> str:
+    """Return in which numbers a constant is kept: what is made of int8 alone is int8 in the file."""
+    value = node.meta.get("val")
+    own = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return "int8" if own == "int8" or (of and set(of) == {"int8"}) else own
 
 
 def _onnx(path: Path) -> Coverage:
@@ -96,13 +107,17 @@ def _onnx(path: Path) -> Coverage:
 
     graph = onnx.load(str(path), load_external_data=False).graph
     constant = {tensor.name for tensor in graph.initializer}
+    dequantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    quantized = {name for node in graph.node if node.op_type == "QuantizeLinear" for name in node.input[:1]}
     found = Coverage()
     for node in graph.node:
         inputs = [name for name in node.input if name]
         if all(name in constant for name in inputs):
             constant.update(node.output)
         elif node.op_type in (*_ONNX_INT8, *_ONNX_PRODUCTS) and any(name in constant for name in inputs[:2]):
-            found.products.append(Product(node.name, node.op_type in _ONNX_INT8))
+            # ONNX Runtime joins a product with the steps before and after it: without one it computes in float.
+            joined = dequantized.issuperset(inputs[:2]) and quantized.issuperset(node.output)
+            found.products.append(Product(node.name, node.op_type in _ONNX_INT8 or joined))
     return found
 
 

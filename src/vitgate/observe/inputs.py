@@ -66,6 +66,14 @@ def golden(observer: LocalObserver) -> Evidence:
 
 
 @observation(required=True)
+def calibration(observer: LocalObserver, case: str) -> Evidence:
+    """Return `x`, float32 [N, C, H, W], the pictures by which static int8 chooses its scales."""
+    from vitgate.inputs.pictures import calibration_pictures
+
+    return Evidence(arrays={"x": calibration_pictures(read_cases()[case], observer.get(pictures, case).demand())})
+
+
+@observation(required=True)
 def golden_inputs(observer: LocalObserver, case: str) -> Evidence:
     """Return the user's golden tensors, `x` float32 [N, C, H, W], and what their file says of pictures and versions.
 

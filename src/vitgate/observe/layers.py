@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vitgate.files.hashing import digest
 from vitgate.observe.artifacts import model_of, path_of, variant_of
-from vitgate.observe.inputs import pictures
+from vitgate.observe.inputs import calibration, pictures
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_one_by_one
 from vitgate.observe.saved_weights import linears_of
@@ -48,7 +49,17 @@ def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evi
         `heldout_logits` of all held-out pictures of a case that has some.
     """
     original = CellId(case, NO_ENGINE, "original")
-    return cached(observer, f"expected-{name}", original, lambda: _expected(observer, case, name))[0]
+    return cached(observer, kind_of(observer, case, name), original, lambda: _expected(observer, case, name))[0]
+
+
+def kind_of(observer: LocalObserver, case: str, name: SchemeName) -> str:
+    """Return what a reference arithmetic's logits are called in the cache: a static one's by its calibration too."""
+    from vitgate.expected.names import scheme_named
+    from vitgate.expected.static import StaticInt8
+
+    if not isinstance(scheme_named(name), StaticInt8):
+        return f"expected-{name}"
+    return f"expected-{name}-{digest(observer.get(calibration, case).arrays['x'].tobytes())[:16]}"
 
 
 def reference(observer: LocalObserver, case: str, name: SchemeName, batch: int = 1) -> Callable[[Array], Array]:
@@ -63,13 +74,14 @@ def reference(observer: LocalObserver, case: str, name: SchemeName, batch: int =
     import torch
 
     from vitgate.expected.logits import expected_logits as compute
-    from vitgate.expected.schemes import scheme_named
+    from vitgate.expected.names import scheme_named
+    from vitgate.expected.static import StaticInt8
 
     model, taken, scheme = model_of(observer, case), read_cases()[case].returns.taken, scheme_named(name)
+    fixed = torch.from_numpy(observer.get(calibration, case).arrays["x"]) if isinstance(scheme, StaticInt8) else None
 
     def run(x: Array) -> Array:
-        found: Array = compute(model, scheme, torch.from_numpy(x), taken, batch=batch).numpy()
-        return found
+        return compute(model, scheme, torch.from_numpy(x), taken, batch=batch, calibration=fixed).numpy()
 
     return run
 

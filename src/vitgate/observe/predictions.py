@@ -76,7 +76,8 @@ def images_of(observer: Observer, cell: CellId) -> Evidence:
 
 def running(observer: Observer, cell: CellId) -> list[CellId]:
     """Return the cells of the group that run."""
-    return [each for each in cell.run_together() if observer.get(outputs, each).outcome is None]
+    asked = [each for each in cell.run_together() if observer.plan.has_variant(each.variant)]
+    return [each for each in asked if observer.get(outputs, each).outcome is None]
 
 
 def predicted(

@@ -19,7 +19,7 @@ from vitgate.files.text import short
 from vitgate.judge.metrics import sqnr, SQNR_CEILING
 from vitgate.observe.artifacts import variant_of
 from vitgate.observe.inputs import pictures
-from vitgate.observe.layers import of_scheme, reference
+from vitgate.observe.layers import kind_of, of_scheme, reference
 from vitgate.observe.observer import LocalObserver, observation
 from vitgate.observe.outputs import cached, logits_of, logits_one_by_one, outputs
 from vitgate.spec.cases import read_cases
@@ -78,7 +78,7 @@ def expected_batches(observer: LocalObserver, case: str, name: SchemeName) -> Ev
         name: Of the arithmetic.
     """
     original = CellId(case, NO_ENGINE, "original")
-    kind = f"expected-{name}-{'-'.join(map(str, sizes_of(case)))}"
+    kind = f"{kind_of(observer, case, name)}-{'-'.join(map(str, sizes_of(case)))}"
     return cached(observer, kind, original, lambda: _expected(observer, case, name))[0]
 
 

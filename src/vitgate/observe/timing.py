@@ -106,6 +106,7 @@ def _timed_with(observer: LocalObserver, cell: CellId) -> list[CellId]:
     """Return the variants of the cell's case and engine; successors with the original, and the tutorial's int8."""
     if cell.engine != NO_ENGINE:
         return [cell.at(variant) for variant in VARIANTS]
-    there = [other for other in map(cell.at, SUCCESSORS) if not lacking(observer, other)]
+    asked = [cell.at(name) for name in SUCCESSORS if observer.plan.has_variant(name)]
+    there = [other for other in asked if not lacking(observer, other)]
     runs = [other for other in there if observer.get(outputs, other).outcome is None]
     return [cell.at("original"), CellId(cell.case, default_engine(observer), TUTORIAL_INT8), *runs]

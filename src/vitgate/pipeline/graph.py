@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from vitgate.files.hashing import digest, digest_of, key_of
+from vitgate.inputs.pictures import made_up_pictures
+from vitgate.judge.metrics import Array
 from vitgate.pipeline import stages, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
 from vitgate.pipeline.stages import engine_set, stage
@@ -37,6 +39,7 @@ class Builder:
         artifact: Gives a parent's evidence, which builds it if need be.
         model: Gives a case's eager model.
         weights: Gives the digest of a case's weights.
+        calibration: Gives the pictures, float32 [N, C, H, W], by which a case's static files choose their scales.
         under_way: A context within which a cell is built.
         set_engine: A context in which an engine is the quantized backend.
         steps: Turns a module into the next, by stage.
@@ -48,12 +51,17 @@ class Builder:
     artifact: Callable[[CellId], Evidence]
     model: Callable[[str], nn.Module]
     weights: Callable[[str], str]
+    calibration: Callable[[str], Array] = lambda case: made_up_pictures(read_cases()[case])
     under_way: Callable[[CellId], AbstractContextManager[object]] = nullcontext
     set_engine: Callable[[Engine], AbstractContextManager[None]] = engine_set
     steps: dict[str, Step] = field(default_factory=lambda: dict(_STEPS))
     savers: dict[str, Saver] = field(default_factory=lambda: dict(_SAVERS))
     identity: dict[str, Any] = field(default_factory=lambda: _identity())
     _live: dict[CellId, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Add the one step that takes more than the module and its cell."""
+        self.steps.setdefault("read_calibration", self._with_calibration)
 
     def build(self, cell: CellId) -> Evidence:
         """Return path, bytes, digest, seconds; a parent that could not be built gives the outcome `blocked by`.
@@ -82,6 +90,8 @@ class Builder:
                 "cpu": cpu_model(),
                 "recipe": digest_of(Path(successor_stages.__file__)),
             }
+        if "read_calibration" in cell.stages:
+            parts["calibration"] = digest(self.calibration(cell.case).tobytes())
         if cell.stages[-1] == "compile_package":  # machine code for this processor
             parts |= {"limits": limits(), "capability": torch_build()["cpu_capability"]}
         return key_of({**parts, "case": read_cases()[cell.case].model_dump(mode="json")})
@@ -101,6 +111,9 @@ class Builder:
             with stage(name):
                 module = self.steps[name](module, cell)
         return module
+
+    def _with_calibration(self, module: Any, cell: CellId) -> successor_stages.Calibrated:
+        return successor_stages.Calibrated(module, torch.from_numpy(self.calibration(cell.case)))
 
     def _parent_module(self, parent: CellId) -> Any:
         if parent.engine == NO_ENGINE:  # one file made of another
@@ -124,6 +137,7 @@ _SAVERS: dict[str, Saver] = {
     "save_program": successor_stages.save_program,
     "save_onnx": successor_stages.save_onnx,
     "quantize_onnx": successor_stages.quantize_onnx,
+    "quantize_onnx_static": successor_stages.quantize_onnx_static,
 }
 
 _STEPS: dict[str, Step] = {
@@ -135,8 +149,11 @@ _STEPS: dict[str, Step] = {
     "optimize_for_mobile": lambda module, cell: stages.optimize_for_mobile(module),
     "freeze": lambda module, cell: torch.jit.freeze(module),
     "quantize_torchao": lambda module, cell: successor_stages.quantize_torchao(module),
+    "quantize_weights": lambda module, cell: successor_stages.quantize_weights(module),
+    "cast_to_bfloat16": lambda module, cell: successor_stages.cast_to_bfloat16(module),
     "export": lambda module, cell: successor_stages.export(module, _example(cell)),
     "quantize_pt2e": lambda module, cell: successor_stages.quantize_pt2e(module, _example(cell)),
+    "quantize_pt2e_static": lambda given, cell: successor_stages.quantize_pt2e_static(given, _example(cell)),
     "lower_to_xnnpack": lambda module, cell: successor_stages.lower_to_xnnpack(module),
     "export_onnx": lambda module, cell: successor_stages.export_onnx(module, _example(cell)),
 }

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -36,6 +36,33 @@ def quantize_torchao(model: nn.Module, *, reduce_range: bool = True) -> nn.Modul
     options = {"reduce_range": reduce_range} if torchao_reduces_range() else {}
     quantize_(quantized, Int8DynamicActivationInt8WeightConfig(**options))
     return quantized
+
+
+def quantize_weights(model: nn.Module) -> nn.Module:
+    """Return a copy with int8 weights in every Linear, a scale a channel, as torchao does it; activations stay float."""
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+    quantized = copy.deepcopy(model)
+    quantize_(quantized, Int8WeightOnlyConfig())
+    return quantized
+
+
+class Bfloat16(nn.Module):
+    """A model in bfloat16 that takes pictures in float32, as its users have them; what it returns is in bfloat16."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Keep a copy of the model, its parameters and buffers of floats in bfloat16."""
+        super().__init__()
+        self.model = copy.deepcopy(model).to(torch.bfloat16)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Return what the model does, of a picture float32 [N, C, H, W]."""
+        return self.model(x.to(torch.bfloat16))
+
+
+def cast_to_bfloat16(model: nn.Module) -> nn.Module:
+    """Return a copy of the model that computes in bfloat16, in the mode that the model is in."""
+    return Bfloat16(model).train(model.training)
 
 
 def export(model: nn.Module, x: torch.Tensor) -> Any:
@@ -88,6 +115,32 @@ def quantize_pt2e(program: Any, x: torch.Tensor) -> Any:
     return export(convert_pt2e(prepared), x)
 
 
+class Calibrated(NamedTuple):
+    """What is to be quantized, and the pictures, float32 [N, C, H, W], that fix the scales of its activations."""
+
+    source: Any
+    pictures: torch.Tensor
+
+
+def quantize_pt2e_static(given: Calibrated, x: torch.Tensor) -> Any:
+    """Return the program with every Linear quantized to int8, a scale a channel, activations by calibration pictures.
+
+    What a Linear gives is quantized too, so that XNNPACK computes from int8 to int8.
+    """
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        get_symmetric_quantization_config,
+        XNNPACKQuantizer,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    linear = get_symmetric_quantization_config(is_per_channel=True)
+    prepared = prepare_pt2e(given.source.module(), XNNPACKQuantizer().set_module_type(nn.Linear, linear))
+    with torch.no_grad():
+        for picture in given.pictures:
+            prepared(picture[None])
+    return export(convert_pt2e(prepared), x)
+
+
 def lower_to_xnnpack(program: Any) -> Any:
     """Return ExecuTorch's program with all that XNNPACK can compute handed over to it."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -136,22 +189,77 @@ def quantize_onnx(source: Path, path: Path, *, reduce_range: bool = True) -> Non
         path: Where to write.
         reduce_range: Take 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
     """
-    import onnx
     from onnxruntime.quantization import quantize_dynamic, QuantType
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with TemporaryDirectory(dir=path.parent) as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_optimization=True)
-        model = onnx.load(str(prepared))
-        for node in model.graph.node:
-            del node.metadata_props[:]  # in which torch notes where each node comes from: a kilobyte each
-        onnx.save(model, str(prepared))
         quantize_dynamic(
-            str(prepared),
+            str(_prepared(source, Path(folder))),
             str(path),
-            op_types_to_quantize=["MatMul", "Gemm"],
+            op_types_to_quantize=_ONNX_PRODUCTS,
             per_channel=True,
             reduce_range=reduce_range,
             weight_type=QuantType.QInt8,
         )
+
+
+_ONNX_PRODUCTS = ["MatMul", "Gemm"]
+
+
+def _prepared(source: Path, folder: Path) -> Path:
+    """Write the float file as ONNX Runtime's quantization takes it, and return its path."""
+    import onnx
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(source), str(prepared), skip_optimization=True)
+    model = onnx.load(str(prepared))
+    for node in model.graph.node:
+        del node.metadata_props[:]  # in which torch notes where each node comes from: a kilobyte each
+    onnx.save(model, str(prepared))
+    return prepared
+
+
+def quantize_onnx_static(given: Calibrated, path: Path, *, reduce_range: bool = True) -> None:
+    """Write an ONNX file with int8 weights in every MatMul and Gemm, as `quantize_onnx`, activations by calibration.
+
+    What each gives is quantized too: ONNX Runtime computes a product in int8 only between a DequantizeLinear and a
+    QuantizeLinear. Products of two activations, as in attention, stay in float.
+
+    Args:
+        given: The float file, and the pictures.
+        path: Where to write.
+        reduce_range: Take 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
+    """
+    import onnx
+    from onnxruntime.quantization import quantize_static, QuantFormat, QuantType
+
+    with TemporaryDirectory(dir=path.parent) as folder:
+        prepared = _prepared(given.source, Path(folder))
+        graph = onnx.load(str(prepared)).graph
+        weights = {tensor.name for tensor in graph.initializer}
+        quantize_static(
+            str(prepared),
+            str(path),
+            _pictures_of(given.pictures, graph.input[0].name),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=_ONNX_PRODUCTS,
+            nodes_to_exclude=[node.name for node in graph.node if weights.isdisjoint(node.input)],
+            per_channel=True,
+            reduce_range=reduce_range,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+def _pictures_of(pictures: torch.Tensor, name: str) -> Any:
+    """Return what ONNX Runtime reads the pictures from, one at a time, for the input of that name."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # untyped
+        def __init__(self) -> None:
+            self._left = iter([{name: picture[None].numpy()} for picture in pictures])
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self._left, None)
+
+    return Reader()

@@ -23,7 +23,11 @@ from vitgate.spec.run_config import case_and_engine
 from vitgate.spec.variants import FORMS
 
 FLOAT = ("original", "scripted")
-COMPILED = ("inductor", "inductor_int8")  # successors that take as long to build as all others together
+COMPILED = (
+    "inductor",
+    "inductor_int8",
+    "inductor_bf16",
+)  # successors that take as long to build as all others together
 
 
 def cell_of(item: pytest.Item) -> CellId | None:

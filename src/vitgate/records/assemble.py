@@ -101,7 +101,7 @@ def _cells(plan: RunConfig, rows: list[ClaimRow]) -> Iterable[CellId]:
         for case in plan.cases
         for engine in plan.engines
         for variant in variants_of(engine)
-        if (case, engine) in seen and plan.has_group(str(GroupId(case, engine)))
+        if plan.has_variant(variant) and (case, engine) in seen and plan.has_group(str(GroupId(case, engine)))
     )
 
 

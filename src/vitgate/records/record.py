@@ -48,9 +48,9 @@ class Environment(Strict):
 class RunFields(Strict):
     """One run. `complete` is false where the user narrowed it by path, -k or -m, or where claims went missing.
 
-    `left_out` are the claims that the run's options leave out. `ships_to` is the least processor that the files will
-    run on. `shard` says which parts of a run that was split up are
-    in it: `2/5`, after merging `2+3/5`; a whole run has none.
+    `left_out` are the claims and variants that the run's options leave out. `ships_to` is the least processor that the
+    files will run on. `shard` says which parts of a run that was split up are in it: `2/5`, after merging `2+3/5`; a
+    whole run has none.
     """
 
     schema_version: int = Field(default=SCHEMA, ge=1)

@@ -9,7 +9,7 @@ from vitgate.records.record import Record
 from vitgate.records.rows import CellRow
 from vitgate.report.formats import decibels, megabytes
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.variants import portable_successors
+from vitgate.spec.variants import portable_successors, SUCCESSORS
 
 Plain = Callable[[str], str]
 
@@ -31,7 +31,8 @@ def _of_case(record: Record, case: str, plain: Plain) -> str:
     rows = [row for row in rows if row.variant in portable_successors(record.ships_to)]  # a record may be anybody's
     if not rows:
         return f"No successor of TorchScript passed for {plain(case)}."
-    rows.sort(key=lambda row: (not row.variant.endswith("_int8"), row.latency_ratio or float("inf")))
+    int8 = {name for name, form in SUCCESSORS.items() if form.computes_int8}
+    rows.sort(key=lambda row: (row.variant not in int8, row.latency_ratio or float("inf")))
     others = ", ".join(row.variant for row in rows[1:])
     return f"On this run {_costs(record, rows[0])} passed for {plain(case)}{f', as did {others}' if others else ''}."
 

@@ -10,12 +10,29 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.engines import ACTIVATION_BITS, Engine, engine_named, EVERY_ENGINE
 from vitgate.spec.variants import FORMS, Stage, SUCCESSORS, torchao_reduces_range, Variant, VariantName, VARIANTS
 
-SchemeName = Literal["7 bits", "8 bits", "torchao", "torchao 8 bits", "xnnpack", "onnxruntime"]
-"""The arithmetic of an int8 variant: the tutorial's by the bits of an activation, a successor's by who defines it."""
+SchemeName = Literal[
+    "7 bits",
+    "8 bits",
+    "torchao",
+    "torchao 8 bits",
+    "xnnpack",
+    "onnxruntime",
+    "bfloat16",
+    "int8 weights",
+    "onnxruntime static",
+    "xnnpack static",
+]
+"""The arithmetic of a variant that is not in float32: the tutorial's int8 by the bits of an activation, a successor's by
+who defines it."""
 
 _SUCCESSOR_SCHEMES: dict[VariantName, SchemeName] = {
     "executorch_int8": "xnnpack",
     "onnx_int8": "onnxruntime",
+    "exported_bf16": "bfloat16",
+    "exported_int8wo": "int8 weights",
+    "inductor_bf16": "bfloat16",
+    "onnx_static": "onnxruntime static",
+    "executorch_static": "xnnpack static",
 }
 
 
@@ -97,7 +114,7 @@ class CellId:
 
     @property
     def scheme(self) -> SchemeName | None:
-        """The arithmetic of its int8 Linears; None of a float variant."""
+        """The arithmetic of its int8 Linears, or of bfloat16; None of a variant in float32."""
         if self.variant in SUCCESSORS:
             return _torchao() if "quantize_torchao" in self.form.stages else _SUCCESSOR_SCHEMES.get(self.variant)
         return ("8 bits" if ACTIVATION_BITS[self.engine] == 8 else "7 bits") if self.form.quantized else None

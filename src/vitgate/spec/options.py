@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from vitgate.spec.engines import ENGINES
+from vitgate.spec.engines import ENGINES, NO_ENGINE
 from vitgate.spec.processors import HOST, LOWEST, PROCESSORS
 
 OWN = "VITGATE_CASES"
@@ -113,6 +113,12 @@ class RunRequest:
         False,
         "check the successors of TorchScript too (as the engine none): torch.export, AOTInductor, ExecuTorch, "
         "ONNX Runtime, as far as their packages are installed",
+        kind="flag",
+    )
+    types: bool = _option(
+        False,
+        "check further number types of the successors too: bfloat16, int8 of the weights alone, and static int8, whose "
+        "scales come from calibration pictures; gives --successors",
         kind="flag",
     )
     claim: tuple[str, ...] = _option(
@@ -219,6 +225,11 @@ class RunRequest:
             name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
         }
         return cls(**taken)
+
+    @property
+    def has_successors(self) -> bool:
+        """Whether it is about successors of TorchScript."""
+        return self.successors or self.types or NO_ENGINE in self.engine
 
     def absolute(self: Asked) -> Asked:
         """Return the request with absolute paths of what the run reads."""

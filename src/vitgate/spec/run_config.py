@@ -23,6 +23,7 @@ from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import Engine, engine_named, EVERY_ENGINE, NO_ENGINE
 from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
 from vitgate.spec.processors import HOST, LOWEST, Processor
+from vitgate.spec.variants import FORMS, VariantName
 
 OTHERS = "others"  # the group of all claims about no cell
 _OWN = "own-"  # how the ids of a user's own files begin; see `vitgate.inputs.field_files`
@@ -59,11 +60,16 @@ class RunConfig(RunRequest):
 
     def selects(self, cell: CellId) -> bool:
         """Whether the cell is part of this run."""
-        return cell.case in self.cases and cell.engine in self.engines
+        return cell.case in self.cases and cell.engine in self.engines and self.has_variant(cell.variant)
+
+    def has_variant(self, variant: VariantName) -> bool:
+        """Whether the variant is part of this run, as far as options decide it."""
+        return variant not in self.left_out()
 
     def offers(self, cell: CellId) -> bool:
         """Whether the cell is worth collecting: `--engine` deselects, while successors are there where asked for."""
-        return cell.case in self.cases and (cell.engine != NO_ENGINE or NO_ENGINE in self.engines)
+        asked = cell.engine != NO_ENGINE or NO_ENGINE in self.engines
+        return cell.case in self.cases and asked and self.has_variant(cell.variant)
 
     def checks(self, claim: str, subject: str) -> bool:
         """Whether the claim about that subject is part of this run, as far as `claims` and `shard` decide it."""
@@ -73,11 +79,14 @@ class RunConfig(RunRequest):
         return (not self.claim or claim in self.claim or name in self.claim) and self.in_shard(name)
 
     def left_out(self) -> frozenset[str]:
-        """Return the ids of the claims that the options leave out."""
-        return frozenset(
+        """Return the ids of the claims and variants that the options leave out."""
+        claims = (
             claim.id
             for claim in read_claims().values()
             if (claim.option and not self._has(claim.option)) or (claim.unless and self._has(claim.unless))
+        )
+        return frozenset(
+            (*claims, *(form.name for form in FORMS.values() if form.option and not self._has(form.option)))
         )
 
     def _has(self, option: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -40,6 +40,11 @@ VariantName = Literal[
     "executorch_int8",
     "onnx",
     "onnx_int8",
+    "exported_bf16",
+    "exported_int8wo",
+    "inductor_bf16",
+    "onnx_static",
+    "executorch_static",
 ]
 Stage = Literal[
     "set_engine",
@@ -52,21 +57,27 @@ Stage = Literal[
     "save",
     "save_for_lite_interpreter",
     "quantize_torchao",
+    "quantize_weights",
+    "cast_to_bfloat16",
     "export",
     "save_exported",
     "compile_package",
     "quantize_pt2e",
+    "read_calibration",
+    "quantize_pt2e_static",
     "lower_to_xnnpack",
     "save_program",
     "export_onnx",
     "save_onnx",
     "quantize_onnx",
+    "quantize_onnx_static",
     "load",
     "run",
     "read_weights",
     "compile",
 ]
 TutorialRuntime = Literal["eager", "torchscript", "lite_interpreter"]
+NumberType = Literal["float32", "bfloat16", "int8"]
 Runtime = Literal[TutorialRuntime, "export", "inductor", "executorch", "onnxruntime"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -80,6 +91,7 @@ class Variant:
     `stages` are those of a model that is scripted; `CellId.stages` has `trace` for one that is traced.
     `quantized` variants depend on the engine; the others are built once for all of them.
     `frozen` variants keep parameters as constants of one inlined graph instead of attributes of submodules.
+    `option` is the option of a run that it takes.
     """
 
     name: VariantName
@@ -90,6 +102,20 @@ class Variant:
     runtime: Runtime
     quantized: bool = True
     frozen: bool = False
+    option: str = ""
+
+    @property
+    def stored(self) -> NumberType:
+        """In which numbers the file has the weights of its Linears; of bfloat16 are all of its tensors."""
+        if "cast_to_bfloat16" in self.stages:
+            return "bfloat16"
+        rounds = self.quantized or any(name.startswith("quantize") for name in self.stages)
+        return "int8" if rounds else "float32"
+
+    @property
+    def computes_int8(self) -> bool:
+        """Whether its Linears multiply integers, and not floats of which the weights alone were rounded."""
+        return self.stored == "int8" and "quantize_weights" not in self.stages
 
 
 _TABLE = (
@@ -187,16 +213,51 @@ _SUCCESSORS = (
     _successor("onnx_int8", "ONNX Runtime, int8", ("quantize_onnx",), "int8.onnx", "onnxruntime", parent="onnx"),
 )
 
+TYPES = "--types"
+"""The option that checks the successors' further number types."""
+
+
+def _typed(name: VariantName, numbers: str, stage: Stage, of: Variant) -> Variant:
+    file = f"{name}{Path(of.file or '').suffix}"
+    return replace(of, name=name, title=f"{of.title}, {numbers}", stages=(stage, *of.stages), file=file)
+
+
+_FLOAT = {variant.name: variant for variant in _SUCCESSORS}
+_STATIC: tuple[Stage, ...] = ("export", "read_calibration", "quantize_pt2e_static", "lower_to_xnnpack", "save_program")
+_TYPES = (
+    _typed("exported_bf16", "bfloat16", "cast_to_bfloat16", _FLOAT["exported"]),
+    _typed("exported_int8wo", "int8 weights by torchao", "quantize_weights", _FLOAT["exported"]),
+    _typed("inductor_bf16", "bfloat16", "cast_to_bfloat16", _FLOAT["inductor"]),
+    _successor(
+        "onnx_static",
+        "ONNX Runtime, static int8",
+        ("read_calibration", "quantize_onnx_static"),
+        "static.onnx",
+        "onnxruntime",
+        parent="onnx",
+    ),
+    _successor(
+        "executorch_static", "ExecuTorch with XNNPACK, static int8", _STATIC, "xnnpack_static.pte", "executorch"
+    ),
+)
+
 FLOAT_FORMS: dict[VariantName, VariantName] = {
     "exported_int8": "exported",
     "inductor_int8": "inductor",
     "executorch_int8": "executorch",
     "onnx_int8": "onnx",
+    "exported_bf16": "exported",
+    "exported_int8wo": "exported",
+    "inductor_bf16": "inductor",
+    "onnx_static": "onnx",
+    "executorch_static": "executorch",
 }
-"""A successor's float file of the same kind, by its int8 one."""
+"""A successor's float32 file of the same kind, by the one of other numbers."""
 
 VARIANTS: dict[VariantName, Variant] = {variant.name: variant for variant in _TABLE}
-SUCCESSORS: dict[VariantName, Variant] = {variant.name: variant for variant in _SUCCESSORS}
+SUCCESSORS: dict[VariantName, Variant] = {
+    variant.name: variant for variant in (*_SUCCESSORS, *(replace(each, option=TYPES) for each in _TYPES))
+}
 FORMS: dict[VariantName, Variant] = VARIANTS | SUCCESSORS
 
 

@@ -31,7 +31,6 @@ from vitgate.files.locks import locked
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.consistency import read_consistent
 from vitgate.records.record import Record
-from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.options import RunRequest
 from vitgate.upgrade.environments import in_use
 from vitgate.upgrade.installer import clean_variables
@@ -172,11 +171,6 @@ class Request(RunRequest):
     """What every run of one gate or sweep has in common: the options of pytest, and xdist's number of workers."""
 
     workers: str = "auto"
-
-    @property
-    def has_successors(self) -> bool:
-        """Whether the runs are about successors of TorchScript."""
-        return self.successors or NO_ENGINE in self.engine
 
     def arguments(self) -> list[str]:
         """Return them as pytest's arguments."""
