@@ -20,8 +20,8 @@ from vitgate.spec.variants import SUCCESSORS, VariantName
 
 from .harness import claim_tests, judge
 
-Judged = Callable[[VariantName], ClaimRow]
-COVERAGE = next(test for test in claim_tests() if test.claim.id == "coverage")
+Judged = Callable[..., ClaimRow]
+TESTS = {test.claim.id: test for test in claim_tests()}
 NEEDS: dict[str, tuple[str, ...]] = {
     "export": ("torchao",),
     "onnxruntime": ("onnxruntime", "onnxscript"),
@@ -31,15 +31,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture
 def judged(tmp_path: Path) -> Judged:
-    """Return a function that builds a successor of the small model and judges what of it is in int8."""
+    """Return a function that builds a successor of the small model and judges a claim, by default what is in int8."""
     plan = make_run_config(RunRequest(case=("digits",), engine=(NO_ENGINE,)), tmp_path)
     observer = LocalObserver(plan)
 
-    def make(variant: VariantName) -> ClaimRow:
+    def make(variant: VariantName, claim: str = "coverage") -> ClaimRow:
         for package in NEEDS[SUCCESSORS[variant].runtime]:
             pytest.importorskip(package)
         cell = CellId("digits", NO_ENGINE, variant)
-        return judge(COVERAGE, str(cell), cell, observer)
+        return judge(TESTS[claim], str(cell), cell, observer)
 
     return make
 
@@ -107,6 +107,51 @@ def test_products_that_no_backend_takes_are_counted(judged: Judged, monkeypatch:
 
     assert row.status == "failed"
     assert "undelegated_products" in row.message
+
+
+def test_one_scale_for_all_channels_is_found_by_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    torchao = pytest.importorskip("torchao.quantization")
+    granularity = pytest.importorskip("torchao.quantization.granularity")
+    config = torchao.Int8WeightOnlyConfig
+    monkeypatch.setattr(torchao, "Int8WeightOnlyConfig", lambda: config(granularity=granularity.PerTensor()))
+    row = judged("exported_int8wo", "logits_original")
+
+    assert (row.status, "sqnr_change" in row.message) == ("failed", True)
+
+
+def test_onnx_scales_twice_too_wide_are_found_by_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    quantization, onnx = pytest.importorskip("onnxruntime.quantization"), pytest.importorskip("onnx")
+    real = quantization.quantize_static
+
+    def wider(source: str, target: str, *args: Any, **kwargs: Any) -> None:
+        real(source, target, *args, **kwargs)
+        model = onnx.load(target)
+        scales = {node.input[1] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+        for tensor in model.graph.initializer:
+            if tensor.name in scales:
+                doubled = onnx.numpy_helper.to_array(tensor) * 2
+                tensor.CopyFrom(onnx.numpy_helper.from_array(doubled, tensor.name))
+        onnx.save(model, target)
+
+    monkeypatch.setattr(quantization, "quantize_static", wider)
+    row = judged("onnx_static", "logits_original")
+
+    assert (row.status, "sqnr_change" in row.message) == ("failed", True)
+
+
+def test_executorch_scales_twice_too_wide_are_found_by_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    observers = pytest.importorskip("torchao.quantization.pt2e.observer")
+    pytest.importorskip("executorch")
+    real = observers.HistogramObserver.calculate_qparams
+
+    def wider(observer: Any) -> tuple[Any, Any]:
+        scale, zero = real(observer)
+        return scale * 2, zero
+
+    monkeypatch.setattr(observers.HistogramObserver, "calculate_qparams", wider)
+    row = judged("executorch_static", "logits_original")
+
+    assert (row.status, "sqnr_change" in row.message) == ("failed", True)
 
 
 def _is_linear(module: Any) -> bool:

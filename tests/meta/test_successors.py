@@ -81,6 +81,60 @@ def test_unquantized_int8_file_is_found_by_too_exact_logits(judged: Any, monkeyp
     assert red(judged("exported_int8")) == {"logits_original", "accuracy"}
 
 
+def rounded(model: nn.Module, bits: int) -> nn.Module:
+    """Return a copy whose weights have lost the last `bits` bits of bfloat16: they were rounded once more."""
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            scale = 2.0 ** torch.floor(torch.log2(parameter.abs().clamp(min=1e-30))) * 2.0 ** (bits - 7)
+            parameter.copy_((parameter / scale).round() * scale)
+    return changed
+
+
+class InBfloat16(nn.Module):
+    """A Linear whose sums are kept in bfloat16, eight products at a time."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), dtype=x.dtype)
+        for part, weight in zip(x.split(8, -1), self.weight.split(8, -1), strict=True):
+            total = total + nn.functional.linear(part, weight)
+        return total + self.bias
+
+
+def test_weights_rounded_twice_are_found_by_logits(judged: Any, monkeypatch: Patch) -> None:
+    real = successor_stages.cast_to_bfloat16
+    monkeypatch.setattr(successor_stages, "cast_to_bfloat16", lambda model: real(rounded(model, 2)))
+
+    assert red(judged("exported_bf16")) == {"logits_original", "accuracy"}
+
+
+def test_sums_in_bfloat16_are_found_by_logits(judged: Any, monkeypatch: Patch) -> None:
+    real = successor_stages.cast_to_bfloat16
+
+    def summed(model: nn.Module) -> nn.Module:
+        changed = copy.deepcopy(model)
+        for name, module in list(changed.named_modules()):
+            if type(module) is nn.Linear:
+                changed.get_submodule(name.rpartition(".")[0]).register_module(
+                    name.rpartition(".")[2], InBfloat16(module)
+                )
+        return real(changed)
+
+    monkeypatch.setattr(successor_stages, "cast_to_bfloat16", summed)
+
+    assert {"logits_original"} <= red(judged("exported_bf16")) <= {"logits_original", "accuracy"}
+
+
+def test_float_file_in_the_place_of_bfloat16_is_found(judged: Any, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(successor_stages, "cast_to_bfloat16", copy.deepcopy)
+
+    assert {"logits_original", "accuracy"} <= red(judged("exported_bf16"))
+
+
 STAGES = [(name, stage) for name, form in SUCCESSORS.items() for stage in form.stages]
 
 

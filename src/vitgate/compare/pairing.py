@@ -107,8 +107,8 @@ def paired(old: Record, new: Record) -> list[VerdictRow]:
     before, after = {row.name: row for row in old.claims}, {row.name: row for row in new.claims}
     both = before.keys() & after.keys()
     left_out = {CROSSING, *old.left_out, *new.left_out}
-    rows = [*old.claims, *new.claims]
-    names = [row.name for row in rows if not {row.claim, row.variant} & left_out or row.name in both]
+    claims = [*old.claims, *new.claims]
+    names = [row.name for row in claims if not {row.claim, row.variant} & left_out or row.name in both]
     rows = [_row(name, before.get(name), after.get(name)) for name in dict.fromkeys(names)]
     if old.environment.machine != new.environment.machine:
         rows = [row.model_copy(update=_NO_TIME) if row.claim in claims_of_time() else row for row in rows]

@@ -15,7 +15,7 @@ from torch import nn
 from vitgate.expected.bfloat16 import Bfloat16, rounded_operators, to_bfloat16
 from vitgate.expected.names import Scheme
 from vitgate.expected.schemes import LinearScheme
-from vitgate.expected.static import calibrated, static_linear, StaticInt8
+from vitgate.expected.static import calibrated, joined_by, static_linear, StaticInt8
 
 
 def expected_logits(
@@ -43,13 +43,15 @@ def expected_logits(
     with torch.no_grad(), plain_attention():
         if isinstance(scheme, Bfloat16):
             with rounded_operators():
-                return _called(model, to_bfloat16(x), taken, batch)
-        with _computed_by(model, scheme, x if calibration is None else calibration):
-            return _called(model, x, taken, batch)
+                return _in_batches(model, to_bfloat16(x), taken, batch)
+        with _computed_by(model, scheme, x if calibration is None else calibration) as call:
+            return _in_batches(call, x, taken, batch)
 
 
-def _called(model: nn.Module, x: torch.Tensor, taken: Callable[[Any], torch.Tensor], batch: int) -> torch.Tensor:
-    return torch.cat([taken(model(x[at : at + batch])).detach().float() for at in range(0, len(x), batch)])
+def _in_batches(
+    call: Callable[[Any], Any], x: torch.Tensor, taken: Callable[[Any], torch.Tensor], batch: int
+) -> torch.Tensor:
+    return torch.cat([taken(call(x[at : at + batch])).detach().float() for at in range(0, len(x), batch)])
 
 
 @contextmanager
@@ -67,16 +69,30 @@ def plain_attention() -> Iterator[None]:
 
 
 @contextmanager
-def _computed_by(model: nn.Module, scheme: LinearScheme | StaticInt8, calibration: torch.Tensor) -> Iterator[None]:
-    """Replace the forward of every plain Linear; each rounds its weights once."""
+def _computed_by(
+    model: nn.Module, scheme: LinearScheme | StaticInt8, calibration: torch.Tensor
+) -> Iterator[Callable[[Any], Any]]:
+    """Replace the forward of every plain Linear, each of which rounds its weights once, and yield what calls the model.
+
+    Args:
+        model: The eager float model.
+        scheme: How it computes.
+        calibration: Pictures for a static scheme, float32 [M, C, H, W].
+    """
     linears = [module for module in model.modules() if type(module) is nn.Linear]  # what quantize_dynamic converts
-    ranges = calibrated(model, scheme, linears, calibration) if isinstance(scheme, StaticInt8) else {}
+    static = scheme if isinstance(scheme, StaticInt8) else None
+    fixed = calibrated(model, static, linears, calibration) if static else None
     before = [vars(module).get("forward") for module in linears]  # what others have put in its place
     for module in linears:
-        rounded = static_linear(module, scheme, ranges) if isinstance(scheme, StaticInt8) else _Rounded(module, scheme)
+        rounded = static_linear(module, static, fixed) if static and fixed else _Rounded(module, scheme)  # type: ignore[arg-type]  # no static one
         module.forward = rounded  # type: ignore[method-assign, assignment]  # while the block lasts
+
+    def call(x: Any) -> Any:
+        with joined_by(scheme, fixed):
+            return model(x)
+
     try:
-        yield
+        yield call
     finally:
         for module, forward in zip(linears, before, strict=True):
             vars(module).pop("forward")

@@ -27,8 +27,9 @@ _SCHEMES: dict[SchemeName, Scheme] = {
     # quantize_static of ONNX Runtime with reduce_range, MatMul and Gemm alone: a Linear of three dimensions is a MatMul
     # whose bias is an operator of its own (calibrate.py, quant_utils.py)
     "onnxruntime static": StaticInt8(64.0, bias_after=True),
-    # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer, without is_dynamic
-    "xnnpack static": StaticInt8(127.0, least=2.0**-12),
+    # get_symmetric_quantization_config of ExecuTorch's XNNPACKQuantizer, without is_dynamic, which quantizes what is
+    # concatenated, whatever module it is asked for (xnnpack_quantizer.py, quantizer_annotators)
+    "xnnpack static": StaticInt8(127.0, least=2.0**-12, joins=True),
 }
 
 

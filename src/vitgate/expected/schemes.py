@@ -1,7 +1,7 @@
 """The arithmetic of int8: what a Linear gives whose weights and activations are rounded to integers.
 
-Each scheme computes with integers held in float: rounding to the grid and back, then an ordinary matrix product. Real
-kernels multiply the integers themselves, exactly, so that the two agree to the rounding of float32.
+Each scheme of a Linear computes with integers held in float: rounding to the grid and back, then an ordinary matrix
+product. Real kernels multiply the integers themselves, exactly, so that the two agree to the rounding of float32.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class LinearScheme(Protocol):
     def step(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the scale of the weights, float32 [] or one for each output, [out, 1]."""
         ...
-
 
 @dataclass(frozen=True)
 class DynamicInt8:

@@ -102,8 +102,8 @@ CALIBRATION = 100
 def calibration_pictures(case: Case, shown: Evidence) -> npt.NDArray[np.float32]:
     """Return the pictures by which static int8 chooses its scales, float32 [N, C, H, W].
 
-    Those that a user's case names for that; otherwise the first `CALIBRATION` held-out pictures, or where there are none
-    those that the case is judged by.
+    Those that a user's case names for that; otherwise the first `CALIBRATION` held-out pictures, or where there are
+    none those that the case is judged by.
 
     Args:
         case: The case.

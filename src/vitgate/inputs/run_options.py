@@ -19,6 +19,7 @@ from vitgate.spec.engines import Engine, engine_named, ENGINES, NO_ENGINE
 from vitgate.spec.options import RunRequest, WEIGHTS_WORDS
 from vitgate.spec.processors import check_valgrind, HOST, known_processor, processor_named, VALGRIND
 from vitgate.spec.run_config import case_and_engine, parse_shard, RunConfig
+from vitgate.spec.variants import FORMS
 
 
 def expected_claims(
@@ -124,9 +125,9 @@ def _check_claims(plan: RunConfig) -> None:
     """UsageError for a claim that the user named, or a row of it, and that the options leave out."""
     for name in plan.claim:
         row = RowName.parse(name)
-        claim, form = read_claims()[row.claim], SUCCESSORS.get(row.subject.rpartition("-")[2])  # type: ignore[call-overload]  # any text
-        option = claim.option or (form.option if form else "")
-        if {claim.id, form.name if form else ""} & plan.left_out():
+        claim, variant = read_claims()[row.claim], row.subject.rpartition("-")[2]
+        if {claim.id, variant} & plan.left_out():
+            option = claim.option or next((form.option for name, form in FORMS.items() if name == variant), "")
             do = f"give {option} too" if option else f"leave {claim.unless} and --processor out"
             raise UsageError(f"the options leave {name} out", where="--claim", do=do)
 

@@ -168,7 +168,7 @@ def tensor_bytes(model: Mapping[str, int], numbers: str, stored: NumberType) -> 
     Args:
         model: How many `numbers` and so on there are, and how many of them are `linear`, weights of Linears.
         numbers: Which of the counts.
-        stored: In float32 each takes four bytes, in bfloat16 two; in int8 those of Linears take one, and the others four.
+        stored: In float32 each takes four bytes, in bfloat16 two; in int8 those of Linears take one, others four.
     """
     if stored == "bfloat16":
         return 2 * model[numbers]

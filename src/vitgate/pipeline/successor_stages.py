@@ -39,7 +39,10 @@ def quantize_torchao(model: nn.Module, *, reduce_range: bool = True) -> nn.Modul
 
 
 def quantize_weights(model: nn.Module) -> nn.Module:
-    """Return a copy with int8 weights in every Linear, a scale a channel, as torchao does it; activations stay float."""
+    """Return a copy with int8 weights in every Linear, a scale a channel, as torchao does it.
+
+    Activations stay in float.
+    """
     from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
     quantized = copy.deepcopy(model)
@@ -231,7 +234,7 @@ def quantize_onnx_static(given: Calibrated, path: Path, *, reduce_range: bool = 
         reduce_range: Take 7 bits for weights, so that sums of products fit the 16 bits of processors without VNNI.
     """
     import onnx
-    from onnxruntime.quantization import quantize_static, QuantFormat, QuantType
+    from onnxruntime.quantization import QuantFormat, quantize_static, QuantType
 
     with TemporaryDirectory(dir=path.parent) as folder:
         prepared = _prepared(given.source, Path(folder))

@@ -169,10 +169,10 @@ class OwnCase(Case):
     `build` is called without arguments and returns the `torch.nn.Module`; `weights` is a state dict for it (`.pth`,
     `.pt`, `.safetensors`), and where there is none it comes with its weights. `transform` turns the path of a picture
     into its tensor, float32 [C, H, W]; without it pictures go the tutorial's way. Both functions are
-    `package.module:function`, found as Python finds modules, and first in the file's folder. `calibration` are pictures,
-    or folders of them, by which static int8 chooses its scales; by default those of `picture`. `output` says what the
-    model returns, and what of it is judged, in the words of `vitgate.spec.model_output`. `inputs` names the golden
-    inputs, which `vitgate golden` writes.
+    `package.module:function`, found as Python finds modules, and first in the file's folder. `calibration` are files of
+    pictures, or folders of them, by which static int8 chooses its scales; by default those of `picture`. `output` says
+    what the model returns, and what of it is judged, in the words of `vitgate.spec.model_output`. `inputs` names the
+    golden inputs, which `vitgate golden` writes.
     """
 
     model: str = ""

@@ -22,8 +22,10 @@ SchemeName = Literal[
     "onnxruntime static",
     "xnnpack static",
 ]
-"""The arithmetic of a variant that is not in float32: the tutorial's int8 by the bits of an activation, a successor's by
-who defines it."""
+"""The arithmetic of a variant that is not in float32.
+
+The tutorial's int8 is named by the bits of an activation, a successor's by who defines it.
+"""
 
 _SUCCESSOR_SCHEMES: dict[VariantName, SchemeName] = {
     "executorch_int8": "xnnpack",

@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from vitgate.judge.computed import coverage
+from vitgate.spec.variants import SUCCESSORS, VariantName
+
+INT8, FLOAT = SUCCESSORS["executorch_int8"], SUCCESSORS["executorch"]
 
 
-def product(name: str, *, int8: bool = True, linear: bool = True, delegated: bool = True) -> dict[str, Any]:
-    return {"name": name, "int8": int8, "linear": linear, "delegated": delegated}
+def product(
+    name: str, *, int8: bool = True, linear: bool = True, delegated: bool = True, weight: str = ""
+) -> dict[str, Any]:
+    return {"name": name, "int8": int8, "linear": linear, "delegated": delegated, "weight": weight}
 
 
 def found(
     *products: dict[str, Any], left: dict[str, int] | None = None, **options: Any
 ) -> dict[str, tuple[float, str]]:
     own = {"products": products, "partitions": None if left is None else 1, "left": left or {}}
-    judged = coverage(own, options.pop("plain", {}), **{"linears": None, "quantized": True, **options})
+    judged = coverage(own, options.pop("plain", {}), **{"linears": None, "form": INT8, **options})
     return {each.statistic: (each.value, each.note) for each in judged if each.judged}
 
 
@@ -42,9 +47,18 @@ def test_unnamed_products_are_counted_against_number_of_linears() -> None:
 
 
 def test_float_file_has_no_int8_product() -> None:
-    assert found(product("a"), product("b", int8=False), quantized=False) == {
+    assert found(product("a"), product("b", int8=False), form=FLOAT) == {
         "int8_linears": (1.0, "a; 1 of 2 products with a weight in int8")
     }
+
+
+@pytest.mark.parametrize(("variant", "numbers"), [("exported_bf16", "bfloat16"), ("exported_int8wo", "int8")])
+def test_weight_in_other_numbers_is_named(variant: VariantName, numbers: str) -> None:
+    products = [product("a", int8=False, weight=numbers), product("b", int8=False, weight="float32")]
+    judged = found(*products, product("c", int8=True, weight=numbers), form=SUCCESSORS[variant])
+
+    assert judged["float_linears"] == (1.0, f"b; 2 of 3 weights of products in {numbers}")
+    assert judged["int8_linears"][0] == 1.0
 
 
 @pytest.mark.parametrize(("count", "lost"), [(1, -1.0), (2, 0.0), (3, 1.0)])
@@ -62,7 +76,7 @@ def test_a_product_that_no_backend_takes_is_named() -> None:
 
 def test_undelegated_operators_are_shown() -> None:
     own = {"products": [product("a")], "partitions": 2, "left": {"aten::mul": 2, "aten::add": 1}}
-    shown = {each.statistic: each for each in coverage(own, {}, linears=None, quantized=True) if not each.judged}
+    shown = {each.statistic: each for each in coverage(own, {}, linears=None, form=INT8) if not each.judged}
 
     assert (shown["operators_left"].value, shown["operators_left"].note) == (3.0, "2 aten::mul, 1 aten::add")
     assert shown["weight_products"].value == 1.0

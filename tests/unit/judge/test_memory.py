@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vitgate.judge.memory import FOR_A_MODULE, growth, memory
-from vitgate.spec.variants import FORMS, Runtime
+from vitgate.spec.variants import FORMS, NumberType, Runtime
 
 EVERY, SAMPLES = 10, 40
 MODEL = {"numbers": 1_000, "linear": 600, "modules": 68}
@@ -79,19 +79,19 @@ def test_too_few_samples_say_nothing(samples: Sequence[int]) -> None:
     assert math.isnan(growth(samples, EVERY))
 
 
-@pytest.mark.parametrize(("quantized", "tensors"), [(False, 4_000), (True, 2_200)])
+@pytest.mark.parametrize(("stored", "tensors"), [("float32", 4_000), ("bfloat16", 2_000), ("int8", 2_200)])
 @pytest.mark.parametrize("runtime", ["torchscript", "lite_interpreter"])
 def test_what_a_load_takes_is_a_ratio_to_tensors_and_modules(
-    runtime: Runtime, *, quantized: bool, tensors: int
+    runtime: Runtime, stored: NumberType, tensors: int
 ) -> None:
-    by_name = {each.statistic: each.value for each in memory(told(), MODEL, runtime, quantized=quantized)}
+    by_name = {each.statistic: each.value for each in memory(told(), MODEL, runtime, stored=stored)}
 
     assert by_name["peak_ratio"] == 14_000 / (tensors + 100 * FOR_A_MODULE[runtime]["peak"])
     assert by_name["second_ratio"] == 2_000 / (tensors + 100 * FOR_A_MODULE[runtime]["second"])
 
 
 def test_what_is_shown_is_what_was_measured() -> None:
-    by_name = {each.statistic: each for each in memory(told(), MODEL, "onnxruntime", quantized=False)}
+    by_name = {each.statistic: each for each in memory(told(), MODEL, "onnxruntime", stored="float32")}
 
     shown = {name: each.value for name, each in by_name.items() if not each.judged}
     assert shown == {"peak": 14_000.0, "second": 2_000.0, "imports": 1_000.0}
@@ -100,7 +100,7 @@ def test_what_is_shown_is_what_was_measured() -> None:
 
 
 def test_kernel_without_a_peak_leaves_the_rest() -> None:
-    found = {each.statistic for each in memory(told(peak=None), MODEL, "inductor", quantized=False)}
+    found = {each.statistic for each in memory(told(peak=None), MODEL, "inductor", stored="float32")}
 
     assert found == {"growth", "second_ratio", "second", "imports"}
 
