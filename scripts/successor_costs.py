@@ -58,12 +58,12 @@ by 0.01% ([expected.md](expected.md)). [pairs.md](pairs.md) has what the gate sa
 `--successors` too. They are left out otherwise for their time: of `digits`, in one run on a busy machine, it took 152
 seconds to build them and 115 to build the eight others. `vitgate upgrade OLD NEW --types` gates their upgrades.
 
-| successor | how it is made | the model's tensors take |
-|---|---|---|
-| `exported_bf16`, `inductor_bf16` | `model.to(torch.bfloat16)`; the file takes pictures in float32 and turns them into bfloat16 | 2 bytes a number |
-| `exported_int8wo` | torchao's `Int8WeightOnlyConfig`: the weights of Linears in int8, a scale a channel; activations stay in float32 | 1 byte a weight of a Linear, 4 any other |
-| `onnx_static` | ONNX Runtime's `quantize_static`, QDQ, MatMul and Gemm with a weight, a scale a channel, reduced range | the same |
-| `executorch_static` | XNNPACKQuantizer without `is_dynamic`, for `nn.Linear`, a scale a channel | the same |
+- `exported_bf16`, `inductor_bf16`: `model.to(torch.bfloat16)`. The file takes pictures in float32, and turns them into
+  bfloat16; each number of the model takes 2 bytes.
+- `exported_int8wo`: torchao's `Int8WeightOnlyConfig`. The weights of Linears take a byte each, with a scale a channel;
+  activations and all else stay in float32.
+- `onnx_static`: ONNX Runtime's `quantize_static`, QDQ, of each MatMul and Gemm with a weight: int8 as in `onnx_int8`.
+- `executorch_static`: XNNPACKQuantizer for `nn.Linear` without `is_dynamic`: int8 as in `executorch_int8`.
 
 The last two fix the scales of activations by calibration pictures: those that a case of yours names as
 [`calibration`](own-model.md#the-file); without it the first 100 held-out pictures of a case that has such, or else the
@@ -86,9 +86,9 @@ from PyTorch, and are judged by bounds alone.
 
 COSTS = """
 The bounds are the oldest that were run ([successor-releases.md](successor-releases.md) has what works where): the
-eight first ones on torch 2.9.1, torchao 0.14.0, executorch 1.0.1, onnx 1.17.0, onnxscript 0.7.2 and onnxruntime 1.19.2, the
-float ones of torch.export, AOTInductor and ONNX Runtime on 2.6.0, `exported` on 2.2.2. torchao before 0.18 has no
-`reduce_range`: its files have 8 bits, which is expected of them, and are wrong on processors without VNNI
+eight first ones on torch 2.9.1, torchao 0.14.0, executorch 1.0.1, onnx 1.17.0, onnxscript 0.7.2 and onnxruntime
+1.19.2, the float ones of torch.export, AOTInductor and ONNX Runtime on 2.6.0, `exported` on 2.2.2. torchao before
+0.18 has no `reduce_range`: its files have 8 bits, which is expected of them, and are wrong on processors without VNNI
 ([processors.md](processors.md)). The five others ran on torch 2.15.0 alone.
 
 ## What each costs

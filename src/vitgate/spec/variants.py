@@ -236,9 +236,7 @@ _TYPES = (
         "onnxruntime",
         parent="onnx",
     ),
-    _successor(
-        "executorch_static", "ExecuTorch with XNNPACK, static int8", _STATIC, "xnnpack_static.pte", "executorch"
-    ),
+    _successor("executorch_static", "ExecuTorch with XNNPACK, static int8", _STATIC, "static.pte", "executorch"),
 )
 
 FLOAT_FORMS: dict[VariantName, VariantName] = {

@@ -32,6 +32,16 @@ def test_claim_left_out_of_either_run_is_not_compared(
     assert latency.name in [row.name for row in paired(both, both)]
 
 
+def test_variant_left_out_of_either_run_is_not_compared(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow]
+) -> None:
+    static = claim_row("label", "onnx_static", engine="none")
+    one, both = record(left_out=("onnx_static",)), record(claims=(claim_row(), static))
+
+    for old, new in ((one, both), (both, one)):
+        assert static.name not in [row.name for row in paired(old, new)]
+
+
 @pytest.mark.parametrize(
     ("state", "expected"), [(PASSED, 0), (DECLARED, 1), (FAILED, 2), (LACKING, 3), (GONE, 3), (BLOCKED, 4)]
 )

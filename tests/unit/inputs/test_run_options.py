@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vitgate.inputs.run_options import make_run_config
+from vitgate.inputs.run_options import expected_claims, make_run_config
 from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import ENGINES
@@ -78,6 +78,31 @@ def test_an_option_that_cannot_be_is_one_line(
     options: dict[str, Any], words: list[str], made: Callable[..., RunConfig], refuses: Refuses
 ) -> None:
     refuses(lambda: made(**options), *words)
+
+
+@pytest.mark.parametrize(("types", "there"), [(False, ["exported"]), (True, ["exported", "exported_bf16"])])
+def test_further_number_types_are_checked_only_on_request(
+    types: bool,  # parametrized
+    there: list[str],
+    made: Callable[..., RunConfig],
+) -> None:
+    plan = made(successors=True, types=types)
+    cells = [CellId("digits", "none", name) for name in ("exported", "exported_bf16")]
+    expected = expected_claims(plan.cases, plan.engines, left_out=plan.left_out())
+
+    assert [cell.variant for cell in cells if plan.selects(cell)] == there
+    assert [cell.variant for cell in cells if f"build[{cell}]" in expected] == there
+
+
+def test_types_give_the_successors(made: Callable[..., RunConfig]) -> None:
+    assert "none" in made(types=True).engines
+
+
+def test_row_of_a_number_type_takes_its_option(made: Callable[..., RunConfig], refuses: Refuses) -> None:
+    row = "build[digits-none-onnx_static]"
+
+    refuses(lambda: made(claim=[row]), "the options leave", row, "give --types too")
+    assert made(claim=[row], types=True).claim == (row,)
 
 
 def test_a_plan_selects_the_cells_of_its_cases_and_engines(plan: Callable[..., RunConfig]) -> None:
