@@ -36,7 +36,8 @@ def lines(records: Sequence[Record]) -> Iterator[str]:
     yield _line("---", ["---"] * len(records))
     for name in PACKAGES:
         yield _line(name, (record.environment.packages.get(name, "-") for record in records))
-    for name in SUCCESSORS:
+    run = {row.variant for record in records for row in record.cells}
+    for name in (name for name in SUCCESSORS if name in run):
         yield _line(f"`{name}`", (outcome(record, name) for record in records))
     yield _line("files of other releases", (_files(record) for record in records))
 
