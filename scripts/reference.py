@@ -359,7 +359,6 @@ def _deviation(row: Deviation) -> Iterator[str]:
         "Claims": ", ".join(f"[{name}](claims.md#{name})" for name in row.claims),
         "Where": _selected(row) or "everywhere",
         "PyTorch": _code(str(row.torch)),
-        "Beside it": ", ".join(_code(f"{name}{versions}") for name, versions in row.packages.items()),
         "Files made by": _code(str(row.makers)) if row.makers else "",
         "Expected outcome": _words(row.expected()),
         "Instead": _words(row.advice),

@@ -36,7 +36,7 @@ def _covers(deviation: Deviation, row: ClaimRow, record: Record) -> bool:
     cell, maker = _place(row)
     environment = record.environment
     torch, machine = public(environment.torch), environment.machine
-    return deviation.applies(Place(row.claim, row.subject, cell, torch, machine, maker, environment.packages))
+    return deviation.applies(Place(row.claim, row.subject, cell, torch, machine, maker))
 
 
 def _place(row: ClaimRow) -> tuple[CellId | None, str]:

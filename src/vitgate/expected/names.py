@@ -9,7 +9,7 @@ from vitgate.spec.cells import SchemeName
 
 Scheme = LinearScheme | StaticInt8 | Bfloat16
 
-_SCHEMES: dict[SchemeName, Scheme] = {
+LINEAR_SCHEMES: dict[SchemeName, LinearScheme] = {
     "7 bits": DynamicInt8(7),
     "8 bits": DynamicInt8(8),
     # torchao.quantization.Int8DynamicActivationInt8WeightConfig with reduce_range, symmetric by row on both sides
@@ -21,9 +21,13 @@ _SCHEMES: dict[SchemeName, Scheme] = {
     "xnnpack": ChannelInt8(127.0, by_row=True, zero_point=True, least=2.0**-12),
     # quantize_dynamic of ONNX Runtime with reduce_range: DynamicQuantizeLinear, weights from -64 to 64 (quant_utils.py)
     "onnxruntime": ChannelInt8(64.0, by_row=False, zero_point=True),
-    "bfloat16": Bfloat16(),
     # torchao.quantization.Int8WeightOnlyConfig (quant_primitives.py, int8_tensor.py)
     "int8 weights": WeightInt8(127.5),
+}
+"""Those of which each Linear can be computed by itself."""
+
+_OTHERS: dict[SchemeName, StaticInt8 | Bfloat16] = {
+    "bfloat16": Bfloat16(),
     # quantize_static of ONNX Runtime with reduce_range, MatMul and Gemm alone: a Linear of three dimensions is a MatMul
     # whose bias is an operator of its own (calibrate.py, quant_utils.py)
     "onnxruntime static": StaticInt8(64.0, bias_after=True),
@@ -35,4 +39,4 @@ _SCHEMES: dict[SchemeName, Scheme] = {
 
 def scheme_named(name: SchemeName) -> Scheme:
     """Return the arithmetic of `CellId.scheme`."""
-    return _SCHEMES[name]
+    return LINEAR_SCHEMES[name] if name in LINEAR_SCHEMES else _OTHERS[name]

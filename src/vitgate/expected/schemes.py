@@ -38,6 +38,7 @@ class LinearScheme(Protocol):
         """Return the scale of the weights, float32 [] or one for each output, [out, 1]."""
         ...
 
+
 @dataclass(frozen=True)
 class DynamicInt8:
     """PyTorch's dynamic quantization as the tutorial uses it.

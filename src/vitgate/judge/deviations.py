@@ -7,8 +7,7 @@ another failure or an expired review date turns the run red and names the line t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Outcome
 from vitgate.spec.variants import STAGES, VariantName
-from vitgate.spec.versions import PACKAGES, VersionRange, within
+from vitgate.spec.versions import VersionRange, within
 
 
 class ExpectedNumber(Strict):
@@ -53,14 +52,12 @@ class Place:
     torch: str
     machine: str
     maker: str = ""
-    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 class Deviation(Strict):
     """One known difference. Selectors that are left out mean all; `torch` is a version specifier such as `>=2.13`.
 
-    `makers` is one too, for claims about files from the field: the torch that made the file. `packages` has one for
-    each of some packages, all of which have to be installed.
+    `makers` is one too, for claims about files from the field: the torch that made the file.
 
     `outcome` is the exact expected outcome: `failed`, `failed at STAGE`. For a stage, `error` is the exception's type
     name and `message` a part of its first line, both required; for `failed`, `number` is the statistic that is out, or
@@ -76,7 +73,6 @@ class Deviation(Strict):
     machines: tuple[str, ...] | None = None
     torch: VersionRange
     makers: VersionRange | None = None
-    packages: dict[str, VersionRange] = {}
     outcome: str
     error: str = ""
     message: str = ""
@@ -99,8 +95,6 @@ class Deviation(Strict):
         if place.claim not in self.claims or not within(self.torch, place.torch):
             return False
         if self.makers is not None and not (place.maker and within(self.makers, place.maker)):
-            return False
-        if not all(name in place.packages and within(own, place.packages[name]) for name, own in self.packages.items()):
             return False
         cell = place.cell
         pairs: list[tuple[tuple[str, ...] | None, str | None]] = [
@@ -223,7 +217,6 @@ def read_deviations(path: Path | None = None, today: dt.date | None = None) -> D
     for row in rows:
         known(row.claims, read_claims(), f"deviation {row.id}: claim", where=path)
         known(row.cases, read_cases(), f"deviation {row.id}: case", where=path)
-        known(row.packages, PACKAGES, f"deviation {row.id}: package", where=path)
         for name in row.claims:
             if not row.reaches(read_claims()[name]):
                 what = f"deviation {row.id} selects no cell about which {name!r} is claimed"

@@ -144,7 +144,7 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
     import torch
 
     from vitgate.expected.layers import layer_errors
-    from vitgate.expected.schemes import scheme_named
+    from vitgate.expected.names import LINEAR_SCHEMES
     from vitgate.pipeline.stages import engine_set, stage
 
     model, own = model_of(observer, cell.case), file_layers(observer, cell)
@@ -152,7 +152,7 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
     key = f"{cell.case} {cell.scheme}"
     if cell.scheme and observer.pool.references[0] != key:
         observer.pool.references = (key, {})
-    scheme = scheme_named(cell.scheme or "8 bits")  # of a float file none is asked
+    scheme = LINEAR_SCHEMES[cell.scheme or "8 bits"]  # of a float file none is asked
     with engine_set(cell.engine), stage("run"):
         found = layer_errors(model, x, own, scheme, observer.pool.references[1])
     observer.pool.linears = ("", {})  # nothing more is asked about them

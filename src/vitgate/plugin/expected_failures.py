@@ -47,7 +47,7 @@ def settle(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestRe
     outcome = _outcome(item, call)
     cell = _cell(item)
     subject = subject_of(item)
-    place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine(), _maker(item), packages())
+    place = Place(claim.id, subject, cell, packages().get("torch", "0"), machine(), _maker(item))
     settled, status = _settled(place, outcome)
     _write(report, status, settled)
     if status == "failed":

@@ -102,6 +102,6 @@ def _outcome(check: Check, cell: CellId) -> str:
 
 
 def _declaration(check: Check, cell: CellId, outcome: Outcome) -> str:
-    place = Place("build", str(cell), cell, packages()["torch"], check.machine, packages=packages())
+    place = Place("build", str(cell), cell, packages()["torch"], check.machine)
     settled = read_deviations().settle(place, outcome)
     return f"{DECLARED}{settled.deviation}" if settled.status == "declared" else ""

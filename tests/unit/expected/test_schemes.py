@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from vitgate.expected import kernels
 from vitgate.expected.kernels import kernel_errors
 from vitgate.expected.layers import FileLayer, layer_errors
 from vitgate.expected.logits import expected_logits
-from vitgate.expected.names import scheme_named
+from vitgate.expected.names import LINEAR_SCHEMES, scheme_named
 from vitgate.expected.schemes import ChannelInt8, DynamicInt8, LinearScheme, settled, WeightInt8
 from vitgate.spec.cells import CellId, SchemeName
 from vitgate.spec.engines import Engine
@@ -102,15 +102,15 @@ def test_activations_above_zero_alone_begin_at_zero() -> None:
     assert found.tolist() == [64.0, 127.0]
 
 
-@pytest.mark.parametrize("name", get_args(SchemeName))
+@pytest.mark.parametrize("name", LINEAR_SCHEMES)
 def test_activations_on_grid_are_rounded_alike_in_single_and_double_precision(name: SchemeName) -> None:
-    scheme = scheme_named(name)
+    scheme = LINEAR_SCHEMES[name]
     x = scheme.on_grid(torch.randn(500, 20, generator=torch.Generator().manual_seed(0)))
     assert torch.allclose(scheme.activation(x.double()).float(), scheme.activation(x), rtol=1e-5, atol=1e-6)
 
 
 def test_row_whose_largest_lies_midway_is_turned_to_positive() -> None:
-    found = scheme_named("torchao").on_grid(torch.tensor([[-63.5, 10.2, 63.0], [63.5, -10.2, -63.5]]))
+    found = LINEAR_SCHEMES["torchao"].on_grid(torch.tensor([[-63.5, 10.2, 63.0], [63.5, -10.2, -63.5]]))
     assert found.tolist() == [[63.5, -10.0, -63.0], [63.5, -10.0, -63.0]]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from vitgate.expected.layers import layer_errors, LayerError
-from vitgate.expected.schemes import scheme_named
+from vitgate.expected.names import LINEAR_SCHEMES
 from vitgate.observe.successor_layers import successor_layers
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import NO_ENGINE
@@ -92,7 +92,7 @@ def errors(
     path = save(variant, model, folder, spoil)
     linears = {name: module for name, module in original.named_modules() if type(module) is nn.Linear}
     found = successor_layers(path, SUCCESSORS[variant].runtime, linears)
-    scheme = scheme_named(CellId("digits", NO_ENGINE, variant).scheme or "8 bits")
+    scheme = LINEAR_SCHEMES[CellId("digits", NO_ENGINE, variant).scheme or "8 bits"]
     return {each.name: each for each in layer_errors(original, torch.rand(SHAPE), found, scheme)}
 
 
