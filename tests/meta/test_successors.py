@@ -92,7 +92,7 @@ def rounded(model: nn.Module, bits: int) -> nn.Module:
 
 
 class InBfloat16(nn.Module):
-    """A Linear whose sums are kept in bfloat16, eight products at a time."""
+    """A Linear whose sums are kept in bfloat16, two products at a time."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class InBfloat16(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         total = torch.zeros((), dtype=x.dtype)
-        for part, weight in zip(x.split(8, -1), self.weight.split(8, -1), strict=True):
+        for part, weight in zip(x.split(2, -1), self.weight.split(2, -1), strict=True):
             total = total + nn.functional.linear(part, weight)
         return total + self.bias
 
@@ -126,7 +126,9 @@ def test_sums_in_bfloat16_are_found_by_logits(judged: Any, monkeypatch: Patch) -
 
     monkeypatch.setattr(successor_stages, "cast_to_bfloat16", summed)
 
-    assert {"logits_original"} <= red(judged("exported_bf16")) <= {"logits_original", "accuracy"}
+    found = red(judged("exported_bf16")) - {"size"}  # many operators in the place of one are much code
+
+    assert found == {"logits_original", "accuracy"}
 
 
 def test_float_file_in_the_place_of_bfloat16_is_found(judged: Any, monkeypatch: Patch) -> None:
