@@ -199,7 +199,7 @@ class MadeUp(Observer):
     def __init__(self, folder: Path, kind: str, *, quantized: bool) -> None:
         self.store = cast(Store, InMemory())
         options = {"images_accuracy": None, "processor": HOST, "processors": VALGRIND, "ships_to": LOWEST}
-        self.plan = cast(RunConfig, SimpleNamespace(**options))
+        self.plan = cast(RunConfig, SimpleNamespace(has_variant=lambda name: True, **options))
         self._folder, self._kind, self._quantized = folder, kind, quantized
 
     def get(self, what: Observation[P], *arguments: P.args, **named: P.kwargs) -> Evidence:
@@ -266,7 +266,7 @@ class MadeUp(Observer):
         return Evidence(values, {"one": logits, "all": logits})
 
     def _coverage(self, name: str) -> Evidence:
-        product = {"name": "head", "int8": self._quantized, "linear": True, "delegated": True}
+        product = {"name": "head", "int8": self._quantized, "linear": True, "delegated": True, "weight": ""}
         partitions = 3 if "executorch" in name else None
         return Evidence({"products": [product], "partitions": partitions, "left": {"aten::mul": 2}})
 

@@ -122,6 +122,7 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (rf"{SUITE} --case-file \S+ --case shapes", Elsewhere("tests/meta/test_own_model.py", "shapes")),
     (rf"{SUITE} .*--images .*", PICTURES),
     (rf"{SUITE} --(engine none|successors)", SUCCESSORS),
+    (rf"{SUITE} --successors --types", Elsewhere("tests/unit/inputs/test_run_options.py", "types=types")),
     (rf"{SUITE} --case (deit_tiny|all|deit_base --case digits)", Run(r"\g<0> --collect-only -q")),
     (rf"{SUITE} --engine qnnpack|{SUITE} --claim label --claim size", Run(r"\g<0> --collect-only -q")),
     (rf"{SUITE} --engine x86 --record ranges.json", Run(r"\g<0> --case digits --claim label")),
