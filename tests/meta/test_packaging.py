@@ -115,7 +115,17 @@ def test_citation_file_is_valid_and_current(packages: tuple[Path, Path]) -> None
 
 
 _OPTIONAL = {  # imported only where they are there, or asked for: their extras, or the module that falls back
-    *("coremltools", "distributed", "executorch", "onnx", "onnxruntime", "onnxscript", "torchao", "transformers"),
+    *(
+        "coremltools",
+        "dask",
+        "distributed",
+        "executorch",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "torchao",
+        "transformers",
+    ),
     *("google", "tomli", "ninja", "scipy", "sklearn"),  # google: protobuf, which onnx brings
 }
 

@@ -42,7 +42,9 @@ def judged(tmp_path: Path) -> Callable[[VariantName], dict[str, ClaimRow]]:
             "latency", "digits-none", lambda: Evidence({"original": samples(1.0), variant: samples(1.0)})
         )
         return {
-            test.claim.id: judge(test, str(cell), cell, observer) for test in claim_tests() if test.claim.id in CLAIMS
+            test.claim.id: judge(test, str(cell), cell, observer)
+            for test in claim_tests()
+            if test.claim.id in CLAIMS and cell in test.claim.cells()
         }
 
     return make

@@ -53,7 +53,13 @@ def expected_logits(observer: LocalObserver, case: str, name: SchemeName) -> Evi
 
 
 def kind_of(observer: LocalObserver, case: str, name: SchemeName) -> str:
-    """Return what a reference arithmetic's logits are called in the cache: a static one's by its calibration too."""
+    """Return what a reference arithmetic's logits are called in the cache: a static one's by its calibration too.
+
+    Args:
+        observer: Gives the calibration pictures.
+        case: Its id.
+        name: Of the arithmetic.
+    """
     from vitgate.expected.names import scheme_named
     from vitgate.expected.static import StaticInt8
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from vitgate.files.errors import VitgateError
-from vitgate.spec.variants import read_successors
+from vitgate.spec.variants import read_successors, SUCCESSORS, TYPES
 from vitgate.upgrade.installer import REFUSED, run_uv
 from vitgate.upgrade.moving_package import TORCH
 from vitgate.upgrade.progress import Steps
@@ -39,7 +40,7 @@ def for_successors(side: Side, request: Request, means: Means, echo: Callable[[s
     """
     if not request.has_successors or side.interpreter is not None:
         return side
-    lacking = list(_lacking(side))
+    lacking = list(_lacking(side, types=request.types))
     every = _with(side, lacking)
     if not lacking or means.has(every):
         return every
@@ -56,12 +57,15 @@ def for_successors(side: Side, request: Request, means: Means, echo: Callable[[s
     return replace(_with(side, kept), notes=(*side.notes, *notes))
 
 
-def _lacking(side: Side) -> Iterator[str]:
-    """Yield what successors need and the side does not name, what needs least first."""
+def _lacking(side: Side, *, types: bool) -> Iterator[str]:
+    """Yield what successors need and the side does not name, each package once, what needs least first."""
     named = {name_of(text): text for text in side.requirements}
-    rows = sorted(read_successors().values(), key=lambda row: len(row.packages))
-    every = dict.fromkeys(text for row in rows for text in row.needed(_release(named.get(TORCH, TORCH))))
-    yield from (text for text in every if name_of(text) not in named)
+    asked = [row for row in read_successors().values() if types or SUCCESSORS[row.variant].option != TYPES]
+    every: dict[str, SpecifierSet] = {}
+    for row in sorted(asked, key=lambda row: len(row.packages)):
+        for text in row.needed(_release(named.get(TORCH, TORCH))):
+            every[name_of(text)] = every.get(name_of(text), SpecifierSet()) & Requirement(text).specifier
+    yield from (f"{name}{versions}" for name, versions in every.items() if name not in named)
 
 
 def _release(requirement: str) -> str:

@@ -180,6 +180,11 @@ def file_that_defines_no_test(text: str) -> str:
     return "import pytest\n"
 
 
+@lost("threads")
+def deleted_by_its_own_file(text: str) -> str:
+    return text + "\ndel test_threads\n"
+
+
 OTHER_PLUGIN = """
 import pytest
 

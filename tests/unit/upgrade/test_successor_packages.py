@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,9 @@ def test_executorch_is_one_that_is_built_for_the_torch(
     uv: list[set[str]], tmp_path: Path, torch: str, executorch: str
 ) -> None:
     assert executorch in whole(Side("s", (torch,)), tmp_path).requirements
+
+
+def test_further_number_types_raise_the_floor_of_a_package(uv: list[set[str]], tmp_path: Path) -> None:
+    found = whole(Side("s", ("torch==2.15.0",)), tmp_path, replace(ASKED, types=True))
+
+    assert [text for text in found.requirements if name_of(text) == "executorch"] == ["executorch>=1.4,>=1.5"]
