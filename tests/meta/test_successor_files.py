@@ -109,17 +109,17 @@ def test_products_that_no_backend_takes_are_counted(judged: Judged, monkeypatch:
     assert "undelegated_products" in row.message
 
 
-def test_one_scale_for_all_channels_is_found_by_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_scale_for_all_channels_is_found_by_held_out_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     torchao = pytest.importorskip("torchao.quantization")
     granularity = pytest.importorskip("torchao.quantization.granularity")
     config = torchao.Int8WeightOnlyConfig
     monkeypatch.setattr(torchao, "Int8WeightOnlyConfig", lambda: config(granularity=granularity.PerTensor()))
-    row = judged("exported_int8wo", "logits_original")
+    row = judged("exported_int8wo", "accuracy")
 
     assert (row.status, "sqnr_change" in row.message) == ("failed", True)
 
 
-def test_onnx_scales_twice_too_wide_are_found_by_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_scales_twice_too_wide_are_found_by_held_out_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     quantization, onnx = pytest.importorskip("onnxruntime.quantization"), pytest.importorskip("onnx")
     real = quantization.quantize_static
 
@@ -134,7 +134,7 @@ def test_onnx_scales_twice_too_wide_are_found_by_logits(judged: Judged, monkeypa
         onnx.save(model, target)
 
     monkeypatch.setattr(quantization, "quantize_static", wider)
-    row = judged("onnx_static", "logits_original")
+    row = judged("onnx_static", "accuracy")
 
     assert (row.status, "sqnr_change" in row.message) == ("failed", True)
 
