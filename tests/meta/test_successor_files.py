@@ -109,7 +109,9 @@ def test_products_that_no_backend_takes_are_counted(judged: Judged, monkeypatch:
     assert "undelegated_products" in row.message
 
 
-def test_one_scale_for_all_channels_is_found_by_held_out_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_scale_for_all_channels_is_found_by_held_out_logits(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torchao = pytest.importorskip("torchao.quantization")
     granularity = pytest.importorskip("torchao.quantization.granularity")
     config = torchao.Int8WeightOnlyConfig
@@ -119,7 +121,9 @@ def test_one_scale_for_all_channels_is_found_by_held_out_logits(judged: Judged, 
     assert (row.status, "sqnr_change" in row.message) == ("failed", True)
 
 
-def test_onnx_scales_twice_too_wide_are_found_by_held_out_logits(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_scales_twice_too_wide_are_found_by_held_out_logits(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quantization, onnx = pytest.importorskip("onnxruntime.quantization"), pytest.importorskip("onnx")
     real = quantization.quantize_static
 
