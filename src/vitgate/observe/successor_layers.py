@@ -6,7 +6,7 @@ whose weights it holds. ExecuTorch's partitions and AOTInductor's code cannot be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,23 +139,40 @@ def _onnx(path: Path, linears: Linears) -> dict[str, FileLayer]:
     import onnx
 
     graph = _Onnx(onnx.load(str(path)))
-    products, taken = list(graph.products()), set[str]()
-    found = {}
-    for name, linear in linears.items():
-        wanted = linear.weight.detach().numpy()
-        own = [each for each in products if _is_rounded(each.weight, wanted)]
-        for product in [each for each in own if each.node.output[0] not in taken][:1] or own[:1]:
-            taken.add(product.node.output[0])
-            weight = torch.from_numpy(product.weight)
-            found[name] = FileLayer(graph.call(product, linear.bias), weight, product.is_int8)
+    products = list(graph.products())
+    pairs = _pairs(products, linears)
+    return {
+        name: FileLayer(graph.call(each, linears[name].bias), torch.from_numpy(each.weight), each.is_int8)
+        for name, each in pairs.items()
+    }
+
+
+def _pairs(products: Sequence[_Product], linears: Linears) -> dict[str, _Product]:
+    """Return the product of each Linear: one that holds its weights, or else the next that is left of its shape.
+
+    So a product with wrong weights is a Linear that gives something wrong, and none that is missing.
+    """
+    wanted = {name: linear.weight.detach().numpy() for name, linear in linears.items()}
+    found: dict[str, _Product] = {}
+    left = list(products)
+    for fits in (_is_rounded, _has_shape):
+        for name in [name for name in wanted if name not in found]:
+            own = [each for each in left if fits(each.weight, wanted[name])]
+            own += [each for each in products if _is_rounded(each.weight, wanted[name])]  # weights that two share
+            if own:
+                found[name] = own[0]
+                left = [each for each in left if each is not own[0]]
     return found
 
 
 def _is_rounded(weight: Array, wanted: Array) -> bool:
     """Whether these are the weights, as they are or rounded to 64 steps for each output."""
-    if weight.shape != wanted.shape:
-        return False
-    return bool((np.abs(weight - wanted) <= np.abs(wanted).max(axis=1, keepdims=True) / 100).all())
+    near = np.abs(wanted).max(axis=1, keepdims=True) / 100
+    return _has_shape(weight, wanted) and bool((np.abs(weight - wanted) <= near).all())
+
+
+def _has_shape(weight: Array, wanted: Array) -> bool:
+    return weight.shape == wanted.shape
 
 
 @dataclass(frozen=True)

@@ -132,13 +132,13 @@ def spoil_torchao(model: Any) -> None:
     (inner.scale if hasattr(inner, "scale") else inner.tensor_impl.scale).mul_(1.002)
 
 
-def spoil_onnx(model: Any) -> None:
+def spoil_onnx(model: Any, gain: float = 1.002) -> None:
     from onnx import numpy_helper
 
     held = {each.name: each for each in model.graph.initializer}
     for name in [name for name, each in held.items() if list(each.dims) == [96, 64]]:  # one for each call
         scale = held[f"{name.removesuffix('_quantized')}_scale"]
-        scale.CopyFrom(numpy_helper.from_array(np.float32(1.002) * numpy_helper.to_array(scale), scale.name))
+        scale.CopyFrom(numpy_helper.from_array(np.float32(gain) * numpy_helper.to_array(scale), scale.name))
 
 
 @pytest.mark.parametrize(("variant", "spoil"), [("exported_int8", spoil_torchao), ("onnx_int8", spoil_onnx)])
@@ -149,3 +149,10 @@ def test_gain_of_a_fifth_percent_in_int8_layer_is_named(
 
     assert {name for name, each in found.items() if each.exact < 60} == {"narrow"}
     assert found["narrow"].exact == pytest.approx(54, abs=1)
+
+
+def test_product_with_other_weights_is_a_wrong_linear_and_no_missing_one(model: nn.Module, tmp_path: Path) -> None:
+    found = errors("onnx_int8", model, tmp_path, lambda made: spoil_onnx(made, 1.05))
+
+    assert set(found) == LAYERS
+    assert {name for name, each in found.items() if each.exact < 60} == {"narrow"}
