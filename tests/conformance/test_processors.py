@@ -22,11 +22,11 @@ from vitgate.spec.processors import lower_for, Processor, VALGRIND
 def test_processors(check: Check) -> None:
     if message := _lower(check, check.cell)[1]:
         raise ClaimFailed(Outcome("unsupported", message=message))
-    held = _held(check, check.cell)
+    held, has_layers = _held(check, check.cell), check.cell in read_claims()["layers"].cells()
     rows: dict[str, Any] = {
         processor: check.observer.held_to(processor).get(layers, check.cell).demand().values["layers"]
         for processor in _lower(check, check.cell)[0]
-        if check.cell in read_claims()["layers"].cells()
+        if has_layers
     }
     original, expected = _original_and_expected(check, check.cell)
     own = check.observer.get(outputs, check.cell).demand().arrays["logits"]

@@ -20,14 +20,11 @@ from vitgate.spec.cells import CellId, FieldFileId, RowName
 from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import EVERY_ENGINE
 from vitgate.spec.run_config import case_and_engine
-from vitgate.spec.variants import FORMS
+from vitgate.spec.variants import FORMS, SUCCESSORS
 
 FLOAT = ("original", "scripted")
-COMPILED = (
-    "inductor",
-    "inductor_int8",
-    "inductor_bf16",
-)  # successors that take as long to build as all others together
+# Successors that take as long to build as all others together.
+COMPILED = tuple(name for name, form in SUCCESSORS.items() if form.runtime == "inductor")
 
 
 def cell_of(item: pytest.Item) -> CellId | None:
