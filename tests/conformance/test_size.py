@@ -38,4 +38,4 @@ def _of_successor(check: Check) -> tuple[Finding, ...]:
     own = observer.get(artifact, cell).demand()
     int8 = observer.get(artifact, CellId(cell.case, default_engine(observer), findings.TUTORIAL_INT8))
     model = observer.get(parameters, cell.case).demand().values
-    return findings.successor_sizes(own, model, int8, stored=cell.form.stored)
+    return findings.successor_sizes(own, model, int8, stored=cell.form.stored, runtime=cell.form.runtime)

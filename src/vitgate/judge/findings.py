@@ -15,7 +15,7 @@ from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio
 from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
 from vitgate.spec.model_output import OutputKind
 from vitgate.spec.outcome import Evidence, Finding
-from vitgate.spec.variants import NumberType, SUCCESSORS, VariantName
+from vitgate.spec.variants import NumberType, Runtime, SUCCESSORS, VariantName
 
 NATIVE_PICTURES = 3
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
@@ -25,6 +25,9 @@ STATED_SIZES: tuple[VariantName, ...] = ("scripted", "scripted_quantized")
 
 MODULES_OF_A_FILE = 32
 """What a file takes beside its tensors whatever the model, in modules."""
+
+MODULES_OF_A_PACKAGE = 512
+"""The same of an AOTInductor package, most of which is a library of compiled code: about 1.8 MB and 3.5 kB a module."""
 
 WAITED = "waited_per_cpu"
 """The statistic that says how busy the machine was."""
@@ -176,7 +179,7 @@ def tensor_bytes(model: Mapping[str, int], numbers: str, stored: NumberType) -> 
 
 
 def successor_sizes(
-    own: Evidence, model: Mapping[str, int], int8: Evidence, *, stored: NumberType
+    own: Evidence, model: Mapping[str, int], int8: Evidence, *, stored: NumberType, runtime: Runtime
 ) -> tuple[Finding, ...]:
     """Return what a successor's file takes beyond the model's tensors, for each module; size and ratios are shown.
 
@@ -186,12 +189,13 @@ def successor_sizes(
             are weights of Linears, and `modules`.
         int8: The artifact of the tutorial's scripted, quantized file, where there is one.
         stored: In which numbers the file has the model's tensors.
+        runtime: What the file is for.
     """
-    size = float(own.values["bytes"])
+    size, whole = float(own.values["bytes"]), MODULES_OF_A_PACKAGE if runtime == "inductor" else MODULES_OF_A_FILE
     least, most = (tensor_bytes(model, name, stored) for name in ("used", "numbers"))
     beyond = min(size - least, 0.0) + max(size - most, 0.0)
     found = (
-        Finding("code_per_module", beyond / (model["modules"] + MODULES_OF_A_FILE), "bytes"),
+        Finding("code_per_module", beyond / (model["modules"] + whole), "bytes"),
         Finding("size_per_number", size / model["numbers"], "bytes", judged=False),
         Finding("size", size, "bytes", judged=False),
     )

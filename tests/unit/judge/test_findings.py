@@ -585,3 +585,13 @@ def test_anchor_of_another_shape_names_both_shapes() -> None:
     (_, found) = findings.anchor(np.ones((1, 2), np.float32), np.ones((2, 2), np.float32))
     assert found.note == "shapes (2, 2) and (1, 2)"
     assert math.isnan(found.value)
+
+
+@pytest.mark.parametrize(("modules", "code"), [(19, 1_970_000.0), (276, 2_360_000.0), (429, 3_100_000.0)])
+def test_compiled_package_has_room_for_its_library_whatever_the_model(modules: int, code: float) -> None:
+    model = {"numbers": 1000, "used": 1000, "linear": 0, "modules": modules}
+    own = Evidence({"bytes": 4 * 1000 + code})
+    found = findings.successor_sizes(
+        own, model, Evidence(outcome=Outcome("unsupported")), stored="float32", runtime="inductor"
+    )
+    assert 2990 < found[0].value < 4383
