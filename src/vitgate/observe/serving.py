@@ -193,9 +193,9 @@ def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -
     begin, ratios, failures = threading.Barrier(THREADS), list[float](), list[Exception]()
 
     def caller(first: int) -> None:
-        torch.set_num_threads(1)
         begin.wait()
         try:
+            torch.set_num_threads(1)  # is a thread's own
             for call in range(CALLS):
                 at = (first + call) % len(x)
                 answer, wanted = logits_of(module(first), torch.from_numpy(x[at][None])), serial[at][None]
