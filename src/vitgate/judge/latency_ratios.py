@@ -19,6 +19,9 @@ RATIO_SD = 0.016
 
 _CLOCKS = 5e-6  # seconds that reading the clocks takes: measured 1 to 2e-6
 
+RESTLESS = 0.02
+"""Time asleep per CPU time from which on more rounds are taken: less than is judged, and a busy disk may end."""
+
 BUSY = 0.5
 """Waiting for a processor per CPU time from which on a machine is called busy, which is said and judges nothing."""
 
@@ -66,11 +69,11 @@ def _spread(seconds: Sequence[float]) -> float:
 
 
 def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Sequence[float]) -> float:
-    """Return the seconds asleep (sleeps, locks, I/O) for each second of CPU time, all calls but the worst together.
+    """Return the seconds asleep (sleeps, locks, I/O) for each second of CPU time, of the half that slept least.
 
     Asleep is what is left of the wall time without the thread's CPU time and its waiting for a processor, so that a
-    busy neighbour adds nothing; a single page that comes from the disk is no habit. NaN where samples do not pair, or
-    the wall clock shows less than the thread's.
+    neighbour on the processor adds nothing. One on the disk does while pages come from there: who sleeps by itself
+    does so in every call. NaN where samples do not pair, or the wall clock shows less than the thread's.
 
     Args:
         wall: Seconds of each call.
@@ -84,7 +87,7 @@ def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Seque
     calls = [
         (max(0.0, whole - cpu - ready - _CLOCKS), cpu) for whole, cpu, ready in zip(wall, thread, waited, strict=True)
     ]
-    kept = sorted(calls, key=lambda call: call[0] / call[1])[: max(1, len(calls) - 1)]
+    kept = sorted(calls, key=lambda call: call[0] / call[1])[: (len(calls) + 1) // 2]
     return sum(asleep for asleep, _ in kept) / sum(cpu for _, cpu in kept)
 
 
@@ -105,7 +108,13 @@ def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound])
     )
 
 
-def enough(rounds: int, seconds: float, samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
+def enough(
+    rounds: int,
+    seconds: float,
+    samples: Mapping[str, Sequence[float]],
+    bounds: Mapping[str, Bound],
+    asleep: float = 0.0,
+) -> bool:
     """Whether sampling may stop.
 
     Args:
@@ -113,10 +122,11 @@ def enough(rounds: int, seconds: float, samples: Mapping[str, Sequence[float]], 
         seconds: Wall time that they took.
         samples: Seconds of each call by variant, `original` among them.
         bounds: By variant, the bounds of its ratio to the original.
+        asleep: Seconds asleep per CPU second, of the variant that sleeps most.
     """
     if rounds < ROUNDS_AT_LEAST or (rounds < QUICK_ROUNDS and seconds < QUICK_SECONDS):
         return False
-    return rounds >= ROUNDS_AT_MOST or decided(samples, bounds)
+    return rounds >= ROUNDS_AT_MOST or (asleep < RESTLESS and decided(samples, bounds))
 
 
 def clears(found: Ratio, bound: Bound) -> bool:

@@ -57,12 +57,15 @@ class Coverage:
 @observation()
 def coverage(observer: LocalObserver, cell: CellId) -> Evidence:
     """Return `Coverage` of the cell's file; ClaimFailed (`failed at read_weights`) where it cannot be read."""
+    from vitgate.pipeline.free_memory import release_free_memory
     from vitgate.pipeline.stages import stage
     from vitgate.pipeline.successor_stages import own_programs
 
     path = path_of(observer, cell)
     with stage("read_weights"), own_programs():
-        return Evidence(asdict(coverage_of(path, cell.form.runtime)))
+        found = coverage_of(path, cell.form.runtime)
+    release_free_memory()
+    return Evidence(asdict(found))
 
 
 def coverage_of(path: Path, runtime: Runtime) -> Coverage:

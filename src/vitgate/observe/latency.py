@@ -2,8 +2,9 @@
 
 One torch thread, `time.thread_time()` (CPU seconds of the calling thread), all variants of one engine interleaved in
 random order within each round, at least four warm-up calls, garbage collection off, the mean of the fastest quartile.
-A ratio's interval must clear its bound; while it does not, more rounds are taken, up to a limit. CPU time of a thread
-sees neither sleeps nor other threads, so the time asleep and the process's CPU time are kept beside it as guards.
+A ratio's interval must clear its bound; while it does not, or something sleeps, more rounds are taken, up to a limit.
+CPU time of a thread sees neither sleeps nor other threads, so the time asleep and the process's CPU time are kept
+beside it as guards.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import partial
 
 import torch
 
-from vitgate.judge.latency_ratios import Bound, enough
+from vitgate.judge.latency_ratios import asleep_per_cpu, Bound, enough
 from vitgate.observe.latency_worker import no_times, take, Times, WARM_UP_CALLS
 from vitgate.observe.runtimes import Runnable
 
@@ -47,15 +48,19 @@ def sample(
             for _ in range(max(0, WARM_UP_CALLS - warm.get(name, 0))):
                 runs[name](x)
         start, rounds = time.perf_counter(), 0
-        while not enough(
-            rounds, time.perf_counter() - start, {name: row["thread"] for name, row in samples.items()}, bounds
-        ):
+        while not _enough(rounds, time.perf_counter() - start, samples, bounds):
             rng.shuffle(order)
             for name in order:
                 take(partial(runs[name], x), samples[name])
             rounds += 1
             each_round(rounds)
     return samples
+
+
+def _enough(rounds: int, seconds: float, samples: Mapping[str, Times], bounds: Mapping[str, Bound]) -> bool:
+    slept = [asleep_per_cpu(row["wall"], row["thread"], row["waited"]) for row in samples.values() if row["waited"]]
+    thread = {name: row["thread"] for name, row in samples.items()}
+    return enough(rounds, seconds, thread, bounds, max((share for share in slept if share > 0.0), default=0.0))
 
 
 @contextmanager

@@ -151,6 +151,7 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
 
     from vitgate.expected.layers import layer_errors
     from vitgate.expected.names import LINEAR_SCHEMES
+    from vitgate.pipeline.free_memory import release_free_memory
     from vitgate.pipeline.stages import engine_set, stage
 
     model, own = model_of(observer, cell.case), file_layers(observer, cell)
@@ -162,6 +163,8 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
     with engine_set(cell.engine), stage("run"):
         found = layer_errors(model, x, own, scheme, observer.pool.references[1])
     observer.pool.linears = ("", {})  # nothing more is asked about them
+    del own
+    release_free_memory()
     return Evidence({"layers": [asdict(each) for each in found]})
 
 

@@ -237,19 +237,22 @@ class _Onnx:
         return found
 
     def _run(self, nodes: list[Any], given: str, made: str) -> Callable[[torch.Tensor], torch.Tensor]:
+        def run(x: torch.Tensor) -> torch.Tensor:
+            # made anew each time: both copy the weights
+            session = onnx_session(self._part(nodes, given, made).SerializeToString())
+            return torch.from_numpy(session.run(None, {given: x.contiguous().numpy()})[0])
+
+        return run
+
+    def _part(self, nodes: list[Any], given: str, made: str) -> Any:
+        """Return a model (onnx.ModelProto) of these nodes, from one float32 value to another."""
         from onnx import helper, TensorProto
 
         names = dict.fromkeys(name for node in nodes for name in node.input if name in self._constants)
         ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (given, made)]
         graph = helper.make_graph(nodes, "linear", ends[:1], ends[1:], [self._constants[name] for name in names])
         whole = self._model
-        part = helper.make_model(graph, opset_imports=whole.opset_import, ir_version=whole.ir_version)
-
-        def run(x: torch.Tensor) -> torch.Tensor:
-            session = onnx_session(part.SerializeToString())  # made anew each time: it copies the weights
-            return torch.from_numpy(session.run(None, {given: x.contiguous().numpy()})[0])
-
-        return run
+        return helper.make_model(graph, opset_imports=whole.opset_import, ir_version=whole.ir_version)
 
 
 _READERS: dict[Runtime, Callable[[Path, Linears], dict[str, FileLayer]]] = {"export": _exported, "onnxruntime": _onnx}

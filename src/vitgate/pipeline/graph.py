@@ -16,6 +16,7 @@ from vitgate.inputs.pictures import made_up_pictures
 from vitgate.judge.metrics import Array
 from vitgate.pipeline import stages, successor_stages
 from vitgate.pipeline.artifact_cache import ArtifactCache
+from vitgate.pipeline.free_memory import release_free_memory
 from vitgate.pipeline.stages import engine_set, stage
 from vitgate.pipeline.torch_build import torch_build
 from vitgate.spec.cases import OwnCase, read_cases
@@ -103,6 +104,8 @@ class Builder:
                 self._live[cell] = module
             with stage(cell.stages[-1], path.parent):
                 self.savers[cell.stages[-1]](module, path)
+        del module
+        release_free_memory()
 
     def _make(self, cell: CellId) -> Any:
         assert cell.parent is not None

@@ -209,16 +209,27 @@ _ONNX_PRODUCTS = ["MatMul", "Gemm"]
 
 
 def _prepared(source: Path, folder: Path) -> Path:
-    """Write the float file as ONNX Runtime's quantization takes it, and return its path."""
+    """Write the float file as ONNX Runtime's quantization takes it, and return its path.
+
+    The weights of products go into a file of their own: where shapes are inferred, several copies of them would be
+    made. onnx's own inference is left out, since the quantization begins with it.
+    """
     import onnx
+    from onnx.external_data_helper import set_external_data
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = folder / "prepared.onnx"
-    quant_pre_process(str(source), str(prepared), skip_optimization=True)
-    model = onnx.load(str(prepared))
+    apart, prepared = folder / "apart.onnx", folder / "prepared.onnx"
+    model = onnx.load(str(source))
+    weights = {node.input[1] for node in model.graph.node if node.op_type in _ONNX_PRODUCTS}
+    for tensor in model.graph.initializer:
+        if tensor.name in weights and tensor.HasField("raw_data"):
+            set_external_data(tensor, "weights")
     for node in model.graph.node:
         del node.metadata_props[:]  # in which torch notes where each node comes from: a kilobyte each
-    onnx.save(model, str(prepared))
+    onnx.save(model, str(apart))
+    quant_pre_process(
+        onnx.load(str(apart), load_external_data=False), str(prepared), skip_optimization=True, skip_onnx_shape=True
+    )
     return prepared
 
 

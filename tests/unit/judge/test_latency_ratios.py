@@ -7,6 +7,7 @@ import math
 import pytest
 
 from vitgate.judge.latency_ratios import (
+    asleep_per_cpu,
     Bound,
     clears,
     decided,
@@ -156,3 +157,22 @@ def test_sampling_stops_when_it_is_decided_or_long_enough(
     samples = {"original": QUIET, "lite": scaled(0.5 if clear else 0.8)}
 
     assert enough(rounds, seconds, samples, {"lite": Bound(None, 0.8)}) is stops
+
+
+@pytest.mark.parametrize(
+    ("asleep", "rounds", "stops"), [(0.05, 3, False), (0.01, 3, True), (0.05, ROUNDS_AT_MOST, True)]
+)
+def test_more_rounds_are_taken_while_something_sleeps(asleep: float, rounds: int, stops: bool) -> None:
+    samples = {"original": QUIET, "lite": scaled(0.5)}
+
+    assert enough(rounds, 99.0, samples, {"lite": Bound(None, 0.8)}, asleep) is stops
+
+
+@pytest.mark.parametrize(
+    ("slept", "share"), [([0.2, 0.0, 0.0], 0.0), ([0.2, 0.05, 0.05], 0.05), ([0.3, 0.3, 0.0, 0.0], 0.0)]
+)
+def test_time_asleep_is_that_of_the_half_that_sleeps_least(slept: list[float], share: float) -> None:
+    thread, waited = [1.0] * len(slept), [0.5] * len(slept)
+    wall = [1.5 + each for each in slept]
+
+    assert asleep_per_cpu(wall, thread, waited) == pytest.approx(share, abs=1e-4)

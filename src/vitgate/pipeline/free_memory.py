@@ -1,0 +1,18 @@
+"""Give back to the system what this process has freed.
+
+Exporting and quantizing a model copies it several times. glibc keeps freed pieces of a model's size for later, and one
+process a worker keeps as much as the largest step took, as long as it lives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+
+def release_free_memory() -> None:
+    """Collect garbage, and let the C library return free memory to the system where it can (glibc's `malloc_trim`)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
