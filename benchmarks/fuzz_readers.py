@@ -28,10 +28,11 @@ from vitgate.compare.verdict import compare
 from vitgate.files.errors import UsageError
 from vitgate.files.hashing import sha256_of
 from vitgate.files.schemas import fixtures_folder, read_model, Strict
+from vitgate.files.text import reason
 from vitgate.inputs import hub, pictures, preprocess, standin
 from vitgate.inputs.checkpoint_files import read_state
 from vitgate.inputs.field_files import FieldFile, FieldManifest, located, read_field, seen
-from vitgate.inputs.model_files import check_exported, check_form, runtime_of
+from vitgate.inputs.model_files import check_exported, check_external_data, check_form, copy_whole, runtime_of
 from vitgate.inputs.picture_files import load_picture
 from vitgate.inputs.picture_folder import check_classes, contents, read_folder
 from vitgate.inputs.weights import check_state
@@ -361,6 +362,34 @@ def program(folder: Path) -> Reader:
     return Reader(folder / "model.pte", [sound], lambda rng: spoil.in_bytes(rng, sound), read)
 
 
+def onnx_model(folder: Path) -> Reader:
+    """An ONNX model with weights in a file beside it, as it is looked at and copied before its runtime gets it."""
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import helper, numpy_helper
+    from onnx.external_data_helper import set_external_data
+
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 2]) for name in "xy")
+    weights = numpy_helper.from_array(np.eye(2, dtype=np.float32), "weights")
+    set_external_data(weights, "weights.bin")
+    weights.ClearField("raw_data")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "weights"], ["y"])], "graph", [x], [y], [weights])
+    sound = helper.make_model(graph).SerializeToString()
+    (folder / "weights.bin").write_bytes(bytes(16))
+
+    def read(path: Path) -> None:
+        target = path.with_name("copy.onnx")
+        try:
+            check_external_data(path)
+            copy_whole(path, target)
+        except (ValueError, OSError, DecodeError) as error:  # which become the outcome `failed at load`
+            raise UsageError(reason(error), where=path, do="export it again") from None
+        finally:
+            target.unlink(missing_ok=True)
+
+    return Reader(folder / "model.onnx", [sound], lambda rng: spoil.in_bytes(rng, sound), read)
+
+
 def hub_archive(folder: Path) -> Reader:
     """The archive of a commit, as GitHub gives it for `--weights hub`."""
     commit, members = "0123456789" * 4, [("deit-01/hubconf.py", b"import torch\n" * 9), ("deit-01/a/b.py", b"1\n")]
@@ -688,6 +717,7 @@ READERS: dict[str, tuple[str, Make]] = {
     "archive": ("`files.tar.xz`", archive),
     "exported": ("exported program", exported),
     "program": ("program of ExecuTorch", program),
+    "onnx": ("`.onnx` with weights beside it", onnx_model),
     "hub": ("archive of a hub repository", hub_archive),
     "checkpoint": ("checkpoint, zip form", checkpoint),
     "legacy": ("checkpoint, old form", legacy),

@@ -22,10 +22,10 @@ import fuzz_readers  # likewise
 
 CASES = 120
 SLOW = {"verdict": 40}
-WITH_TORCH = ("checkpoint", "legacy", "safetensors", "lite")
+NEEDS = {**dict.fromkeys(("checkpoint", "legacy", "safetensors", "lite"), "torch"), "onnx": "onnx"}
 
 
-@pytest.mark.parametrize("name", [name for name in fuzz_readers.READERS if name not in WITH_TORCH])
+@pytest.mark.parametrize("name", [name for name in fuzz_readers.READERS if name not in NEEDS])
 def test_fuzzed_file_is_read_or_refused_in_one_line(name: str) -> None:
     cases = SLOW.get(name, CASES)
     found = fuzz.fuzz(name, cases, seed=7)
@@ -36,9 +36,9 @@ def test_fuzzed_file_is_read_or_refused_in_one_line(name: str) -> None:
     assert found.refused > 0 or name in ("cache", "marker")  # what they cannot read is made again
 
 
-@pytest.mark.parametrize("name", WITH_TORCH)
-def test_fuzzed_torch_file_is_read_or_refused_in_one_line(name: str) -> None:
-    pytest.importorskip("torch")
+@pytest.mark.parametrize("name", NEEDS)
+def test_fuzzed_file_of_a_library_is_read_or_refused_in_one_line(name: str) -> None:
+    pytest.importorskip(NEEDS[name])
     found = fuzz.fuzz(name, CASES, seed=7)
 
     assert found.findings == []

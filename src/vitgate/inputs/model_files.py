@@ -140,6 +140,8 @@ def check_external_data(path: Path) -> None:
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
             name = next((each.value for each in tensor.external_data if each.key == "location"), "")
+            if not isinstance(name, str) or not isinstance(tensor.name, str):  # protobuf gives what is no UTF-8 as bytes
+                raise ValueError(f"the name {name!r} or {tensor.name!r} is no UTF-8")
             inside = (path.parent / name).resolve()
             if path.parent.resolve() not in inside.parents:
                 raise ValueError(f"the weights of {tensor.name} lie outside of the file's folder, in {name!r}")
@@ -149,7 +151,7 @@ def check_external_data(path: Path) -> None:
 
 def copy_whole(path: Path, target: Path) -> None:
     """Copy a model file; the weights that an `.onnx` file keeps in others beside it go into the copy."""
-    with suppress(ImportError, ValueError):  # without onnx, or weights that are not there, it stays as it is
+    with suppress(ImportError, ValueError, OSError):  # without onnx, or weights that can be read, it stays as it is
         if path.suffix.lower() == ".onnx" and _is_apart(path):
             import onnx
 

@@ -151,3 +151,31 @@ def test_file_that_is_no_model_is_copied_unchanged(tmp_path: Path) -> None:
     copy_whole(tmp_path / "model.onnx", tmp_path / "copy.onnx")
 
     assert (tmp_path / "copy.onnx").read_bytes() == b"no model"
+
+
+@pytest.mark.parametrize("spoiled", [b"wei", b"other"])
+def test_names_in_a_model_must_be_text(tmp_path: Path, spoiled: bytes) -> None:
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.TensorProto(name="weights", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="other.data")
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor])).SerializeToString()
+    source, target = tmp_path / "model.onnx", tmp_path / "copy.onnx"
+    source.write_bytes(model.replace(spoiled, b"\xff" * len(spoiled)))
+
+    with pytest.raises(ValueError, match="is no UTF-8"):
+        check_external_data(source)
+    copy_whole(source, target)
+
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_weights_that_cannot_be_looked_for_are_not_copied(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="x" * 5000)  # longer than a file's name may be
+    source, target = tmp_path / "model.onnx", tmp_path / "copy.onnx"
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor])), source)
+
+    copy_whole(source, target)
+
+    assert target.read_bytes() == source.read_bytes()
