@@ -54,7 +54,7 @@ def _exported(path: Path, linears: Linears) -> dict[str, FileLayer]:
 def _layer(calls: list[_ExportedCall], linear: nn.Linear) -> FileLayer:
     by_shape = {call.shape: call for call in calls}
     weight = calls[0].weight(linear.weight.shape)
-    return FileLayer(lambda x: by_shape[tuple(x.shape)](x), weight, any(call.is_int8 for call in calls))
+    return FileLayer(lambda x: by_shape[tuple(x.shape)](x), _plain(weight), hasattr(weight, "__tensor_flatten__"))
 
 
 class _Exported:
@@ -105,7 +105,6 @@ class _ExportedCall:
         self._graph, self._nodes, (self._given,), (self._made,) = graph, nodes, given, made
         self._operands = [each for each in operands if each in graph.fixed]
         self.shape: Shape = tuple(self._given.meta["val"].shape)
-        self.is_int8 = any("int_mm" in str(node.target) for node in nodes)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return float32 [..., out] of activations float32 [..., in]."""
@@ -114,14 +113,14 @@ class _ExportedCall:
             values[node] = self._graph.run(node, values)
         return values[self._made]
 
-    def weight(self, shape: Shape) -> torch.Tensor:
-        """Return the weights of that shape among the operands, or among what these are a part of, as floats."""
+    def weight(self, shape: Shape) -> Any:
+        """Return the weights of that shape among the operands, or among what these are a part of, as they are held."""
         todo = list(self._operands)
         while todo:
             node = todo.pop(0)
             todo += node.all_input_nodes
             if node.op == "placeholder" and tuple(self._graph.fixed[node].shape) == tuple(shape):
-                return _plain(self._graph.fixed[node])
+                return self._graph.fixed[node]
         raise ValueError(f"{self._nodes[0].name}: no weights of shape {list(shape)}")
 
 

@@ -77,9 +77,9 @@ def save(variant: VariantName, model: nn.Module, folder: Path, spoil: Spoil) -> 
         spoil(changed)
         onnx.save(changed, str(path))
         return path
-    if variant == "exported_int8":
+    if variant != "exported":
         pytest.importorskip("torchao")
-        model = stages.quantize_torchao(model)
+        model = (stages.quantize_weights if variant == "exported_int8wo" else stages.quantize_torchao)(model)
     spoil(model)
     stages.save_exported(stages.export(model, x), path)
     return path
@@ -103,7 +103,7 @@ def test_every_linear_of_float_file_is_within_rounding(variant: VariantName, mod
     assert {name for name, each in found.items() if not each.quantized and each.exact > 105} == LAYERS
 
 
-@pytest.mark.parametrize("variant", ["exported_int8", "onnx_int8"])
+@pytest.mark.parametrize("variant", ["exported_int8", "exported_int8wo", "onnx_int8"])
 def test_every_linear_of_int8_file_is_as_its_scheme_says(
     variant: VariantName, model: nn.Module, tmp_path: Path
 ) -> None:
@@ -141,7 +141,10 @@ def spoil_onnx(model: Any, gain: float = 1.002) -> None:
         scale.CopyFrom(numpy_helper.from_array(np.float32(gain) * numpy_helper.to_array(scale), scale.name))
 
 
-@pytest.mark.parametrize(("variant", "spoil"), [("exported_int8", spoil_torchao), ("onnx_int8", spoil_onnx)])
+@pytest.mark.parametrize(
+    ("variant", "spoil"),
+    [("exported_int8", spoil_torchao), ("exported_int8wo", spoil_torchao), ("onnx_int8", spoil_onnx)],
+)
 def test_gain_of_a_fifth_percent_in_int8_layer_is_named(
     variant: VariantName, spoil: Spoil, model: nn.Module, tmp_path: Path
 ) -> None:
