@@ -40,6 +40,7 @@ from vitgate.upgrade.latency_workers import (
 )
 
 ATTEMPTS = 2  # at a pair whose worker died or hung
+BYTES_AT_ONCE = 1_000_000_000  # of the files that a worker loads; in memory they take about twice as much
 _START_UP = 5.0  # seconds, before it is known how long importing torch and loading take
 
 Times = dict[str, dict[SideName, Timed]]
@@ -77,6 +78,8 @@ def compare_latency(
 ) -> dict[str, Paired]:
     """Compare two installations and return a verdict for each variant that both have, in the order of `old.models`.
 
+    Variants whose files are large are compared one part after the other, since a worker keeps what it has loaded.
+
     A variant that one side cannot load or run is `not comparable`. If a worker dies or hangs in two successive attempts
     at a pair, the undecided variants are an `environment error`.
 
@@ -99,7 +102,26 @@ def compare_latency(
         tell(f"left out, because only one side has it: {', '.join(lonely)}", 0.0)
     lock = MeasuringLock(locks or default_cache())
     rng = random.Random(seed)  # noqa: S311  # the order of calls needs no cryptography
-    return _Comparison({"OLD": old, "NEW": new}, x, engine, plan or SamplingPlan(), tell, lock, rng).run(shared)
+    sides: dict[SideName, Installation] = {"OLD": old, "NEW": new}
+    found: dict[str, Paired] = {}
+    for part in loaded_at_once({name: max(_bytes(side, name) for side in (old, new)) for name in shared}):
+        found |= _Comparison(sides, x, engine, plan or SamplingPlan(), tell, lock, rng).run(part)
+    return found
+
+
+def loaded_at_once(sizes: Mapping[str, int], most: int = BYTES_AT_ONCE) -> list[list[str]]:
+    """Return the names in their order, in parts of at most so many bytes together; one that is larger is a part."""
+    parts: list[list[str]] = []
+    for name, size in sizes.items():
+        if not parts or sum(sizes[other] for other in parts[-1]) + size > most:
+            parts.append([])
+        parts[-1].append(name)
+    return parts
+
+
+def _bytes(side: Installation, name: str) -> int:
+    path = Path(side.models[name][0])
+    return path.stat().st_size if path.is_file() else 0  # a worker says that it is missing
 
 
 def _silent(text: str, left: float) -> None:

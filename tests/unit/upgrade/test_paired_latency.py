@@ -29,7 +29,7 @@ from vitgate.compare.latency_statistics import ASLEEP_GROWTH, pair_ratio, PROCES
 from vitgate.files.errors import MachineError
 from vitgate.observe.session_directory import SETTINGS
 from vitgate.upgrade.latency_workers import Installation, MeasuringLock, quietest_core
-from vitgate.upgrade.paired_latency import compare_latency, SamplingPlan
+from vitgate.upgrade.paired_latency import compare_latency, loaded_at_once, SamplingPlan
 
 ENGINE = torch.backends.quantized.supported_engines[-1]
 SOURCE = str(Path(vitgate.__file__).parents[1])
@@ -161,6 +161,39 @@ def children() -> list[int]:
 
 
 # The worker alone
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ({}, []),
+        ({"a": 0, "b": 0}, [["a", "b"]]),
+        ({"a": 6, "b": 4, "c": 1}, [["a", "b"], ["c"]]),
+        ({"a": 11, "b": 1, "c": 9, "d": 1}, [["a"], ["b", "c"], ["d"]]),
+    ],
+)
+def test_workers_load_no_more_at_once_than_fits(sizes: dict[str, int], parts: list[list[str]]) -> None:
+    assert loaded_at_once(sizes, most=10) == parts
+
+
+def test_large_files_are_compared_one_part_after_the_other(
+    real: Any, compare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[dict[str, int]] = []
+
+    def each_alone(given: dict[str, int]) -> list[list[str]]:
+        sizes.append(given)
+        return [[name] for name in given]
+
+    monkeypatch.setattr("vitgate.upgrade.paired_latency.loaded_at_once", each_alone)
+    told: list[str] = []
+    found = compare(real(), real(), lambda text, left: told.append(text))
+
+    assert min(sizes[0].values()) > 1000
+    assert list(found) == ["scripted", "lite"]
+    assert {name: row.pairs >= 3 for name, row in found.items()} == {"scripted": True, "lite": True}
+    assert "pair 1 of 3: loading 1 variant" in told
+    assert not any("loading 2" in text for text in told)
 
 
 def test_worker_returns_time_of_each_call_and_ends_at_eof(folder: Path) -> None:
