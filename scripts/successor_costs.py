@@ -89,7 +89,8 @@ The bounds are the oldest that were run ([successor-releases.md](successor-relea
 eight first ones on torch 2.9.1, torchao 0.14.0, executorch 1.0.1, onnx 1.17.0, onnxscript 0.7.2 and onnxruntime
 1.19.2, the float ones of torch.export, AOTInductor and ONNX Runtime on 2.6.0, `exported` on 2.2.2. torchao before
 0.18 has no `reduce_range`: its files have 8 bits, which is expected of them, and are wrong on processors without VNNI
-([processors.md](processors.md)). The five others ran on torch 2.15.0 alone.
+([processors.md](processors.md)). The five others ran
+on torch 2.9.1, 2.12.1 and 2.15.0.
 
 ## What each costs
 

@@ -15,7 +15,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from vitgate.files.text import short
+from vitgate.files.text import reason, short
 from vitgate.judge.metrics import sqnr, SQNR_CEILING
 from vitgate.observe.artifacts import variant_of
 from vitgate.observe.inputs import pictures
@@ -221,12 +221,12 @@ def in_own_process(work: Callable[[], dict[str, Any]], seconds: float, who: str)
     """Return what `work` gives in a copy of this process, as JSON can carry it.
 
     Args:
-        work: Raises nothing but ClaimFailed.
+        work: Is called there.
         seconds: After which the copy ends itself, whatever holds it up.
         who: Does the work, for the message.
 
     Raises:
-        ClaimFailed: `work` did, or there was no answer in time, or the process died.
+        ClaimFailed: `work` failed, or there was no answer in time, or the process died.
     """
     reader, writer = os.pipe()
     child = os.fork()
@@ -257,6 +257,9 @@ def _answer(work: Callable[[], dict[str, Any]], seconds: float, writer: int) -> 
             found = work()
         except ClaimFailed as failure:
             found = {"outcome": failure.outcome.to_json()}
+        except Exception as error:  # nothing else leaves this process
+            outcome = Outcome("failed at", "run", type(error).__name__, short(reason(error)))
+            found = {"outcome": outcome.to_json()}
         with os.fdopen(writer, "w", encoding="utf-8") as stream:
             json.dump(found, stream)
     finally:

@@ -136,16 +136,22 @@ def _on(count: int, load: Load) -> Runnable:
 
 
 def _took(runtime: Runtime, ran: int) -> int:
-    """Return how many threads the runtime says that it has; ONNX Runtime does not say, and has as many as it made."""
+    """Return how many threads the runtime says that it has, or else how many it has made.
+
+    ONNX Runtime does not say, nor does ExecuTorch 1.0.
+    """
     import torch
 
-    if runtime == "onnxruntime":
-        return ran
+    from vitgate.observe.runtimes import POOLED
+
+    if runtime not in POOLED:
+        return torch.get_num_threads()
+    says = None
     if runtime == "executorch":
         from executorch.extension.pybindings import portable_lib
 
-        return int(portable_lib._threadpool_get_thread_count())
-    return torch.get_num_threads()
+        says = getattr(portable_lib, "_threadpool_get_thread_count", None)
+    return ran if says is None else int(says())
 
 
 def _alive() -> int:

@@ -92,6 +92,14 @@ def test_failure_in_own_process_keeps_its_outcome() -> None:
     assert failing(lambda: in_own_process(fail, 60.0, "the test")) == outcome
 
 
+def test_any_error_in_own_process_is_told() -> None:
+    def fail() -> dict[str, Any]:
+        raise AttributeError("module has no _threadpool_get_thread_count")
+
+    outcome = Outcome("failed at", "run", "AttributeError", "module has no _threadpool_get_thread_count")
+    assert failing(lambda: in_own_process(fail, 60.0, "the test")) == outcome
+
+
 def test_dead_lock_in_own_process_ends_in_time() -> None:
     outcome = failing(lambda: in_own_process(lambda: {"never": threading.Event().wait()}, 0.2, "the test"))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from vitgate.observe import runtimes, threads
 from vitgate.observe.observer import LocalObserver
 from vitgate.observe.serving import in_own_process
-from vitgate.observe.threads import compared, Load, unsplit
+from vitgate.observe.threads import _took, compared, Load, unsplit
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import ClaimFailed, Evidence, FIXED_BATCH, Outcome
 from vitgate.spec.variants import Runtime
@@ -129,3 +130,15 @@ def test_variant_that_does_not_run_fails_as_it_does_in_batches(monkeypatch: pyte
         threads._calls(observing(Evidence(outcome=failed)), CELL)
 
     assert caught.value.outcome == failed
+
+
+@pytest.mark.parametrize(("says", "took"), [({"_threadpool_get_thread_count": lambda: 2}, 2), ({}, 5)])
+def test_executorch_that_does_not_say_has_as_many_threads_as_it_made(
+    monkeypatch: pytest.MonkeyPatch, says: dict[str, Any], took: int
+) -> None:
+    for name in ("executorch", "executorch.extension"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    bindings = SimpleNamespace(portable_lib=SimpleNamespace(**says))
+    monkeypatch.setitem(sys.modules, "executorch.extension.pybindings", bindings)
+
+    assert _took("executorch", 5) == took
