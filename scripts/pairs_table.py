@@ -36,8 +36,8 @@ _TAIL = """
   not in 0.18. Files that 0.18 makes run under both.
 - torchao 0.14.0 → 0.15.0: ExecuTorch 1.0.1 asks for torchao 0.14.0 alone, so that uv can put none beside 0.15.0.
 - transformers 5.23.0 → 5.24.0 was asked of the gallery's `transformers_vit`, with `--case-file`. In the first answer
-  two rows were red on both sides, and the fault was the gate's: a package of compiled code is as large for a small model
-  as for a large one. That is mended.
+  two rows were red on both sides, and the fault was the gate's: a package of compiled code is as large for a small
+  model as for a large one. That is mended.
 - PyTorch 2.14.1 → 2.15.0: warnings that 2.14.1 gives were declared from 2.15 on, and the bound for growth was one of
   TorchScript's files, in the first answer. Both are mended: AOTInductor's code of the small case is 4% larger.
 """
