@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vitgate.files.errors import MachineError
+from vitgate.spec.variants import read_successors
 from vitgate.upgrade import successor_packages
 from vitgate.upgrade.installer import REFUSED
 from vitgate.upgrade.record_cache import Means
@@ -98,7 +99,15 @@ def test_executorch_is_one_that_is_built_for_the_torch(
     assert executorch in whole(Side("s", (torch,)), tmp_path).requirements
 
 
-def test_further_number_types_raise_the_floor_of_a_package(uv: list[set[str]], tmp_path: Path) -> None:
-    found = whole(Side("s", ("torch==2.15.0",)), tmp_path, replace(ASKED, types=True))
+def test_further_number_types_raise_the_floor_of_a_package(
+    uv: list[set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = dict(read_successors())
+    newer = {"packages": ("executorch>=1.5",), "under": {}}
+    rows["executorch_static"] = rows["executorch_static"].model_copy(update=newer)
+    monkeypatch.setattr(successor_packages, "read_successors", lambda: rows)
+    side = Side("s", ("torch==2.15.0",))
+    plain, typed = (whole(side, tmp_path, replace(ASKED, types=types)) for types in (False, True))
 
-    assert [text for text in found.requirements if name_of(text) == "executorch"] == ["executorch>=1.4,>=1.5"]
+    assert [text for text in plain.requirements if name_of(text) == "executorch"] == ["executorch>=1.4"]
+    assert [text for text in typed.requirements if name_of(text) == "executorch"] == ["executorch>=1.4,>=1.5"]
