@@ -140,9 +140,7 @@ def check_external_data(path: Path) -> None:
     for tensor in model.graph.initializer:
         if uses_external_data(tensor):
             name = next((each.value for each in tensor.external_data if each.key == "location"), "")
-            if not isinstance(name, str) or not isinstance(
-                tensor.name, str
-            ):  # protobuf gives what is no UTF-8 as bytes
+            if not all(isinstance(each, str) for each in (name, tensor.name)):  # others come as bytes
                 raise ValueError(f"the name {name!r} or {tensor.name!r} is no UTF-8")
             inside = (path.parent / name).resolve()
             if path.parent.resolve() not in inside.parents:
