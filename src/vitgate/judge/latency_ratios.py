@@ -69,11 +69,11 @@ def _spread(seconds: Sequence[float]) -> float:
 
 
 def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Sequence[float]) -> float:
-    """Return the seconds asleep (sleeps, locks, I/O) for each second of CPU time, of the half that slept least.
+    """Return the seconds asleep (sleeps, locks, I/O) for each second of CPU time, all calls but the worst together.
 
     Asleep is what is left of the wall time without the thread's CPU time and its waiting for a processor, so that a
-    neighbour on the processor adds nothing. One on the disk does while pages come from there: who sleeps by itself
-    does so in every call. NaN where samples do not pair, or the wall clock shows less than the thread's.
+    neighbour on the processor adds nothing; a single page that comes from the disk is no habit. NaN where samples do
+    not pair, or the wall clock shows less than the thread's.
 
     Args:
         wall: Seconds of each call.
@@ -87,7 +87,7 @@ def asleep_per_cpu(wall: Sequence[float], thread: Sequence[float], waited: Seque
     calls = [
         (max(0.0, whole - cpu - ready - _CLOCKS), cpu) for whole, cpu, ready in zip(wall, thread, waited, strict=True)
     ]
-    kept = sorted(calls, key=lambda call: call[0] / call[1])[: (len(calls) + 1) // 2]
+    kept = sorted(calls, key=lambda call: call[0] / call[1])[: max(1, len(calls) - 1)]
     return sum(asleep for asleep, _ in kept) / sum(cpu for _, cpu in kept)
 
 
