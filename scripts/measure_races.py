@@ -2,7 +2,8 @@
 
 python scripts/measure_races.py onednn --rounds 12 --calls 100
 
-Prints how many of the answers are wrong where the threads share one module, and where each has loaded its own. The
+Prints how many of the answers are wrong where the threads share one module, where each has loaded its own, and where
+threads of the C++ program share one. The
 claim `concurrent` leaves out what races: a race shows now and then, and a claim has to give the same outcome again.
 """
 
@@ -23,6 +24,7 @@ from vitgate.observe.artifacts import path_of, variant_of
 from vitgate.observe.inputs import pictures
 from vitgate.observe.observer import LocalObserver
 from vitgate.observe.outputs import logits_one_by_one
+from vitgate.observe.programs import native_concurrent
 from vitgate.pipeline.stages import engine_set
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named
@@ -34,7 +36,7 @@ CASE = "digits"
 
 
 def rates(observer: LocalObserver, cell: CellId, rounds: int) -> str:
-    """Return, in words, how many answers were wrong with one module for all threads, and with one for each.
+    """Return, in words, how many answers were wrong with one module for all threads, with one for each, and in C++.
 
     Args:
         observer: Builds the file.
@@ -50,8 +52,10 @@ def rates(observer: LocalObserver, cell: CellId, rounds: int) -> str:
         for each in (lambda _: run, own.__getitem__):
             wrong = (serving.called_at_once(each, x, serial)["changed"] for _ in range(rounds))
             found.append(sum(wrong))
+    found.append(sum(native_concurrent.make(observer, cell).values["changed"] for _ in range(rounds)))
     answers = rounds * serving.THREADS * serving.CALLS
-    return f"{found[0]} of {answers} wrong where they share one, {found[1]} where each has its own"
+    where = f"{found[1]} where each has its own, {found[2]} where threads of the C++ program share one"
+    return f"{found[0]} of {answers} wrong where they share one, {where}"
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""The files without Python: a C++ program gets the same logits from them."""
+"""The files without Python: a C++ program gets the same logits from them, also where its threads share one."""
 
 import pytest
 
-from vitgate.judge import findings
+from vitgate.judge import findings, serving
 from vitgate.observe.environment import environment
 from vitgate.observe.outputs import outputs
-from vitgate.observe.programs import native, program
+from vitgate.observe.programs import native, native_concurrent, program
 from vitgate.plugin.fixtures import Check
 
 
@@ -23,3 +23,10 @@ def test_native_program(session_check: Check) -> None:
 def test_native(check: Check) -> None:
     python, own = (check.observer.get(each, check.cell).demand() for each in (outputs, native))
     check.assert_within(findings=findings.native(python, own))
+
+
+@pytest.mark.claim("native_concurrent")
+def test_native_concurrent(check: Check) -> None:
+    check.assert_within(
+        findings=[serving.concurrent(check.observer.get(native_concurrent, check.cell).demand().values)]
+    )

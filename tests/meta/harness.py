@@ -37,7 +37,7 @@ from vitgate.observe.memory import memory
 from vitgate.observe.observer import LocalObserver, Observation, Observer, P
 from vitgate.observe.outputs import anchor, outputs
 from vitgate.observe.predictions import images, predict
-from vitgate.observe.programs import native, program
+from vitgate.observe.programs import native, native_concurrent, program
 from vitgate.observe.saved_weights import lite_info, parameters, readback, scripted_arithmetic
 from vitgate.observe.serving import batches, concurrent
 from vitgate.observe.store import Store
@@ -364,6 +364,11 @@ class Scene:
             return native.make(observer, cell) if cell.variant in variants else _as_python(observer, cell)
 
         self.observer.instead[native.kind] = make
+
+    def native_concurrent(self, *variants: VariantName) -> None:
+        """Let the program's threads call those variants' files anew."""
+        for variant in variants:
+            self.forget(native_concurrent, self.cell(variant))
 
     def accept(self, table: str) -> None:
         """Make this the accepted table."""

@@ -260,6 +260,9 @@ class MadeUp(Observer):
     def _concurrent(self, name: str) -> Evidence:
         return Evidence({"answers": 80, "changed": 0, "worst_sqnr": 200.0})
 
+    def _native_concurrent(self, name: str) -> Evidence:
+        return self._concurrent(name)
+
     def _threads(self, name: str) -> Evidence:
         logits = self._outputs(name).arrays["logits"]
         values = {"allowed": 2, "pictures": 3, "took": [1, 2], "ran": [1, 2], "seconds": [0.002, 0.001]}

@@ -1,13 +1,16 @@
 // Runs a TorchScript file, or one for the lite interpreter, without Python, and writes its logits.
 //
-//   native RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W
+//   native RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W [CALLERS CALLS SECONDS TIMES]
 //   native
 //
 // RUNTIME is `torchscript` or `lite_interpreter`; ENGINE the quantized engine, or `none` for a float file. OUTPUT says
-// where the logits are in what a call returns: `tensor`, `tuple:N` (or a list) or `dict:KEY`. PICTURES holds N*C*H*W float32 numbers in the machine's byte order; each picture is run alone. LOGITS will hold one row of
-// float32 numbers for each. On standard output stands each stage as it begins; then `failed` and what libtorch says
-// (exit status 1), or the shape of the logits. Without arguments the program says which libtorch it was built against
-// and which libraries it runs with, by name and one a line.
+// where the logits are in what a call returns: `tensor`, `tuple:N` (or a list) or `dict:KEY`. PICTURES holds N*C*H*W
+// float32 numbers in the machine's byte order; each picture is run alone. LOGITS will hold one row of float32 numbers
+// for each; then, of CALLERS threads that share the module and begin together, the rows of each one's CALLS: caller I
+// begins with picture I, and goes on in their order. SIGALRM ends them after SECONDS and TIMES what their calls would
+// take one by one. On standard output stands each stage as it begins; then `failed`
+// and what libtorch says (exit status 1), or the shape of the logits. Without arguments the program says which libtorch
+// it was built against and which libraries it runs with, by name and one a line.
 
 #ifdef __APPLE__
 #include <mach-o/dyld.h>
@@ -22,14 +25,20 @@
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/version.h>
 
+#include <sys/time.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <chrono>
 #include <cstdint>
+#include <exception>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -119,9 +128,58 @@ void write(const std::string& path, const at::Tensor& logits) {
   }
 }
 
+void end_after(double seconds) {
+  itimerval timer{};
+  timer.it_value.tv_sec = static_cast<time_t>(seconds);
+  timer.it_value.tv_usec = static_cast<suseconds_t>((seconds - static_cast<double>(timer.it_value.tv_sec)) * 1e6);
+  setitimer(ITIMER_REAL, &timer, nullptr);
+}
+
+using Call = std::function<at::Tensor(const at::Tensor&)>;
+using Rows = std::vector<at::Tensor>;
+
+void call(const Call& answer, const Rows& pictures, size_t first, size_t calls, Rows& rows) {
+  const at::NoGradGuard no_gradients;  // a thread's own, as the number of threads is
+  at::set_num_threads(1);
+  for (size_t i = first; i < first + calls; ++i) {
+    rows.push_back(answer(pictures[i % pictures.size()]));
+  }
+}
+
+Rows called_at_once(const Call& answer, const Rows& pictures, size_t callers, size_t calls) {
+  std::vector<Rows> rows(callers);
+  std::vector<std::exception_ptr> failures(callers);
+  std::vector<std::thread> threads;
+  std::atomic<size_t> ready{0};
+  for (size_t number = 0; number < callers; ++number) {
+    threads.emplace_back([&, number] {
+      ++ready;
+      while (ready < callers) {
+        std::this_thread::yield();
+      }
+      try {
+        call(answer, pictures, number, calls, rows[number]);
+      } catch (...) {
+        failures[number] = std::current_exception();
+      }
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  Rows all;
+  for (size_t number = 0; number < callers; ++number) {
+    if (failures[number]) {
+      std::rethrow_exception(failures[number]);
+    }
+    all.insert(all.end(), rows[number].begin(), rows[number].end());
+  }
+  return all;
+}
+
 void run(const std::vector<std::string>& words) {
   std::vector<int64_t> shape;
-  for (size_t i = 6; i < words.size(); ++i) {
+  for (size_t i = 6; i < 10; ++i) {
     shape.push_back(std::stoll(words[i]));
   }
   say("set_engine");
@@ -129,10 +187,19 @@ void run(const std::vector<std::string>& words) {
   say("load");
   auto model = load(words[0], words[2]);
   say("run");
-  const at::NoGradGuard no_gradients;
-  std::vector<at::Tensor> rows;
-  for (const auto& picture : read(words[4], shape).split(1)) {
-    rows.push_back(taken(words[3], model(picture)));
+  const auto pictures = read(words[4], shape).split(1);
+  const Call answer = [&](const at::Tensor& x) { return taken(words[3], model(x)); };
+  Rows rows;
+  const auto start = std::chrono::steady_clock::now();
+  call(answer, pictures, 0, pictures.size(), rows);
+  if (words.size() > 10) {
+    const auto callers = std::stoull(words[10]);
+    const auto calls = std::stoull(words[11]);
+    const std::chrono::duration<double> serial = std::chrono::steady_clock::now() - start;
+    const auto each = serial.count() / static_cast<double>(pictures.size());
+    end_after(std::stod(words[12]) + std::stod(words[13]) * each * static_cast<double>(callers * calls));
+    const auto more = called_at_once(answer, pictures, callers, calls);
+    rows.insert(rows.end(), more.begin(), more.end());
   }
   const auto logits = at::cat(rows).to(at::kFloat).contiguous();
   write(words[5], logits);
@@ -167,8 +234,8 @@ int main(int count, char** words) {
     say_libraries();
     return 0;
   }
-  if (count != 11) {
-    std::cerr << "usage: native [RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W]" << std::endl;
+  if (count != 11 && count != 15) {
+    std::cerr << "usage: native [RUNTIME ENGINE FILE OUTPUT PICTURES LOGITS N C H W [CALLERS CALLS SECONDS TIMES]]" << std::endl;
     return 2;
   }
   try {

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,6 +39,18 @@ _FLAGS = ("-O1", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi()
 _LINK = ("-Wl,--as-needed",) if sys.platform == "linux" else ()  # not libtorch.so, which brings CUDA's libraries along
 _VARIABLES = ("ATEN_", "DNNL_", "ONEDNN_", "FBGEMM_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
 _TIMEOUT = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
+
+
+class Callers(NamedTuple):
+    """How many `threads` call at once, how often each does, and after how long they are ended if they have no answer.
+
+    That is `seconds`, and `times` what their calls would take one by one.
+    """
+
+    threads: int
+    calls: int
+    seconds: float
+    times: float
 
 
 def compiled(fallback: ArtifactCache) -> Entry:
@@ -153,8 +166,9 @@ def run(
     pictures: Array,
     *,
     output: ModelOutput = LOGITS,
+    callers: Callers | None = None,
 ) -> Array:
-    """Run pictures one by one in the C++ program.
+    """Run pictures one by one in the C++ program, then for several callers at once.
 
     Args:
         program: The compiled program.
@@ -163,9 +177,11 @@ def run(
         file: The variant's.
         pictures: float32 [N, C, H, W].
         output: Where the logits are in what a call returns.
+        callers: The threads that share the loaded module afterwards.
 
     Returns:
-        Logits, float32 [N, classes].
+        Logits, float32 [N, classes]; with `callers` [N + threads · calls, classes], thread after thread: each begins
+        with the picture of its own number, and goes on in their order.
 
     Raises:
         ClaimFailed: The program failed, or crashed; at which stage, the outcome says.
@@ -175,6 +191,7 @@ def run(
         np.ascontiguousarray(pictures, np.float32).tofile(given)
         place = str(output) if output.key is not None else "tensor"
         words = [runtime, engine or "none", file, place, str(given), str(got), *map(str, pictures.shape)]
+        words += map(str, callers or ())
         *_, shape = _lines(execute([str(program), *words]), "set_engine")
         return np.fromfile(got, np.float32).reshape([int(word) for word in shape.split()])
 
@@ -201,6 +218,8 @@ def _lines(done: subprocess.CompletedProcess[str], first: Stage) -> list[str]:
         return lines
     at = next((name for name in reversed(_STAGES) if name in lines), first)
     said = next((line.removeprefix("failed ") for line in lines if line.startswith("failed ")), "")
+    if done.returncode == -signal.SIGALRM:
+        raise ClaimFailed(Outcome("failed at", at, "TimeoutError", "its threads had no answer in time"))
     if done.returncode < 0:
         raise ClaimFailed(Outcome("failed at", at, "ProcessDied", f"ended by {signal.Signals(-done.returncode).name}"))
     words = (said or done.stderr.strip() or f"exit status {done.returncode}").splitlines()[0]

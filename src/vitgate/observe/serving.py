@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -104,10 +104,10 @@ def served(observer: LocalObserver, case: str) -> Array:
     classes = observer.get(outputs, CellId(case, NO_ENGINE, "original")).demand().arrays["logits"].shape[1]
     x = np.concatenate([given[name] for name in ("x", "heldout_x") if name in given])
     wanted = math.ceil(_FEWEST_LOGITS / (largest * max(1, classes)))
-    return _different(x, largest * max(1, min(wanted, len(x) // largest)))
+    return different(x, largest * max(1, min(wanted, len(x) // largest)))
 
 
-def _different(x: Array, n: int) -> Array:
+def different(x: Array, n: int) -> Array:
     """Return n pictures; where there are not as many, they come again, each time moved by a further column."""
     turns = range(math.ceil(n / len(x)))
     found: Array = np.concatenate([np.roll(x, turn, axis=-1) for turn in turns])[:n]
@@ -163,7 +163,7 @@ def concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
     """
     from vitgate.pipeline.stages import engine_set
 
-    x = _different(observer.get(pictures, cell.case).arrays["x"], THREADS)
+    x = different(observer.get(pictures, cell.case).arrays["x"], THREADS)
     with engine_set(cell.engine):
         run = variant_of(observer, cell)
         logits_one_by_one(observer, cell, run, x[:1])
@@ -199,7 +199,7 @@ def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -
             for call in range(CALLS):
                 at = (first + call) % len(x)
                 answer, wanted = logits_of(module(first), torch.from_numpy(x[at][None])), serial[at][None]
-                ratios.append(math.inf if np.array_equal(answer, wanted) else sqnr(wanted, answer))
+                ratios.append(nearness(wanted, answer))
         except Exception as failure:  # no thread ends unseen
             failures.append(failure)
 
@@ -212,6 +212,16 @@ def called_at_once(module: Callable[[int], Runnable], x: Array, serial: Array) -
             thread.join()
         if failures:
             raise failures[0]
+    return counted(ratios)
+
+
+def nearness(serial: Array, answer: Array) -> float:
+    """Return how near an answer is to that of one caller, both [n, classes], in dB: infinity if no bit differs."""
+    return math.inf if np.array_equal(answer, serial) else sqnr(serial, answer)
+
+
+def counted(ratios: Sequence[float]) -> dict[str, Any]:
+    """Return `answers`, how many are `changed`, and the `worst_sqnr` of these, in dB, from what `nearness` gave."""
     changed = [ratio for ratio in ratios if ratio != math.inf]
     worst = min((-math.inf if math.isnan(ratio) else ratio for ratio in changed), default=SQNR_CEILING)
     return {"answers": len(ratios), "changed": len(changed), "worst_sqnr": max(worst, -SQNR_CEILING)}

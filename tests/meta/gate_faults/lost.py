@@ -185,6 +185,11 @@ def deleted_by_its_own_file(text: str) -> str:
     return text + "\ndel test_threads\n"
 
 
+@lost("native_concurrent")
+def wrapped_into_something_else(text: str) -> str:
+    return text + "\nimport functools\n\ntest_native_concurrent = functools.partial(test_native_concurrent, None)\n"
+
+
 OTHER_PLUGIN = """
 import pytest
 

@@ -13,7 +13,7 @@ import torch
 
 from vitgate.expected.logits import expected_logits
 from vitgate.expected.schemes import DynamicInt8
-from vitgate.observe.serving import _batch, _different, _in_batches, in_own_process
+from vitgate.observe.serving import _batch, _in_batches, different, in_own_process
 from vitgate.spec.outcome import ClaimFailed, FIXED_BATCH, Outcome
 
 
@@ -23,10 +23,10 @@ def failing(run: Any) -> Outcome:
     return failed.value.outcome
 
 
-def test_pictures_of_batch_are_all_different() -> None:
+def test_pictures_of_batch_are_alldifferent() -> None:
     x = np.arange(2 * 1 * 2 * 4, dtype=np.float32).reshape(2, 1, 2, 4)
 
-    found = _different(x, 7)
+    found = different(x, 7)
 
     assert found.shape == (7, 1, 2, 4)
     assert np.array_equal(found[:2], x)
