@@ -396,6 +396,18 @@ def test_latency_is_a_ratio_with_its_guards_and_the_plain_times_unjudged() -> No
     )
 
 
+@pytest.mark.parametrize(("own", "judged"), [(1.11, 0.05), (1.06, 0.0)], ids=["sleeps", "does-not"])
+def test_time_asleep_is_judged_beyond_what_original_sleeps(own: float, judged: float) -> None:
+    samples = {"original": seconds([1.0] * 4, [1.06] * 4), "lite": seconds([1.0] * 4, [own] * 4)}
+
+    found = by_name(findings.latency(samples, "lite"))["asleep_per_cpu"]
+    beside = by_name(findings.latency(samples, "original"))["asleep_per_cpu"]
+
+    assert found.value == pytest.approx(judged, abs=2e-5)
+    assert found.note == f"it sleeps {own - 1:.2%}, the original beside it 6.00%"
+    assert (found.judged, beside.judged, beside.value) == (True, False, pytest.approx(0.06, abs=2e-5))
+
+
 @pytest.mark.parametrize(
     "samples",
     [{}, {"original": seconds([1.0])}, {"lite": seconds([1.0])}, {"original": seconds([1.0]), "lite": seconds([])}],
