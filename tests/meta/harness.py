@@ -190,7 +190,7 @@ def _images(observer: LocalObserver, cell: CellId) -> Evidence:
 
 def judge(test: ClaimTest, subject: str, cell: CellId | None, observer: Observer) -> ClaimRow:
     """Run one conformance test and settle it; the row is the one that a record would hold."""
-    file = next((item for item in committed() if item.row.id == subject), None)
+    file = _committed_files(fixtures_folder()).get(subject) if test.claim.per == "file" else None
     kind = Check if file is None else partial(FieldCheck, file=file)
     check = kind(test.claim, cell, observer, read_tolerances(), machine())
     about = {"item": file} if file else {"cell": cell} if cell else {"call": subject}
@@ -209,6 +209,12 @@ def judge(test: ClaimTest, subject: str, cell: CellId | None, observer: Observer
     call = pytest.CallInfo.from_call(lambda: test.function(**wanted), when="call")
     report = cast(pytest.TestReport, SimpleNamespace(nodeid=item.nodeid))
     return expected_failures.settle(cast(pytest.Item, item), call, report, test.claim)
+
+
+@cache
+def _committed_files(folder: Path) -> dict[str, FieldItem]:
+    """Return the files of the folder of data files, read once: there are more rows than files."""
+    return {item.row.id: item for item in committed()}
 
 
 class _Item:

@@ -20,6 +20,7 @@ from vitgate.judge.deviations import Deviation, read_deviations
 from vitgate.judge.picture_accuracy import CONFIDENCE, LABEL, TOP
 from vitgate.judge.table import render
 from vitgate.judge.tolerances import lock_of, loosened, read_lock, read_tolerances, Tolerance
+from vitgate.observe import memory
 from vitgate.observe.observer import Observation, Observer, P
 from vitgate.observe.store import Store
 from vitgate.observe.timing import latency_of
@@ -164,6 +165,7 @@ def test_every_number_finds_exactly_one_tolerance(
     monkeypatch.setattr(harness, "machine", lambda: machine)
     for module in (expected_failures, tables):
         monkeypatch.setattr(module, "packages", lambda: {"torch": RELEASES[-1]})  # looking them up takes its time
+    monkeypatch.setattr(memory, "private", lambda: 0)  # so does adding up what this process has
     rows = []
     for observer in (MadeUp(tmp_path, kind, quantized=quantized) for quantized in (True, False)):
         if engine != NO_ENGINE:

@@ -64,7 +64,7 @@ def coverage(observer: LocalObserver, cell: CellId) -> Evidence:
     path = path_of(observer, cell)
     with stage("read_weights"), own_programs():
         found = coverage_of(path, cell.form.runtime)
-    release_free_memory()
+    release_free_memory(path)
     return Evidence(asdict(found))
 
 

@@ -164,7 +164,7 @@ def _layers(observer: LocalObserver, cell: CellId) -> Evidence:
         found = layer_errors(model, x, own, scheme, observer.pool.references[1])
     observer.pool.linears = ("", {})  # nothing more is asked about them
     del own
-    release_free_memory()
+    release_free_memory(path_of(observer, cell))
     return Evidence({"layers": [asdict(each) for each in found]})
 
 

@@ -105,7 +105,7 @@ class Builder:
             with stage(cell.stages[-1], path.parent):
                 self.savers[cell.stages[-1]](module, path)
         del module
-        release_free_memory()
+        release_free_memory(path)
 
     def _make(self, cell: CellId) -> Any:
         assert cell.parent is not None

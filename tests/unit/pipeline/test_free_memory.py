@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,15 @@ def _quiet() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Return a file as large as that of a model whose memory counts; it takes no room on the disk."""
+    path = tmp_path / "large.pt"
+    path.touch()
+    os.truncate(path, 100 << 20)
+    return path
+
+
 def resident() -> int:
     return int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -33,21 +43,29 @@ def resident() -> int:
 @pytest.mark.skipif(
     not STATM.exists() or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="neither /proc nor glibc's malloc_trim"
 )
-def test_freed_pieces_go_back_to_the_system() -> None:
+def test_freed_pieces_go_back_to_the_system(large: Path) -> None:
     pieces = [bytearray(PIECE) for _ in range(PIECES)]
     last = pieces[-1]  # holds the end of the heap
     full = resident()
     del pieces
-    release_free_memory()
+    release_free_memory(large)
 
     assert full - resident() > 0.9 * PIECE * PIECES
     assert len(last) == PIECE
 
 
-def test_a_c_library_that_cannot_trim_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_c_library_that_cannot_trim_is_left_alone(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
 
-    release_free_memory()
+    release_free_memory(large)
+
+
+def test_small_file_costs_no_collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "collect", lambda: pytest.fail("it looked at all objects"))
+    small = tmp_path / "small.pt"
+    small.write_bytes(b"x")
+
+    release_free_memory(small)
 
 
 def test_shapes_are_inferred_without_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
