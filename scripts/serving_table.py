@@ -1,6 +1,6 @@
 """Print the table of docs/serving.md from records: what each variant does with a batch, several callers and all cores.
 
-pytest tests/conformance --case digits --claim batch --claim concurrent --claim threads --record 2.12.1.json
+pytest tests/conformance --case digits --record 2.12.1.json
 python scripts/serving_table.py 2.12.1.json successors.json
 """
 
@@ -18,8 +18,8 @@ from vitgate.records.rows import ClaimRow
 from vitgate.spec.versions import public
 
 HEAD = (
-    "| torch | engine | variant | against the original, dB | against alone, dB | four callers | all cores against one |"
-    " time in a batch | times as fast on all cores |"
+    "| torch | engine | variant | against the original, dB | against alone, dB | four callers | in C++ |"
+    " all cores against one | time in a batch | times as fast on all cores |"
 )
 
 
@@ -36,12 +36,15 @@ def lines(record: Record, path: Path) -> list[str]:
 
     Variants of one engine that say the same share a line, and their times are those from the least to the largest.
     """
-    batch, concurrent, threads = (_rows(record, claim) for claim in ("batch", "concurrent", "threads"))
+    batch, *callers, threads = (
+        _rows(record, claim) for claim in ("batch", "concurrent", "native_concurrent", "threads")
+    )
     if not batch:
         raise UsageError("the record has no row of `batch`", where=path, do="make it with --claim batch")
     alike: dict[tuple[str, ...], list[ClaimRow]] = {}
     for subject, row in batch.items():
-        said = (row.engine, *_batch(row), _concurrent(concurrent.get(subject)), _threads(threads.get(subject)))
+        answers = (_concurrent(rows.get(subject)) for rows in callers)
+        said = (row.engine, *_batch(row), *answers, _threads(threads.get(subject)))
         alike.setdefault(said, []).append(row)
     torch = public(record.environment.torch)
     found = []
