@@ -1,4 +1,4 @@
-"""The world without torch, one for each test."""
+"""The worlds without torch in which environments are made, one for each test."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from .environment_maker import make_maker, Maker
 from .world import make_world, World
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world in which the suite runs too."""
     return make_world(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
+    """Return one that makes environments alone, of packages whose import a test may slow down or break."""
+    return make_maker(tmp_path, monkeypatch)
