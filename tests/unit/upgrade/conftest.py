@@ -1,4 +1,4 @@
-"""The worlds without torch in which environments are made, one for each test."""
+"""Worlds without torch in which environments are made, one for each test; and saved models, for tests with torch."""
 
 from __future__ import annotations
 
@@ -20,3 +20,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
     """Return one that makes environments alone, of packages whose import a test may slow down or break."""
     return make_maker(tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of `latency_models`, with an input and saved models."""
+    from .latency_models import save_models  # here, so that the other tests need not import torch
+
+    folder = tmp_path_factory.mktemp("pairs")
+    save_models(folder)
+    return folder
