@@ -19,7 +19,7 @@ from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
 
-from ..harness import claim_tests, judge
+from ..conformance_tests import claim_tests, judge
 from .records import CELL, release
 
 OLD, NEW = "2.12.1", "2.13.0"
