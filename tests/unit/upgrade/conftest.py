@@ -1,4 +1,4 @@
-"""Worlds without torch in which environments are made, one for each test; and saved models, for tests with torch."""
+"""Worlds without torch in which environments and gates are made, one for each test; and models saved by torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from .environment_maker import make_maker, Maker
+from .fake_gate import Fake
 from .world import make_world, World
 
 
@@ -20,6 +21,23 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Maker:
     """Return one that makes environments alone, of packages whose import a test may slow down or break."""
     return make_maker(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Return what stands in the place of environments, runs and latencies; nothing hangs or fails yet."""
+    made = Fake(tmp_path / "cache")
+    made.install(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Return a user's folder of one lite file."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "phone-lite.ptl").write_bytes(b"phone")
+    return folder
 
 
 @pytest.fixture(scope="module")
