@@ -12,7 +12,7 @@ import pytest
 
 from vitgate import __version__
 
-from .releases import NEW, OLD, RECORDS
+from .two_releases import NEW, OLD, RECORDS
 
 
 @pytest.mark.parametrize(

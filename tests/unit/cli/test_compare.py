@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .releases import ACCEPTED, NEW, OLD, RECORDS
+from .two_releases import ACCEPTED, NEW, OLD, RECORDS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vitgate.records.record import read_record
 
-from .releases import NEW, OLD
+from .two_releases import NEW, OLD
 
 
 def test_report_of_several_records_is_about_newest(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from vitgate.records.record import read_record
 from vitgate.upgrade.bisect import Bisected, Bisection, Found
 from vitgate.upgrade.sweep import Sweep, Swept
 
-from .releases import OLD
+from .two_releases import OLD
 
 
 @pytest.mark.parametrize(("dask", "used"), [((), "alone"), (("--dask", "tcp://host:8786"), "tcp://host:8786")])

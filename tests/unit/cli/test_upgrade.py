@@ -15,7 +15,7 @@ from vitgate.compare.verdict import Verdict
 from vitgate.records.record import read_record
 from vitgate.upgrade.gate import Order
 
-from .releases import ACCEPTED, NEW, OLD
+from .two_releases import ACCEPTED, NEW, OLD
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections import Counter
 
 from vitgate.compare.acceptance import Acceptance, Acceptances
 from vitgate.compare.verdict import Verdict
-from vitgate.files.schemas import fixtures_folder
-from vitgate.records.record import read_record, Record
 
 TODAY = dt.date(2026, 12, 1)
 PASSED = {"status": "passed", "outcome": "passed"}
@@ -24,11 +22,6 @@ OFFLINE = {"status": "environment error", "outcome": "environment error", "messa
 STATES = (PASSED, NUMBER_OUT, FAILED, GONE, BLOCKED, BROKEN, BLOCKED_NEW, UNEXPECTED, LACKING, OFFLINE)
 # what 2.15.0 is red for, after 2.12.1
 CAUSES = ("xnnpack-gone", "xnnpack-gone-lite-files", "xnnpack-gone-files", "xnnpack-gone-call", "profiler-use-cuda")
-
-
-def release(version: str) -> Record:
-    """Return the committed record of that release."""
-    return read_record(fixtures_folder() / "records" / f"{version}.json")
 
 
 def words(verdict: Verdict) -> Counter[str]:

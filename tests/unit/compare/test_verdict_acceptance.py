@@ -12,7 +12,8 @@ from vitgate.compare.verdict import Accepted, compare, Verdict
 from vitgate.records.record import Record
 from vitgate.records.rows import ClaimRow
 
-from .states import accepting, BLOCKED, CAUSES, FAILED, GONE, OFFLINE, PASSED, release, TODAY, UNEXPECTED
+from ..releases import release
+from .states import accepting, BLOCKED, CAUSES, FAILED, GONE, OFFLINE, PASSED, TODAY, UNEXPECTED
 
 
 def test_accepted_deviation_covers_only_what_it_blocks() -> None:

@@ -14,7 +14,8 @@ from vitgate.records.rows import ClaimRow
 
 from ..conftest import Refuses
 from ..outcomes import in_parts
-from .states import accepting, BLOCKED, LACKING, release
+from ..releases import release
+from .states import accepting, BLOCKED, LACKING
 
 
 def _crossing(maker: str = "2.12.1", runner: str = "2.15.0", variant: str = "lite_frozen", **fields: Any) -> MatrixRow:

@@ -9,7 +9,8 @@ import pytest
 from vitgate.compare.verdict import compare
 from vitgate.records.record import Record
 
-from .states import CAUSES, release, words
+from ..releases import release
+from .states import CAUSES, words
 
 
 def test_upgrade_2_12_1_to_2_15_0_is_red_with_causes() -> None:
