@@ -30,7 +30,8 @@ from pathlib import Path
 from random import Random
 
 import hypothesis
-from fuzz_readers import Reader, READERS
+from fuzz_form import Reader
+from fuzz_readers import READERS
 from hypothesis import strategies as st
 
 from vitgate.files.errors import VitgateError

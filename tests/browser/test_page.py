@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.report.made_up import hostile, narrowed, red, release
+from unit.releases import release
+from unit.report.made_up import hostile, narrowed, red
 
 from vitgate.report.page.html import render
 

@@ -10,7 +10,7 @@ from unit.disk import small_disk as small_disk  # a fixture
 
 from vitgate.spec.engines import Engine
 
-from .harness import Baseline, clean_run
+from .baseline import Baseline, clean_run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

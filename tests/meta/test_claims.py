@@ -36,9 +36,10 @@ from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import FORMS
 from vitgate.spec.versions import machine
 
-from . import harness
+from . import conformance_tests
+from .baseline import samples, sound_memory
+from .conformance_tests import claim_tests, CONFORMANCE, judge
 from .declared import holds_where_declared, too_wide
-from .harness import claim_tests, CONFORMANCE, judge, samples, sound_memory
 from .processes import run_pytest
 
 # The last patch release of each minor one, as PyPI has them.
@@ -69,7 +70,7 @@ def test_every_claim_has_a_test() -> None:
 
 
 def test_every_conformance_test_has_a_claim() -> None:
-    functions = [name for path in CONFORMANCE.glob("test_*.py") for name in harness.test_functions(path)]
+    functions = [name for path in CONFORMANCE.glob("test_*.py") for name in conformance_tests.test_functions(path)]
     assert sorted(functions) == sorted(test.function.__name__ for test in claim_tests())
     assert sorted(functions) == sorted(
         f"test_{claim}" for claim in read_claims()
@@ -99,7 +100,7 @@ def _expected_ids() -> Iterator[str]:
             yield from ([f"{name}[{subject}]" for subject in test.subjects] or [name])
 
 
-def _is_made(test: harness.ClaimTest, subject: str) -> bool:
+def _is_made(test: conformance_tests.ClaimTest, subject: str) -> bool:
     groups = {str(group) for group in test.claim.groups()}
     return test.claim.per != "engine" or subject in groups
 
@@ -162,7 +163,7 @@ def _places() -> Iterator[tuple[str, Engine, str]]:
 def test_every_number_finds_exactly_one_tolerance(
     case: str, engine: Engine, kind: str, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harness, "machine", lambda: machine)
+    monkeypatch.setattr(conformance_tests, "machine", lambda: machine)
     for module in (expected_failures, tables):
         monkeypatch.setattr(module, "packages", lambda: {"torch": RELEASES[-1]})  # looking them up takes its time
     monkeypatch.setattr(memory, "private", lambda: 0)  # so does adding up what this process has

@@ -105,7 +105,10 @@ TREATMENT: list[tuple[str, Run | Elsewhere | Never]] = [
     (r"(tox -e|python scripts/make_field.py) .*", VERSIONS),
     (r"python scripts/(compatibility.py .*|reference.py|lock_tolerances.py|measure_ranges.py ranges.json)", Run()),
     (r"(vitgate (?:environments )?\w+) \[OPTIONS\].*", Run(r"\1 --help")),
-    (r"vitgate compare x86.json aarch64.json", Elsewhere("tests/unit/compare/test_verdict.py", "aarch64")),
+    (
+        r"vitgate compare x86.json aarch64.json",
+        Elsewhere("tests/unit/compare/test_verdict_matrix_and_latency.py", "aarch64"),
+    ),
     (r"vitgate compare (?!\[|x86).*", Run(status=1)),
     (r"vitgate merge shard-\*.json -o record.json", Run()),
     (r"vitgate merge shard-(\*|1.json shard-2).json -o 2.15.0.json.*", Elsewhere("docs/releases.md", "vitgate merge")),

@@ -12,8 +12,10 @@ from vitgate.spec.claims import Claim, read_claims
 from vitgate.spec.engines import Engine, NO_ENGINE
 from vitgate.spec.variants import STAGES, SUCCESSORS
 
+from .baseline import Baseline
+from .conformance_tests import CONFORMANCE
 from .faults import catalogue, Fault
-from .harness import Baseline, CONFORMANCE, red, Scene, stopped
+from .scene import red, Scene, stopped
 
 pytestmark = pytest.mark.long
 

@@ -12,30 +12,23 @@ from pathlib import Path
 import pytest
 import torch
 
+from .baseline import Baseline, clean_run, FULL_SIZE
 from .faults import catalogue, Fault
-from .harness import Baseline, clean_run, FULL_SIZE, red, Scene
+from .scene import red, Scene
 from .test_faults import assert_found
-from .test_kernel_faults import (
-    Judged,
-)
+from .test_kernel_faults import Judged
 from .test_kernel_faults import (
     test_accurate_float_kernel_passes as test_accurate_float_kernel_passes,  # with this module's `judged`
 )
-from .test_kernel_faults import (
-    test_error_below_rounding_is_not_found as test_error_below_rounding_is_not_found,
-)
-from .test_kernel_faults import (
-    test_inaccurate_float_kernel_is_found as test_inaccurate_float_kernel_is_found,
-)
+from .test_kernel_faults import test_error_below_rounding_is_not_found as test_error_below_rounding_is_not_found
+from .test_kernel_faults import test_inaccurate_float_kernel_is_found as test_inaccurate_float_kernel_is_found
 from .test_kernel_faults import (
     test_int8_kernel_with_other_rounding_is_found as test_int8_kernel_with_other_rounding_is_found,
 )
 from .test_kernel_faults import (
     test_int8_kernel_with_wrong_results_is_found as test_int8_kernel_with_wrong_results_is_found,
 )
-from .test_kernel_faults import (
-    test_reference_int8_kernel_passes as test_reference_int8_kernel_passes,
-)
+from .test_kernel_faults import test_reference_int8_kernel_passes as test_reference_int8_kernel_passes
 
 FAULTS = [fault for fault in catalogue() if fault.full_size]
 

@@ -1,4 +1,4 @@
-"""The gate and the suite's bookkeeping find what is wrong with records, upgrades, latencies and tests, and no more.
+"""Records that were edited, cut or are not of a whole run are found, and runs that did not end well.
 
 The catalogues are in `gate_faults`.
 """
@@ -6,42 +6,31 @@ The catalogues are in `gate_faults`.
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vitgate.cli import main
-from vitgate.compare.acceptance import Acceptances
-from vitgate.compare.pairing import names_of, PairedLatency
-from vitgate.compare.verdict import compare, Verdict
+from vitgate.compare.verdict import Verdict
 from vitgate.files.errors import MachineError, UsageError
-from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import read_record, Record
 from vitgate.spec.claims import read_claims
-from vitgate.spec.engines import NO_ENGINE
 from vitgate.upgrade import gate
 from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.record_cache import Place
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request, run_suite
 
-from .gate_faults import lost, upgrades
-from .gate_faults.lost import LOST, Lost
+from .gate_faults.lost import LOST
 from .gate_faults.parts import PARTS, Parts, parts
 from .gate_faults.records import Edit, EDITS, release
-from .gate_faults.slowdowns import compared, Machine, SLOWDOWNS
-from .gate_faults.upgrades import TODAY, Upgrade, WORSE, Worse
-from .processes import Done, run_pytest
-
-BASE = upgrades.OLD
-
+from .gate_faults.slowdowns import SLOWDOWNS
+from .gate_faults.upgrades import OLD, red, WORSE
 
 # Records
 
@@ -63,7 +52,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a sound record."""
     path = tmp_path_factory.mktemp("records") / "clean.json"
-    release(BASE).write(path)
+    release(OLD).write(path)
     return path
 
 
@@ -77,7 +66,7 @@ def test_edited_record_is_refused(
     fault: Edit, command: Callable[..., tuple[int, str]], clean: Path, tmp_path: Path
 ) -> None:
     edited = tmp_path / "edited.json"
-    edited.write_text(fault.text(release(BASE)), encoding="utf-8")
+    edited.write_text(fault.text(release(OLD)), encoding="utf-8")
     for pair in ((clean, edited), (edited, clean)):
         status, text = command("compare", *pair)
         assert (status, text.count("\n")) == (4, 1), f"{fault.what} {text}"
@@ -89,7 +78,7 @@ def test_incomplete_record_is_red(
     fault: Edit, command: Callable[..., tuple[int, str]], clean: Path, tmp_path: Path
 ) -> None:
     edited, answer = tmp_path / "edited.json", tmp_path / "verdict.json"
-    edited.write_text(fault.text(release(BASE)), encoding="utf-8")
+    edited.write_text(fault.text(release(OLD)), encoding="utf-8")
     status, text = command("compare", clean, edited, "--json", answer)
     assert (status, red(Verdict.model_validate_json(answer.read_text()))) == (1, set(fault.red)), text
 
@@ -144,72 +133,7 @@ def test_incomplete_shards_do_not_pass_for_complete_run(
     assert record is None if fault.refused else record is not None and not record.complete
 
 
-# Verdicts
-
-
-def verdict_of(upgrade: Upgrade) -> Verdict:
-    """Judge it as the gate does."""
-    new = upgrade.with_crossing()
-    matrix = list(gate._matrix(new, [upgrades.crossing_file()], *names_of(upgrade.old, new)))
-    latency = [gate._paired_row("digits", "fbgemm", "lite_frozen", row) for row in upgrade.latency]
-    accepted = Acceptances(tuple(upgrade.accepted), TODAY)
-    return compare(upgrade.old, new, matrix=matrix, latency=latency, accepted=accepted)
-
-
-def red(verdict: Verdict) -> set[str]:
-    """Return the names of everything that stands in the way."""
-    return {item.name for item in (*verdict.rows, *verdict.matrix, *verdict.latency) if item.red}
-
-
-def test_equal_runs_may_upgrade() -> None:
-    verdict = verdict_of(Upgrade())
-    assert (red(verdict), verdict.exit_status) == (set(), 0), verdict.answer
-    assert upgrades.CROSSING in {item.name for item in verdict.matrix}
-
-
-@pytest.mark.parametrize("fault", WORSE, ids=lambda fault: fault.id)
-def test_worse_run_is_red(fault: Worse) -> None:
-    upgrade = Upgrade()
-    fault.inject(upgrade)
-    verdict = verdict_of(upgrade)
-    assert (red(verdict), verdict.exit_status) == (set(fault.reds), fault.status), f"{fault.what} {verdict.answer}"
-    said = " ".join([verdict.answer, *(f"{cause.id}: {cause.says}" for cause in verdict.causes)])
-    assert fault.says in said, said
-
-
-@pytest.mark.parametrize("versions", [("1.13.1", "2.2.2"), ("2.2.2", "2.6.0"), ("2.6.0", "2.9.1"), ("2.9.1", "2.12.1")])
-def test_sound_releases_stay_within_growth_bounds(versions: tuple[str, str]) -> None:
-    old, new = (release(version).model_copy(update={"inputs": release(BASE).inputs}) for version in versions)
-    for verdict in (compare(old, new), compare(new, old)):
-        assert [row.name for row in verdict.rows if row.note] == []
-
-
-def test_accepted_row_covers_its_growth() -> None:
-    upgrade = Upgrade()
-    upgrade.number(upgrades.SIZE, "size", lambda size: 1.2 * size)
-    upgrade.accept(upgrades.SIZE)
-    assert verdict_of(upgrade).exit_status == 0
-
-
-def test_reverted_growth_is_fixed_and_holds_better() -> None:
-    upgrade = Upgrade()
-    upgrade.number(upgrades.SIZE, "size", lambda size: size / 1.2)
-    verdict = verdict_of(upgrade)
-    assert Counter(row.word for row in verdict.rows)["fixed"] == 1
-    assert verdict.exit_status == 0
-    assert "1 claim holds better than before" in verdict.answer
-
-
-def test_matrix_of_other_releases_is_refused() -> None:
-    upgrade = Upgrade()
-    new = upgrade.with_crossing()
-    matrix = list(gate._matrix(new, [upgrades.crossing_file()], *names_of(upgrade.old, new)))
-    with pytest.raises(UsageError, match="is about other versions"):
-        compare(upgrade.old, release("2.15.0"), matrix=matrix)
-
-
 # Runs that did not end well, and what they left
-
 
 _RUN = """
 import json, os, signal, sys
@@ -267,169 +191,11 @@ def test_gate_key_changes_with_inputs_of_comparison(other: str, tmp_path: Path) 
 
 def test_cached_record_is_found_by_its_own_key_and_unedited_only(tmp_path: Path) -> None:
     place = Place(tmp_path, "2.12.1")
-    place.keep(release(BASE), "suite one")
-    assert place.find("suite one") == release(BASE)
+    place.keep(release(OLD), "suite one")
+    assert place.find("suite one") == release(OLD)
     assert place.find("suite two") is None
     place.record.write_text(place.record.read_text().replace('"cores":', '"cores": '), encoding="utf-8")
     assert place.find("suite one") is None
-
-
-# Latency
-
-
-def rate(machine: Machine, comparisons: int) -> float:
-    """Return the share of comparisons that say regressed."""
-    rng = random.Random(4)
-    return sum(compared(machine, rng).word == "regressed" for _ in range(comparisons)) / comparisons
-
-
-@pytest.mark.parametrize("name", SLOWDOWNS)
-def test_slowdown_is_found(name: str) -> None:
-    assert rate(SLOWDOWNS[name], 60) >= 0.95
-
-
-def test_eight_percent_slowdown_is_found_in_95_percent_of_comparisons() -> None:
-    assert rate(Machine(cpu=1.08), 400) >= 0.95
-
-
-def test_equal_latencies_are_never_regressed() -> None:
-    assert rate(Machine(), 2000) == 0.0
-
-
-@pytest.mark.parametrize("name", SLOWDOWNS)
-def test_slowdown_turns_verdict_red_with_reason(name: str) -> None:
-    upgrade = Upgrade()
-    upgrade.latency = [compared(SLOWDOWNS[name], random.Random(1))]
-    verdict = verdict_of(upgrade)
-    assert red(verdict) == {"paired_latency[digits-fbgemm-lite_frozen]"}
-    assert verdict.exit_status == 1
-    words = {
-        "sleeping": "time asleep (sleeps, locks, I/O) grew by",
-        "one more thread": "more threads",
-        "slow in the first calls only": "CPU time of the first calls grew",
-        "slow in loading only": "CPU time of loading grew",
-    }
-    assert words.get(name, "times the latency") in verdict.causes[0].says
-    row: PairedLatency = verdict.latency[0].row
-    assert row.first is not None
-    assert row.load is not None
-
-
-# Tests that no longer check what they say: one run of a made-up suite with all of them
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A made-up suite without any work, whose tests carry the claims' markers."""
-
-    folder: Path
-
-    def write(self, claim: str, text: str | None) -> None:
-        """Put a test there, or take it away."""
-        path = self.folder / "suite" / f"test_{claim}.py"
-        path.unlink(missing_ok=True) if text is None else path.write_text(text, encoding="utf-8")
-
-    def run(self, *arguments: str) -> Done:
-        """Run it under one engine."""
-        folder = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
-        folder.mkdir()
-        options = ("--case", "digits", "--engine", "fbgemm", *arguments)
-        fixtures = str(self.folder / "fixtures")
-        places = ("--rootdir", str(self.folder))  # wherever the temporary folder lies
-        return run_pytest("suite", *places, *options, folder=folder, cwd=self.folder, VITGATE_FIXTURES=fixtures)
-
-
-def _suite(folder: Path, conftest: str = "") -> Suite:
-    made = Suite(folder)
-    (folder / "suite").mkdir()
-    (folder / "conftest.py").write_text(f'{conftest}\npytest_plugins = ("vitgate.plugin",)\n', encoding="utf-8")
-    shutil.copytree(fixtures_folder(), folder / "fixtures")
-    (folder / "fixtures" / "deviations.toml").write_text("deviation = []\n", encoding="utf-8")
-    for claim in read_claims():
-        made.write(claim, lost.sound(claim))
-    return made
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Suite:
-    return _suite(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def lost_run(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Return the run of a suite in which every fault of the catalogue is injected, each into a claim of its own."""
-    made = _suite(tmp_path_factory.mktemp("lost"), lost.OTHER_PLUGIN)
-    for fault in LOST:
-        made.write(fault.claim, fault.text(lost.sound(fault.claim)))
-    return made.run()
-
-
-@pytest.mark.parametrize("fault", LOST, ids=lambda fault: fault.id)
-def test_vacuous_test_is_found(fault: Lost, lost_run: Done) -> None:
-    record = lost_run.record
-    statuses = {row.status for row in record.claims if row.claim == fault.claim}
-    missing = lost.names_of(fault.claim, record.missing)
-    assert (statuses, bool(missing)) == (({"failed"}, False) if fault.failed else (set(), True)), lost_run.text
-
-
-def test_vacuous_tests_fail_run_and_no_other_claim(lost_run: Done) -> None:
-    record = lost_run.record
-    faulty = [fault.claim for fault in LOST]
-    assert len(faulty) == len(set(faulty))
-    asked_for = {claim.id for claim in read_claims().values() if claim.option or claim.engines == (NO_ENGINE,)}
-    assert set(faulty) | {"artifacts", "inputs"} | asked_for == set(read_claims())  # which need files of the user's
-    assert (lost_run.status, record.complete) == (1, False), lost_run.text
-    assert not [row.name for row in record.claims if row.status != "failed"]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [("-m", "not alone"), ("suite/test_size.py",)],
-    ids=["marker", "path"],
-)
-def test_deselected_tests_leave_run_incomplete(arguments: tuple[str, ...], suite: Suite) -> None:
-    done = suite.run(*arguments)
-    assert (done.status, done.record.complete) == (0, False), done.text
-    assert "narrowed run" in done.stdout
-
-
-def test_ignored_file_leaves_claims_missing(suite: Suite) -> None:
-    done = suite.run("--ignore", "suite/test_label.py")
-    assert (done.status, done.record.complete) == (1, False), done.text
-    assert {name.partition("[")[0] for name in done.record.missing} == {"label"}
-
-
-def test_narrowed_new_run_fails_comparison(suite: Suite) -> None:
-    whole, narrowed = suite.run(), suite.run("--deselect", "suite/test_label.py")
-    assert (whole.status, whole.record.complete) == (0, True), whole.text
-    assert (narrowed.status, narrowed.record.complete) == (0, False), narrowed.text
-    verdict = compare(whole.record, narrowed.record)
-    assert verdict.exit_status == 1
-    assert {row.claim for row in verdict.rows if row.red} == {"label"}
-
-
-@pytest.mark.parametrize("marker", ["'lable'", ""], ids=["unknown", "none"])
-def test_marker_of_unknown_claim_is_usage_error(marker: str, suite: Suite) -> None:
-    suite.write("label", lost.sound("label").replace("'label'", marker))
-    done = suite.run()
-    assert done.status not in (0, 1) and not done.record_file.exists(), done.text
-    assert "fixtures/claims.toml" in done.text
-    assert "INTERNALERROR" not in done.text
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_crashed_worker_fails_run_with_its_claim_missing(workers: str, suite: Suite) -> None:
-    body = "    import os\n    if cell.variant == 'lite':\n        os._exit(3)"
-    suite.write("label", lost.sound("label").replace("    pass", body))
-    done = suite.run("-n", workers)
-    assert done.status == 1 and not done.record.complete, done.text
-    assert done.record.missing == ("label[digits-fbgemm-lite]",), done.text
-
-
-def test_removed_field_files_are_missing(suite: Suite) -> None:
-    shutil.rmtree(suite.folder / "fixtures" / "field")
-    done = suite.run()
-    assert (done.status, done.record.missing) == (1, ("field",)), done.text
 
 
 # The catalogues

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import CONFORMANCE
+from .conformance_tests import CONFORMANCE
 
 SOURCE = Path(__file__).parents[2] / "src" / "vitgate"
 OBSERVING = ("inputs", "pipeline", "expected", "observe")  # the packages that may import torch

@@ -15,8 +15,9 @@ from vitgate.observe.runtimes import Loaded
 from vitgate.spec.options import OWN
 from vitgate.spec.variants import VariantName
 
-from .harness import Baseline, clean_run, red, Rows, Scene
+from .baseline import Baseline, clean_run, Rows
 from .processes import ROOT
+from .scene import red, Scene
 
 pytestmark = pytest.mark.long
 
@@ -63,7 +64,7 @@ def on_returned(change: Callable[[dict[str, Any]], Any]) -> Callable[[Loaded], A
 
 
 def red_ones(rows: Rows) -> set[str]:
-    """Return the names of the red claims; the harness judges `images` of every case, also of one that has no labels."""
+    """Return the names of the red claims; `Scene.rows` has `images` of every case, also of one that has no labels."""
     return {name for name in red(rows) if rows[name].claim != "images"}
 
 

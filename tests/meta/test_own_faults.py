@@ -19,9 +19,10 @@ from vitgate.inputs.golden_inputs import write_golden
 from vitgate.spec.cases import read_own
 from vitgate.spec.options import OWN
 
+from .baseline import Baseline, clean_run, OWN_CASE
 from .faults import catalogue, Fault
-from .harness import Baseline, clean_run, OWN_CASE, red, Scene
 from .processes import ROOT
+from .scene import red, Scene
 from .test_faults import wanted_of
 
 pytestmark = pytest.mark.long

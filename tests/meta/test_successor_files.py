@@ -18,7 +18,7 @@ from vitgate.spec.engines import NO_ENGINE
 from vitgate.spec.options import RunRequest
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
-from .harness import claim_tests, judge
+from .conformance_tests import claim_tests, judge
 
 Judged = Callable[..., ClaimRow]
 TESTS = {test.claim.id: test for test in claim_tests()}

@@ -24,7 +24,8 @@ from vitgate.spec.options import RunRequest
 from vitgate.spec.outcome import ClaimFailed, Evidence
 from vitgate.spec.variants import SUCCESSORS, VariantName
 
-from .harness import claim_tests, judge, samples
+from .baseline import samples
+from .conformance_tests import claim_tests, judge
 
 Patch = pytest.MonkeyPatch
 CLAIMS = ("build", "label", "repeatable", "logits_original", "layers", "accuracy", "size", "latency")

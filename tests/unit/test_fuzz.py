@@ -18,6 +18,7 @@ from vitgate.files.errors import UsageError
 pytest.importorskip("hypothesis")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import fuzz  # found by the line above
+import fuzz_form  # likewise
 import fuzz_readers  # likewise
 
 CASES = 120
@@ -103,7 +104,7 @@ def test_forbidden_reader_behaviour_is_detected(
         def hostile(path: Path) -> Any:
             return read(path) if path.read_bytes() == b"hostile" else None
 
-        return fuzz_readers.Reader(folder / "file", [b"sound"], lambda rng: b"hostile", hostile)
+        return fuzz_form.Reader(folder / "file", [b"sound"], lambda rng: b"hostile", hostile)
 
     monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", reader))
     monkeypatch.setattr(fuzz, "SECONDS", 0.3)
@@ -117,7 +118,7 @@ def test_forbidden_reader_behaviour_is_detected(
 
 
 def test_reader_that_refuses_valid_files_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = lambda folder: fuzz_readers.Reader(folder / "file", [b""], lambda rng: b"", _raises)  # noqa: E731  # short
+    made = lambda folder: fuzz_form.Reader(folder / "file", [b""], lambda rng: b"", _raises)  # noqa: E731  # short
     monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", made))
 
     with pytest.raises(RuntimeError, match="its sound files are not read"):
@@ -130,7 +131,7 @@ def test_same_seed_gives_same_cases(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             if path.read_bytes() != b"sound":
                 raise ValueError("no error of ours")
 
-        return fuzz_readers.Reader(folder / "file", [b"sound"], lambda rng: bytes([rng.randrange(256)] * 4), wrong)
+        return fuzz_form.Reader(folder / "file", [b"sound"], lambda rng: bytes([rng.randrange(256)] * 4), wrong)
 
     monkeypatch.setitem(fuzz_readers.READERS, "bad", ("bad", reader))
 

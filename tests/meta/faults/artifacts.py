@@ -15,7 +15,7 @@ from vitgate.observe.inputs import weights
 from vitgate.pipeline.stages import architecture
 from vitgate.spec.cases import read_cases
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, TABLE
 
 FROZEN = ("lite_frozen",)

@@ -7,7 +7,7 @@ from typing import Any
 
 from vitgate.observe.environment import tutorial_call
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault
 
 

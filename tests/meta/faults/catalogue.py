@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vitgate.spec.engines import Engine
 from vitgate.spec.variants import VariantName
 
-from ..harness import Scene
+from ..scene import Scene
 
 ALL: tuple[VariantName, ...] = ("original", "scripted", "scripted_quantized", "optimized", "lite", "lite_frozen")
 FILES = ALL[1:]

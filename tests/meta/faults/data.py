@@ -11,7 +11,7 @@ from vitgate.observe.outputs import outputs
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VARIANTS
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import ALL, fault, TABLE
 
 

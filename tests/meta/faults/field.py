@@ -17,7 +17,7 @@ from vitgate.observe.outputs import field
 from vitgate.plugin.fixtures import FieldCheck
 from vitgate.spec.outcome import Evidence, Outcome
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault
 
 FIELD = "2.12.1-digits-fbgemm-lite_frozen"

@@ -13,7 +13,7 @@ from vitgate.observe.predictions import images
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VariantName, VARIANTS
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import ALL, fault, INT8
 
 Column = npt.NDArray[np.floating]

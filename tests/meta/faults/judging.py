@@ -11,7 +11,8 @@ from vitgate.judge.deviations import Deviation, Deviations, ExpectedNumber, read
 from vitgate.plugin import expected_failures, tables
 from vitgate.plugin.fixtures import Check
 
-from ..harness import CASE, Scene
+from ..conformance_tests import CASE
+from ..scene import Scene
 from .catalogue import ALL, fault
 
 

@@ -19,7 +19,8 @@ from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import VariantName
 from vitgate.spec.versions import machine
 
-from ..harness import samples, Scene
+from ..baseline import samples
+from ..scene import Scene
 from .catalogue import fault, TABLE
 
 

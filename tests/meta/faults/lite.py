@@ -10,7 +10,7 @@ import torch
 from vitgate.observe.artifacts import model_of, path_of
 from vitgate.observe.saved_weights import lite_info
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, LITE, MADE_FROM_INT8, TABLE
 from .layers import AndFloor
 

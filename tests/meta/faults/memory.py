@@ -8,7 +8,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VariantName
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault
 
 FROZEN: tuple[VariantName, ...] = ("lite_frozen",)

@@ -11,7 +11,7 @@ from vitgate.observe.artifacts import model_of
 from vitgate.pipeline import stages
 from vitgate.spec.cases import read_cases
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import ALL, fault, FILES, INT8, LITE, MADE_FROM_INT8, TABLE
 from .layers import gelu_by_tanh, half_softmax, Nothing, other_epsilon
 

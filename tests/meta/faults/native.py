@@ -12,7 +12,7 @@ from vitgate.observe.inputs import pictures
 from vitgate.observe.programs import program
 from vitgate.spec.variants import VariantName
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, FILES
 
 Words = list[str]

@@ -12,7 +12,8 @@ from vitgate.inputs import golden_inputs, preprocess
 from vitgate.inputs.picture_files import load_picture
 from vitgate.observe.inputs import golden, pictures
 
-from ..harness import OWN_CASE, Scene
+from ..baseline import OWN_CASE
+from ..scene import Scene
 from .catalogue import fault
 
 CLAIM = ("test_preprocessing",)

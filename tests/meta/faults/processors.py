@@ -10,7 +10,7 @@ from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.processors import lower_than
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, INT8
 
 

@@ -10,7 +10,7 @@ import torch
 
 from vitgate.observe.artifacts import model_of
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, INT8, LITE, MADE_FROM_INT8, TABLE
 from .layers import gelu_by_tanh, half_softmax, NoAttention, Nothing, other_epsilon, Rounded, WithSpare
 

@@ -18,7 +18,7 @@ from vitgate.spec.engines import Engine
 from vitgate.spec.outcome import Evidence
 from vitgate.spec.variants import VariantName
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, INT8, LITE, TABLE
 
 FROZEN = ("lite_frozen",)

@@ -15,7 +15,7 @@ from vitgate.observe import serving, threads
 from vitgate.observe.artifacts import model_of
 from vitgate.pipeline.stages import stage
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault
 
 QUANTIZED = ("scripted_quantized",)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vitgate.judge.table import parse, render
 
-from ..harness import Scene
+from ..scene import Scene
 from .catalogue import fault, TABLE
 
 

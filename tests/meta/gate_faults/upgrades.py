@@ -12,6 +12,7 @@ import numpy as np
 
 from vitgate.compare.acceptance import Acceptance
 from vitgate.compare.latency_statistics import Paired
+from vitgate.compare.verdict import Verdict
 from vitgate.inputs.field_files import committed, FieldItem, seen
 from vitgate.observe.observer import Observation, Observer, P
 from vitgate.records.record import Record
@@ -19,7 +20,7 @@ from vitgate.records.rows import ClaimRow, FindingRow
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
 
-from ..harness import claim_tests, judge
+from ..conformance_tests import claim_tests, judge
 from .records import CELL, release
 
 OLD, NEW = "2.12.1", "2.13.0"
@@ -338,3 +339,8 @@ def a_crossing_is_not_run(upgrade: Upgrade) -> None:
 
 def _outputs(logits: Any) -> Evidence:
     return Evidence(arrays={"logits": logits, "again": logits[:1].copy()})
+
+
+def red(verdict: Verdict) -> set[str]:
+    """Return the names of everything that stands in the way."""
+    return {item.name for item in (*verdict.rows, *verdict.matrix, *verdict.latency) if item.red}

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from vitgate.judge import computed
 from vitgate.spec.outcome import Finding
 
-
-def by_name(found: Any) -> Any:
-    return {finding.statistic: finding for finding in found}
+from .made_evidence import by_name
 
 
 def layer_row(name: str, exact: float, below: float | None = 60.0) -> dict[str, Any]:

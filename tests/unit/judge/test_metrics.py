@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vitgate.judge.metrics import (
-    compare,
-    cosine,
-    largest_difference,
-    margins,
-    paired_accuracy,
-    sqnr,
-    SQNR_CEILING,
-)
+from vitgate.judge.metrics import compare, cosine, largest_difference, margins, paired_accuracy, sqnr, SQNR_CEILING
 from vitgate.spec.outcome import Finding
+
+from .made_evidence import by_name
 
 LOGITS: Any = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]], dtype=np.float32)
 LABELS = np.array([2, 1])
@@ -28,10 +22,6 @@ def spoilt(value: float) -> np.ndarray:
     other = LOGITS.copy()
     other[1, 2] = value
     return other
-
-
-def by_name(findings: Any) -> Any:
-    return {finding.statistic: finding for finding in findings}
 
 
 def one_hot(labels: Any, classes: int = 3) -> Any:

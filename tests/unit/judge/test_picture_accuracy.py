@@ -29,12 +29,10 @@ from vitgate.judge.tolerances import read_tolerances
 from vitgate.spec.cells import CellId
 from vitgate.spec.outcome import Evidence, Finding, Outcome
 
+from .made_evidence import by_name
+
 hypothesis = pytest.importorskip("hypothesis", reason="hypothesis comes with the extra `test`")
 given, st = hypothesis.given, hypothesis.strategies
-
-
-def by_name(findings: tuple[Finding, ...]) -> dict[str, Finding]:
-    return {finding.statistic: finding for finding in findings}
 
 
 def predictions(top: object, confidence: object = 0.9) -> Predictions:

@@ -12,6 +12,8 @@ from vitgate.judge import vectors
 from vitgate.judge.metrics import Array
 from vitgate.spec.outcome import Evidence, Finding
 
+from .made_evidence import by_name
+
 NAMES = ["wolf", "cat", "fox", "dog"]
 RANDOM = np.random.default_rng(0)
 EMBEDDINGS = RANDOM.standard_normal((4, 64)).astype(np.float32)
@@ -23,10 +25,6 @@ def outputs(logits: npt.ArrayLike) -> Evidence:
 
 def pictures(*decisions: tuple[list[int], bool]) -> Evidence:
     return Evidence({"names": NAMES, "decisions": [[labels, every] for labels, every in decisions]})
-
-
-def by_name(found: tuple[Finding, ...]) -> dict[str, Finding]:
-    return {each.statistic: each for each in found}
 
 
 def noisy(rows: Array, noise: float, seed: int = 1) -> Array:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from vitgate.files.schemas import fixtures_folder
 from vitgate.judge.findings import AT_BLOCK
-from vitgate.records.record import read_record, Record
+from vitgate.records.record import Record
 from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, FindingRow
+
+from ..releases import release
 
 HOSTILE = (
     "<script>alert(1)</script> | a `b` $x^2$ {{ 7 * 7 }} [d](javascript:e) <img src=http://g/h onerror=f> </details> "
     '" onclick="i" \' -->]]></svg></style></script> \x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c\r\n'
 )
-
-
-def release(version: str) -> Record:
-    """Return the committed record of a release."""
-    return read_record(fixtures_folder() / "records" / f"{version}.json")
 
 
 def changed(record: Record, name: str, **fields: object) -> Record:

@@ -17,7 +17,8 @@ from vitgate.report.page import html
 from vitgate.report.page.views import View
 
 from ..conftest import Refuses
-from .made_up import changed, HOSTILE, hostile, red, release, without_blocks
+from ..releases import release
+from .made_up import changed, HOSTILE, hostile, red, without_blocks
 
 html5lib = pytest.importorskip("html5lib", reason="html5lib comes with the extra `test`")
 RELEASES = ("1.13.1", "2.2.2", "2.6.0", "2.9.1", "2.12.1", "2.15.0")

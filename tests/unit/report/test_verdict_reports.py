@@ -6,82 +6,21 @@ import io
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from vitgate.compare.acceptance import Acceptance, Acceptances
-from vitgate.compare.verdict import compare, MatrixRow, PairedLatency, Verdict
+from vitgate.compare.verdict import compare, Verdict
 from vitgate.files.errors import MachineError
-from vitgate.files.schemas import fixtures_folder
-from vitgate.files.text import clean, link, markdown_link
 from vitgate.files.text import markdown as escaped
-from vitgate.records.record import Environment, read_record, Record
-from vitgate.records.rows import CellRow, ClaimRow
-from vitgate.report.verdict import html, junit, markdown, terminal, views
+from vitgate.records.record import Record
+from vitgate.records.rows import ClaimRow
+from vitgate.report.verdict import junit, markdown, terminal
 from vitgate.report.verdict.emit import emit, ReportOptions
 
-HOSTILE = (
-    "<script>alert(1)</script> | a `b` **c** [d](javascript:e) ![f](http://g/h.png) </details> @everyone #1 "
-    "\x1b[31mred\x1b[0m \x9b2J \x00 \u202egnp\u202c ]]> -->\r\n## heading\n- item"
-)
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def release(version: str) -> Any:
-    return read_record(fixtures_folder() / "records" / f"{version}.json")
-
-
-@pytest.fixture(scope="module")
-def real() -> Verdict:
-    """Return a red verdict with a matrix, latencies and an acceptance."""
-    cell = {"case": "digits", "engine": "x86", "variant": "lite_frozen"}
-    crossing = MatrixRow(
-        maker="2.12.1", runner="2.15.0", status="failed", outcome="failed at", at="load", sqnr_db=12.5, **cell
-    )
-    numbers = {"ratio": 1.25, "low": 1.2, "high": 1.3, "pairs": 30, "old_ms": 8.0, "new_ms": 10.0}
-    latency = PairedLatency(**cell, **numbers, verdict="regressed")
-    entries = (Acceptance("profiler-use-cuda", "--accept"), Acceptance("no-such", "accepted.toml:7"))
-    old, new = release("2.12.1"), release("2.15.0")
-    return compare(old, new, matrix=[crossing], latency=[latency], accepted=Acceptances(entries))
-
-
-@pytest.fixture
-def hostile(
-    record: Callable[..., Record],
-    claim_row: Callable[..., ClaimRow],
-    cell_row: Callable[..., CellRow],
-    environment: Environment,
-) -> Verdict:
-    """Return a verdict of records in which every free text is hostile."""
-    texts = {"message": HOSTILE, "error": HOSTILE}
-    bad = [
-        claim_row("label", status="failed", outcome="failed", **texts),
-        claim_row("size", status="declared", outcome="failed", deviation=HOSTILE, **texts),
-        claim_row("calls", "", subject=HOSTILE, status="failed", outcome="failed", **texts),
-        claim_row(HOSTILE, "", subject=HOSTILE, status="failed", outcome="failed at", at=HOSTILE, **texts),
-    ]
-    good = [row.model_copy(update={"status": "passed", "outcome": "passed", "message": ""}) for row in bad]
-    other = environment.model_copy(update={"cpu": HOSTILE, "packages": {HOSTILE: HOSTILE}, "torch": "2.15.0" + HOSTILE})
-    inputs = (record().inputs[0].model_copy(update={"weights_note": HOSTILE}),)
-    old = record(claims=tuple(good), inputs=inputs)
-    new = record(claims=tuple(bad), environment=other, inputs=inputs, warnings=(HOSTILE,), new_operators=(HOSTILE,))
-    crossing = MatrixRow(
-        maker=environment.torch,
-        runner=other.torch,
-        case=HOSTILE,
-        engine=HOSTILE,
-        variant=HOSTILE,
-        status="failed",
-        outcome="failed at",
-        at=HOSTILE,
-        message=HOSTILE,
-    )
-    entries = (Acceptance(HOSTILE, HOSTILE, HOSTILE, HOSTILE), Acceptance("x" + HOSTILE, HOSTILE))
-    return compare(old, new, matrix=[crossing], accepted=Acceptances(entries))
+from .hostile_text import CONTROL
 
 
 def parsed(text: str) -> Any:
@@ -92,32 +31,6 @@ def on_terminal(verdict: Any, color: Any = "auto") -> Any:
     file = io.StringIO()
     terminal.write(verdict, file, color)
     return file.getvalue()
-
-
-class Page(HTMLParser):
-    """Collects what a page holds: tags in order, attributes, texts by tag."""
-
-    VOID = ("meta", "br", "link", "img", "input")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[Any] = []
-        self.open: list[str] = []
-        self.texts: list[Any] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: Any) -> None:
-        self.texts.append((self.open[-1] if self.open else "", data))
 
 
 def test_terminal_output_ends_with_one_line_answer(real: Verdict) -> None:
@@ -249,96 +162,6 @@ def test_markdown_of_any_record_fits_a_comment(
     assert len(text) < 65_536
     assert "the rest is in the other reports" in text
     assert "300 things break" in text
-
-
-def test_page_starts_with_answer_and_is_complete(real: Verdict) -> None:
-    text = html.render(real)
-
-    page = Page(text)
-    assert page.open == []
-    assert page.tags.count("h1") == page.tags.count("main") == 1
-    assert page.tags.count("title") == 1 + page.tags.count("svg")
-    texts = [data.strip() for _, data in page.texts if data.strip()]
-    assert texts.index(real.answer) < texts.index("Causes") < texts.index("All claims")
-    assert page.tags.count("table") == page.tags.count("caption") > 4
-    headings = sum(tag == "th" for tag in page.tags)
-    assert headings == sum(attribute[:2] == ("th", "scope") for attribute in page.attributes)
-    assert ("html", "lang", "en") in page.attributes
-    assert "prefers-color-scheme: dark" in text
-    assert ("meta", "name", "viewport") in page.attributes
-    for row in real.rows:
-        assert row.name in texts
-    red = [cause for cause in real.causes if cause.red]
-    assert page.attributes.count(("section", "class", "cause red")) == len(red) < len(real.causes)
-    words = [f"{count} {word}" for word, count in views.counts(real).items()]
-    assert f"{', '.join(words)}." in texts
-
-
-def test_page_loads_nothing_external(real: Verdict) -> None:
-    page = Page(html.render(real))
-
-    assert not {"script", "link", "img", "iframe", "object", "form"} & set(page.tags)
-    assert {name for tag, name, _ in page.attributes if tag != "a"}.isdisjoint({"src", "srcset"})
-    inside = [value for tag, name, value in page.attributes if name == "href" and tag != "a"]
-    assert all(value.startswith("#matrix-") for value in inside)
-    targets = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
-    assert sorted(targets) == sorted(cause.link for cause in real.causes if cause.link)
-    assert not re.search(r"url\((?!#matrix-)|@import", html.render(real))
-
-
-def test_the_page_shows_the_matrix_as_a_heat_map(real: Verdict) -> None:
-    page = Page(html.render(real))
-
-    assert page.tags.count("svg") == 1
-    drawn = [data for tag, data in page.texts if tag == "text"]
-    assert drawn == ["2.12.1", "2.15.0"] * 2 + ["1 of 1", "0 of 1", "–", "1 of 1"]
-
-
-def test_a_page_without_a_matrix_has_no_heat_map(real: Verdict) -> None:
-    page = Page(html.render(real.model_copy(update={"matrix": ()})))
-
-    assert "svg" not in page.tags
-
-
-def test_hostile_text_is_escaped_in_page(hostile: Verdict) -> None:
-    text = html.render(hostile)
-
-    page = Page(text)
-    assert page.open == []
-    assert not {"script", "img", "a"} & set(page.tags)
-    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
-    assert "&lt;script&gt;" in text
-    assert not CONTROL.search(text.replace("\n", ""))
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "//evil",
-        "http://",
-        'https://a/"onclick="x',
-        "https://a/\n",
-        "http://[",
-        "",
-    ],
-)
-def test_only_plain_http_addresses_are_links(url: str) -> None:
-    assert link(url) == ""
-    assert "](" not in markdown_link("t", url)
-
-
-def test_a_plain_address_is_a_link() -> None:
-    url = "https://github.com/pytorch/pytorch/issues/1?a=b&c=(d)#e"
-
-    assert link(url) == url
-    assert markdown_link("t", url).startswith("[t](<https://github.com/")
-
-
-@pytest.mark.parametrize("text", ["plain", "2.12.1 → 2.15.0", "é × 中"])
-def test_clean_leaves_plain_text_unchanged(text: str) -> None:
-    assert clean(text) == text
 
 
 def test_all_files_are_written_completely(real: Verdict, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

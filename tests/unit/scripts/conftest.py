@@ -24,6 +24,12 @@ class Ended(NamedTuple):
     err: str
 
 
+@pytest.fixture(autouse=True)
+def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a script import those beside it, as it does where Python starts it."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+
+
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     """Return a helper that imports a script as a module, without running it."""

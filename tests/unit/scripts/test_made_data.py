@@ -98,15 +98,15 @@ def measured(load: Callable[[str], Any]) -> Any:
     noisy = np.repeat(logits[:, None], 4, axis=1)
     noisy[0, :, 0, 2] += 0.05
     duals = np.linalg.pinv(features).T
-    return load("make_head").Measured(np.array([0, 1]), ["2.15.0"], features, duals, errors, logits, noisy)
+    return load("head_build").Measured(np.array([0, 1]), ["2.15.0"], features, duals, errors, logits, noisy)
 
 
 def test_margins_are_top_1_minus_top_2(load: Callable[[str], Any], measured: Any) -> None:
-    assert load("make_head").margins(measured) == pytest.approx(np.array([[0.2, 0.5]]))
+    assert load("head_report").margins(measured) == pytest.approx(np.array([[0.2, 0.5]]))
 
 
 def test_margin_errors_are_those_of_rivals_alone(load: Callable[[str], Any], measured: Any) -> None:
-    script = load("make_head")
+    script = load("head_report")
 
     assert script.rivals_of(measured, 0).tolist() == [2]
     assert script.rivals_of(measured, 1).tolist() == []
@@ -117,7 +117,7 @@ def test_margin_errors_are_those_of_rivals_alone(load: Callable[[str], Any], mea
 def test_steady_rival_faces_the_mean_error_and_keeps_the_reserve(
     load: Callable[[str], Any], measured: Any, family: tuple[int, ...], sign: int
 ) -> None:
-    script = load("make_head")
+    script = load("head_build")
 
     offset = script.steady(measured, 0, family)
 
@@ -130,7 +130,7 @@ def test_head_that_loses_a_label_is_refused(load: Callable[[str], Any], measured
     from vitgate.files.errors import UsageError
 
     with pytest.raises(UsageError, match="a label is lost in float32"):
-        load("make_head").margins(measured._replace(labels=np.array([1, 1])))
+        load("head_report").margins(measured._replace(labels=np.array([1, 1])))
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from vitgate.upgrade.interpreters import Environment
 from vitgate.upgrade.requirements import Side
 from vitgate.upgrade.runs import Request
 
+STEPS = ["old", "new", "crossing", "latency"]
 VARIANTS = {"2.12.1": ("scripted_quantized", "lite", "lite_frozen"), "2.15.0": ("scripted_quantized", "lite_frozen")}
 GONE = "isGenericDict() INTERNAL ASSERT FAILED"  # as deviations.toml has it of such files
 

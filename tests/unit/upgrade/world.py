@@ -7,7 +7,6 @@ uv, the environments, the copy of the suite and the processes are the real ones.
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ from vitgate.upgrade.record_cache import Means
 from vitgate.upgrade.requirements import Needs, parse_side, Side
 from vitgate.upgrade.runs import Request
 from vitgate.upgrade.sweep import Sweep
+
+from .wheels import wheel
 
 NEEDS = Needs(("torchvision", "timm", "pytest"))
 UNINSTALLABLE = "2.14.0"
@@ -115,10 +116,10 @@ def make_world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("RUNS", str(folder / "runs"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     for version in (*RELEASES, UNINSTALLABLE, "2.12.0rc1"):
-        _wheel(index, "torch", version, tag="py3-none-any" if version != UNINSTALLABLE else "cp27-cp27m-win32")
-    _wheel(index, "torchvision", "0.1")
-    _wheel(index, "timm", "1.0")
-    _wheel(index, "pytest", "8.0", {"__main__.py": f"{_PYTEST}\nsys.exit(main())\n", **_data()})
+        wheel(index, "torch", version, tag="py3-none-any" if version != UNINSTALLABLE else "cp27-cp27m-win32")
+    wheel(index, "torchvision", "0.1")
+    wheel(index, "timm", "1.0")
+    wheel(index, "pytest", "8.0", more={"__main__.py": f"{_PYTEST}\nsys.exit(main())\n", **_data()})
     return world
 
 
@@ -149,20 +150,3 @@ def _of_today(record: Record) -> tuple[ClaimRow, ...]:
             if like:  # it is about the session, or a case that the record is about
                 rows.setdefault(name, like.model_copy(update={"claim": claim, "subject": subject, "findings": ()}))
     return tuple(rows.values())
-
-
-def _wheel(
-    folder: Path, name: str, version: str, more: dict[str, str] | None = None, tag: str = "py3-none-any"
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}/__init__.py": f"__version__ = {version!r}\n",
-        **{f"{name}/{path}": text for path, text in (more or {}).items()},
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(path, text)
