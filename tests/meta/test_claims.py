@@ -328,6 +328,12 @@ class MadeUp(Observer):
     def _golden(self, name: str) -> Evidence:
         return Evidence({"steps": 0, "share": 0.0, "normalised": 0.0})
 
+    def _image_processor(self, name: str) -> Evidence:
+        kinds = ("slow", "fast")
+        about = {"classes": dict.fromkeys(kinds, "made up"), "unread": {kind: [] for kind in kinds}}
+        x = np.zeros((3, 1), np.float32)  # as `_pictures` has it
+        return Evidence({"release": "5.24.0", **about}, dict.fromkeys(kinds, x))
+
     def _blocks(self, name: str) -> Evidence:
         return Evidence({"sqnr": {"patch_embed": 40.0, "blocks.0": 38.0, "head": 35.0}})
 

@@ -156,6 +156,7 @@ OUTPUTS = (  # what a block that is neither shell nor TOML begins with
     "Files, made by one version",
     "the model returned a dict of tokens",
     "steps against golden",
+    "steps against fast",
 )
 
 

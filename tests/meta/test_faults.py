@@ -23,7 +23,7 @@ CLAIMS_OF_SUCCESSORS = {claim.id for claim in read_claims().values() if claim.en
 """Whose faults are in test_successor_files.py."""
 
 CLAIMS_OF_OWN_CASES = {claim.id for claim in read_claims().values() if claim.per == "case"}
-"""Whose faults are found in test_own_faults.py."""
+"""Whose faults are found in test_own_faults.py and test_image_processor_faults.py."""
 
 Clean = Callable[[Engine], Baseline]
 

@@ -69,8 +69,13 @@ def picture_file(path: Path) -> PictureFile:
         rgb = np.asarray(load_picture(path))
     except UsageError:
         return PictureFile(sha256=sha256_of(path) if path.is_file() else "")
+    return pixels_seen(rgb, sha256_of(path))
+
+
+def pixels_seen(rgb: npt.NDArray[np.uint8], sha256: str = "") -> PictureFile:
+    """Return digest and mean of pixels, uint8 [H, W, 3], that were read of a file with that sha256."""
     mean = tuple(round(float(value), 3) for value in rgb.reshape(-1, 3).mean(0))
-    return PictureFile(sha256=sha256_of(path), decoded=digest(rgb.tobytes()), mean=mean)
+    return PictureFile(sha256=sha256, decoded=digest(rgb.tobytes()), mean=mean)
 
 
 def golden_path(case: OwnCase) -> Path:

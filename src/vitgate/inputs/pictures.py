@@ -132,15 +132,26 @@ def _own(case: OwnCase, about: dict[str, str]) -> Evidence:
     return Evidence({"names": names, "files": files, **held, **about}, {"x": own_pictures(case), "labels": labels})
 
 
+def picture_paths(case: Case, reference: Evidence) -> list[Path]:
+    """Return the files of the pictures that `pictures_of` returns, in their order; none are there of digits."""
+    if isinstance(case, OwnCase):
+        return [case.folder / row.file for row in case.picture]
+    further = [Path(row["path"]) for row in reference.values.get("further", [])]
+    embedded = [fixtures_folder() / row.file for row in _embedded(case)]
+    return [Path(reference.values["path"]), *further, *embedded]
+
+
+def _embedded(case: Case) -> list[PictureRow]:
+    standin = read_standin(case)
+    return [row for row in standin.picture if row.file != standin.fallback_reference][:EMBEDDED]
+
+
 def _imagenet(case: Case, reference: Evidence, about: dict[str, str]) -> Evidence:
-    folder, standin = fixtures_folder(), read_standin(case)
     label = case.reference.label if case.reference else REFERENCE_LABEL
     known = case.reference is None or about["source"] != "embedded"
-    embedded = [row for row in standin.picture if row.file != standin.fallback_reference][:EMBEDDED]
-    further = reference.values.get("further", [])
-    paths = (reference.values["path"], *(row["path"] for row in further), *(folder / row.file for row in embedded))
-    x = np.stack([picture_of(case, Path(path)) for path in paths])
-    files = [dict(picture_file(Path(path))) for path in paths]
+    embedded, further, paths = _embedded(case), reference.values.get("further", []), picture_paths(case, reference)
+    x = np.stack([picture_of(case, path) for path in paths])
+    files = [dict(picture_file(path)) for path in paths]
     labels = np.array([label, *(row["label"] for row in (*further, *map(vars, embedded)))], dtype=np.int64)
     names = ["reference", *(row["name"] for row in further), *(Path(row.file).stem for row in embedded)]
     values = {"names": names, "files": files, "known": int(known) + len(further)}

@@ -39,7 +39,7 @@ _MOST_CHANNELS = 4  # whose orders are tried
 
 
 File = Mapping[str, Any]
-"""What was seen of a picture's file, as `vitgate.inputs.golden_inputs.PictureFile` has it."""
+"""What was seen of a picture's file, as `vitgate.inputs.golden_inputs.PictureFile` has it; `reader` if not Pillow."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +135,23 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def golden_steps(before: Array, now: Array) -> list[Finding]:
-    """Return how far tensors [N, C, H, W] are from the golden ones: the largest step, and the share of pixels."""
+def golden_steps(before: Array, now: Array, *, against: str = "golden", note: str = "") -> list[Finding]:
+    """Return how far tensors [N, C, H, W] are from the golden ones: the largest step, and the share of pixels.
+
+    Args:
+        before: The golden tensors, or what stands in their place.
+        now: The tensors that are held against them.
+        against: What the findings call the comparison.
+        note: What they say beside the numbers.
+    """
     if before.shape != now.shape or not before.size:
-        return [Finding("steps", math.nan, "steps", against="golden", note=f"shapes {before.shape} and {now.shape}")]
+        shapes = f"shapes {before.shape} and {now.shape}"
+        return [Finding("steps", math.nan, "steps", against=against, note="; ".join(filter(None, (note, shapes))))]
     steps = _steps(before, now)
     share = float((steps > _ANY).any(axis=1).mean()) if np.isfinite(steps).all() else math.nan
     return [
-        Finding("steps", float(steps.max()), "steps", against="golden"),
-        Finding("pixels", share, "1", against="golden", judged=False),
+        Finding("steps", float(steps.max()), "steps", against=against, note=note),
+        Finding("pixels", share, "1", against=against, judged=False, note=note),
     ]
 
 
@@ -187,13 +195,19 @@ def first_step(before: Pictures, now: Pictures, one: float) -> str:
 
 
 def _decoded(before: Pictures, now: Pictures) -> str:
-    """Say that Pillow reads other pixels of the same file; nothing where it was not seen to."""
+    """Say that other pixels are read of the same file; nothing where they were not seen to be."""
     for old, new in zip(before.files, now.files, strict=True):
         digests = [each.get("decoded", "") for each in (old, new)]
         if all(digests) and digests[0] != digests[1]:
             means = [", ".join(f"{value:.2f}" for value in each.get("mean", ())) for each in (new, old)]
-            return f"decode (Pillow reads other pixels; red, green, blue on average {means[0]}, before {means[1]})"
+            return (
+                f"decode ({_reader(new)} reads other pixels; red, green, blue on average {means[0]}, before {means[1]})"
+            )
     return ""
+
+
+def _reader(file: File) -> str:
+    return str(file.get("reader", "Pillow"))
 
 
 def _order(before: Pictures, now: Pictures) -> str:
@@ -260,15 +274,18 @@ def _fit(old: Array, new: Array, ones: Array) -> _Fit:
 
 
 def _resized(before: Pictures, now: Pictures, one: float) -> str:
+    decoded = [[each.get("decoded", "") for each in pictures.files] for pictures in (before, now)]
+    same = f"{_reader(now.files[0])} reads the same pixels" if all(decoded[0]) and decoded[0] == decoded[1] else ""
     if before.values is not None and now.values is not None and np.abs(now.values - before.values).max() <= _FEW * one:
+        if same:
+            return f"resize or normalize ({same}; by a few levels, as another rounding does)"
         return "decode or resize (by a few levels, as another decoder or another rounding does)"
     sharp = now.detail / before.detail if before.detail > 0 else 1.0
     if abs(sharp - 1) > _SHARPER:
         return f"resize (edges are {sharp:.2f} times as sharp as before: antialias, interpolation or size)"
     rest = "neither another order of channels nor another normalization explains it"
-    decoded = [[each.get("decoded", "") for each in pictures.files] for pictures in (before, now)]
-    if all(decoded[0]) and decoded[0] == decoded[1]:
-        return f"resize or crop (Pillow reads the same pixels, and {rest})"
+    if same:
+        return f"resize or crop ({same}, and {rest})"
     return f"decode, resize or crop ({rest})"
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from vitgate.observe.environment import environment
 from vitgate.observe.observer import LocalObserver, Observation, observation
 from vitgate.observe.session_directory import counting
-from vitgate.spec.cases import OwnCase, read_cases
-from vitgate.spec.outcome import Evidence
+from vitgate.spec.cases import LIBRARY_ADVICE, missing_processor, OwnCase, read_cases
+from vitgate.spec.outcome import Evidence, NO_TOOLS, Outcome
 
 
 @observation(required=True)
@@ -87,6 +87,23 @@ def golden_inputs(observer: LocalObserver, case: str) -> Evidence:
     shown = observer.get(pictures, case).demand()
     check_files(row, found.about, [PictureFile(**file) for file in shown.values["files"]])
     return Evidence(found.about.model_dump(mode="json"), {"x": found.x})
+
+
+@observation()
+def image_processor(observer: LocalObserver, case: str) -> Evidence:
+    """Return what transformers' own image processors make of the case's pictures; `unsupported` without transformers.
+
+    See `vitgate.inputs.image_processor.processed`.
+    """
+    row = read_cases()[case]
+    if missing := missing_processor(row):
+        message = f"{missing} is not installed, whose image processors read the pictures of {case}: {LIBRARY_ADVICE}"
+        return Evidence(outcome=Outcome("unsupported", error=NO_TOOLS, message=message))
+    observer.get(pictures, case).demand()  # which refuses a file that no other decoder should be given
+    from vitgate.inputs.image_processor import processed
+    from vitgate.inputs.pictures import picture_paths
+
+    return processed(picture_paths(row, observer.get(reference, case)), row.input)
 
 
 @observation(required=True)

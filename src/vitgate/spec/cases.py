@@ -135,6 +135,11 @@ class Case(Strict):
         return None if self.preprocessing == "digits" else self.preprocessing
 
     @property
+    def image_processor(self) -> str | None:
+        """The library whose own image processors its pictures go through too; None where they go another way."""
+        return self.preprocessing if self.preprocessing == "transformers" else None
+
+    @property
     def returns(self) -> ModelOutput:
         """What of the model's output is judged."""
         return LOGITS
@@ -236,6 +241,11 @@ class OwnCase(Case):
         return (self.transform or self.preprocessing) if self.returns.kind == "logits" else None
 
     @property
+    def image_processor(self) -> str | None:
+        """As of the suite's own cases; a function of the user's is compared with nothing."""
+        return None if self.transform else super().image_processor
+
+    @property
     def returns(self) -> ModelOutput:
         """What `output` says."""
         return read_output(self.output)
@@ -276,6 +286,11 @@ def name_own(files: Iterable[str]) -> None:
 def missing_library(case: Case) -> str:
     """Return the optional library that builds the case's model, where it is not installed; it is not imported."""
     return case.library if case.library != "timm" and find_spec(case.library) is None else ""
+
+
+def missing_processor(case: Case) -> str:
+    """Return the optional library whose image processors its pictures go through, where it is not installed."""
+    return case.image_processor if case.image_processor and find_spec(case.image_processor) is None else ""
 
 
 @cache

@@ -55,7 +55,18 @@ class Claim(Strict):
     link: str = ""
     per: str = "cell"
     tools: str = ""
-    needs: Literal["", "anchor", "parameters", "arithmetic", "heldout", "tables", "reads_files", "inputs", "batch"] = ""
+    needs: Literal[
+        "",
+        "anchor",
+        "parameters",
+        "arithmetic",
+        "heldout",
+        "tables",
+        "reads_files",
+        "inputs",
+        "batch",
+        "image_processor",
+    ] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None

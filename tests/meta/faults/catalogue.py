@@ -32,8 +32,8 @@ class Fault:
     """One injected fault. `reds`: claim to the variants, or the subjects where it is not about cells, that turn red.
 
     `says` must stand in the message of a claim that turns red; `stage` is the one at which a claim must say to have
-    failed, `step` the step of the preprocessing that the claim `inputs` must name; `full_size` marks what could depend
-    on the model's size, so that it can be run with DeiT-Base too.
+    failed, `step` the step of the preprocessing that `inputs` or `image_processor` must name; `full_size` marks what
+    could depend on the model's size, so that it can be run with DeiT-Base too.
     """
 
     id: str

@@ -9,10 +9,12 @@ import pytest
 
 from vitgate.files.errors import MachineError
 from vitgate.observe.environment import environment
+from vitgate.observe.inputs import image_processor
 from vitgate.observe.observer import LocalObserver
 from vitgate.observe.outputs import outputs
+from vitgate.spec import cases
 from vitgate.spec.cells import CellId
-from vitgate.spec.outcome import Evidence
+from vitgate.spec.outcome import Evidence, NO_TOOLS
 from vitgate.spec.run_config import RunConfig
 
 CELL = CellId("digits", "fbgemm", "lite")
@@ -53,3 +55,14 @@ def test_machine_error_is_not_recorded_as_outcome(
 ) -> None:
     with pytest.raises(type(error)):
         observer(error).get(outputs, CELL)
+
+
+def test_image_processors_are_unsupported_without_transformers(
+    observer: Callable[[Exception], LocalObserver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "find_spec", lambda name: None)
+    outcome = observer(AssertionError("no picture is read")).get(image_processor, "vit_base_hf").outcome
+
+    assert outcome is not None
+    assert (outcome.kind, outcome.error) == ("unsupported", NO_TOOLS)
+    assert "transformers is not installed" in outcome.message

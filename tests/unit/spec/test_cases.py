@@ -9,7 +9,15 @@ import pytest
 
 from vitgate.files.schemas import fixtures_folder
 from vitgate.spec import cases
-from vitgate.spec.cases import Case, case_named, default_cases, missing_library, read_cases
+from vitgate.spec.cases import (
+    Case,
+    case_named,
+    default_cases,
+    missing_library,
+    missing_processor,
+    OwnCase,
+    read_cases,
+)
 from vitgate.spec.cells import CellId
 from vitgate.spec.engines import engine_named, ENGINES, EVERY_ENGINE
 from vitgate.spec.variants import VARIANTS
@@ -52,6 +60,25 @@ def test_a_library_that_is_missing_is_found_without_importing_it(monkeypatch: py
     monkeypatch.setattr(cases, "find_spec", lambda name: None)
 
     assert (missing_library(case), missing_library(case_named("digits"))) == ("transformers", "")
+    assert (missing_processor(case), missing_processor(case_named("digits"))) == ("transformers", "")
+
+
+@pytest.mark.parametrize(
+    ("keys", "library"),
+    [
+        ({}, None),
+        ({"preprocessing": "transformers"}, "transformers"),
+        ({"preprocessing": "transformers", "transform": "a:b"}, None),
+    ],
+    ids=["tutorial", "transformers", "own function"],
+)
+def test_users_case_that_goes_the_way_of_transformers_is_held_against_it(
+    keys: dict[str, str], library: str | None
+) -> None:
+    row = {"id": "mine", "title": "mine", "build": "mine:build", "input": [3, 32, 32], "files": "mine", **keys}
+    case = OwnCase.model_validate({**row, "picture": [{"file": "a.png", "label": 0}]})
+
+    assert case.image_processor == library
 
 
 def test_cell_id_is_case_engine_and_variant() -> None:
