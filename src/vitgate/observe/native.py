@@ -35,8 +35,9 @@ from vitgate.spec.versions import machine
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 _STAGES: tuple[Stage, ...] = ("set_engine", "load", "run")  # as the program prints them
-_FLAGS = ("-O1", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}")  # torch before 2.6 has the old ABI
-_LINK = ("-Wl,--as-needed",) if sys.platform == "linux" else ()  # not libtorch.so, which brings CUDA's libraries along
+_ABI = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"  # torch before 2.6 has it
+_FLAGS = ("-O1", "-pthread", _ABI)
+_LINK = ("-pthread", "-Wl,--as-needed") if sys.platform == "linux" else ()  # no libtorch.so, which brings CUDA's along
 _VARIABLES = ("ATEN_", "DNNL_", "ONEDNN_", "FBGEMM_", "MKL_", "OMP_", "KMP_", "MALLOC_", "LD_", "DYLD_")
 _TIMEOUT = 1800.0  # seconds that one file may take; DeiT-Base takes 20 under qnnpack
 
