@@ -108,7 +108,7 @@ class Deviation(Strict):
 
     def reaches(self, claim: Claim) -> bool:
         """Whether the claim is made about any cell that the selectors admit; claims about no cell are not checked."""
-        if claim.per not in ("cell", "engine", "case", "file"):
+        if not claim.is_about_cells:
             return True
         return any(self._selects(cell) for cell in claim.cells())
 

@@ -76,7 +76,7 @@ def _unchecked(plan: RunConfig, rows: list[ClaimRow]) -> set[str]:
 
     Of a run that is split up, those of its own part.
     """
-    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "case", "file")}
+    others = {claim.id for claim in read_claims().values() if not claim.is_about_cells} - plan.left_out()
     others |= set() if committed() else {"field"}  # no file means no row, and nothing else would tell
     expected = {name for name in expected_claims(plan) if plan.in_shard(name)}
     return (expected - {row.name for row in rows}) | (

@@ -132,7 +132,7 @@ def _is_whole(record: Record) -> bool:
 def _is_covered(record: Record) -> bool:
     """Whether every claim about the record's cases and engines has its row, and every other claim at least one."""
     present, claims = {row.name for row in record.claims}, {row.claim for row in record.claims}
-    others = {claim.id for claim in read_claims().values() if claim.per not in ("cell", "engine", "case", "file")}
+    others = {claim.id for claim in read_claims().values() if not claim.is_about_cells} - {*record.left_out}
     expected = expected_claims(record.cases, record.engines, left_out=record.left_out)
     return set(expected) <= present and others <= claims
 

@@ -36,7 +36,8 @@ class Claim(Strict):
     `needs` is what a case must say so that the claim is made about it; see `vitgate.spec.cases.Case`.
     `cases`, `engines` and `variants` say about which cells it is made; leaving one out means all. One of `successors`
     is made about them too, under the engine `none`: about those among `variants`, or all. `per` is what one test of it
-    is about: a cell, a case under one engine, a case, one of the tutorial's calls, a file from the field, a session.
+    is about: a cell, a case under one engine, a case, one of the tutorial's calls, a file from the field, a session. Of
+    calls and sessions, a claim that names `engines` is made where one of these is checked.
     `tools` is what has to be installed beside PyTorch to check it; where that lacks, its rows are `unsupported`.
     `scope` is which of its tests run together on one worker: those of a `cell`'s case and engine, with the float and
     compiled variants apart; all of a case and `engine`; all that reads the `weights` and graphs of a case's files; none
@@ -77,6 +78,11 @@ class Claim(Strict):
     is_aside: bool = False
     option: str = ""
     unless: str = ""
+
+    @property
+    def is_about_cells(self) -> bool:
+        """Whether it is about a case in some form, and not about the session or one of the tutorial's calls."""
+        return self.per in ("cell", "engine", "case", "file")
 
     def cells(self) -> list[CellId]:
         """Return the cells that the claim is made about, in the tables' order."""

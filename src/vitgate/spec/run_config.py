@@ -83,7 +83,9 @@ class RunConfig(RunRequest):
         claims = (
             claim.id
             for claim in read_claims().values()
-            if (claim.option and not self._has(claim.option)) or (claim.unless and self._has(claim.unless))
+            if (claim.option and not self._has(claim.option))
+            or (claim.unless and self._has(claim.unless))
+            or (not claim.is_about_cells and claim.engines and not {*claim.engines} & {*self.engines})
         )
         return frozenset(
             (*claims, *(form.name for form in FORMS.values() if form.option and not self._has(form.option)))
@@ -136,7 +138,7 @@ class RunConfig(RunRequest):
 
 
 def _is_about_cells(name: str) -> bool:
-    return read_claims()[RowName.parse(name).claim].per in ("cell", "engine", "case", "file")
+    return read_claims()[RowName.parse(name).claim].is_about_cells
 
 
 @dataclass(frozen=True)

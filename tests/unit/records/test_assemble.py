@@ -57,7 +57,7 @@ def rows_of(claim_row: Callable[..., ClaimRow]) -> Callable[..., Any]:
         names = [name[:-1].split("[") for name in expected_claims(plan) if name != leave_out]
         rows = [claim_row(claim, "", subject=subject) for claim, subject in names]
         others = [claim for claim in read_claims().values() if claim.per not in ("cell", "engine")]
-        others = [claim for claim in others if claim.id != leave_out]
+        others = [claim for claim in others if claim.id not in {leave_out, *plan.left_out()}]
         return rows + [claim_row(claim.id, "", subject="x", case="", engine="") for claim in others]
 
     return make
@@ -100,6 +100,15 @@ def test_a_claim_that_nobody_checked_is_missing(
 
     assert record.missing == (name,)
     assert not record.complete
+
+
+def test_run_of_successors_alone_misses_no_call_of_the_tutorial(
+    plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
+) -> None:
+    successors = plan(engines=("none",), engine=("none",))
+
+    assert "calls" not in {row.claim for row in rows_of(successors)}
+    assert assemble(successors, store, rows_of(successors), narrowed=False).missing == ()
 
 
 def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(

@@ -17,6 +17,7 @@ from vitgate.spec.cases import read_cases
 from vitgate.spec.cells import CellId, GroupId
 from vitgate.spec.claims import Claim, read_calls, read_claims, read_sentences, unchecked
 from vitgate.spec.engines import ENGINES
+from vitgate.spec.run_config import RunConfig
 from vitgate.spec.variants import SUCCESSORS, VARIANTS
 
 from ..conftest import Refuses
@@ -221,3 +222,15 @@ def test_unchecked_claims_are_grouped_by_required_tools(monkeypatch: pytest.Monk
         "Not checked: b, which takes y.",
     ]
     assert list(unchecked([])) == []
+
+
+@pytest.mark.parametrize(
+    ("engines", "are_left_out"), [(("none",), True), (("qnnpack",), False), (("none", "x86"), False)]
+)
+def test_claims_about_the_tutorials_calls_are_left_out_where_successors_alone_are_checked(
+    plan: Callable[..., RunConfig], engines: tuple[str, ...], are_left_out: bool
+) -> None:
+    left_out = plan(engines=engines).left_out()
+
+    assert [name in left_out for name in ("calls", "warnings", "native_program")] == [are_left_out] * 3
+    assert "preprocessing" not in left_out
