@@ -107,7 +107,7 @@ def _number(text: str) -> float:
     if text == EMPTY:
         return math.nan
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        return float(text)
     except ValueError:
         do = "accept the table anew with --snapshot-update"
         raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None
