@@ -48,7 +48,8 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence | None, *, 
 
     Args:
         outputs: `logits` float32 [N, classes] of the variant.
-        pictures: `labels` int64 [N], their `names`, and how many are `known`.
+        pictures: `labels` int64 [N], their `names`, and how many are `known` where the kind does not make them all so:
+            the reference alone if nothing is said.
         original: The original's; None where the variant is the original.
         kind: Of the weights, as `vitgate.inputs.weights` has it.
     """
@@ -60,7 +61,7 @@ def labels(outputs: Evidence, pictures: Evidence, original: Evidence | None, *, 
     if problem:
         return (Finding("right_labels", math.nan, "1", note=problem),)
     agreeing = float(np.mean(top1(logits) == top1(reference)))
-    judged = np.arange(len(expected) if kind in KNOWN else int(pictures.values.get("known", 1)))
+    judged = np.arange(len(expected) if kind in KNOWN else pictures.values.get("known", 1))
     if kind == "own" and original is not None:
         judged = np.flatnonzero(top1(reference) == expected)
     if not len(judged):

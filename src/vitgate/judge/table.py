@@ -107,23 +107,25 @@ def _number(text: str) -> float:
     if text == EMPTY:
         return math.nan
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        return float(text)
     except ValueError:
         do = "accept the table anew with --snapshot-update"
         raise UsageError(f"{text!r} is not a number", where="benchmark table", do=do) from None
 
 
+def _distance(mine: float, theirs: float) -> float:
+    return abs(math.log(mine) - math.log(theirs)) if mine > 0 and theirs > 0 else math.nan
+
+
 @dataclass(frozen=True)
 class _Column:
-    """How one column of numbers is compared: as a logarithm of the ratio where `relative`.
+    """How one column of numbers is compared: by the logarithm of the ratio.
 
     It is judged where both tables say the same of `same`, a word of their heads.
     """
 
     name: str
     statistic: str
-    unit: str
-    relative: bool = False
     same: str = ""
 
     def finding(self, variant: str, own: Table, accepted: Table) -> Finding:
@@ -140,23 +142,18 @@ class _Column:
         mine, theirs = own.lines[variant][self.name], accepted.lines[variant][self.name]
         if mine == theirs == EMPTY:
             note = f"{variant}: no {self.name} in either"
-            return Finding(self.statistic, 0.0, self.unit, against="accepted", judged=False, note=note)
+            return Finding(self.statistic, 0.0, "log ratio", against="accepted", judged=False, note=note)
         why_not = "" if EMPTY in (mine, theirs) else self._elsewhere(own, accepted)
         note = f"{variant}: {mine}, accepted {theirs}{why_not}"
-        value = self._distance(_number(mine), _number(theirs))
-        return Finding(self.statistic, value, self.unit, against="accepted", judged=not why_not, note=note)
+        value = _distance(_number(mine), _number(theirs))
+        return Finding(self.statistic, value, "log ratio", against="accepted", judged=not why_not, note=note)
 
     def _elsewhere(self, own: Table, accepted: Table) -> str:
         here, there = own.about.get(self.same), accepted.about.get(self.same)
         return "" if here == there else f"; not judged, {self.same} is {here}, accepted on {there}"
 
-    def _distance(self, mine: float, theirs: float) -> float:
-        if not self.relative:
-            return abs(mine - theirs)
-        return abs(math.log(mine) - math.log(theirs)) if mine > 0 and theirs > 0 else math.nan
-
 
 _NUMBERS = (
-    _Column("size_mb", "size_change", "log ratio", relative=True),
-    _Column("latency_ratio", "latency_ratio_change", "log ratio", relative=True, same="cpu"),
+    _Column("size_mb", "size_change"),
+    _Column("latency_ratio", "latency_ratio_change", same="cpu"),
 )

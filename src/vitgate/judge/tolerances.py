@@ -228,7 +228,7 @@ def lock_of(rows: Sequence[Tolerance]) -> dict[str, Locked]:
 
 
 def _selects(row: Tolerance) -> str:
-    fields = row.model_dump(mode="json", exclude={"lower", "upper", "reason", "measured"}, exclude_none=True)
+    fields = row.model_dump(exclude={"lower", "upper", "reason", "measured"}, exclude_none=True)
     return json.dumps(fields, sort_keys=True)
 
 

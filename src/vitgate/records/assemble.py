@@ -125,12 +125,12 @@ def cell_row(cell: CellId, store: Store, rows: list[ClaimRow]) -> CellRow:
         size_bytes=built.get("bytes"),
         digest_blake2b=str(built.get("digest", "")),
         build_seconds=rounded(built["seconds"]) if "seconds" in built else None,
-        **_numbers(cell, store, judged.get("logits_original", ())),
-        **_latency(cell, store, judged.get("latency", ())),
+        **_numbers(cell, store, judged.get("logits_original")),
+        **_latency(cell, store, judged.get("latency")),
     )
 
 
-def _numbers(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow]) -> dict[str, Any]:
+def _numbers(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow] | None) -> dict[str, Any]:
     """Return label and margin on the reference picture, and how far all logits are off, found here if not judged.
 
     There is no label where the output is an embedding, or decides several.
@@ -145,15 +145,15 @@ def _numbers(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow])
     if read_cases()[cell.case].returns.kind != "logits":
         return shown_numbers("logits_original", judged)
     top = metrics.top1(own[:1])
-    margin = rounded(float(metrics.margins(own[:1], top)[0]))
-    return {"label": int(top[0]), "margin": margin, **shown_numbers("logits_original", judged)}
+    margin = rounded(metrics.margins(own[:1], top).item())
+    return {"label": top.item(), "margin": margin, **shown_numbers("logits_original", judged)}
 
 
 def _logits(found: Evidence | None) -> metrics.Array | None:
     return found.arrays.get("logits") if found else None
 
 
-def _latency(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow]) -> dict[str, Any]:
+def _latency(cell: CellId, store: Store, judged: Sequence[Finding | FindingRow] | None) -> dict[str, Any]:
     samples = latency.find(store, cell)
     if samples is None or not {cell.variant, "original"} <= samples.values.keys():
         return {}
@@ -190,12 +190,12 @@ def _inputs(plan: RunConfig, store: Store) -> Iterable[InputRow]:
 
 
 def _preprocessed(shown: Evidence) -> Iterable[PreprocessedRow]:
-    """Return what became of each picture; those whose evidence is made up without tensors have none."""
-    x, names = shown.arrays.get("x", np.empty(0)), shown.values.get("names", [])
-    files = shown.values.get("files") or [{}] * len(names)
-    for place, (name, file) in enumerate(zip(names, files, strict=True) if x.ndim == 4 else ()):
-        own = {"file": file.get("sha256", ""), "decoded": file.get("decoded", ""), "mean": tuple(file.get("mean", ()))}
-        yield PreprocessedRow(name=name, **own, **input_tensors.summary(x[place]))
+    """Return what became of each picture; of digits, which are no files, there are the tensors alone."""
+    names = shown.values["names"]
+    files = shown.values.get("files", [{}] * len(names))
+    for name, file, tensor in zip(names, files, shown.arrays["x"], strict=True):
+        own = {"file": file["sha256"], "decoded": file["decoded"], "mean": tuple(file["mean"])} if file else {}
+        yield PreprocessedRow(name=name, **own, **input_tensors.summary(tensor))
 
 
 def _unknown_environment(plan: RunConfig) -> Environment:

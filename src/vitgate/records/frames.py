@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -64,7 +65,7 @@ def benchmark_frame(cells: Sequence[CellRow]) -> DataFrame:
 
     frame = pd.DataFrame([{**row.model_dump(), "outcome": row.outcome_text} for row in cells]).set_index("variant")
     size = frame["size_bytes"].astype(float)
-    scripted = size.get("scripted", float("nan"))
+    scripted = size.get("scripted", math.nan)
     frame = frame.assign(size_mb=size / 1e6, size_reduction=1 - size / scripted)
     numbers = dict.fromkeys([*_FORMS, _EXPECTED], float)
     return frame[[*_FORMS, _EXPECTED, "outcome"]].astype(numbers)

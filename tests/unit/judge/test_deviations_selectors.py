@@ -72,7 +72,8 @@ def test_a_deviation_may_name_a_subject_that_is_no_cell(settle: Callable[..., An
 
 
 @pytest.mark.parametrize(
-    ("per", "reached"), [("cell", False), ("engine", False), ("file", False), ("call", True), ("session", True)]
+    ("per", "reached"),
+    [("cell", False), ("engine", False), ("case", False), ("file", False), ("call", True), ("session", True)],
 )
 def test_deviation_reaches_selected_cells_and_claims_without_cells(per: str, reached: bool) -> None:
     claim = Claim(id="build", says="It builds.", per=per, variants=("scripted",))

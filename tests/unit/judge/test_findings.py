@@ -20,9 +20,11 @@ from .made_evidence import by_name, LOGITS, outputs, pictures
 def test_block_distances_are_shown_and_not_judged() -> None:
     found = findings.by_block(Evidence({"sqnr": {"patch_embed": 40.0, "blocks.0": math.nan, "head": 35.0}}))
 
-    assert [finding.statistic for finding in found] == ["sqnr at patch_embed", "sqnr at blocks.0", "sqnr at head"]
-    assert [finding.value for finding in found if not math.isnan(finding.value)] == [40.0, 35.0]
-    assert not any(finding.judged for finding in found)
+    assert found == (
+        Finding("sqnr at patch_embed", 40.0, "dB", against="original", judged=False),
+        Finding("sqnr at blocks.0", math.nan, "dB", against="original", judged=False),
+        Finding("sqnr at head", 35.0, "dB", against="original", judged=False),
+    )
 
 
 def test_model_without_blocks_shows_no_distance() -> None:
@@ -62,6 +64,14 @@ def test_only_first_known_pictures_are_judged_without_true_labels(known: int, la
 
     assert found["right_labels"].value == right
     assert not found["same_labels"].judged
+
+
+def test_reference_alone_is_judged_where_a_file_of_weights_comes_without_known_labels() -> None:
+    shown = replace(pictures([1, 2]), values={"names": ["seven", "two"]})
+
+    found = by_name(findings.labels(outputs(LOGITS), shown, outputs(LOGITS), kind="file"))
+
+    assert (found["right_labels"].value, found["same_labels"].judged) == (1.0, False)
 
 
 def test_unknown_labels_are_compared_with_original() -> None:
@@ -151,30 +161,30 @@ def test_incomparable_repetition_is_nan(again: NDArray[Any] | list[list[float]])
     assert math.isnan(findings.repeated(outputs(LOGITS, again=again)).value)
 
 
-def test_equal_logits_of_native_program_differ_by_zero() -> None:
-    found = by_name(findings.native(outputs(LOGITS), outputs(LOGITS)))
+@pytest.mark.parametrize(("other", "difference", "kept"), [(1.5, 0.0, 1.0), (2.25, 0.75, 0.5)], ids=["equal", "other"])
+def test_native_program_shows_difference_and_kept_labels(other: float, difference: float, kept: float) -> None:
+    found = findings.native(outputs(LOGITS), outputs([[0.0, 3.0, 1.0], [2.0, 0.0, other]]))
 
-    assert (found["difference"].value, found["same_labels"].value) == (0.0, 1.0)
-    assert {(finding.statistic, finding.judged) for finding in found.values()} == {
-        ("difference", True),
-        ("same_labels", False),
-    }
-
-
-def test_differing_native_program_shows_difference_and_lost_labels() -> None:
-    other = LOGITS + np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.75]], np.float32)
-
-    found = by_name(findings.native(outputs(LOGITS), outputs(other)))
-
-    assert (found["difference"].value, found["same_labels"].value) == (0.75, 0.5)
+    assert found == (
+        Finding("difference", difference, "logits", against="python"),
+        Finding("same_labels", kept, "1", against="python", judged=False),
+    )
 
 
-@pytest.mark.parametrize("other", [LOGITS[:1], LOGITS[:, :2], LOGITS[:0], LOGITS * np.nan], ids=len)
-def test_incomparable_native_logits_are_nan(other: NDArray[Any]) -> None:
-    (found,) = findings.native(outputs(LOGITS), outputs(other))
+@pytest.mark.parametrize(
+    ("other", "note"),
+    [
+        (LOGITS[:1], "logits of shape (1, 3), original (2, 3), 2 labels"),
+        (LOGITS[:, :2], "logits of shape (2, 2), original (2, 3), 2 labels"),
+        (LOGITS[:0], "logits of shape (0, 3), original (2, 3), 2 labels"),
+        (LOGITS * np.nan, "NaN or Inf among the logits"),
+    ],
+    ids=["fewer-pictures", "fewer-classes", "nothing", "nan"],
+)
+def test_incomparable_native_logits_are_nan(other: NDArray[Any], note: str) -> None:
+    found = findings.native(outputs(LOGITS), outputs(other))
 
-    assert math.isnan(found.value)
-    assert found.note
+    assert found == (Finding("difference", math.nan, "logits", against="python", note=note),)
     assert math.isnan(findings.native(outputs(other), outputs(LOGITS))[0].value)
 
 

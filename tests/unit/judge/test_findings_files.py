@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from vitgate.judge import findings
-from vitgate.spec.outcome import Evidence, Finding, Outcome
+from vitgate.spec.outcome import Evidence, Finding
 
 from .made_evidence import by_name
 
@@ -66,7 +66,9 @@ def test_file_size_is_judged_as_tensors_and_rest() -> None:
         (held(101), 1 + 1 / 60),
         (held(95, least=90), 1.0),  # equal tensors stored as one
         (held(152, least=90), 2.0),
+        (held(90, least=90), 1.0),
         (held(89, least=90), 1 - 11 / 60),
+        (held(40, int8=0, least=40, most=40), 1.0),
         (held(80, int8=0, least=40, most=40), 2.0),
     ],
     ids=str,
@@ -190,13 +192,3 @@ def test_scale_ratio_farthest_from_one_decides(low: float, high: float, worst: s
     found = by_name(findings.weights(readback(layers, []), quantized=True))
 
     assert found["scale_ratio"].note == worst
-
-
-@pytest.mark.parametrize(("modules", "code"), [(19, 1_970_000.0), (276, 2_360_000.0), (429, 3_100_000.0)])
-def test_compiled_package_has_room_for_its_library_whatever_the_model(modules: int, code: float) -> None:
-    model = {"numbers": 1000, "used": 1000, "linear": 0, "modules": modules}
-    own = Evidence({"bytes": 4 * 1000 + code})
-    found = findings.successor_sizes(
-        own, model, Evidence(outcome=Outcome("unsupported")), stored="float32", runtime="inductor"
-    )
-    assert 2990 < found[0].value < 4383

@@ -53,9 +53,32 @@ def test_time_asleep_is_judged_beyond_what_original_sleeps(own: float, judged: f
     found = by_name(findings.latency(samples, "lite"))["asleep_per_cpu"]
     beside = by_name(findings.latency(samples, "original"))["asleep_per_cpu"]
 
-    assert found.value == pytest.approx(judged, abs=2e-5)
-    assert found.note == f"it sleeps {own - 1:.2%}, the original beside it 6.00%"
-    assert (found.judged, beside.judged, beside.value) == (True, False, pytest.approx(0.06, abs=2e-5))
+    assert [found.value, beside.value] == pytest.approx([judged, 0.06], abs=2e-5)
+    note = f"it sleeps {own - 1:.2%}, the original beside it 6.00%"
+    assert replace(found, value=0.0) == Finding("asleep_per_cpu", 0.0, "1", note=note)
+    assert replace(beside, value=0.0) == Finding("asleep_per_cpu", 0.0, "1", judged=False)
+
+
+SAMPLES = {
+    "original": seconds([1.0] * 4),
+    "scripted_quantized": seconds([0.25] * 4),
+    "exported": seconds([0.5] * 4),
+    "lite": seconds([0.5] * 4),
+}
+
+
+def test_successor_is_shown_beside_tutorial_int8_file() -> None:
+    beside, ratio, *_ = findings.latency(SAMPLES, "exported")
+
+    assert beside == Finding("ratio", 2.0, "1", against="scripted_quantized", judged=False)
+    assert (ratio.value, ratio.against, ratio.judged) == (0.5, "original", True)
+
+
+@pytest.mark.parametrize(("variant", "without"), [("lite", ""), ("exported", "scripted_quantized")])
+def test_ratio_to_original_stands_alone_without_successor_or_int8_file(variant: str, without: str) -> None:
+    found = findings.latency({name: row for name, row in SAMPLES.items() if name != without}, variant)
+
+    assert [each.against for each in found if each.statistic == "ratio"] == ["original"]
 
 
 @pytest.mark.parametrize(

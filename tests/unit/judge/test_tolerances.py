@@ -134,7 +134,7 @@ def test_duplicate_row_ids_are_refused(refuses: Refuses) -> None:
         (row_text(lower="nan"), "tolerance.0.lower"),
         (row_text(upper="inf"), "tolerance.0.upper"),
         (row_text(lower='"much"'), "tolerance.0.lower"),
-        (row_text(claim='"lable"'), "'lable'"),
+        (row_text(claim='"lable"'), "tolerance a: claim 'lable'"),
         (row_text(cases='["digit"]'), "'digit'"),
         (row_text(engines='["qnn"]'), "tolerance.0.engines.0"),
         (row_text(variants='["lit"]'), "tolerance.0.variants.0"),
@@ -221,9 +221,14 @@ def test_single_bounds_file_is_refused_with_new_location(tmp_path: Path, refuses
     (tmp_path / "tolerances.toml").touch()
 
     refuses(
-        lambda: read_tolerances(tmp_path / "tolerances"), "tolerances.toml", "move its rows into tolerances/<claim>"
+        lambda: read_tolerances(tmp_path / "tolerances"),
+        f"bounds stand in a file for each claim now ({tmp_path / 'tolerances.toml'}): "
+        "move its rows into tolerances/<claim>.toml",
     )
 
 
 def test_a_folder_without_bounds_is_refused(tmp_path: Path, refuses: Refuses) -> None:
-    refuses(lambda: read_tolerances(tmp_path / "tolerances"), "no file of tolerances", "copy all of fixtures/")
+    with pytest.raises(UsageError) as caught:
+        read_tolerances(tmp_path / "tolerances")
+
+    assert str(caught.value) == f"no file of tolerances ({tmp_path / 'tolerances'}): copy all of fixtures/"

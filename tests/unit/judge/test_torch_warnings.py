@@ -51,6 +51,17 @@ def test_a_development_release_counts_as_its_release() -> None:
     assert DECLARED[0].holds("2.14.0.dev20260101+cpu")
 
 
+@pytest.mark.parametrize(("machines", "holds"), [(None, True), (("aarch64", "x86_64"), True), (("x86_64",), False)])
+def test_declaration_about_other_machines_does_not_apply(
+    machines: tuple[str, ...] | None, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vitgate.judge.torch_warnings.machine", lambda: "aarch64")
+    declared = DECLARED[0].model_copy(update={"machines": machines})
+
+    assert declared.holds("2.12.1") is holds
+    assert not declared.holds("2.15.0")
+
+
 @pytest.mark.parametrize(
     ("torch", "problem"),
     [

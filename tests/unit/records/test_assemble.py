@@ -1,52 +1,25 @@
-"""From evidence and rows to the record: nothing that was not checked counts, and broken evidence breaks no record."""
+"""From the rows and evidence of a run to its record: nothing that was not checked counts as checked."""
 
 from __future__ import annotations
 
-import math
+import datetime as dt
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from vitgate.judge.computed import expected_error
-from vitgate.judge.findings import latency, TUTORIAL_INT8
-from vitgate.judge.metrics import compare
-from vitgate.observe.layers import expected_logits
+from vitgate import __version__
 from vitgate.observe.store import Store
-from vitgate.records.assemble import assemble, cell_row, expected_claims
-from vitgate.records.rows import ClaimRow, finding_row, FindingRow
-from vitgate.spec.cells import CellId
+from vitgate.records.assemble import assemble, expected_claims
+from vitgate.records.record import Environment
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.claims import read_claims
 from vitgate.spec.engines import NO_ENGINE
-from vitgate.spec.outcome import Evidence, Outcome
+from vitgate.spec.outcome import Evidence
 from vitgate.spec.run_config import RunConfig
+from vitgate.spec.variants import SUCCESSORS
 
-LITE = CellId("digits", "qnnpack", "lite")
-LOGITS = np.array([[0.0, 3.0, 1.0], [2.0, 0.0, 1.5]], dtype=np.float32)
-FASTER = {"thread": [0.5] * 4, "wall": [0.5] * 4, "waited": [0.0] * 4, "process": [0.5] * 4, "profiled_ms": 7.0}
-ORIGINAL = {"thread": [1.0] * 4, "wall": [1.0] * 4, "waited": [0.0] * 4, "process": [1.0] * 4, "profiled_ms": 9.0}
-STOPPED = Evidence(outcome=Outcome("failed at", "script", "RuntimeError", "no"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "evidence")
-
-
-@pytest.fixture
-def put(store: Store) -> Callable[..., None]:
-    """Return a helper that puts evidence into the store."""
-
-    def put(kind: str, name: str, evidence: Evidence) -> None:
-        store.get(kind, name, lambda: evidence)
-
-    return put
-
-
-def outputs(logits: Any) -> Evidence:
-    return Evidence(arrays={"logits": np.asarray(logits, dtype=np.float32)})
+BOTH = {"cases": ("digits", "deit_tiny"), "engines": ("qnnpack", "x86")}
 
 
 @pytest.fixture
@@ -56,9 +29,9 @@ def rows_of(claim_row: Callable[..., ClaimRow]) -> Callable[..., Any]:
     def make(plan: RunConfig, leave_out: str = "") -> Any:
         names = [name[:-1].split("[") for name in expected_claims(plan) if name != leave_out]
         rows = [claim_row(claim, "", subject=subject) for claim, subject in names]
-        others = [claim for claim in read_claims().values() if claim.per not in ("cell", "engine")]
-        others = [claim for claim in others if claim.id not in {leave_out, *plan.left_out()}]
-        return rows + [claim_row(claim.id, "", subject="x", case="", engine="") for claim in others]
+        others = [claim.id for claim in read_claims().values() if claim.per in ("call", "session")]
+        others = [claim for claim in others if claim not in {leave_out, *plan.left_out()}]
+        return rows + [claim_row(claim, "", subject="x", case="", engine="") for claim in others]
 
     return make
 
@@ -70,6 +43,13 @@ def test_a_whole_run_is_expected_to_check_every_claim_about_the_plans_cells(plan
     assert len(names) == len(set(names))
     assert {name.partition("[")[0] for name in names} >= {claim.id for claim in by_cell} - plan().left_out()
     assert {"build[digits-qnnpack-lite]", "label[digits-qnnpack-original]", "table[digits-qnnpack]"} <= set(names)
+
+
+def test_nothing_is_expected_that_options_leave_out(plan: Callable[..., RunConfig]) -> None:
+    images = "images[deit_tiny-qnnpack-lite]"
+
+    assert images not in expected_claims(plan(cases=("deit_tiny",)))
+    assert images in expected_claims(plan(cases=("deit_tiny",), images="/pictures"))
 
 
 @pytest.mark.parametrize("other", ["deit_base", "x86"])
@@ -92,7 +72,7 @@ def test_a_run_that_checked_everything_is_complete(
     assert record.complete
 
 
-@pytest.mark.parametrize("name", ["build[digits-qnnpack-lite]", "table[digits-qnnpack]", "calls"])
+@pytest.mark.parametrize("name", ["build[digits-qnnpack-lite]", "table[digits-qnnpack]", "calls", "native_program"])
 def test_a_claim_that_nobody_checked_is_missing(
     name: str, plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
 ) -> None:
@@ -109,6 +89,64 @@ def test_run_of_successors_alone_misses_no_call_of_the_tutorial(
 
     assert "calls" not in {row.claim for row in rows_of(successors)}
     assert assemble(successors, store, rows_of(successors), narrowed=False).missing == ()
+
+
+def test_a_case_without_files_from_the_field_lacks_no_claim_about_them(
+    plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
+) -> None:
+    asked = plan(cases=("deit_tiny",))
+
+    assert assemble(asked, store, rows_of(asked), narrowed=False).missing == ()
+
+
+def test_a_suite_without_files_from_the_field_lacks_the_claim_about_them(
+    plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = plan(cases=("deit_tiny",))
+    monkeypatch.setattr("vitgate.records.assemble.committed", list)
+
+    assert assemble(asked, store, rows_of(asked), narrowed=False).missing == ("field",)
+
+
+@pytest.mark.parametrize("shard", ["1/3", "2/3", "3/3"])
+def test_part_of_a_run_misses_nothing_of_the_others_and_is_not_complete(
+    shard: str, plan: Callable[..., RunConfig], store: Store, rows_of: Callable[..., Any]
+) -> None:
+    asked, rows = plan(**BOTH, shard=shard), rows_of(plan(**BOTH))
+
+    record = assemble(asked, store, [row for row in rows if asked.in_shard(row.name)], narrowed=False)
+
+    assert (record.missing, record.complete, record.shard) == ((), False, shard)
+
+
+@pytest.mark.parametrize(
+    ("shard", "groups"),
+    [
+        ("1/3", {("deit_tiny", "qnnpack")}),
+        ("2/3", {("deit_tiny", "x86")}),
+        ("3/3", {("digits", "qnnpack"), ("digits", "x86")}),
+    ],
+)
+def test_part_of_a_run_has_the_lines_of_its_own_cases_and_engines(
+    shard: str,
+    groups: set[tuple[str, str]],
+    plan: Callable[..., RunConfig],
+    store: Store,
+    claim_row: Callable[..., ClaimRow],
+) -> None:
+    rows = [claim_row(case=case, engine=engine) for case in BOTH["cases"] for engine in BOTH["engines"]]
+
+    cells = assemble(plan(**BOTH, shard=shard), store, rows, narrowed=True).cells
+
+    assert {(row.case, row.engine) for row in cells} == groups
+
+
+def test_part_with_claims_about_no_cell_lacks_those_that_it_did_not_check(
+    plan: Callable[..., RunConfig], store: Store
+) -> None:
+    parts = [assemble(plan(**BOTH, shard=f"{number}/3"), store, [], narrowed=False) for number in (1, 2, 3)]
+
+    assert ["calls" in part.missing for part in parts] == [False, True, False]
 
 
 def test_a_run_that_the_user_narrowed_misses_nothing_and_is_not_complete(
@@ -129,32 +167,6 @@ def test_a_record_has_a_line_for_each_variant_of_what_was_checked_and_none_for_a
 
     assert {row.engine for row in record.cells} == {"qnnpack"}
     assert len(record.cells) == len({row.variant for row in record.cells}) > 1
-
-
-def test_the_inputs_of_each_case_are_named(
-    plan: Callable[..., RunConfig], store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
-) -> None:
-    put("weights", "digits", Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
-    put("pictures", "digits", Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
-
-    (row,) = assemble(plan(), store, [claim_row()], narrowed=True).inputs
-
-    assert (row.case, row.weights, row.weights_digest, row.pictures_sha256) == ("digits", "trained", "ab", "cd")
-
-
-def test_the_folder_of_pictures_is_named_for_the_cases_that_went_through_it(
-    plan: Callable[..., RunConfig], store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
-) -> None:
-    for case in ("digits", "deit_tiny"):
-        put("weights", case, Evidence({"kind": "trained", "note": "committed", "digest": "ab", "path": "x"}))
-        put("pictures", case, Evidence({"source": "committed", "note": "ten digits", "sha256": "cd"}))
-    put("labelled", "labelled", Evidence({"note": "8 pictures", "digest": "ef"}))
-    asked = plan(cases=("digits", "deit_tiny"), images="/pictures")
-
-    digits, tiny = assemble(asked, store, [claim_row()], narrowed=True).inputs
-
-    assert (digits.images_note, digits.images_digest) == ("", "")
-    assert (tiny.images_note, tiny.images_digest) == ("8 pictures", "ef")
 
 
 def test_a_run_with_pictures_lacks_what_it_did_not_check_of_them(
@@ -179,154 +191,63 @@ def test_news_of_warnings_and_operators_are_listed_once(
     assert (record.warnings, record.new_operators) == (("new Warning",), ("new::op",))
 
 
-def test_a_line_holds_the_numbers_of_its_evidence(store: Store, put: Callable[..., None]) -> None:
-    put("artifact", str(LITE), Evidence({"path": "x", "bytes": 90, "digest": "ab", "seconds": 0.5}))
-    put("outputs", str(LITE), outputs(LOGITS))
-    put("outputs", "digits-original", outputs(LOGITS))
-    put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))
-
-    row = cell_row(LITE, store, [])
-
-    assert (row.size_bytes, row.digest_blake2b, row.build_seconds) == (90, "ab", 0.5)
-    assert (row.label, row.margin, row.sqnr_db) == (1, 2.0, 200.0)
-    assert (row.latency_ms, row.latency_ratio, row.profiler_ms) == (500.0, 0.5, 7.0)
-    assert row.latency_ratio_low is not None
-    assert row.latency_ratio_high is not None
-    assert row.latency_ratio_low < 0.5 < row.latency_ratio_high
-
-
-def test_a_line_takes_the_numbers_that_its_claims_judged(
-    store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow]
+def test_a_record_says_what_was_asked_and_when(
+    plan: Callable[..., RunConfig], store: Store, claim_row: Callable[..., ClaimRow]
 ) -> None:
-    put("outputs", str(LITE), outputs(LOGITS))
-    put("outputs", "digits-original", outputs(LOGITS))
-    put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))
-    beside = FindingRow(statistic="ratio", value=9.0, unit="1", against=TUTORIAL_INT8, judged=False)
-    times = [FindingRow(statistic=name, value=value, unit="1") for name, value in (("ratio", 0.25), ("profiler", None))]
-    far = [
-        FindingRow(statistic=name, value=value, unit="dB") for name, value in (("sqnr", 0.0), ("expected_sqnr", 21.0))
-    ]
-    rows = [claim_row("latency", findings=(beside, *times)), claim_row("logits_original", findings=tuple(far))]
+    asked, rows, before = plan(**BOTH, ships_to="avx2"), [claim_row()], dt.datetime.now(dt.timezone.utc)
 
-    row = cell_row(LITE, store, rows)
+    record = assemble(asked, store, rows, narrowed=True)
 
-    assert (row.latency_ratio, row.profiler_ms, row.latency_ms) == (0.25, None, None)
-    assert (row.sqnr_db, row.expected_sqnr_db, row.label, row.margin) == (0.0, 21.0, 1, 2.0)
-    assert row.latency_spread_ms == (500.0,) * 5
+    assert (record.vitgate, record.cases, record.engines) == (__version__, *BOTH.values())
+    assert (record.claims, record.shard, record.ships_to) == (tuple(rows), "", "avx2")
+    assert record.left_out == tuple(sorted(asked.left_out()))
+    assert "images" in record.left_out
+    assert len(record.created) == len("2026-01-01T00:00:00+00:00")
+    assert abs(dt.datetime.fromisoformat(record.created) - before) < dt.timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("scheme", [True, False])
-def test_what_no_claim_judged_is_what_it_would_have_judged(
-    store: Store, put: Callable[..., None], claim_row: Callable[..., ClaimRow], scheme: bool
+def test_a_record_has_the_environment_that_was_observed(
+    plan: Callable[..., RunConfig], store: Store, put: Callable[..., None], environment: Environment
 ) -> None:
-    own, original, expected = LOGITS, LOGITS * np.float32(1.1), LOGITS * np.float32(1.2)
-    put("outputs", str(LITE), outputs(own))
-    put("outputs", "digits-original", outputs(original))
-    put("latency", "digits-qnnpack", Evidence({"lite": FASTER, "original": ORIGINAL}))
-    if scheme:
-        assert LITE.scheme is not None
-        put("expected_logits", expected_logits.name("digits", LITE.scheme), outputs(expected))
-    far = expected_error(own, original, expected) if scheme else compare(original, own, against="original")
-    judged = {"logits_original": far, "latency": latency({"lite": FASTER, "original": ORIGINAL}, "lite")}
-    rows = [claim_row(claim, findings=tuple(map(finding_row, found))) for claim, found in judged.items()]
+    put("environment", "environment", Evidence(environment.model_dump()))
 
-    row = cell_row(LITE, store, [])
-
-    assert row == cell_row(LITE, store, rows).model_copy(update={"outcome": "not checked"})
-    assert (row.expected_sqnr_db is not None) is scheme
-    assert None not in (row.sqnr_db, row.latency_ratio, row.latency_ms, row.profiler_ms)
+    assert assemble(plan(), store, [], narrowed=True).environment == environment
 
 
-def test_a_variant_that_was_not_profiled_has_the_other_times(store: Store, put: Callable[..., None]) -> None:
-    put("latency", "digits-qnnpack", Evidence({"lite": {**FASTER, "profiled_ms": None}, "original": ORIGINAL}))
-
-    row = cell_row(LITE, store, [])
-
-    assert (row.latency_ms, row.profiler_ms) == (500.0, None)
-
-
-def test_the_spread_of_the_samples_is_their_quartiles_in_milliseconds(store: Store, put: Callable[..., None]) -> None:
-    own = {**FASTER, "thread": [0.5, 0.1, 0.4, 0.2, 0.3]}
-    put("latency", "digits-qnnpack", Evidence({"lite": own, "original": ORIGINAL}))
-
-    assert cell_row(LITE, store, []).latency_spread_ms == pytest.approx((100, 200, 300, 400, 500))
-
-
-@pytest.mark.parametrize(
-    ("own", "original"),
-    [
-        (STOPPED, outputs(LOGITS)),
-        (outputs(LOGITS), STOPPED),
-        (outputs(np.empty((0, 3))), outputs(LOGITS)),
-        (outputs(LOGITS[0]), outputs(LOGITS)),
-        (outputs([[math.nan] * 3] * 2), outputs(LOGITS)),
-    ],
-    ids=["stopped", "original-stopped", "empty", "one-dimension", "nan"],
-)
-def test_outputs_that_say_nothing_leave_label_and_numbers_empty(
-    own: Evidence, original: Evidence, store: Store, put: Callable[..., None]
-) -> None:
-    put("outputs", str(LITE), own)
-    put("outputs", "digits-original", original)
-
-    row = cell_row(LITE, store, [])
-
-    assert (row.label, row.margin, row.sqnr_db) == (None, None, None)
-
-
-def test_outputs_of_another_shape_than_the_originals_have_no_sqnr(store: Store, put: Callable[..., None]) -> None:
-    put("outputs", str(LITE), outputs(LOGITS[:, :2]))
-    put("outputs", "digits-original", outputs(LOGITS))
-
-    row = cell_row(LITE, store, [])
-
-    assert (row.label, row.sqnr_db) == (1, None)
-
-
-@pytest.mark.parametrize(
-    "samples",
-    [
-        STOPPED,
-        Evidence({}),
-        Evidence({"lite": FASTER}),
-        Evidence({"original": ORIGINAL}),
-        Evidence({"lite": {**FASTER, "thread": []}, "original": ORIGINAL}),
-    ],
-    ids=["stopped", "none", "none-of-the-original", "none-of-the-variant", "no-round"],
-)
-def test_samples_that_say_nothing_leave_the_latency_empty(
-    samples: Evidence, store: Store, put: Callable[..., None]
-) -> None:
-    put("latency", "digits-qnnpack", samples)
-
-    row = cell_row(LITE, store, [])
-
-    assert (row.latency_ms, row.latency_ratio, row.latency_spread_ms) == (None, None, ())
-
-
-@pytest.mark.parametrize(
-    ("states", "outcome", "deviation"),
-    [
-        ([], "not checked", ""),
-        ([("label", "passed", "passed", "")], "passed", ""),
-        ([("label", "passed", "passed", ""), ("size", "failed", "failed", "")], "FAILED: size", ""),
-        ([("b", "failed", "failed", ""), ("a", "environment error", "environment error", "")], "FAILED: a, b", ""),
-        ([("a", "declared", "failed at script", "gone"), ("b", "failed", "failed", "old")], "FAILED: b", "gone"),
-        ([("a", "passed", "passed", ""), ("b", "declared", "failed at script", "gone")], "failed at script", "gone"),
-        ([("a", "passed", "passed", ""), ("b", "declared", "failed", "twice")], "passed", "twice"),
-    ],
-    ids=["nothing", "passed", "one-failed", "two-failed", "failed-and-declared", "declared-stage", "declared-number"],
-)
-def test_a_line_sums_up_the_worst_of_its_claims(
-    states: list[tuple[str, str, str, str]],
-    outcome: str,
-    deviation: str,
+@pytest.mark.parametrize(("installed", "torch"), [({"torch": "2.13.0+cpu"}, "2.13.0+cpu"), ({"timm": "1"}, "unknown")])
+def test_a_run_that_needed_no_torch_knows_packages_and_machine(
+    installed: dict[str, str],
+    torch: str,
+    plan: Callable[..., RunConfig],
     store: Store,
-    claim_row: Callable[..., ClaimRow],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rows = [claim_row(claim, status=status, outcome=words, deviation=why) for claim, status, words, why in states]
-    another = claim_row(variant="optimized", status="failed", outcome="failed")
+    for name, found in {"packages": installed, "machine": "x86_64", "cpu_model": "Some Xeon"}.items():
+        monkeypatch.setattr(f"vitgate.records.assemble.{name}", lambda found=found: found)
 
-    row = cell_row(LITE, store, [*rows, another])
+    assert assemble(plan(processor="avx2"), store, [], narrowed=True).environment == Environment(
+        torch=torch,
+        commit=None,
+        configuration="",
+        configuration_digest="",
+        cpu_capability="",
+        engines=(),
+        xnnpack=False,
+        packages=installed,
+        python="",
+        platform="",
+        machine="x86_64",
+        cpu="Some Xeon",
+        cores=1,
+        processor="avx2",
+    )
 
-    assert (row.outcome_text, row.deviation) == (outcome, deviation)
+
+def test_a_record_has_a_line_for_each_successor_that_the_run_made(
+    plan: Callable[..., RunConfig], store: Store, claim_row: Callable[..., ClaimRow]
+) -> None:
+    asked, rows = plan(engines=(NO_ENGINE,)), [claim_row(engine=NO_ENGINE, variant="exported")]
+
+    cells = assemble(asked, store, rows, narrowed=True).cells
+
+    assert {row.variant for row in cells} == set(SUCCESSORS) - asked.left_out()

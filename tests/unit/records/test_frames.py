@@ -1,6 +1,7 @@
 """Records as DataFrames: a row a claim, with the number that decided it."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records import to_frame
+from vitgate.records.frames import benchmark_frame, table_of
 from vitgate.records.record import read_record
+from vitgate.records.rows import CellRow
 
 ROOT = Path(__file__).parents[3]
 RECORDS = fixtures_folder() / "records"
@@ -48,3 +51,42 @@ def test_invalid_record_gives_one_line_error(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError):
         to_frame(path)
+
+
+def test_benchmark_has_sizes_in_megabytes_and_the_outcome_in_words(cell_row: Callable[..., CellRow]) -> None:
+    cells = [
+        cell_row("scripted", size_bytes=346_000_000),
+        cell_row(size_bytes=86_500_000, outcome="FAILED: label, size"),
+    ]
+
+    row: Any = benchmark_frame(cells).loc["lite"]
+
+    assert row.drop("expected_sqnr_db").to_dict() == {
+        "size_mb": 86.5,
+        "size_reduction": 0.75,
+        "latency_ms": 60.0,
+        "latency_ratio": 0.4,
+        "label": 269.0,
+        "sqnr_db": 23.8,
+        "outcome": "FAILED: label, size",
+    }
+    assert math.isnan(row["expected_sqnr_db"])
+
+
+def test_benchmark_without_scripted_file_has_no_reduction(cell_row: Callable[..., CellRow]) -> None:
+    row: Any = benchmark_frame([cell_row()]).loc["lite"]
+
+    assert row["size_mb"] == 89.2
+    assert math.isnan(row["size_reduction"])
+
+
+def test_table_says_other_outcomes_of_the_variants_that_have_one(cell_row: Callable[..., CellRow]) -> None:
+    cells = [cell_row("lite"), cell_row("optimized", outcome="failed at optimize_for_mobile")]
+
+    own, other = table_of(cells, {}), table_of(cells, {}, {"lite": "passed, as accepted"})
+
+    assert [line["outcome"] for line in own.lines.values()] == ["passed", "failed at optimize_for_mobile"]
+    assert [line["outcome"] for line in other.lines.values()] == [
+        "passed, as accepted",
+        "failed at optimize_for_mobile",
+    ]

@@ -17,6 +17,7 @@ from vitgate.files.outputs import check_target
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records.record import (
     json_schema,
+    parse_record,
     read_record,
     read_with_seal,
     Record,
@@ -24,9 +25,8 @@ from vitgate.records.record import (
     SCHEMA,
     seal_of,
 )
-from vitgate.records.rows import cell_deviation, cell_outcome, CellRow, ClaimRow, finding_row
-from vitgate.records.rows import claim_row as row_of
-from vitgate.spec.outcome import Finding, Outcome
+from vitgate.records.rows import CellRow, ClaimRow, finding_row
+from vitgate.spec.outcome import Finding
 
 from ..conftest import Refuses
 
@@ -99,6 +99,14 @@ def test_newer_schema_is_refused_before_validation(altered: Callable[..., Path],
     refuses(lambda: read_record(path), path, f"schema {SCHEMA + 1} is newer than {SCHEMA}", "upgrade vitgate")
 
 
+@pytest.mark.parametrize("findings", [[[0, 1.0]], [["size", 1.0]]], ids=["no-such-statistic", "no-place"])
+def test_text_that_is_no_record_is_refused_by_its_name(findings: list[Any], full: Record, refuses: Refuses) -> None:
+    row = {"claim": "label", "subject": "x", "status": "passed", "outcome": "passed", "test": "t", "findings": findings}
+    data = {**json.loads(full.text()), "statistics": [], "claims": [row]}
+
+    refuses(lambda: parse_record(json.dumps(data), where="a worker's record"), "a worker's record")
+
+
 def test_an_unknown_key_is_refused(altered: Callable[..., Path], refuses: Refuses) -> None:
     path = altered(notes="x")
 
@@ -145,34 +153,6 @@ def test_nan_finding_round_trips_as_null(
     assert (found.value, found.lower, found.note) == (None, 20.0, "shapes differ")
 
 
-def test_row_keeps_outcome_error_findings_and_cell() -> None:
-    finding = Finding("size_ratio", 1.96, "1", upper=1.1, tolerance="t")
-    outcome = Outcome("failed at", "script", "RuntimeError", "no", (finding,))
-
-    row = row_of(
-        claim="size",
-        subject="digits-x86-lite",
-        test="t.py::test_size[digits-x86-lite]",
-        outcome=outcome,
-        status="declared",
-        deviation="gone",
-        message="known",
-        case="digits",
-        engine="x86",
-        variant="lite",
-    )
-
-    assert (row.name, row.outcome, row.at, row.error) == (
-        "size[digits-x86-lite]",
-        "failed at",
-        "script",
-        "RuntimeError",
-    )
-    assert (row.status, row.deviation, row.message) == ("declared", "gone", "known")
-    assert (row.case, row.engine, row.variant) == ("digits", "x86", "lite")
-    assert row.findings == (finding_row(finding),)
-
-
 def test_the_json_schema_forbids_unknown_keys() -> None:
     schema = json_schema()
 
@@ -184,58 +164,6 @@ def test_exported_schema_is_current() -> None:
     exported = Path(__file__).parents[3] / "docs" / "record.schema.json"
 
     assert json.loads(exported.read_text(encoding="utf-8")) == json.loads(json.dumps(json_schema()))
-
-
-@pytest.mark.parametrize(
-    ("rows", "outcome", "deviation"),
-    [
-        ([], "not checked", ""),
-        ([{}], "passed", ""),
-        ([{}, {"status": "failed", "outcome": "failed"}], "FAILED: label", ""),
-        ([{"status": "environment error", "outcome": "environment error"}], "FAILED: label", ""),
-        ([{"status": "unsupported", "outcome": "unsupported"}], "passed", ""),
-        ([{"status": "declared", "outcome": "failed", "deviation": "b"}], "passed", "b"),
-        (
-            [{"deviation": "a"}, {"status": "declared", "outcome": "failed at run", "deviation": "b"}],
-            "failed at run",
-            "b",
-        ),
-        (
-            [
-                {"status": "declared", "outcome": "failed", "deviation": "b"},
-                {"status": "declared", "outcome": "blocked by lite", "deviation": "a"},
-                {"status": "declared", "outcome": "failed at run", "deviation": "b"},
-            ],
-            "blocked by lite",
-            "a, b",
-        ),
-    ],
-)
-def test_cell_outcome_is_worst_of_its_claims(
-    claim_row: Callable[..., ClaimRow],
-    cell_row: Callable[..., CellRow],
-    rows: list[dict[str, str]],
-    outcome: str,
-    deviation: str,
-) -> None:
-    claims = [claim_row(**row) for row in rows]
-    cell = cell_row(**cell_outcome(claims))
-
-    assert (cell.outcome_text, cell_deviation(claims)) == (outcome, deviation)
-
-
-def test_failed_claims_of_a_cell_are_named_once_in_order(claim_row: Callable[..., ClaimRow]) -> None:
-    claims = [claim_row(name, status="failed", outcome="failed") for name in ("size", "label", "size")]
-
-    assert cell_outcome(claims) == {"outcome": "failed", "failed": ("label", "size")}
-
-
-def test_row_without_cell_has_no_case_engine_and_variant() -> None:
-    row = row_of(
-        claim="calls", subject="load", test="t", outcome=Outcome("passed"), status="passed", deviation="", message=""
-    )
-
-    assert row == ClaimRow(claim="calls", subject="load", status="passed", outcome="passed", test="t")
 
 
 @pytest.mark.parametrize("name", sorted(RecordFile.model_fields.keys() - {"seal", "schema_version"}))
@@ -349,14 +277,6 @@ def test_file_has_one_line_per_row_and_no_repetition(full: Record) -> None:
     rows = [json.loads(line.rstrip(",")) for line in lines if line.startswith('{"claim":')]
     assert [row["claim"] for row in rows] == [row.claim for row in full.claims]
     assert all("deviation" not in row for row, claim in zip(rows, full.claims, strict=True) if not claim.deviation)
-
-
-@pytest.mark.parametrize(
-    ("value", "upper", "written"),
-    [(0.123456789, None, 0.123457), (346_334_255.0, None, 346_334_255.0), (1.0000001, 1.0, 1.0000001)],
-)
-def test_numbers_are_written_with_significant_digits(value: float, upper: float | None, written: float) -> None:
-    assert finding_row(Finding("x", value, "1", upper=upper)).value == written
 
 
 @pytest.mark.parametrize("path", sorted((fixtures_folder() / "records").glob("*.json")), ids=lambda path: path.stem)
