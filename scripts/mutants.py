@@ -25,6 +25,7 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"strict=", "what is zipped has equal lengths: they were compared before, or are equal by construction"),
     (r"encoding=", "UTF-8 under another name, or as the default of the machine that ran the tests"),
     (r"(astype|finfo)\(None\)|dtype=None", "NumPy takes None for float64"),
+    (r"full_like\(wide, None\)", "NumPy takes None for NaN"),
     (r"\.\d[fF]\"", "`F` writes finite numbers as `f` does"),
     (r"else -2, engine\)", "any number below all places puts an unknown engine first"),
     (r"rpartition\(\"/\"\)", "a shard has one slash"),

@@ -71,7 +71,7 @@ def coverage(
     if own["partitions"] is not None:
         outside = [row["name"] for row in products if not row["delegated"]]
         left = ", ".join(f"{count} {name}" for name, count in own["left"].items())
-        found.append(Finding("undelegated_products", float(len(outside)), "1", note=_some(outside, "")))
+        found.append(Finding("undelegated_products", float(len(outside)), "1", note=_some(outside)))
         found.append(Finding("operators_left", float(sum(own["left"].values())), "1", note=left, judged=False))
     return tuple(found)
 
@@ -92,7 +92,7 @@ def _lost(products: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]) -> It
         yield Finding("lost_products", float(len(plain["products"]) - len(products)), "1", against="float")
 
 
-def _some(names: Sequence[str], note: str) -> str:
+def _some(names: Sequence[str], note: str = "") -> str:
     return "; ".join(filter(None, [", ".join(names[:_NAMED]), note]))
 
 

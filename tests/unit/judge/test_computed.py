@@ -14,22 +14,21 @@ from vitgate.judge import computed
 from vitgate.spec.outcome import Finding
 
 from .made_evidence import by_name
+from .near import near
 
 
 def layer_row(name: str, exact: float, below: float | None = 60.0) -> dict[str, Any]:
     return {"name": name, "quantized": below is not None, "exact": exact, "below_noise": below}
 
 
-def test_worst_layer_is_named() -> None:
+def test_worst_layers_in_int8_and_in_float_are_named() -> None:
     rows = [layer_row("fc1", 130.0), layer_row("fc2", 40.0, 20.0), layer_row("proj", 128.0, None)]
-    found = by_name(computed.layers(rows))
 
-    assert {name: each.value for name, each in found.items()} == {
-        "int8_layer": 40.0,
-        "int8_rounding": 20.0,
-        "float_layer": 128.0,
-    }
-    assert found["int8_layer"].note == "fc2, of 2; an error of 1% is 40 dB"
+    assert computed.layers(rows) == (
+        Finding("int8_layer", 40.0, "dB", against="expected", note="fc2, of 2; an error of 1% is 40 dB"),
+        Finding("int8_rounding", 20.0, "dB", against="expected", note="fc2, of 2; an error of 1% is 40 dB"),
+        Finding("float_layer", 128.0, "dB", against="expected", note="proj, of 1; an error of 1% is 40 dB"),
+    )
 
 
 def test_layer_without_number_is_worst() -> None:
@@ -37,24 +36,101 @@ def test_layer_without_number_is_worst() -> None:
     assert math.isnan(found["int8_layer"].value)
 
 
-def test_no_compared_layer_or_kernel_is_nan() -> None:
-    (found,) = computed.layers([])
-    assert math.isnan(found.value)
-    assert math.isnan(computed.kernels([]).value)
+def test_no_compared_layer_is_nan() -> None:
+    none = Finding("int8_layer", math.nan, "dB", against="expected", note="no Linear is called")
+    assert computed.layers([]) == near(none)
 
 
-def test_worst_operator_is_named() -> None:
-    rows = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "aten::gelu", "sqnr": 80.0}]
-    found = computed.kernels(rows)
-    assert (found.value, found.note) == (80.0, "aten::gelu, of 2; an error of 0.01% is 80 dB")
+OPERATORS: list[dict[str, Any]] = [
+    {"operator": "aten::addmm", "sqnr": 130.0},
+    {"operator": "aten::gelu", "sqnr": 80.0},
+    {"operator": "own::op", "sqnr": None},
+    {"operator": "own::other", "sqnr": None},
+]
 
 
-def test_operators_without_float64_are_named() -> None:
-    rows: list[dict[str, object]] = [{"operator": "aten::addmm", "sqnr": 130.0}, {"operator": "own::op", "sqnr": None}]
-    found = computed.kernels(rows)
-    assert found.value == 130.0
-    assert found.note.endswith("these know no float64: own::op")
-    assert math.isnan(computed.kernels(rows[1:]).value)
+@pytest.mark.parametrize(("count", "unchecked"), [(2, ""), (4, "; these know no float64: own::op, own::other")])
+def test_worst_operator_and_those_without_float64_are_named(count: int, unchecked: str) -> None:
+    note = f"aten::gelu, of 2; an error of 0.01% is 80 dB{unchecked}"
+    assert computed.kernels(OPERATORS[:count]) == Finding("kernel", 80.0, "dB", against="float64", note=note)
+
+
+@pytest.mark.parametrize("rows", [[], OPERATORS[2:]], ids=["none", "none in float64"])
+def test_no_compared_operator_is_nan(rows: list[dict[str, Any]]) -> None:
+    none = Finding("kernel", math.nan, "dB", against="float64", note="no operator computes in float32")
+    assert (computed.kernels(rows),) == near(none)
+
+
+@pytest.mark.parametrize(("n", "db"), [(4, 13.02883), (16, 6.51442)])
+def test_spread_is_three_deviations_of_the_difference_of_two_sizes(n: int, db: float) -> None:
+    assert computed.spread(n) == pytest.approx(db, abs=1e-5)
+
+
+# Signs, four pictures of two classes, whose power is 1: an error of a tenth is at 20 dB, one of a hundredth at 40 dB.
+SIGNS = np.array([[1, -1], [-1, 1], [1, -1], [-1, 1]], dtype=np.float32)
+EXPECTED = SIGNS[:2] * np.float32(1.01)
+
+
+def test_larger_error_than_expected_is_said_beside_what_is_shown() -> None:
+    own = SIGNS * np.float32(1.1)
+    own[2:] = SIGNS[2:]  # beyond the pictures that something is expected of
+
+    assert computed.expected_error(own, SIGNS, EXPECTED) == near(
+        Finding("sqnr_change", 20 - 40 + 13.02883, "dB", against="expected", note="20.0 of 40.0 dB expected"),
+        Finding("expected_sqnr", 40.0, "dB", against="original", judged=False),
+        Finding("sqnr", 23.0103, "dB", against="original", judged=False),
+        Finding("cosine", 1.0, "1", against="original", judged=False),
+        Finding("largest_difference", 0.1, "std of logits", against="original", judged=False),
+    )
+
+
+def test_nearness_to_the_parent_is_said_beside_what_is_shown() -> None:
+    found = computed.two_noises(SIGNS * np.float32(2.2), SIGNS * np.float32(2), SIGNS, EXPECTED)
+
+    assert found == near(
+        Finding(
+            "sqnr_change",
+            20 - (40 - 3.0103) + 13.02883,
+            "dB",
+            against="expected",
+            note="20.0 dB, at least 37.0 expected",
+        ),
+        Finding("sqnr", 20.0, "dB", against="parent", judged=False),
+        Finding("cosine", 1.0, "1", against="parent", judged=False),
+        Finding("largest_difference", 0.1, "std of logits", against="parent", judged=False),
+    )
+
+
+def test_every_processor_is_shown_beside_the_worst() -> None:
+    held = {"avx2": SIGNS[:2] * np.float32(1.1), "baseline": EXPECTED}
+    note = "avx2: 20.0 of 40.0 dB expected; baseline: 40.0 of 40.0 dB expected"
+
+    assert computed.on_processors(held, {}, SIGNS, EXPECTED) == near(
+        Finding("sqnr_change", 20 - 40 + 13.02883, "dB", against="expected", note=note),
+        Finding("sqnr on avx2", 20.0, "dB", against="original", judged=False),
+        Finding("sqnr on baseline", 40.0, "dB", against="original", judged=False),
+        Finding("expected_sqnr", 40.0, "dB", against="original", judged=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "expected", "note"),
+    [
+        (SIGNS, EXPECTED[:0], "shapes (4, 2), (4, 2), (4, 2) and (0, 2)"),
+        (SIGNS, EXPECTED[:, :1], "shapes (4, 2), (4, 2), (4, 2) and (2, 1)"),
+        (SIGNS[:3], EXPECTED, "shapes (3, 2), (4, 2), (4, 2) and (2, 2)"),
+        (SIGNS * np.float32(math.nan), EXPECTED, "NaN or Inf among them"),
+        (SIGNS, EXPECTED * np.float32(math.inf), "NaN or Inf among them"),
+    ],
+    ids=["nothing expected", "other classes expected", "fewer pictures", "nan", "infinite expected"],
+)
+def test_error_that_cannot_be_compared_is_nan(
+    own: NDArray[np.float32], expected: NDArray[np.float32], note: str
+) -> None:
+    none = near(Finding("sqnr_change", math.nan, "dB", against="expected", note=note))
+
+    assert computed.expected_error(own, SIGNS, expected) == none
+    assert computed.two_noises(own, SIGNS, SIGNS, expected) == none
 
 
 def with_noise(noise_db: float, seed: int, n: int = 200) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -98,15 +174,6 @@ def test_two_int8_models_are_at_most_twice_the_noise_apart() -> None:
     assert 0.0 < apart < 1.0
     assert same > 100
     assert worse < -20
-
-
-@pytest.mark.parametrize("shape", [(0, 5), (3, 4)], ids=str)
-def test_error_without_expected_error_is_nan(shape: tuple[int, int]) -> None:
-    original, own = with_noise(30.0, 0)
-    expected = np.ones(shape, np.float32)
-
-    assert math.isnan(computed.expected_error(own, original, expected)[0].value)
-    assert math.isnan(computed.two_noises(own, own, original, expected)[0].value)
 
 
 def test_nan_error_stays_nan() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from vitgate.judge.computed import coverage
-from vitgate.spec.variants import SUCCESSORS, VariantName
+from vitgate.spec.outcome import Finding
+from vitgate.spec.variants import SUCCESSORS, Variant, VariantName
 
-INT8, FLOAT = SUCCESSORS["executorch_int8"], SUCCESSORS["executorch"]
+from .near import near
+
+INT8, FLOAT, ROUNDED = SUCCESSORS["executorch_int8"], SUCCESSORS["executorch"], SUCCESSORS["exported_int8wo"]
 
 
 def product(
@@ -80,3 +84,47 @@ def test_undelegated_operators_are_shown() -> None:
 
     assert (shown["operators_left"].value, shown["operators_left"].note) == (3.0, "2 aten::mul, 1 aten::add")
     assert shown["weight_products"].value == 1.0
+
+
+LOST = Finding("lost_products", 1.0, "1", against="float")
+
+
+def test_everything_is_said_of_a_delegated_int8_file() -> None:
+    products = [product("a"), *(product(name, int8=False, delegated=False) for name in "bcdefg")]
+    own = {"products": products, "partitions": 2, "left": {"aten::mul": 2, "aten::add": 1}}
+
+    assert coverage(own, {"products": [product("a")] * 8}, linears=None, form=INT8) == (
+        Finding("weight_products", 7.0, "1", judged=False),
+        Finding("float_linears", 6.0, "1", note="b, c, d, e, f; 1 of 7 products with a weight in int8"),
+        LOST,
+        Finding("undelegated_products", 6.0, "1", note="b, c, d, e, f"),
+        Finding("operators_left", 3.0, "1", judged=False, note="2 aten::mul, 1 aten::add"),
+    )
+
+
+def test_everything_is_said_of_a_float_file() -> None:
+    own: dict[str, Any] = {"products": [product("a"), product("b", int8=False)], "partitions": None, "left": {}}
+
+    assert coverage(own, {"products": [product("a")] * 3}, linears=None, form=FLOAT) == (
+        Finding("weight_products", 2.0, "1", judged=False),
+        Finding("int8_linears", 1.0, "1", note="a; 1 of 2 products with a weight in int8"),
+        LOST,
+    )
+
+
+def test_everything_is_said_of_a_file_with_rounded_weights() -> None:
+    products = [product("a", weight="int8"), product("b", int8=False, weight="float32")]
+
+    assert coverage({"products": products}, {"products": [product("a")] * 3}, linears=None, form=ROUNDED) == (
+        Finding("weight_products", 2.0, "1", judged=False),
+        Finding("float_linears", 1.0, "1", note="b; 1 of 2 weights of products in int8"),
+        Finding("int8_linears", 1.0, "1", note="a; 1 of 2 weights of products in int8"),
+        LOST,
+    )
+
+
+@pytest.mark.parametrize("form", [INT8, FLOAT, ROUNDED], ids=lambda form: form.name)
+def test_file_without_products_says_nothing_of_them(form: Variant) -> None:
+    found = coverage({"products": [], "partitions": None}, {}, linears=None, form=form)
+
+    assert found[:1] == near(Finding("weight_products", math.nan, "1", judged=False))
