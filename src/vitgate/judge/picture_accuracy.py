@@ -78,7 +78,7 @@ def calibration_terms(right: Floats, confidence: Floats) -> npt.NDArray[np.float
     exact = np.asarray(confidence, np.float64)
     gap = right - exact
     bins = np.clip(np.ceil(exact * BINS).astype(int) - 1, 0, BINS - 1)
-    signs = np.sign(np.bincount(bins, weights=gap, minlength=BINS))
+    signs = np.sign(np.bincount(bins, weights=gap))
     return np.asarray(signs[bins] * gap)
 
 
