@@ -110,11 +110,10 @@ def projections(x: Array) -> Array:
 @lru_cache(maxsize=4)
 def _signs(count: int) -> npt.NDArray[np.int8]:
     """Return int8 [32, count] of -1 and 1, the same everywhere: bits of splitmix64, by its authors' constants."""
-    with np.errstate(over="ignore"):
-        mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        mixed ^= mixed >> np.uint64(31)
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
     bits = [(mixed >> np.uint64(place)) & np.uint64(1) for place in range(PROJECTIONS)]
     return np.stack([2 * bit.astype(np.int8) - 1 for bit in bits])
 
@@ -197,7 +196,7 @@ def first_step(before: Pictures, now: Pictures, one: float) -> str:
 def _decoded(before: Pictures, now: Pictures) -> str:
     """Say that other pixels are read of the same file; nothing where they were not seen to be."""
     for old, new in zip(before.files, now.files, strict=True):
-        digests = [each.get("decoded", "") for each in (old, new)]
+        digests = [each.get("decoded") for each in (old, new)]
         if all(digests) and digests[0] != digests[1]:
             means = [", ".join(f"{value:.2f}" for value in each.get("mean", ())) for each in (new, old)]
             return (
@@ -274,7 +273,7 @@ def _fit(old: Array, new: Array, ones: Array) -> _Fit:
 
 
 def _resized(before: Pictures, now: Pictures, one: float) -> str:
-    decoded = [[each.get("decoded", "") for each in pictures.files] for pictures in (before, now)]
+    decoded = [[each.get("decoded") for each in pictures.files] for pictures in (before, now)]
     same = f"{_reader(now.files[0])} reads the same pixels" if all(decoded[0]) and decoded[0] == decoded[1] else ""
     if before.values is not None and now.values is not None and np.abs(now.values - before.values).max() <= _FEW * one:
         if same:

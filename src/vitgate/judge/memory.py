@@ -72,7 +72,7 @@ def growth(samples: Sequence[int], every: int) -> float:
         samples: Bytes, one after each `every` calls.
         every: How many calls lie between two.
     """
-    late = np.asarray(samples[len(samples) // _WARM_UP :], np.float64)
+    late = np.asarray(samples[len(samples) // _WARM_UP :])
     if len(late) < _FEWEST:
         return math.nan
     first, second = np.triu_indices(len(late), 1)

@@ -52,8 +52,8 @@ class Predictions:
         """Say why nothing can be judged by them; empty where it can."""
         if not (self.top.shape == self.confidence.shape == self.label.shape == labels.shape) or not labels.size:
             return f"{self.top.shape} predictions for {labels.shape} labels"
-        finite = np.isfinite(self.confidence).all() and np.isfinite(self.label).all()
-        return "" if finite else f"NaN or Inf for {int(np.sum(~np.isfinite(self.confidence)))} pictures"
+        finite = np.isfinite(self.confidence) & np.isfinite(self.label)
+        return "" if finite.all() else f"NaN or Inf for {int(np.sum(~finite))} pictures"
 
 
 def predictions_from(evidence: Evidence) -> Predictions:
@@ -75,9 +75,10 @@ def calibration_terms(right: Floats, confidence: Floats) -> npt.NDArray[np.float
     The error is the mean over bins of |accuracy - confidence|, each weighed with its pictures; so a picture adds its
     own difference, with the sign of its bin's. Bins are open at the left: 1/15 belongs to the first.
     """
-    gap = np.asarray(right, np.float64) - np.asarray(confidence, np.float64)
-    bins = np.clip(np.ceil(np.asarray(confidence, np.float64) * BINS).astype(int) - 1, 0, BINS - 1)
-    signs = np.sign(np.bincount(bins, weights=gap, minlength=BINS))
+    exact = np.asarray(confidence, np.float64)
+    gap = right - exact
+    bins = np.clip(np.ceil(exact * BINS).astype(int) - 1, 0, BINS - 1)
+    signs = np.sign(np.bincount(bins, weights=gap))
     return np.asarray(signs[bins] * gap)
 
 

@@ -23,9 +23,9 @@ def batched(own: Mapping[str, Array]) -> tuple[Finding, ...]:
         own: `alone` float32 [n, classes], and by size `batch_<size>` of the first pictures, [m, classes].
     """
     found = {size: sqnr(own["alone"][: len(logits)], logits) for size, logits in _by_size(own).items()}
-    worst = min(found, key=lambda size: _nan_is_least(found[size]), default=0)
+    worst = min(found.values(), key=_nan_is_least, default=math.nan)
     note = "; ".join(f"{size}: {value:.1f} dB" for size, value in found.items())
-    return (Finding("sqnr", found.get(worst, math.nan), "dB", against="alone", note=note), *_kept(own))
+    return (Finding("sqnr", worst, "dB", against="alone", note=note), *_kept(own))
 
 
 def batched_int8(own: Mapping[str, Array], original: Array, expected: Mapping[str, Array]) -> tuple[Finding, ...]:
@@ -67,7 +67,7 @@ def per_picture(seconds: Mapping[str, float]) -> Finding:
     """
     ratios = {int(size): each / seconds["1"] for size, each in seconds.items() if size != "1" and seconds["1"] > 0.0}
     note = "; ".join(f"{size}: {ratio:.2f}" for size, ratio in sorted(ratios.items()))
-    value = ratios.get(max(ratios, default=0), math.nan)
+    value = ratios[max(ratios)] if ratios else math.nan
     return Finding("time_per_picture", value, "1", against="alone", judged=False, note=note)
 
 
@@ -100,11 +100,13 @@ def _by_size(arrays: Mapping[str, Array]) -> dict[int, Array]:
 
 def _kept(own: Mapping[str, Array]) -> tuple[Finding, ...]:
     """Return the share of pictures that keep their label in the largest batch, which is shown."""
-    largest = list(_by_size(own).values())[-1:]
-    alone = own["alone"][: len(largest[0])] if largest else own["alone"]
-    if not largest or largest[0].shape != alone.shape or not alone.size:
+    batches = list(_by_size(own).values())
+    if not batches:
         return ()
-    share = float(np.mean(top1(largest[0]) == top1(alone)))
+    largest, alone = batches[-1], own["alone"][: len(batches[-1])]
+    if largest.shape != alone.shape or not alone.size:
+        return ()
+    share = float(np.mean(top1(largest) == top1(alone)))
     return (Finding("same_labels", share, "1", against="alone", judged=False),)
 
 

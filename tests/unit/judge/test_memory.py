@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from vitgate.judge.memory import FOR_A_MODULE, growth, memory
+from vitgate.spec.outcome import Finding
 from vitgate.spec.variants import FORMS, NumberType, Runtime
 
 EVERY, SAMPLES = 10, 40
@@ -61,9 +62,17 @@ def test_saw_is_no_leak(rising: int) -> None:
     assert growth(saw, EVERY) < 1_000
 
 
-@pytest.mark.parametrize("count", [10, 12, 20])
+@pytest.mark.parametrize("count", [7, 10, 12, 20])
 def test_few_calls_of_a_slow_model_are_enough(count: int) -> None:
     assert growth([number * EVERY * 100_000 for number in range(count)], EVERY) == pytest.approx(100_000, rel=0.2)
+
+
+def test_smaller_of_both_slopes_is_taken() -> None:
+    saw = [99, 0, 9, 1, 7, 2, 12]  # without the first: of 15 pairs the median is 3 / 4, of 5 steps 6
+    doubling = [0] * 4 + [2**number for number in range(12)]  # of ten blocks the median step is 64, of 10 / 12 samples
+
+    assert growth(saw, 2) == 0.375
+    assert growth(doubling, 2) == pytest.approx(64 * 10 / 12 / 2)
 
 
 def test_first_calls_do_not_count() -> None:
@@ -90,13 +99,20 @@ def test_what_a_load_takes_is_a_ratio_to_tensors_and_modules(
     assert by_name["second_ratio"] == 2_000 / (tensors + 100 * FOR_A_MODULE[runtime]["second"])
 
 
-def test_what_is_shown_is_what_was_measured() -> None:
-    by_name = {each.statistic: each for each in memory(told(), MODEL, "onnxruntime", stored="float32")}
+def test_growth_and_ratios_are_judged_and_what_was_measured_is_shown() -> None:
+    samples = [number * EVERY * 4_096 for number in range(SAMPLES)]
+    note = "{} bytes; the model's tensors are 4000"
 
-    shown = {name: each.value for name, each in by_name.items() if not each.judged}
-    assert shown == {"peak": 14_000.0, "second": 2_000.0, "imports": 1_000.0}
-    assert by_name["peak_ratio"].note == "14000 bytes; the model's tensors are 4000"
-    assert by_name["growth"].note == "a call, of 400 with new pictures"
+    found = memory(told(samples), MODEL, "onnxruntime", stored="float32")
+
+    assert found == (
+        Finding("growth", 4_096.0, "bytes", note="a call, of 400 with new pictures"),
+        Finding("second_ratio", 2_000 / 1_204_000, "1", against="expected", note=note.format(2_000)),
+        Finding("second", 2_000.0, "bytes", judged=False),
+        Finding("peak_ratio", 14_000 / 2_504_000, "1", against="expected", note=note.format(14_000)),
+        Finding("peak", 14_000.0, "bytes", judged=False),
+        Finding("imports", 1_000.0, "bytes", judged=False),
+    )
 
 
 def test_kernel_without_a_peak_leaves_the_rest() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vitgate.files.schemas import fixtures_folder
-from vitgate.judge.metrics import Interval, paired_change
+from vitgate.judge.metrics import Interval, paired_change, Z
 from vitgate.judge.picture_accuracy import (
     accuracy,
     BINS,
@@ -115,6 +115,15 @@ def test_calibration_error_of_known_predictions_is_right() -> None:
     assert calibration_terms(right, confidence).mean() == pytest.approx(0.5 * 0.45 + 0.5 * 0.45)
 
 
+def test_rounding_of_float32_moves_no_confidence_to_another_bin() -> None:
+    confidence = np.array([1 / 15, 0.05, 1.0000001, 0.95], np.float32)  # a little more than 1 / 15, and than 1
+
+    terms = calibration_terms(np.array([1.0, 0.0, 1.0, 1.0]), confidence)
+
+    little, low, beyond, high = confidence.astype(np.float64).tolist()
+    assert terms.tolist() == [1.0 - little, low, 1.0 - beyond, 1.0 - high]
+
+
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 1 / 15, 1e-9])
 def test_confidences_0_and_1_have_a_bin(confidence: float) -> None:
     terms = calibration_terms(np.zeros(3), np.full(3, confidence))
@@ -140,32 +149,78 @@ def test_a_change_of_calibration_is_covered_by_its_interval() -> None:
     assert np.mean([each.low <= true <= each.high for each in found]) >= 0.93
 
 
-def test_calibration_of_one_picture_has_wide_interval() -> None:
-    found = calibration_change(np.array([0.0]), np.array([0.9]))
+@pytest.mark.parametrize(
+    ("own", "change", "variance"),
+    [
+        ([0.9], 0.9, 1.0 / 1 + 1 / 9),
+        ([0.0, 0.0, 0.2, 0.2], 0.1, 0.04 / 3 / 4 + 1 / 36),
+        ([1.0, 0.0], 0.5, 0.25 + 1 / 16),
+    ],
+    ids=["one picture", "four", "two"],
+)
+def test_interval_of_calibration_adds_two_pictures_of_doubt(own: list[float], change: float, variance: float) -> None:
+    found = calibration_change(np.zeros(len(own)), np.array(own))
 
-    assert found.low < -0.03
-    assert math.isfinite(found.high)
+    half = Z * math.sqrt(variance)
+    assert (found.value, found.low, found.high) == pytest.approx((change, change - half, change + half))
 
 
 # Findings
 
 
-def test_accuracy_has_its_interval_calibration_and_likelihood() -> None:
-    found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4)))
+def test_right_pictures_are_numbers_that_can_be_subtracted() -> None:
+    right = predictions([0, 1, 2, 9]).right(np.arange(4))
 
-    assert found["accuracy"].value == 0.75
-    assert "4 pictures" in found["accuracy"].note
-    assert (found["accuracy_low"].value, found["accuracy_high"].value) == pytest.approx((0.3006, 0.9544), abs=1e-4)
-    assert found["calibration_error"].value == pytest.approx(0.15)
-    assert found["nll"].value == pytest.approx(0.5)
-    assert [name for name, finding in found.items() if finding.judged] == ["accuracy"]
+    assert (right.tolist(), right.dtype) == ([1.0, 1.0, 1.0, 0.0], np.float64)
+
+
+def test_accuracy_has_its_interval_calibration_and_likelihood() -> None:
+    interval = wilson(3, 4)
+
+    assert accuracy(predictions([0, 1, 2, 9], 0.5), np.arange(4)) == (
+        Finding("accuracy", 0.75, "1", note="95% interval 0.3006 to 0.9544, 4 pictures"),
+        Finding("accuracy_low", interval.low, "1", judged=False),
+        Finding("accuracy_high", interval.high, "1", judged=False),
+        Finding("calibration_error", 0.25, "1", judged=False),
+        Finding("nll", 0.5, "nats", judged=False),
+    )
+
+
+def test_likelihood_of_many_pictures_is_a_mean_of_doubles() -> None:
+    own = Predictions(np.arange(4), np.full(4, 0.5), np.array([-(2.0**25), -1.0, -1.0, -1.0], np.float32))
+
+    assert by_name(accuracy(own, np.arange(4)))["nll"].value == 2.0**23 + 0.75
 
 
 @pytest.mark.parametrize(("floor", "ok"), [(0.95, True), (0.96, False)])
 def test_stated_accuracy_above_interval_fails(floor: float, ok: bool) -> None:
     found = by_name(accuracy(predictions([0, 1, 2, 9]), np.arange(4), floor))["accuracy_high"]
 
-    assert (found.ok, found.tolerance, found.lower) == (ok, "--images-accuracy", floor)
+    assert found.ok == ok
+    assert found == Finding("accuracy_high", wilson(3, 4).high, "1", lower=floor, tolerance="--images-accuracy")
+
+
+def test_changes_have_their_intervals_and_are_judged_by_their_ends() -> None:
+    original, own = predictions([0, 1, 2, 3, 4, 5, 9, 9], 0.5), predictions([0, 1, 2, 3, 4, 7, 6, 7], 0.75)
+    change, same = paired_change(2, 1, 8), wilson(5, 8)
+    error = calibration_change(np.repeat([0.5, -0.5], [6, 2]), np.array([0.25] * 5 + [-0.75, 0.25, 0.25]))
+    words = "3 labels changed: c/5.png: 5 is 7, c/6.png: 9 is 6, c/7.png: 9 is 7"
+
+    found = changes(original, own, np.arange(8), names(8))
+
+    assert found == tuple(
+        Finding(statistic, value, "1", against="original", judged=bool(note), note=note)
+        for statistic, value, note in [
+            ("accuracy_change", 0.125, ""),
+            ("accuracy_change_high", change.high, f"2 pictures gained, 1 lost of 8, {change}"),
+            ("agreement", 0.625, ""),
+            ("agreement_high", same.high, f"{same}; {words}"),
+            ("calibration_change", -0.125, ""),
+            ("calibration_change_low", error.low, str(error)),
+            ("calibration_change_high", error.high, str(error)),
+            ("changed_labels", 3.0, ""),
+        ]
+    )
 
 
 def test_equal_predictions_are_within_every_bound() -> None:
@@ -222,29 +277,39 @@ def test_the_first_changed_labels_are_named() -> None:
 
     note = by_name(changes(predictions(np.arange(5)), own, np.arange(5), names(5)))["agreement_high"].note
 
-    assert "4 labels changed: c/0.png: 0 is 5, c/2.png: 2 is 6, c/3.png: 3 is 7, …" in note
+    assert note.endswith("; 4 labels changed: c/0.png: 0 is 5, c/2.png: 2 is 6, c/3.png: 3 is 7, …")
     same = by_name(changes(own, own, np.arange(5), names(5)))["agreement_high"].note
-    assert same.endswith("no label changed")
+    assert same == f"{wilson(5, 5)}; no label changed"
 
 
 @pytest.mark.parametrize(
-    "own",
+    ("own", "problem"),
     [
-        predictions([0, 1]),
-        predictions([]),
-        predictions(np.arange(3), [0.9, np.nan, 0.9]),
-        Predictions(np.arange(3), np.full(3, 0.9), np.array([-1.0, -np.inf, -1.0])),
-        Predictions(np.arange(3), np.full(2, 0.9), np.full(3, -1.0)),
+        (predictions([0, 1]), "(2,) predictions for (3,) labels"),
+        (predictions([]), "(0,) predictions for (3,) labels"),
+        (predictions(np.arange(3), [0.9, np.nan, 0.9]), "NaN or Inf for 1 pictures"),
+        (Predictions(np.arange(3), np.full(3, 0.9), np.array([-1.0, -np.inf, np.nan])), "NaN or Inf for 2 pictures"),
+        (Predictions(np.arange(3), np.full(2, 0.9), np.full(3, -1.0)), "(3,) predictions for (3,) labels"),
+        (Predictions(np.arange(3), np.full(3, 0.9), np.full(2, -1.0)), "(3,) predictions for (3,) labels"),
     ],
-    ids=["fewer", "none", "nan", "inf", "unequal"],
+    ids=["fewer", "none", "nan", "inf", "fewer confidences", "fewer likelihoods"],
 )
-def test_nan_accuracy_never_passes(own: Predictions) -> None:
+def test_nan_accuracy_never_passes(own: Predictions, problem: str) -> None:
     labels = np.arange(3)
     good = predictions(labels)
 
-    assert judged(accuracy(own, labels)) == ["accuracy"]
-    for pair in ((good, own), (own, good)):
-        assert judged(changes(*pair, labels, names(3))) == ["agreement_high"]
+    found = accuracy(own, labels)
+    pairs = [changes(*pair, labels, names(3)) for pair in ((good, own), (own, good))]
+
+    assert found == (Finding("accuracy", math.nan, "1", note=problem),)
+    assert pairs == [(Finding("agreement_high", math.nan, "1", against="original", note=problem),)] * 2
+    assert [judged(each) for each in (found, *pairs)] == [["accuracy"], ["agreement_high"], ["agreement_high"]]
+
+
+def test_no_picture_at_all_is_a_problem() -> None:
+    found = accuracy(predictions([]), np.arange(0))
+
+    assert found == (Finding("accuracy", math.nan, "1", note="(0,) predictions for (0,) labels"),)
 
 
 # Evidence
