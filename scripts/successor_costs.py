@@ -28,9 +28,10 @@ is to go. What takes their place is checked beside the tutorial's variants, by t
     pytest -n auto tests/conformance --successors
 
 Successors use no quantized engine of PyTorch, so that they stand under PyTorch's own word for that: `--engine none`
-checks them alone, and their rows are named like `label[deit_base-none-executorch_int8]`. One whose packages, compiler
-or torch are not there is declared unsupported, and the answer at the end names it. Where the tutorial's way fails,
-the answer names the successors that passed on that run, with their numbers.
+checks them alone, without the tutorial's own calls, and their rows are named like
+`label[deit_base-none-executorch_int8]`. One whose packages, compiler or torch are not there is declared unsupported,
+and the answer at the end names it. Where the tutorial's way fails, the answer names the successors that passed on that
+run, with their numbers.
 
 ## Gate their upgrades
 
