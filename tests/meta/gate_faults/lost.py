@@ -186,8 +186,8 @@ def deleted_by_its_own_file(text: str) -> str:
 
 
 @lost("native_concurrent")
-def wrapped_into_something_else(text: str) -> str:
-    return text + "\nimport functools\n\ntest_native_concurrent = functools.partial(test_native_concurrent, None)\n"
+def said_to_be_no_test(text: str) -> str:
+    return text + "\ntest_native_concurrent.__test__ = False\n"
 
 
 OTHER_PLUGIN = """
