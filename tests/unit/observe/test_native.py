@@ -147,6 +147,7 @@ def ended(returncode: Any, stdout: Any, stderr: Any = "") -> Any:
         (ended(2, ""), "failed at set_engine", "NativeError", "exit status 2"),
         (ended(-11, "set_engine\nload\nrun\n"), "failed at run", "ProcessDied", "ended by SIGSEGV"),
         (ended(-6, "set_engine\nload\n"), "failed at load", "ProcessDied", "ended by SIGABRT"),
+        (ended(-14, "set_engine\nload\nrun\n"), "failed at run", "TimeoutError", "its threads had no answer in time"),
     ],
 )
 def test_failed_program_stops_at_last_printed_stage(
@@ -177,3 +178,15 @@ def test_program_reads_and_writes_raw_float32(tmp_path: Path, monkeypatch: pytes
     assert "MKL_CBWR=AVX2" in seen
     assert "PYTHON" not in seen
     assert "HOME" not in seen
+
+
+def test_program_is_told_of_callers_and_of_their_time(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\necho "$@" >"$0.words"; cp "$5" "$6"; echo run; echo "2 3"\n')
+    program.chmod(0o755)
+    pictures = np.zeros((2, 1, 1, 3), np.float32)
+
+    native.run(program, "torchscript", None, "a.pt", pictures, callers=native.Callers(4, 20, 60.0, 20.0))
+
+    words = (tmp_path / "program.words").read_text().split()
+    assert words[6:] == ["2", "1", "1", "3", "4", "20", "60.0", "20.0"]
