@@ -61,7 +61,7 @@ def native_concurrent(observer: LocalObserver, cell: CellId) -> Evidence:
 def _run(observer: LocalObserver, cell: CellId, x: Array, callers: Callers | None = None) -> Array:
     from vitgate.observe.native import run
 
+    file = str(path_of(observer, cell))  # first: a file that cannot be built says so, whatever becomes of the program
     path = Path(observer.get(program).demand().values["path"])
     engine = cell.engine if cell.form.quantized else None
-    output = read_cases()[cell.case].returns
-    return run(path, cell.form.runtime, engine, str(path_of(observer, cell)), x, output=output, callers=callers)
+    return run(path, cell.form.runtime, engine, file, x, output=read_cases()[cell.case].returns, callers=callers)
