@@ -101,14 +101,17 @@ def _run(processor: Any, paths: Sequence[Path]) -> tuple[npt.NDArray[np.float32]
 def _read(processor: Any, path: Path) -> tuple[Any, bool]:
     """Return the picture as the processor reads a file (the fast one from 5.6 on by torchvision), and whether it did.
 
-    4.52 takes addresses alone, and torchvision fewer formats than Pillow.
+    4.52 takes addresses alone; torchvision takes fewer formats than Pillow, and reads all pictures of an animation.
     """
     try:
-        return processor.fetch_images(str(path)), True
-    except Exception:  # of whichever reader it has
-        from transformers.image_utils import load_image
+        image = processor.fetch_images(str(path))
+        if getattr(image, "ndim", 3) == 3:
+            return image, True
+    except Exception:  # noqa: S110  # of whichever reader it has; what follows reads any picture
+        pass
+    from transformers.image_utils import load_image
 
-        return load_image(str(path)), False
+    return load_image(str(path)), False
 
 
 def _attempt(who: str, call: Callable[..., Any], *arguments: Any) -> Any:

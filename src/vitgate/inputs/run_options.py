@@ -128,8 +128,16 @@ def _check_claims(plan: RunConfig) -> None:
         claim, variant = read_claims()[row.claim], row.subject.rpartition("-")[2]
         if {claim.id, variant} & plan.left_out():
             option = claim.option or next((form.option for name, form in FORMS.items() if name == variant), "")
-            do = f"give {option} too" if option else f"leave {claim.unless} and --processor out"
-            raise UsageError(f"the options leave {name} out", where="--claim", do=do)
+            raise UsageError(f"the options leave {name} out", where="--claim", do=_way_in(claim, option))
+
+
+def _way_in(claim: Claim, option: str) -> str:
+    """Say what brings a claim in that was left out: an option, one less, or an engine that it is about."""
+    if option:
+        return f"give {option} too"
+    if claim.unless:
+        return f"leave {claim.unless} and --processor out"
+    return f"name one of its engines too: --engine {' or '.join(claim.engines or ())}"
 
 
 def _processors(word: str | None) -> str | None:

@@ -60,11 +60,20 @@ def compiled(fallback: ArtifactCache) -> Entry:
     ClaimFailed: `unsupported` where a tool is missing, `failed at compile` where the tools are there and fail.
     """
     variables = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
-    compiler = shlex.split(variables.get("CXX", "")) or ["c++"]  # as torch.utils.cpp_extension chooses
+    compiler = _compiler(variables.get("CXX", ""))
     _demand_tools(compiler, variables["PATH"])
     with stage("compile", Path(tempfile.gettempdir())):
         parts = {**_identity(), "compiler": compiler, "version": _first_line([*compiler, "--version"], variables)}
         return _cache(fallback).get(key_of(parts), "native", lambda path: _compile(path, variables["PATH"]))
+
+
+def _compiler(named: str) -> list[str]:
+    """Return the compiler's words, as torch.utils.cpp_extension chooses it; ClaimFailed (`unsupported`) if none."""
+    try:
+        return shlex.split(named) or ["c++"]
+    except ValueError as error:
+        message = f"CXX names no compiler: {named} ({error})"
+        raise ClaimFailed(Outcome("unsupported", error=NO_TOOLS, message=message)) from None
 
 
 def _demand_tools(compiler: Sequence[str], path: str) -> None:

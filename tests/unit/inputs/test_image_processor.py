@@ -71,6 +71,13 @@ class ByAddress(Processor):
         raise ValueError(f"Invalid URL {path!r}")
 
 
+class OfAnimations(Processor):
+    """One that reads a file as all of its pictures, as torchvision does of an animated GIF."""
+
+    def fetch_images(self, path: str) -> Any:
+        return torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+
+
 def release(patch: pytest.MonkeyPatch, **classes: type) -> None:
     """Let transformers be a release with these classes alone."""
     module = ModuleType("transformers")
@@ -119,10 +126,13 @@ def test_processor_that_raises_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert text.endswith("operator torchvision::nms does not exist")
 
 
-def test_file_that_processor_does_not_read_is_read_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    release(monkeypatch, ViTImageProcessor=ByAddress)
+@pytest.mark.parametrize("processor", [ByAddress, OfAnimations])
+def test_file_that_processor_does_not_read_as_a_picture_is_read_for_it(
+    processor: type[Processor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release(monkeypatch, ViTImageProcessor=processor)
     found = processed(PATHS[:2], (3, 224, 192))
-    assert found.values["classes"] == {"slow": "ByAddress"}
+    assert found.values["classes"] == {"slow": processor.__name__}
     assert found.values["unread"] == {"slow": [path.name for path in PATHS[:2]]}
     assert [file["decoded"] for file in found.values["files"]["slow"]] == [
         picture_file(path).decoded for path in PATHS[:2]

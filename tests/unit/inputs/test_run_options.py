@@ -169,6 +169,10 @@ def test_pictures_are_an_absolute_path(
         ({"processors": "some"}, ("unknown word 'some'", "--processors", "give all or valgrind")),
         ({"ships_to": "z80"}, ("unknown processor 'z80'", "--ships-to", "choose from host")),
         ({"processor": "z80"}, ("unknown processor 'z80'", "--processor", "choose from host")),
+        (
+            {"claim": ["calls"], "engine": ["none"]},
+            ("the options leave calls out", "name one of its engines too: --engine fbgemm or x86 or onednn or qnnpack"),
+        ),
         ({"claim": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
     ],
     ids=lambda value: str(value)[:50],

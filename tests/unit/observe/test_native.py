@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,6 +99,18 @@ def test_setuptools_and_named_compiler_are_required_tools(
     assert "ninja" not in message
 
 
+def test_unreadable_name_of_a_compiler_is_a_missing_tool(
+    tools: Callable[..., None], compiles: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools(ninja=":", cxx=":")
+    monkeypatch.setenv("CXX", '"my-c++')
+
+    outcome = failed(native.compiled, ArtifactCache(tmp_path / "other"))
+
+    assert (str(outcome), outcome.error, compiles) == ("unsupported", NO_TOOLS, [])
+    assert outcome.message == 'CXX names no compiler: "my-c++ (No closing quotation)'
+
+
 def test_the_program_is_compiled_once_for_each_compiler(
     tools: Callable[..., None], compiles: Any, tmp_path: Path
 ) -> None:
@@ -190,3 +203,12 @@ def test_program_is_told_of_callers_and_of_their_time(tmp_path: Path) -> None:
 
     words = (tmp_path / "program.words").read_text().split()
     assert words[6:] == ["2", "1", "1", "3", "4", "20", "60.0", "20.0"]
+
+
+def test_documented_command_has_the_words_that_the_program_takes() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "native.md").read_text(encoding="utf-8")
+    given = next(line.split()[1:] for line in page.splitlines() if line.strip().startswith("program/native "))
+    usage = re.search(r"usage: native \[(.*?) \[CALLERS", native.SOURCE.read_text(encoding="utf-8"))
+
+    assert usage is not None
+    assert dict(zip(usage[1].split(), given, strict=True))["OUTPUT"] == "tensor"
