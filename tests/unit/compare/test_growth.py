@@ -100,6 +100,10 @@ def test_note_names_change_and_bound(step: Callable[..., tuple[VerdictRow, Verdi
     assert step("lite_bytecode", "bytecode_version", 8.0, 10.0)[1].note.startswith("bytecode_change against old: 2 1")
 
 
+def test_peak_grows_beyond_what_a_runtime_takes(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
+    assert step("memory", "peak", 16e6, 80e6)[1].note.startswith("peak_growth against old: 3 1")
+
+
 def test_each_number_of_a_claim_is_looked_at(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     peak = (FindingRow(statistic="peak", value=1e8, unit="bytes"),)
     after = step("memory", "growth", 0.0, 100_000.0, other=peak)[1]

@@ -54,6 +54,18 @@ def test_scale_of_256_moves_the_mean_and_no_value_by_much() -> None:
     assert rows["mean"].value == pytest.approx(-OWN.mean() / 256, abs=1e-4)
 
 
+def test_mean_is_counted_in_steps_whatever_the_range() -> None:
+    own = (OWN / np.float32(127.5)) - np.float32(1)  # -1 to 1: a step is 2 / 255
+
+    (mean,) = (
+        each.value
+        for each in processor_steps(own, {"fast": own + np.float32(1 / 255)}, about("fast"))
+        if each.statistic == "mean"
+    )
+
+    assert mean == pytest.approx(0.5, abs=1e-4)
+
+
 @pytest.mark.parametrize(("kind", "other"), [("fast", "slow"), ("slow", "fast")])
 def test_processor_that_release_has_not_is_noted(kind: str, other: str) -> None:
     note = f"{kind}Processor of transformers 5.24.0, which has no {other} one"
@@ -65,6 +77,7 @@ def test_processor_that_release_has_not_is_noted(kind: str, other: str) -> None:
     ("unread", "words"),
     [
         (["a.bmp"], "; its own reader does not take a.bmp"),
+        (["a.bmp", "b.tiff"], "; its own reader does not take a.bmp and 1 more"),
         (["a.bmp", "b.tiff", "c.ppm"], "; its own reader does not take a.bmp and 2 more"),
     ],
 )

@@ -176,3 +176,10 @@ def test_time_asleep_leaves_out_the_worst_call(slept: list[float], share: float)
     wall = [1.5 + each for each in slept]
 
     assert asleep_per_cpu(wall, thread, waited) == pytest.approx(share, abs=1e-4)
+
+
+def test_worst_call_is_the_one_that_sleeps_most_for_its_cpu_time() -> None:
+    wall, thread = [10.1, 0.15, 1.0], [10.0, 0.1, 1.0]  # it sleeps 1%, 50% and not at all
+
+    assert asleep_per_cpu(wall, thread, [0.0] * 3) == pytest.approx(0.1 / 11, abs=1e-4)
+    assert asleep_per_cpu([1.5, 1.0], [1.0, 1.0], [0.0, 0.0]) == pytest.approx(0.0, abs=1e-4)
