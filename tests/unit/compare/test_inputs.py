@@ -113,9 +113,41 @@ def test_not_a_number_and_another_shape_are_red(record: Callable[..., Record]) -
     broken = before.copy()
     broken[0] = np.nan
 
-    for now, words in ((broken, "NaN or infinity"), (before[..., :30], "the shape of a tensor")):
+    for now, words in ((broken, "a tensor holds NaN or infinity"), (before[..., :30], "the shape of a tensor")):
         verdict = compare(with_pictures(record(), before), with_pictures(record(), now))
-        assert [words in row.note for row in verdict.rows if row.red] == [True]
+        (note,) = (row.note for row in verdict.rows if row.red)
+        assert note.endswith(f"; first step that differs: {words}")
+
+
+def test_other_decoder_is_named_with_what_it_reads(record: Callable[..., Record]) -> None:
+    before, now = both(PHOTOS, lambda path: one_level_off(path, 1.0) + np.float32(1))
+    old = with_pictures(record(), before, decoded="ab", mean=(1.0, 2.0, 3.0))
+    new = with_pictures(record(), now, decoded="cd", mean=(4.0, 5.0, 6.0))
+
+    (note,) = (row.note for row in compare(old, new).rows if row.red)
+
+    assert note.endswith(
+        "decode (Pillow reads other pixels; red, green, blue on average 4.00, 5.00, 6.00, before 1.00, 2.00, 3.00)"
+    )
+
+
+def test_picture_that_changed_is_named_beside_one_that_did_not(record: Callable[..., Record]) -> None:
+    before, now = both(PHOTOS, lambda path: one_level_off(path, 0.02))
+    now[0] = before[0]
+
+    (change,) = input_changes(with_pictures(record(), before), with_pictures(record(), now))
+
+    assert change.finding.ok
+    assert change.note.startswith("preprocessed inputs of digits changed: 1 of 2 pictures, pizza the most, ")
+
+
+def test_golden_row_that_is_broken_in_both_is_turned(
+    pair: Callable[[str], tuple[Record, Record]], claim_row: Callable[..., ClaimRow]
+) -> None:
+    golden = claim_row("inputs", "", subject="digits", case="digits", engine="", status="failed", outcome="failed")
+    old, new = (each.model_copy(update={"claims": (*each.claims, golden)}) for each in pair("bilinear"))
+
+    assert {row.name: row.word for row in compare(old, new).rows}["inputs[digits]"] == "regressed"
 
 
 def test_other_files_are_not_compared(record: Callable[..., Record]) -> None:
