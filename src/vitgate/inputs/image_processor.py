@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,10 @@ def _read(processor: Any, path: Path) -> tuple[Any, bool]:
 
     4.52 takes addresses alone; torchvision takes fewer formats than Pillow, and reads all pictures of an animation.
     """
-    try:
+    with suppress(Exception):  # of whichever reader it has; what follows reads any picture
         image = processor.fetch_images(str(path))
         if getattr(image, "ndim", 3) == 3:
             return image, True
-    except Exception:  # noqa: S110  # of whichever reader it has; what follows reads any picture
-        pass
     from transformers.image_utils import load_image
 
     return load_image(str(path)), False
