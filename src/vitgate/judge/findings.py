@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vitgate.inputs.field_files import Seen
 from vitgate.inputs.weights import KNOWN
-from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio, RESTLESS, waited_per_cpu
+from vitgate.judge.latency_ratios import asleep_per_cpu, fastest_quartile, ratio, waited_per_cpu
 from vitgate.judge.metrics import Array, by_class, margins, ROUNDING_DB, sqnr, top1
 from vitgate.spec.model_output import OutputKind
 from vitgate.spec.outcome import Evidence, Finding
@@ -269,27 +269,19 @@ def latency(samples: Mapping[str, Any], variant: str) -> tuple[Finding, ...]:
     return (
         *costs,
         Finding("ratio", found.value, "1", against="original", note=note),
-        *_sleep(own, original),
+        *_sleep(own),
         Finding("process_per_thread", _least(own["process"], own["thread"]), "1"),
         Finding("latency", fastest_quartile(own["thread"]) * 1000.0, "ms", judged=False),
         Finding("profiler", own["profiled_ms"] or math.nan, "ms", judged=False, note="the tutorial's own figure"),
     )
 
 
-def _sleep(own: Mapping[str, Any], original: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Return the time asleep, and how busy the machine was; neither where the system does not say who waited.
-
-    What the original sleeps beside it is the machine's doing, such as a disk that somebody fills: it is taken off, and
-    of the original itself shown alone.
-    """
-    if not (own["waited"] and original["waited"]):
+def _sleep(own: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return the time asleep, and how busy the machine was; neither where the system does not say who waited."""
+    if not own["waited"]:
         return ()
-    slept, usual = (asleep_per_cpu(row["wall"], row["thread"], row["waited"]) for row in (own, original))
-    note = f"it sleeps {slept:.2%}, the original beside it {usual:.2%}" if usual >= RESTLESS else ""
     return (
-        Finding("asleep_per_cpu", slept, "1", judged=False)
-        if own is original
-        else Finding("asleep_per_cpu", slept - usual, "1", note=note),
+        Finding("asleep_per_cpu", asleep_per_cpu(own["wall"], own["thread"], own["waited"]), "1"),
         Finding(WAITED, waited_per_cpu(own["thread"], own["waited"]), "1", judged=False),
     )
 

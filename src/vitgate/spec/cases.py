@@ -285,12 +285,16 @@ def name_own(files: Iterable[str]) -> None:
 
 def missing_library(case: Case) -> str:
     """Return the optional library that builds the case's model, where it is not installed; it is not imported."""
-    return case.library if case.library != "timm" and find_spec(case.library) is None else ""
+    return _absent(case.library if case.library != "timm" else None)
 
 
 def missing_processor(case: Case) -> str:
     """Return the optional library whose image processors its pictures go through, where it is not installed."""
-    return case.image_processor if case.image_processor and find_spec(case.image_processor) is None else ""
+    return _absent(case.image_processor)
+
+
+def _absent(library: str | None) -> str:
+    return library if library and find_spec(library) is None else ""
 
 
 @cache
