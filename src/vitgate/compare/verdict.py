@@ -259,21 +259,19 @@ def compare(
     check_judged_alike(old, new)
     acceptances = accepted or Acceptances()
     causes = Causes(new.claims, read_deviations().rows, new.environment.torch)
-    claims = with_inputs(moved(paired(old, new), old, new), input_changes(old, new))
-    before: list[Judged] = [*claims, *judge_matrix(old, new, matrix), *judge_latency(latency)]
-    keys = {item.name: causes.key(item) for item in before if item.red}
-    items = [_settled(item, keys.get(item.name), acceptances) for item in before]
-    rows = _of_type(items, VerdictRow)
+    judged = _judged(old, new, matrix, latency)
+    keys = {item.name: causes.key(item) for item in judged if item.red}
+    items = [_settled(item, keys.get(item.name), acceptances) for item in judged]
+    rows, grouped = _of_type(items, VerdictRow), causes.grouped(items, keys)
     used = tuple(entry for entry in acceptances.valid() if any(item.accepted == entry.id for item in items))
-    grouped = causes.grouped(items, keys)
     problems = acceptances.problems({entry.id for entry in used})
     conclusion = Conclusion(old, new, rows, items, grouped, used, problems)
     return Verdict(
         old=_summary(old),
         new=_summary(new),
-        rows=tuple(rows),
-        matrix=tuple(_of_type(items, JudgedMatrixRow)),
-        latency=tuple(_of_type(items, JudgedLatency)),
+        rows=rows,
+        matrix=_of_type(items, JudgedMatrixRow),
+        latency=_of_type(items, JudgedLatency),
         causes=grouped,
         changes=changes(old, new, rows),
         accepted=tuple(_covered(entry, items) for entry in used),
@@ -284,11 +282,16 @@ def compare(
     )
 
 
+def _judged(old: Record, new: Record, matrix: Sequence[MatrixRow], latency: Sequence[PairedLatency]) -> list[Judged]:
+    claims = with_inputs(moved(paired(old, new), old, new), input_changes(old, new))
+    return [*claims, *judge_matrix(old, new, matrix), *judge_latency(latency)]
+
+
 Row = TypeVar("Row", bound=Judged)
 
 
-def _of_type(items: Sequence[Judged], kind: type[Row]) -> list[Row]:
-    return [item for item in items if isinstance(item, kind)]
+def _of_type(items: Sequence[Judged], kind: type[Row]) -> tuple[Row, ...]:
+    return tuple(item for item in items if isinstance(item, kind))
 
 
 def _settled(item: Judged, key: Key | None, acceptances: Acceptances) -> Judged:

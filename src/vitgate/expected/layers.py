@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from vitgate.expected.tensors import nearness
 from vitgate.judge.metrics import ROUNDING_DB
 
 Call = Callable[[torch.Tensor], torch.Tensor]
+Hook = Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]
 
 MOST_NOISE_DB = ROUNDING_DB - 10.0
 """Where int8 costs less than this, as weights of zeros, the error need not lie further below it than rounding does."""
@@ -58,6 +60,7 @@ References = dict[str, tuple[torch.Tensor, list[Reference]]]
 """By layer the weight as stored, and its calls: files that store the same weights are held against the same."""
 
 
+@torch.no_grad()
 def layer_errors(
     model: nn.Module,
     x: torch.Tensor,
@@ -82,37 +85,41 @@ def layer_errors(
     for name in fresh:
         known.pop(name, None)
     found: dict[str, LayerError] = {}
+
+    def compare(name: str, module: nn.Module, given: tuple[Any, ...], output: torch.Tensor) -> None:
+        assert isinstance(module, nn.Linear)
+        layer = layers[name]
+        if not layer.quantized:
+            return _keep_worst(found, _float_error(name, module, given[0], layer))
+        reference = _reference(module, given[0].clone(), output, layer, scheme)
+        known.setdefault(name, (layer.weight, []))[1].append(reference)
+        return _keep_worst(found, _error(name, layer, reference, scheme))
+
+    if fresh:
+        _watched(model, x, {name: partial(compare, name) for name in fresh})
+    for name in layers.keys() - fresh:
+        for reference in known[name][1]:
+            _keep_worst(found, _error(name, layers[name], reference, scheme))
+    return tuple(found.values())
+
+
+def _watched(model: nn.Module, x: torch.Tensor, hooks: Mapping[str, Hook]) -> None:
+    """Call the model with these hooks on its modules, by their names."""
     modules = dict(model.named_modules(remove_duplicate=False))
-
-    def worst(name: str, error: LayerError) -> None:
-        before = found.get(name, error)
-        noises = [each.below_noise for each in (before, error) if each.below_noise is not None]
-        found[name] = replace(error, exact=min(before.exact, error.exact), below_noise=min(noises, default=None))
-
-    def compare(name: str) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
-        def hook(module: nn.Module, given: tuple[Any, ...], output: torch.Tensor) -> None:
-            assert isinstance(module, nn.Linear)
-            layer = layers[name]
-            if not layer.quantized:
-                return worst(name, _float_error(name, module, given[0], layer))
-            reference = _reference(module, given[0].clone(), output, layer, scheme)
-            known.setdefault(name, (layer.weight, []))[1].append(reference)
-            return worst(name, _error(name, layer, reference, scheme))
-
-        return hook
-
-    handles = [modules[name].register_forward_hook(compare(name)) for name in fresh]
+    handles = [modules[name].register_forward_hook(hook) for name, hook in hooks.items()]
     try:
-        with torch.no_grad(), plain_attention():
-            if fresh:
-                model(x)
-            for name in layers.keys() - fresh:
-                for reference in known[name][1]:
-                    worst(name, _error(name, layers[name], reference, scheme))
+        with plain_attention():
+            model(x)
     finally:
         for handle in handles:
             handle.remove()
-    return tuple(found.values())
+
+
+def _keep_worst(found: dict[str, LayerError], error: LayerError) -> None:
+    """Keep the worst error of each of a layer's calls."""
+    before = found.get(error.name, error)
+    noises = [each.below_noise for each in (before, error) if each.below_noise is not None]
+    found[error.name] = replace(error, exact=min(before.exact, error.exact), below_noise=min(noises, default=None))
 
 
 def _is_known(layer: FileLayer, known: tuple[torch.Tensor, list[Reference]] | None) -> bool:

@@ -17,7 +17,7 @@ from vitgate.spec.model_output import OutputKind
 from vitgate.spec.outcome import Evidence, Finding
 from vitgate.spec.variants import NumberType, Runtime, SUCCESSORS, VariantName
 
-NATIVE_PICTURES = 3
+NATIVE_PICTURES = 2
 """How many pictures the C++ program runs: its logits are equal bit for bit, and each costs as much as under Python."""
 
 STATED_SIZES: tuple[VariantName, ...] = ("scripted", "scripted_quantized")

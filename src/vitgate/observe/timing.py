@@ -23,6 +23,9 @@ from vitgate.spec.variants import SUCCESSORS, VARIANTS
 if TYPE_CHECKING:
     from vitgate.observe.runtimes import Runnable
 
+EAGER_CALLS = 2
+"""Warm-up calls of an eager model: nothing of it is profiled and specialized in the first ones, as of a script."""
+
 Edges = Mapping[str, tuple[float | None, float | None]]
 """By variant the lower and upper bound of its ratio, as JSON can carry them."""
 
@@ -44,7 +47,8 @@ def warmed(observer: LocalObserver, cell: CellId) -> Evidence:
     calls, profiled = observer.pool.calls, {}
     with engine_set(cell.engine):
         for other, run in _running(observer, cell).items():
-            for _ in range(max(1, WARM_UP_CALLS - 1 - calls[other.evidence_name])):
+            needed = EAGER_CALLS if other.form.runtime == "eager" else WARM_UP_CALLS
+            for _ in range(needed - 1 - calls[other.evidence_name]):  # the profiled call is one of them
                 run(x)
             profiled[str(other.variant)] = profiled_ms(run, x)
             calls[other.evidence_name] += WARM_UP_CALLS

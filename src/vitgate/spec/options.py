@@ -65,6 +65,10 @@ class RunOption:
         return [self.flag] if self.kind == "flag" else [f"{self.flag}={each}" for each in values]
 
 
+def _flag(says: str) -> Any:
+    return _option(False, says, kind="flag")
+
+
 def _option(
     default: Value,
     help: str,
@@ -109,17 +113,13 @@ class RunRequest:
         "texts",
         default_words="all that the build supports",
     )
-    successors: bool = _option(
-        False,
+    successors: bool = _flag(
         "check the successors of TorchScript too (as the engine none): torch.export, AOTInductor, ExecuTorch, "
-        "ONNX Runtime, as far as their packages are installed",
-        kind="flag",
+        "ONNX Runtime, as far as their packages are installed"
     )
-    types: bool = _option(
-        False,
+    types: bool = _flag(
         "check further number types of the successors too: bfloat16, int8 of the weights alone, and static int8, whose "
-        "scales come from calibration pictures; gives --successors",
-        kind="flag",
+        "scales come from calibration pictures; gives --successors"
     )
     claim: tuple[str, ...] = _option(
         (),
@@ -128,16 +128,13 @@ class RunRequest:
         "texts",
     )
     shard: str | None = _option(
-        None,
-        "check part K of N of the conformance tests; `vitgate merge` puts the parts' records together",
-        "K/N",
+        None, "check part K of N of the conformance tests; `vitgate merge` puts the parts' records together", "K/N"
     )
     weights: str = _option(
         "auto",
         "where the weights come from. auto: the published checkpoint if it is cached or can be downloaded, otherwise "
-        "the generated stand-in; "
-        "pretrained: the checkpoint or exit status 6; hub: as the authors' own repository loads it, which runs "
-        "its code; FILE: a .pth or .safetensors of yours",
+        "the generated stand-in; pretrained: the checkpoint or exit status 6; hub: as the authors' own repository "
+        "loads it, which runs its code; FILE: a .pth or .safetensors of yours",
         "auto|pretrained|hub|standin|FILE",
         default_words="auto",
         is_input=True,
@@ -170,15 +167,11 @@ class RunRequest:
         "NAME",
         default_words=LOWEST,
     )
-    memory: bool = _option(
-        False,
+    memory: bool = _flag(
         "measure in fresh processes what each file takes of memory, and whether calls leave some behind; takes seconds "
-        "a file, of a large model a minute",
-        kind="flag",
+        "a file, of a large model a minute"
     )
-    no_latency: bool = _option(
-        False, "leave out what measures time, the claims latency and table, as --processor does", kind="flag"
-    )
+    no_latency: bool = _flag("leave out what measures time, the claims latency and table, as --processor does")
     artifact_cache: str | None = _option(
         None, "keep built artifacts here between runs", "DIR", default_words="a temporary folder", is_input=True
     )
@@ -189,10 +182,8 @@ class RunRequest:
         "texts",
         is_input=True,
     )
-    allow_code: bool = _option(
-        False,
-        "run AOTInductor packages that were made elsewhere: they are machine code, and do whatever their maker wants",
-        kind="flag",
+    allow_code: bool = _flag(
+        "run AOTInductor packages that were made elsewhere: they are machine code, and do whatever their maker wants"
     )
     images: str | None = _option(
         None,
@@ -211,7 +202,7 @@ class RunRequest:
         "write what this run built, with inputs and logits, into this folder, for another PyTorch's --field",
         "DIR",
     )
-    export_packed: bool = _option(False, "put the exported files into one archive", kind="flag")
+    export_packed: bool = _flag("put the exported files into one archive")
     record: str = _option(
         "vitgate-record.json", "write the run's record here", "FILE", default_words="vitgate-record.json"
     )
