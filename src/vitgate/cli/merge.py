@@ -52,8 +52,9 @@ def merge(records: tuple[str, ...], output: str, json_file: str | None) -> int:
     record = merged([read_consistent(Path(name)) for name in records])
     check_consistent(record, where="the merged record")
     record.write(Path(output), option="-o")
-    where = f" of shards {record.shard}" if record.shard and not record.complete else ""
-    state = "complete" if record.complete else f"not complete{where}, {len(record.missing)} claims named as missing"
+    where = f", shards {record.shard}" if record.shard else ""
+    missing = f", {len(record.missing)} claims named as missing" if record.missing else ""
+    state = "complete" if record.complete else f"not complete{where}{missing}"
     about = {"record": output, "claims": len(record.claims), "shard": record.shard, "complete": record.complete}
     write_json(json_file, {**about, "missing": list(record.missing)})
     click.echo(f"{output}: {len(record.claims)} claims, {state}", file=for_people(json_file))

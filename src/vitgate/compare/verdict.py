@@ -119,7 +119,7 @@ class Conclusion:
         return f" ({some(names, _ROOM // 2)})" if names else ""
 
     def notes(self) -> Iterator[str]:
-        """Yield what was not compared because an engine or tools are missing."""
+        """Yield what was not compared, and why: an engine or tools are missing, or one side's options left it out."""
         rows = [row for row in self.rows if row.word == "not comparable"]
         if self.old.environment.machine != self.new.environment.machine:
             yield "Latency is not compared: the records are of two machines."
@@ -130,8 +130,15 @@ class Conclusion:
         if names:
             yield f"Not compared, as both builds lack the engine: {', '.join(names)}."
         yield from unchecked(claims)
+        yield from self._left_out()
         if any(item.red for item in self.items) and (holding := self._holding()):
             yield f"Successors that hold on both sides, and load what the other made: {', '.join(holding)}."
+
+    def _left_out(self) -> Iterator[str]:
+        for name, own, other in (("old", self.old, self.new), ("new", self.new, self.old)):
+            there = {each for row in other.claims for each in (row.claim, row.variant)}
+            if names := sorted(({*own.left_out} - {*other.left_out}) & there):
+                yield f"Not compared, as the {name} run's options left it out: {', '.join(names)}."
 
     def _holding(self) -> list[str]:
         """Return the successors about which every row passed on both sides, and every crossing that was tried."""

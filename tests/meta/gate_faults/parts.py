@@ -49,7 +49,7 @@ def parts() -> list[Record]:
     return [shard(1, lambda engine: engine == "qnnpack"), shard(2, lambda engine: engine != "qnnpack")]
 
 
-@part("not complete of shards 1/2", refused=False)
+@part("not complete, shards 1/2", refused=False)
 def one_part_is_lost(both: list[Record]) -> list[Record]:
     """Only one of two machines delivered."""
     return both[:1]

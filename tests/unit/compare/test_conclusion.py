@@ -15,6 +15,7 @@ from vitgate.compare.causes import Cause
 from vitgate.compare.pairing import Side, VerdictRow
 from vitgate.compare.verdict import Conclusion
 from vitgate.records.record import Environment, Record
+from vitgate.records.rows import ClaimRow
 from vitgate.spec.claims import read_claims
 from vitgate.spec.outcome import NO_TOOLS
 
@@ -225,6 +226,25 @@ def test_unchecked_claims_are_named_with_missing_tools(concluded: Callable[..., 
         "Not compared, as both builds lack the engine: qnnpack.",
         f"Not checked: native, which takes {read_claims()['native'].tools}.",
     ]
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_claims_and_variants_that_one_side_left_out_are_named(
+    concluded: Callable[..., Conclusion], claim_row: Callable[..., ClaimRow], side: str
+) -> None:
+    whole = concluded()
+    rows = (claim_row("label"), claim_row("batch", "optimized"))
+    other = {"old": "new", "new": "old"}[side]
+    left_out = {
+        side: getattr(whole, side).model_copy(
+            update={"left_out": ("batch", "lite", "memory", "processors"), "claims": ()}
+        ),
+        other: getattr(whole, other).model_copy(update={"left_out": ("memory",), "claims": rows}),
+    }
+
+    notes = list(dataclasses.replace(whole, **left_out).notes())
+
+    assert notes == [f"Not compared, as the {side} run's options left it out: batch, lite."]
 
 
 @pytest.mark.parametrize(
