@@ -99,7 +99,6 @@ def make_run_config(request: RunRequest, session: Path) -> RunConfig:
     _check_paths(request)
     whole = request.absolute()
     names = claims_named(request.claim, whole.field)
-    _check_left(names, request)
     alone = _alone(names)
     checked = replace(
         whole,
@@ -129,6 +128,15 @@ def _check_claims(plan: RunConfig) -> None:
         if {claim.id, variant} & plan.left_out():
             option = claim.option or next((form.option for name, form in FORMS.items() if name == variant), "")
             raise UsageError(f"the options leave {name} out", where="--claim", do=_way_in(claim, option))
+        if claim.per in ("cell", "engine", "case") and not _has_rows(plan, name):
+            engines, cases = (dict.fromkeys(getattr(cell, key) for cell in claim.cells()) for key in ("engine", "case"))
+            do = f"name an engine of {', '.join(engines)} and a case of {', '.join(cases)}, or leave them out"
+            raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
+
+
+def _has_rows(plan: RunConfig, name: str) -> bool:
+    rows = expected_claims(plan.cases, plan.engines, left_out=plan.left_out())
+    return any(name in (row, RowName.parse(row).claim) for row in rows)
 
 
 def _way_in(claim: Claim, option: str) -> str:
@@ -166,16 +174,6 @@ def _check_images(plan: RunConfig) -> None:
 def _engines(names: Iterable[str], *, successors: bool) -> tuple[Engine, ...]:
     named = tuple(engine_named(name) for name in names) or ENGINES
     return tuple(dict.fromkeys((*named, NO_ENGINE) if successors else named))
-
-
-def _check_left(names: Iterable[str], request: RunRequest) -> None:
-    """UsageError for a row that `--case` or `--engine` leaves out: nothing would be run."""
-    cases, engines = request.case, request.engine
-    for name in names:
-        group = case_and_engine(name)
-        if group and ((cases and group.case not in cases) or (engines and group.engine not in engines)):
-            do = "name its case and engine, or none"
-            raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
 
 
 def _alone(names: Iterable[str]) -> tuple[list[str], list[str]]:

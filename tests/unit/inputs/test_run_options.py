@@ -173,6 +173,18 @@ def test_pictures_are_an_absolute_path(
             {"claim": ["calls"], "engine": ["none"]},
             ("the options leave calls out", "name one of its engines too: --engine fbgemm or x86 or onednn or qnnpack"),
         ),
+        (
+            {"claim": ["native_concurrent"], "engine": ["onednn"], "case": ["digits"]},
+            (
+                "--case and --engine leave native_concurrent out",
+                "--claim",
+                "an engine of fbgemm, x86, qnnpack and a case of ",
+            ),
+        ),
+        (
+            {"claim": ["label[digits-qnnpack-lite]"], "engine": ["fbgemm"], "case": ["digits"]},
+            ("--case and --engine leave label[digits-qnnpack-lite] out",),
+        ),
         ({"claim": ["images[deit_tiny-x86-lite]"]}, ("the options leave images[deit_tiny-x86-lite] out",)),
     ],
     ids=lambda value: str(value)[:50],
