@@ -11,18 +11,20 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 
 from vitgate.inputs.run_options import make_run_config
 from vitgate.judge.latency_ratios import Bound
 from vitgate.observe.artifacts import artifact
+from vitgate.observe.diagnosis import blocks
 from vitgate.observe.environment import environment
 from vitgate.observe.inputs import pictures, weights
+from vitgate.observe.layers import expected_logits, kernels, layers
 from vitgate.observe.observer import LocalObserver
-from vitgate.observe.outputs import outputs
-from vitgate.observe.saved_weights import readback
+from vitgate.observe.outputs import anchor, outputs
+from vitgate.observe.programs import native, program
+from vitgate.observe.saved_weights import lite_info, parameters, readback
 from vitgate.observe.session_directory import apply_settings
 from vitgate.observe.timing import latency_of, warmed
 from vitgate.spec.cells import CellId
@@ -48,9 +50,9 @@ def main() -> None:
         observer = LocalObserver(plan)
         for engine in engines:
             for kind, make in _observations(observer, CellId(CASE, engine, "original")):
-                start = time.process_time()
+                start = _cpu_seconds()
                 make()
-                seconds[kind] += time.process_time() - start
+                seconds[kind] += _cpu_seconds() - start
     for kind, value in seconds.items():
         print(f"{kind:10} {value:6.1f} s")
     cores = os.cpu_count() or 1
@@ -58,14 +60,25 @@ def main() -> None:
     print(f"floor on {cores} cores: {seconds['imports'] + shared / cores + seconds['latency']:.1f} s")
 
 
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of those that it has waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def _observations(observer, cell):  # type: ignore[no-untyped-def]  # a list of pairs of a name and a call
     cells = [cell.at(variant) for variant in VARIANTS]
     files = [each for each in cells if each.form.file]
+    lite = [each for each in files if each.form.runtime == "lite_interpreter"]
+    quantized = [each for each in files if each.form.quantized]
     yield "imports", lambda: observer.get(environment)
-    yield "weights", lambda: observer.get(weights, CASE)
-    yield "pictures", lambda: observer.get(pictures, CASE)
-    for what, group in ((artifact, files), (outputs, cells), (readback, files)):
-        yield from ((what.kind, lambda what=what, each=each: observer.get(what, each)) for each in group)
+    asked = [(weights, (CASE,)), (pictures, (CASE,)), (program, ()), (anchor, (cell,)), (parameters, (CASE,))]
+    asked += [(what, (each,)) for what, group in ((artifact, files), (outputs, cells)) for each in group]
+    asked += [(what, (each,)) for each in files for what in (readback, layers, native)]
+    asked += [(kernels, (CASE,)), *((lite_info, (each,)) for each in lite), (blocks, (quantized[0],))]
+    asked += [(expected_logits, (CASE, each.scheme)) for each in quantized]
+    for what, arguments in asked:
+        yield what.kind, lambda what=what, arguments=arguments: observer.get(what, *arguments)
     yield "warm-up", lambda: observer.get(warmed, cell)
     bounds = {str(variant): Bound(0.0, 100.0) for variant in VARIANTS if variant != "original"}
     yield "latency", lambda: latency_of(observer, cell, bounds)

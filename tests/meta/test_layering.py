@@ -1,7 +1,7 @@
 """What all source has in common, which no linter checks.
 
-Two torch versions meet only as records: the half that judges, and the test workers, never import torch. And a public
-function that takes much says what: its docstring names each parameter.
+Two torch versions meet only as records: the half that judges, and the test workers, never import torch. A public
+function that takes much says what: its docstring names each parameter. And nothing is longer than one can read at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "vitgate"
 OBSERVING = ("inputs", "pipeline", "expected", "observe")  # the packages that may import torch
 HEAVY = ("torch", "torchvision", "timm")
 MANY = 3  # parameters, from which on a docstring names each
+MOST_LINES = {ast.Module: 350, ast.ClassDef: 150, ast.FunctionDef: 45, ast.AsyncFunctionDef: 45}
 LIGHT_MODULES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in OBSERVING)
 
 _IMPORT_ALL = f"""
@@ -69,6 +70,33 @@ def test_import_rule_detects_torch_import(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=_module)
 def test_docstring_names_each_of_three_or_more_parameters(path: Path) -> None:
     assert list(_unexplained(ast.parse(path.read_text(encoding="utf-8")).body)) == []
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=_module)
+def test_no_file_class_or_function_is_too_long(path: Path) -> None:
+    assert list(_too_long(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("def f():\n" + "    x()\n" * 44, []),
+        ("def f():\n" + "    x()\n" * 45, ["f: 46 lines"]),
+        ("class C:\n    async def f():\n" + "        x()\n" * 148, ["f: 149 lines"]),
+        ("class C:\n" + "    x = 1\n" * 150, ["C: 151 lines"]),
+        ("x = 1\n" * 350, []),
+        ("x = 1\n" * 351, ["the file: 351 lines"]),
+    ],
+)
+def test_the_rule_sees_what_is_too_long(code: str, found: list[str]) -> None:
+    assert list(_too_long(code)) == found
+
+
+def _too_long(code: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(code)):
+        first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", len(code.splitlines()))
+        if (lines := last - first + 1) > MOST_LINES.get(type(node), lines):
+            yield f"{getattr(node, 'name', 'the file')}: {lines} lines"
 
 
 _FUNCTION = '''
