@@ -130,7 +130,7 @@ def _check_claims(plan: RunConfig) -> None:
             raise UsageError(f"the options leave {name} out", where="--claim", do=_way_in(claim, option))
         if claim.per in ("cell", "engine", "case") and not _has_rows(plan, name):
             engines, cases = (dict.fromkeys(getattr(cell, key) for cell in claim.cells()) for key in ("engine", "case"))
-            do = f"name an engine of {', '.join(engines)} and a case of {', '.join(cases)}, or leave them out"
+            do = f"choose from its engines ({', '.join(engines)}) and cases ({', '.join(cases)})"
             raise UsageError(f"--case and --engine leave {name} out", where="--claim", do=do)
 
 

@@ -178,7 +178,7 @@ def test_pictures_are_an_absolute_path(
             (
                 "--case and --engine leave native_concurrent out",
                 "--claim",
-                "an engine of fbgemm, x86, qnnpack and a case of ",
+                "choose from its engines (fbgemm, x86, qnnpack) and cases (",
             ),
         ),
         (
