@@ -140,7 +140,7 @@ class Controller:
     def _is_empty_part(self, session: pytest.Session) -> bool:
         """Whether nothing was left to this part of a run that was split up: no mistake, and its record says so."""
         ended = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
-        return bool(self._plan.shard) and ended and not self._config.option.collectonly and not self._narrowed()
+        return bool(self._plan.shard) and ended and not self._config.option.collectonly and not self._selected()
 
     def _see_environment(self) -> None:
         """Observe the environment even if no test has: parts are merged only where theirs are the same."""
@@ -168,10 +168,14 @@ class Controller:
             self._written["report"] = name
 
     def _narrowed(self) -> bool:
+        return bool(self._plan.claim) or self._selected()
+
+    def _selected(self) -> bool:
+        """Whether pytest's own options or paths choose among the tests."""
         option = self._config.getoption
         paths = [argument for argument in self._config.args if "::" in argument or argument.endswith(".py")]
         chosen = option("keyword") or option("markexpr") or option("deselect") or option("lf", False)
-        return bool(chosen or self._plan.claim or paths)
+        return bool(chosen or paths)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table of each case and engine, then the answer in words."""

@@ -253,9 +253,10 @@ def test_merged_shards_equal_whole_run_in_any_order(suite: Callable[..., Done]) 
     check_consistent(merged, where="the merged record")
 
 
+@pytest.mark.parametrize("claim", [(), ("--claim", "lite_bytecode")])
 @pytest.mark.parametrize("workers", ["0", "1"])
-def test_empty_shard_writes_valid_record(suite: Callable[..., Done], workers: str) -> None:
-    done = suite("--engine", "x86", "--shard", "30/40", workers=workers)
+def test_empty_shard_writes_valid_record(suite: Callable[..., Done], workers: str, claim: tuple[str, ...]) -> None:
+    done = suite("--engine", "x86", "--shard", "30/40", *claim, workers=workers)
 
     assert (done.status, done.record.claims, done.record.shard) == (0, (), "30/40"), done.text
     assert done.record.environment.torch.startswith("2.15.0")
@@ -305,3 +306,9 @@ def test_unknown_claim_gives_one_line_with_known_ones(suite: Callable[..., Done]
     assert not done.file.exists()
     assert "unknown claim 'bild'" in done.text
     assert "build, label, repeatable" in done.text
+
+
+def test_selection_of_pytests_own_that_leaves_a_shard_nothing_is_no_run(suite: Callable[..., Done]) -> None:
+    done = suite("--engine", "x86", "--shard", "1/2", "-k", "no_such_test")
+
+    assert (done.status, done.file.exists()) == (5, False), done.text
