@@ -89,8 +89,8 @@ def of_projections(
         details: The mean difference of neighbouring values, of each.
         files: What was seen of each one's file.
     """
-    rows = [np.asarray(each, np.float64).reshape(shape[0], PROJECTIONS) for each in projected]
-    ones = projections(np.ones((1, *shape[1:])))[0]
+    rows = [np.reshape(each, (shape[0], PROJECTIONS)) for each in projected]
+    ones = projections(np.ones((1, *shape[1:]))).ravel()
     return Pictures(np.concatenate(rows, axis=1), np.tile(ones, len(rows)), float(np.mean(details)), files)
 
 
@@ -253,7 +253,7 @@ def _normalized(before: Pictures, now: Pictures, one: float) -> str:
     if all(abs(fit.scale - 1) <= _SAME_SCALE and abs(fit.offset) <= _SAME_SCALE * LEVELS * one for fit in fits):
         return ""
     scales, offsets = (
-        ", ".join(f"{value + 0.0:.4g}" for value in each)
+        ", ".join(f"{value:.4g}" for value in each)
         for each in ([fit.scale for fit in fits], [fit.offset for fit in fits])
     )
     return f"normalize (each channel is the one before times {scales}, plus {offsets})"
@@ -273,8 +273,8 @@ def _fit(old: Array, new: Array, ones: Array) -> _Fit:
 
 
 def _resized(before: Pictures, now: Pictures, one: float) -> str:
-    decoded = [[each.get("decoded") for each in pictures.files] for pictures in (before, now)]
-    same = f"{_reader(now.files[0])} reads the same pixels" if all(decoded[0]) and decoded[0] == decoded[1] else ""
+    old, new = ([each.get("decoded") for each in pictures.files] for pictures in (before, now))
+    same = f"{_reader(now.files[0])} reads the same pixels" if all(old) and old == new else ""
     if before.values is not None and now.values is not None and np.abs(now.values - before.values).max() <= _FEW * one:
         if same:
             return f"resize or normalize ({same}; by a few levels, as another rounding does)"

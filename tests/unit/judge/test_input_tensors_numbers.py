@@ -103,6 +103,7 @@ def test_what_holds_no_numbers_is_summed_up_by_its_digest(values: Values) -> Non
 
 def test_distance_is_root_mean_square_in_steps() -> None:
     assert distance([0.0, 3.0], [4.0, 3.0], 0.5) == pytest.approx(math.sqrt(8.0) / 0.5)
+    assert distance([1.0], [3.0], 0.5) == 4.0
     assert math.isnan(distance([], [], 1.0))
     assert math.isnan(distance([1.0], [1.0, 2.0], 1.0))
 
