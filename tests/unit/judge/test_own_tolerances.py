@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from vitgate.judge.tolerances import own_tolerances, read_tolerances
+from vitgate.judge.tolerances import own_tolerances, read_tolerances, Tolerance, Tolerances
 from vitgate.spec.cases import read_own
 from vitgate.spec.cells import CellId
 from vitgate.spec.options import OWN
@@ -83,3 +84,42 @@ def test_own_row_about_what_does_not_exist_is_refused_with_its_file(
     path = own(text)
 
     refuses(read_tolerances, words, path)
+
+
+SHOWN_ROW = Tolerance(
+    id="mine.row",
+    claim="size",
+    statistic="size_ratio",
+    unit="1",
+    against="parent",
+    cases=("mine",),
+    weights=("own",),
+    machines=("x86_64",),
+    upper=3.0,
+    reason="It is small.",
+    measured="here",
+)
+SHOWN_NUMBER = Finding("size_ratio", 4.0, "1", against="parent", judged=False)
+
+
+@pytest.mark.parametrize(
+    ("claim", "case", "weights", "machine", "judged"),
+    [
+        ("size", "mine", "own", "x86_64", True),
+        ("label", "mine", "own", "x86_64", False),
+        ("size", "digits", "own", "x86_64", False),
+        ("size", "mine", "standin", "x86_64", False),
+        ("size", "mine", "own", "aarch64", False),
+    ],
+    ids=["selected", "claim", "case", "weights", "machine"],
+)
+def test_number_that_is_only_shown_is_judged_where_own_row_selects_it(
+    claim: str, case: str, weights: str, machine: str, judged: bool
+) -> None:
+    tolerances = Tolerances([], "tolerances", own=[SHOWN_ROW])
+
+    found = tolerances.bounded(claim, SHOWN_NUMBER, CellId(case, "qnnpack", "lite"), weights, machine)
+
+    bounds = {"upper": 3.0, "tolerance": "mine.row", "judged": True} if judged else {}
+    assert found == replace(SHOWN_NUMBER, **bounds)
+    assert found.ok is not judged

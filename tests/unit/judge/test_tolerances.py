@@ -58,6 +58,12 @@ def test_matching_row_gives_bounds_and_name() -> None:
     assert (found.value, found.lower, found.upper, found.tolerance) == (23.8, 20.0, 30.0, "floor")
 
 
+@pytest.mark.parametrize(("claim", "judged_as"), [("processors", "logits_original"), ("artifacts", "field")])
+def test_claim_that_is_judged_as_another_finds_its_bounds(claim: str, judged_as: str, refuses: Refuses) -> None:
+    assert bounded(tolerance(claim=judged_as), claim=claim).tolerance == "floor"
+    refuses(lambda: bounded(tolerance(claim=judged_as), claim="label"), "found: none")
+
+
 @pytest.mark.parametrize(("value", "ok"), [(19.9, False), (20.0, True), (30.0, True), (30.1, False), (math.nan, False)])
 def test_bounds_are_inclusive_on_both_sides(value: float, ok: bool) -> None:
     found = bounded(tolerance(), finding=Finding("sqnr", value, "dB", against="original"))
