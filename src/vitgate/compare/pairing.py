@@ -303,7 +303,7 @@ def _judge(row: MatrixRow, own: ClaimRow | None) -> JudgedMatrixRow:
 
 
 def _as_claim(row: MatrixRow) -> ClaimRow:
-    kept = row.model_dump(include={"status", "outcome", "at", "error"})
+    kept = row.model_dump(include={"status", "outcome", "error"})
     return ClaimRow(claim=CROSSING, subject=row.name, test="", **kept)
 
 

@@ -17,6 +17,7 @@ from vitgate.spec.outcome import NO_TOOLS
 from ..outcomes import in_parts
 
 FAILED = {"status": "failed", "outcome": "failed"}
+LACKING = {"status": "unsupported", "outcome": "unsupported", "error": NO_TOOLS}
 NAME = "label[digits-x86-lite]"
 
 
@@ -295,12 +296,19 @@ def test_latency_cause_quotes_slowest_cell() -> None:
 
 
 def test_successor_without_its_packages_is_one_cause(claim_row: Callable[..., ClaimRow]) -> None:
-    lacking = {"status": "unsupported", "outcome": "unsupported", "error": NO_TOOLS}
-    build = claim_row("build", "executorch", engine="none", **lacking)
-    lost = row(side("unsupported", "unsupported", error=NO_TOOLS), "missing").model_copy(
-        update={"engine": "none", "variant": "executorch", "case": build.case}
-    )
+    build = claim_row("build", "executorch", engine="none", **LACKING)
+    lost = row(side(**LACKING), "missing", variant="executorch", engine="none")
 
     keys = {causes(build).key(lost.model_copy(update={"claim": claim})) for claim in ("label", "size", "build")}
 
     assert keys == {("missing", "no tools for executorch")}
+
+
+@pytest.mark.parametrize(("engine", "state"), [("none", {}), ("none", FAILED), ("x86", LACKING)])
+def test_claim_without_its_tools_is_a_cause_of_its_own(
+    engine: str, state: dict[str, str], claim_row: Callable[..., ClaimRow]
+) -> None:
+    build = claim_row("build", engine=engine, **state)
+    lost = row(side(**LACKING), "missing", claim="native", engine=engine)
+
+    assert causes(build).key(lost) == ("missing", "no tools for native")

@@ -113,6 +113,34 @@ def test_each_number_of_a_claim_is_looked_at(step: Callable[..., tuple[VerdictRo
     assert "peak_growth" not in after.note
 
 
+@pytest.mark.parametrize(
+    ("back", "word", "changes"),
+    [
+        (False, "regressed", ("growth_change against old: 100000 bytes, ", "peak_growth against old: 3 1, ")),
+        (True, "fixed", ("growth_change against old: -100000 bytes, ", "peak_growth against old: 0.333333 1, ")),
+    ],
+    ids=["worse", "better"],
+)
+def test_note_names_each_number_that_moved(
+    record: Callable[..., Record],
+    claim_row: Callable[..., ClaimRow],
+    back: bool,
+    word: str,
+    changes: tuple[str, str],
+) -> None:
+    both = [
+        record(claims=(claim_row("memory", findings=(_bytes("growth", growth), _bytes("peak", peak))),))
+        for growth, peak in ((0.0, 16e6), (100_000.0, 80e6))
+    ]
+    both = both[::-1] if back else both
+
+    (row,) = moved(paired(*both), *both)
+
+    assert row.word == word
+    notes = row.note.split("; ")
+    assert [note.startswith(change) for note, change in zip(notes, changes, strict=True)] == [True, True]
+
+
 def test_claim_broken_in_both_can_regress_further(step: Callable[..., tuple[VerdictRow, VerdictRow]]) -> None:
     assert step("size", "size", 1000.0, 2000.0, states=(DECLARED, DECLARED))[1].word == "regressed"
 
@@ -195,12 +223,12 @@ def test_compiled_package_may_grow_by_its_code(
     record: Callable[..., Record], claim_row: Callable[..., ClaimRow], variant: str, new: float, word: str
 ) -> None:
     both = [
-        record(claims=(claim_row("size", variant, engine="none", findings=(_size(value),), **PASSED),))
+        record(claims=(claim_row("size", variant, engine="none", findings=(_bytes("size", value),), **PASSED),))
         for value in (1000.0, new)
     ]
 
     assert moved(paired(*both), *both)[0].word == word
 
 
-def _size(value: float) -> FindingRow:
-    return FindingRow(statistic="size", value=value, unit="bytes")
+def _bytes(statistic: str, value: float) -> FindingRow:
+    return FindingRow(statistic=statistic, value=value, unit="bytes")
