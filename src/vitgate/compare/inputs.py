@@ -128,9 +128,8 @@ def _paired(old: InputRow, new: InputRow) -> list[Pair]:
 
 
 def _step(rows: Sequence[PreprocessedRow]) -> float:
-    lows = [row.low for row in rows if row.low is not None]
-    highs = [row.high for row in rows if row.high is not None]
-    return step(min(lows), max(highs)) if lows and highs else math.nan
+    edges = [edge for row in rows for edge in (row.low, row.high) if edge is not None]
+    return step(min(edges), max(edges)) if edges else math.nan
 
 
 def _distance(old: PreprocessedRow, new: PreprocessedRow, one: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from vitgate.compare.acceptance import read_acceptances
+from vitgate.compare.changes import Change
 from vitgate.compare.inputs import input_changes
 from vitgate.compare.verdict import compare
 from vitgate.files.errors import UsageError
@@ -24,7 +26,7 @@ NAMES = ("volcano", "pizza")
 
 def with_pictures(record: Record, x: Tensors, **fields: Any) -> Record:
     """Return the record with what the pictures became."""
-    rows = [PreprocessedRow(name=name, **{**summary(each), **fields}) for name, each in zip(NAMES, x, strict=True)]
+    rows = [PreprocessedRow(name=name, **{**summary(each), **fields}) for name, each in zip(NAMES, x, strict=False)]
     inputs = [row.model_copy(update={"preprocessed": tuple(rows)}) for row in record.inputs]
     return record.model_copy(update={"inputs": tuple(inputs)})
 
@@ -56,7 +58,7 @@ def test_changed_preprocessing_is_a_red_row(
     step = CHANGES[change][1].split()[0]
     assert f"first step that differs: {step}" in row.note
     assert "1 thing breaks: inputs (inputs[digits])" in verdict.answer
-    assert [change.what for change in verdict.changes.inputs] == ["digits"]
+    assert verdict.changes.inputs == (Change(what="digits", old="", new=row.note),)
 
 
 def test_changed_preprocessing_is_accepted_by_its_row(pair: Callable[[str], tuple[Record, Record]]) -> None:
@@ -117,6 +119,7 @@ def test_not_a_number_and_another_shape_are_red(record: Callable[..., Record]) -
         verdict = compare(with_pictures(record(), before), with_pictures(record(), now))
         (note,) = (row.note for row in verdict.rows if row.red)
         assert note.endswith(f"; first step that differs: {words}")
+        assert "would need a finite number" in note
 
 
 def test_other_decoder_is_named_with_what_it_reads(record: Callable[..., Record]) -> None:
@@ -153,8 +156,56 @@ def test_golden_row_that_is_broken_in_both_is_turned(
 def test_other_files_are_not_compared(record: Callable[..., Record]) -> None:
     x, _ = both(PHOTOS, sound)
 
-    with pytest.raises(UsageError, match="different pictures of digits: the file of volcano has changed"):
-        compare(with_pictures(record(), x, file="ab"), with_pictures(record(), x, file="cd"))
+    with pytest.raises(UsageError) as caught:
+        compare(with_pictures(record(), x, file="ab"), with_pictures(record(created="later"), x, file="cd"))
+
+    assert str(caught.value) == (
+        "the records are about different pictures of digits: the file of volcano has changed "
+        "(2.13.0+cpu of 2026-01-01T00:00:00+00:00 and 2.13.0+cpu of later): run both with the same pictures"
+    )
+
+
+@pytest.mark.parametrize(("first", "second", "value"), [(1, 3, 3.0), (3, 1, 3.0), (3, math.nan, math.nan)])
+def test_distance_of_a_case_is_that_of_its_worst_picture(
+    record: Callable[..., Record], first: float, second: float, value: float
+) -> None:
+    before = np.zeros((2, 1, 8, 8), np.float32)
+    before[:, :, 4:] = 255.0  # so that a step is 1
+    now = before.copy()
+    now[0, 0, 0, 0] += 8 * first  # one value of 64: the root mean square is an eighth of it
+    now[1, 0, 0, 0] += 8 * second
+
+    (change,) = input_changes(with_pictures(record(), before), with_pictures(record(), now))
+
+    assert change.finding.value == pytest.approx(value, nan_ok=True)
+    assert change.note.startswith("preprocessed inputs of digits changed: 2 of 2 pictures, ")
+    assert NAMES[int(first < second or math.isnan(second))] in change.note
+
+
+def test_pictures_that_held_no_numbers_before_are_red(record: Callable[..., Record]) -> None:
+    now, _ = both(PHOTOS, sound)
+
+    (change,) = input_changes(with_pictures(record(), now * np.nan), with_pictures(record(), now))
+
+    assert not change.finding.ok
+    assert change.note.endswith("first step that differs: a tensor holds NaN or infinity")
+
+
+def test_one_picture_alone_is_named_with_its_step(record: Callable[..., Record]) -> None:
+    before, now = (each[:1] for each in both(PHOTOS, CHANGES["blue first"][0]))
+
+    (change,) = input_changes(with_pictures(record(), before), with_pictures(record(), now))
+
+    assert "1 of 1 pictures, volcano the most, " in change.note
+    assert change.note.endswith("colour order (the channels are 3, 2, 1 of those before)")
+
+
+def test_picture_that_had_no_edges_has_no_sharpness_to_compare(record: Callable[..., Record]) -> None:
+    now, _ = both(PHOTOS, sound)
+
+    (change,) = input_changes(with_pictures(record(), np.ones_like(now)), with_pictures(record(), now))
+
+    assert "first step that differs: decode, resize or crop (" in change.note
 
 
 def test_record_keeps_what_pictures_became(record: Callable[..., Record]) -> None:
