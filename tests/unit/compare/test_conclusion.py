@@ -109,6 +109,23 @@ def test_claims_broken_in_both_are_counted_with_deviations(concluded: Callable[.
     assert concluded(rows[-1]).answer().endswith("apart from 1 claim broken in both, as declared.")
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["a" * 29, "b" * 29], f"{'a' * 29}, {'b' * 29}"),
+        (["a" * 29, "b" * 30], f"{'a' * 29} and 1 more"),
+        (["a" * 61], f"{'a' * 60}…"),
+    ],
+    ids=["room for both", "room for one", "too long"],
+)
+def test_deviations_of_claims_broken_in_both_are_named_in_sixty_characters(
+    concluded: Callable[..., Conclusion], names: list[str], text: str
+) -> None:
+    rows = [row("broken in both", deviation=name) for name in names]
+
+    assert concluded(*rows).answer().endswith(f", as declared ({text}).")
+
+
 def test_acceptances_are_named_with_owner_and_expiry(concluded: Callable[..., Conclusion]) -> None:
     entries = (
         Acceptance("a", "f:1", "why", "ml-platform", dt.date(2027, 1, 31)),
@@ -219,8 +236,9 @@ def test_engines_missing_on_both_sides_are_named_once(concluded: Callable[..., C
 def test_unchecked_claims_are_named_with_missing_tools(concluded: Callable[..., Conclusion]) -> None:
     side = Side(status="unsupported", outcome="unsupported", error=NO_TOOLS)
     rows = [row("not comparable", engine="x86", new=side).model_copy(update={"claim": "native"})] * 2
+    no_engine = row("not comparable", engine="qnnpack").model_copy(update={"claim": "native_concurrent"})
 
-    notes = list(concluded(row(engine="x86"), *rows, row("not comparable", engine="qnnpack")).notes())
+    notes = list(concluded(row(engine="x86"), *rows, no_engine).notes())
 
     assert notes == [
         "Not compared, as both builds lack the engine: qnnpack.",
