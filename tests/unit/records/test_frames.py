@@ -1,6 +1,7 @@
 """Records as DataFrames: a row a claim, with the number that decided it."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder
 from vitgate.records import to_frame
 from vitgate.records.frames import benchmark_frame, table_of
-from vitgate.records.record import read_record
-from vitgate.records.rows import CellRow
+from vitgate.records.record import read_record, Record
+from vitgate.records.rows import CellRow, ClaimRow, FindingRow
 
 ROOT = Path(__file__).parents[3]
 RECORDS = fixtures_folder() / "records"
@@ -31,6 +32,50 @@ def test_a_row_has_the_number_that_was_judged_and_its_bounds() -> None:
 
     assert (row["case"], row["engine"], row["variant"], row["outcome"]) == ("digits", "fbgemm", "lite", "passed")
     assert row["lower"] <= row["value"] <= row["upper"] or math.isnan(row["upper"])
+
+
+@pytest.fixture
+def framed(record: Callable[..., Record], tmp_path: Path) -> Callable[..., Any]:
+    """Return a helper: the frame of a record of these claims."""
+
+    def make(*claims: ClaimRow) -> Any:
+        record(claims=claims).write(tmp_path / "record.json")
+        return to_frame(tmp_path / "record.json")
+
+    return make
+
+
+def test_columns_are_the_documented_ones_in_their_order_even_of_no_claim(
+    framed: Callable[..., Any], claim_row: Callable[..., ClaimRow]
+) -> None:
+    columns = re.findall(r"`(\w+)`", str(to_frame.__doc__).partition("Columns:")[2].partition("Raises:")[0])
+
+    assert columns[:2] == ["torch", "claim"]
+    for frame in (framed(claim_row()), framed()):
+        assert list(frame.columns) == columns
+        assert frame.index.name == "row"
+        assert [str(frame[name].dtype) for name in ("value", "lower", "upper")] == ["float64"] * 3
+
+
+def test_a_row_says_where_it_stopped_and_which_number_was_judged_first(
+    framed: Callable[..., Any], claim_row: Callable[..., ClaimRow]
+) -> None:
+    findings = (
+        FindingRow(statistic="cosine", value=0.5, unit="1", judged=False),
+        FindingRow(statistic="sqnr", value=24.0, unit="dB", lower=20.0),
+        FindingRow(statistic="margin", value=1.0, unit="1", lower=0.0),
+    )
+
+    frame = framed(
+        claim_row("logits_original", findings=findings),
+        claim_row("label", status="declared", outcome="failed at script", deviation="gone"),
+    )
+
+    assert frame["outcome"].tolist() == ["passed", "failed at script"]
+    number = frame.loc["logits_original[digits-qnnpack-lite]", ["statistic", "value", "unit", "lower"]]
+    assert number.tolist() == ["sqnr", 24.0, "dB", 20.0]
+    assert frame.loc["label[digits-qnnpack-lite]", ["value", "lower", "upper"]].isna().all()
+    assert math.isnan(frame["upper"].iloc[0])
 
 
 def test_documented_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
