@@ -132,7 +132,7 @@ def _to_file(record: Record) -> RecordFile:
             shared = StatisticRow(**{name: getattr(each, name) for name in _SHARED})
             place = places.setdefault(shared, len(places))
             findings.append((place, each.value, each.note) if each.note else (place, each.value))
-        test = row.test.replace(f"[{row.subject}]", "[*]") if row.subject else row.test
+        test = row.test.replace(f"[{row.subject}]", "[*]")
         message = messages.setdefault(row.message, len(messages)) if row.message else None
         return ClaimLine(**{**dict(row), "findings": tuple(findings), "message": message, "test": test})
 
@@ -152,7 +152,7 @@ def _from_file(file: RecordFile, where: object) -> Record:
         ):
             raise UsageError(f"{line.claim}: no such statistic or message", where=where, do="make the record again")
         findings = tuple(
-            FindingRow(**dict(file.statistics[place]), value=value, note="".join(note))
+            FindingRow(**dict(file.statistics[place]), value=value, note=note[0] if note else "")
             for place, value, *note in line.findings
         )
         test = line.test.replace("[*]", f"[{line.subject}]")

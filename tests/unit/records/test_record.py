@@ -232,13 +232,16 @@ def test_duplicate_row_is_named_with_file(
     refuses(lambda: read_record(path), f"duplicate name '{name}' ({path})")
 
 
-def test_parent_folders_are_created_and_names_kept_in_utf_8(record: Callable[..., Record], tmp_path: Path) -> None:
+def test_parent_folders_are_created_and_names_kept_in_utf_8(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], tmp_path: Path
+) -> None:
     path = tmp_path / "a" / "b" / "record.json"
 
-    record(warnings=("é → ✓",)).write(path)
+    row = claim_row(status="declared", outcome="failed", deviation="naïve")
+    record(warnings=("é → ✓",), claims=(row,)).write(path)
 
-    assert "é → ✓".encode() in path.read_bytes()
-    assert read_record(path).warnings == ("é → ✓",)
+    assert all(text.encode() in path.read_bytes() for text in ("é → ✓", "naïve"))
+    assert (read_record(path).warnings, read_record(path).claims) == (("é → ✓",), (row,))
 
 
 @pytest.mark.parametrize("option", ["--record", "--old-record"])
@@ -257,7 +260,8 @@ def test_a_record_of_an_older_schema_is_refused_in_one_line(
 ) -> None:
     path = altered(schema_version=version)
 
-    refuses(lambda: read_record(path), f"schema {version} is older than 2", path, "make the record again")
+    do = "make the record again, or convert it with scripts/convert_records.py of the repository"
+    refuses(lambda: read_record(path), f"schema {version} is older than 2, the only one known ({path}): {do}")
 
 
 @pytest.mark.parametrize("edit", [{"findings": [[99, 1.0]]}, {"message": 0}, {"message": 99}], ids=str)
@@ -268,7 +272,7 @@ def test_row_with_dangling_reference_is_refused(
     data["claims"][0].update(edit)
     path = data_file("record.json", json.dumps(data))
 
-    refuses(lambda: read_record(path), "no such statistic or message", path)
+    refuses(lambda: read_record(path), f"label: no such statistic or message ({path}): make the record again")
 
 
 def test_file_has_one_line_per_row_and_no_repetition(full: Record) -> None:
