@@ -142,12 +142,15 @@ def _environment(environments: Sequence[Environment]) -> Environment:
     for field in Environment.model_fields:
         if field not in (*_WHERE, "cores", "kernels"):
             _one(f"environments ({field})", [str(getattr(each, field)) for each in environments])
-    names = {field: {part for each in environments for part in getattr(each, field).split(_APART)} for field in _WHERE}
-    joined = {field: _APART.join(sorted(parts)) for field, parts in names.items()}
-    libraries = environments[0].kernels
-    kernels = {name: _APART.join(sorted({each.kernels.get(name, "") for each in environments})) for name in libraries}
+    joined = {field: _joined(getattr(each, field) for each in environments) for field in _WHERE}
+    libraries = sorted({name for each in environments for name in each.kernels})
+    kernels = {name: _joined(each.kernels[name] for each in environments if name in each.kernels) for name in libraries}
     cores = min(each.cores for each in environments)
     return environments[0].model_copy(update={**joined, "cores": cores, "kernels": kernels})
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return _APART.join(sorted({part for text in texts for part in text.split(_APART)}))
 
 
 def _inputs(records: Sequence[Record]) -> list[InputRow]:

@@ -11,7 +11,7 @@ import pytest
 
 from vitgate.records.consistency import check_consistent
 from vitgate.records.merge import merge
-from vitgate.records.record import Environment, read_record, Record
+from vitgate.records.record import read_record, Record
 from vitgate.records.rows import CellRow, ClaimRow
 
 from ..releases import release
@@ -137,14 +137,16 @@ def test_outcome_of_cell_is_merged_from_all_parts(
     assert (cell.build_seconds, cell.latency_ratio) == (2.0, 0.4)
 
 
-def test_machines_of_one_kind_may_have_different_names(record: Callable[..., Record], environment: Environment) -> None:
-    one = record(environment=environment.model_copy(update={"kernels": {"oneDNN": "AMX"}}))
-    update = {"cpu": "Another", "cores": 4, "kernels": {"oneDNN": "AVX2"}}
-    other = record(environment=environment.model_copy(update=update))
+def test_failed_claims_of_a_cell_come_from_all_parts(
+    record: Callable[..., Record], claim_row: Callable[..., ClaimRow], cell_row: Callable[..., CellRow]
+) -> None:
+    failed = {"status": "failed", "outcome": "failed"}
+    parts = [
+        record(claims=(claim_row(name, **failed),), cells=(cell_row(case="digits", outcome="failed", failed=(name,)),))
+        for name in ("size", "label")
+    ]
 
-    merged = merge([one, other]).environment
-
-    assert (merged.cpu, merged.cores, merged.kernels) == ("Another | Some Xeon", 2, {"oneDNN": "AMX | AVX2"})
+    assert [cell.outcome_text for cell in merge(parts).cells] == ["FAILED: label, size"]
 
 
 def test_claims_left_out_by_every_part_stay_left_out(record: Callable[..., Record]) -> None:
@@ -273,14 +275,14 @@ def test_lists_of_all_parts_are_put_together_in_order(record: Callable[..., Reco
     assert (merged.missing, merged.complete) == (("n[1]", "n[2]"), False)
 
 
-def test_processors_of_merged_parts_are_named_once(record: Callable[..., Record], environment: Environment) -> None:
-    def on(cpu: Any, system: Any = "Linux", cores: Any = 2) -> Record:
-        values = {"cpu": cpu, "platform": system, "cores": cores}
-        return record(environment=environment.model_copy(update=values))
+def test_parts_complete_run_without_what_it_was_to_leave_out() -> None:
+    whole = release("2.12.1")
+    kept = tuple(row for row in whole.claims if row.claim != "latency")
+    parts = [part(whole.model_copy(update={"claims": kept}), index, 2) for index in range(2)]
+    told = [each.model_copy(update={"left_out": ("latency",)}) for each in parts]
 
-    merged = merge([merge([on("B", cores=8), on("A", "Linux 6")]), on("B", cores=4)]).environment
-
-    assert (merged.cpu, merged.platform, merged.cores) == ("A | B", "Linux | Linux 6", 2)
+    assert merge(told).complete
+    assert not merge(parts).complete
 
 
 def test_narrowed_run_adds_nothing_to_whole_run() -> None:

@@ -92,6 +92,10 @@ def test_refusals_do_not_depend_on_order(record: Callable[..., Record], claim_ro
     ("fields", "text"),
     [
         ({"vitgate": "9"}, "the records are of different versions of vitgate: 0.1.0 and 9 (merge): ONE"),
+        (
+            {"ships_to": "avx2"},
+            "the records are of different values of --ships-to: avx2 and baseline (merge): ONE",
+        ),
         ({"shard": "1/3"}, "the records are of different numbers of shards: 2 and 3 (merge): ONE"),
         ({"shard": "1+3/2"}, "there is no shard 3 of 2 (merge): make that record again"),
         (
