@@ -24,7 +24,7 @@ SURVIVED, UNTESTED = 0, 33  # mutmut's statuses of a mutant that no test noticed
 EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"strict=", "what is zipped has equal lengths: they were compared before, or are equal by construction"),
     (r"encoding=", "UTF-8 under another name, or as the default of the machine that ran the tests"),
-    (r"(astype|finfo)\(None\)|dtype=None", "NumPy takes None for float64"),
+    (r"(astype|finfo)\(None\)|dtype=None|\"upper\"\), (None)?\)", "NumPy takes None for float64"),
     (r"full_like\(wide, None\)", "NumPy takes None for NaN"),
     (r"\.\d[fF]\"", "`F` writes finite numbers as `f` does"),
     (r"else -2, engine\)", "any number below all places puts an unknown engine first"),
@@ -52,6 +52,11 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"mode=(None|\"\w*json\"), exclude", "tuples become lists in JSON anyway"),
     (r"reshape\(.*, -2\)", "NumPy takes any negative number for the size that is left over"),
     (r"max\((new|old), 1\.0\)", "a byte is nothing beside what a runtime takes for itself"),
+    (r"rows / sign", "to divide by 1 or -1 is to multiply by it"),
+    (r"min\((down|right), 1\)", "a slice ends where its array does"),
+    (r"pairs\[place\]\[1\]\.name", "the two pictures of a pair have one name"),
+    (r"own, against=(None|\"XXoriginalXX\"|\"ORIGINAL\")\)", "a cell's line shows numbers, and not against what"),
+    (r"ensure_ascii=None", "None is as false as False"),
     (r"pop\(\"seal\"", "nothing that stands for a missing seal is one"),
 )
 

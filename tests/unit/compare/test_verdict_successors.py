@@ -42,7 +42,7 @@ def offered(
 
 
 def crossing(variant: str, **fields: Any) -> MatrixRow:
-    state = {"status": "passed", "outcome": "passed", **fields}
+    state: dict[str, Any] = {"status": "passed", "outcome": "passed", **fields}
     return MatrixRow(maker=OLD, runner=NEW, case="digits", engine="none", variant=variant, **state)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,6 @@ def test_number_that_is_only_shown_is_judged_where_own_row_selects_it(
 
     found = tolerances.bounded(claim, SHOWN_NUMBER, CellId(case, "qnnpack", "lite"), weights, machine)
 
-    bounds = {"upper": 3.0, "tolerance": "mine.row", "judged": True} if judged else {}
+    bounds: dict[str, Any] = {"upper": 3.0, "tolerance": "mine.row", "judged": True} if judged else {}
     assert found == replace(SHOWN_NUMBER, **bounds)
     assert found.ok is not judged
