@@ -19,13 +19,17 @@ UNRUN = {"status": "unsupported", "outcome": "unsupported", "error": NO_TOOLS}
 HOLDING = "Successors that hold on both sides, and load what the other made: "
 
 
+States = dict[str, tuple[dict[str, Any], dict[str, Any]]]
+"""By successor the fields of its rows on the old and on the new side."""
+
+
 @pytest.fixture
 def offered(
     record: Callable[..., Record], environment: Environment, claim_row: Callable[..., ClaimRow]
 ) -> Callable[..., str]:
     """Return a helper: what a verdict on a broken lite file says of these successors, by their state on either side."""
 
-    def make(states: dict[str, tuple[dict[str, Any], dict[str, Any]]], *crossings: MatrixRow, **fields: Any) -> str:
+    def make(states: States, *crossings: MatrixRow, **fields: Any) -> str:
         sides = []
         for place, version in enumerate((OLD, NEW)):
             rows = [
@@ -71,7 +75,7 @@ def test_successor_with_a_row_that_does_not_hold_is_not_named(
 def test_successor_whose_file_the_other_cannot_load_is_not_named(
     offered: Callable[..., str], state: dict[str, Any], names: str
 ) -> None:
-    both = {"onnx": ({}, {}), "exported": ({}, {})}
+    both: States = {"onnx": ({}, {}), "exported": ({}, {})}
 
     assert offered(both, crossing("onnx", **state)) == f"{HOLDING}{names}."
 
@@ -80,6 +84,6 @@ def test_successor_whose_file_the_other_cannot_load_is_not_named(
 def test_compiled_package_is_named_only_for_the_processor_that_compiled_it(
     offered: Callable[..., str], ships_to: str, names: str
 ) -> None:
-    both = {"inductor": ({}, {}), "onnx": ({}, {})}
+    both: States = {"inductor": ({}, {}), "onnx": ({}, {})}
 
     assert offered(both, ships_to=ships_to) == f"{HOLDING}{names}."
