@@ -80,7 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _leave_package_alone(config: pytest.Config) -> None:
     """Let pytest write no bytecode of its own beside the tests of an installed package: it would outlive the package.
 
-    The server, a process of its own, keeps Python's usual ways, without which each run would compile torch's files.
+    Of this plugin's own modules it has written it by now, as of every plugin. The server, a process of its own, keeps
+    Python's usual ways, without which each run would compile torch's files.
     """
     if config.rootpath.is_relative_to(Path(__file__).parents[1]):
         sys.dont_write_bytecode = True
