@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vitgate.judge.findings import NATIVE_PICTURES
 from vitgate.observe import native, serving
 from vitgate.observe.artifacts import path_of
 from vitgate.observe.inputs import pictures
@@ -51,7 +52,7 @@ def program_runs_another_file(scene: Scene) -> None:
 def program_drops_the_last_picture(scene: Scene) -> None:
     """The C++ program runs all pictures but the last."""
     path = scene.folder / "fewer"
-    x = scene.observer.get(pictures, scene.case).arrays["x"][:2]
+    x = scene.observer.get(pictures, scene.case).arrays["x"][: NATIVE_PICTURES - 1]
     x.astype(np.float32).tofile(path)
     _runs(scene, "lite_frozen", lambda words: _with(6, str(len(x)))(_with(4, str(path))(words)))
 
