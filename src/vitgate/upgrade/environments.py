@@ -275,9 +275,7 @@ def _install(order: _Order, place: _Place, lock: int, steps: Steps) -> None:
     listed = place.folder / "requirements.txt"
     listed.write_text("".join(f"{text}\n" for text in order.requirements), encoding="utf-8")
     with steps.step(f"{order.name}: installing {', '.join(order.imports)} and what the suite needs") as show:
-        # once here, or else by each process that may not keep what it compiles: imports take three times as long
-        compiled = ["--compile-bytecode"] if sys.dont_write_bytecode else []
-        arguments = ["pip", "install", "--python", str(place.python), "-r", str(listed), *compiled, *order.uv_args]
+        arguments = ["pip", "install", "--python", str(place.python), "-r", str(listed), *order.uv_args]
         run_uv(arguments, name=order.name, folder=home, lock=lock, show=show)
 
 
