@@ -9,7 +9,7 @@ it is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import click
 
 from vitgate.cli import cli
 from vitgate.judge.deviations import Deviation, read_deviations
-from vitgate.judge.tolerances import read_tolerances, Tolerance
+from vitgate.judge.tolerances import read_tolerances, SHARED, Tolerance
 from vitgate.plugin.options import PYTEST_HELP
 from vitgate.records.record import json_schema
 from vitgate.spec.claims import Claim, read_claims, read_sentences, Sentence
@@ -273,7 +273,7 @@ def _claim(claim: Claim, sentences: Mapping[str, Sentence]) -> Iterator[str]:
         yield f"Why: <{claim.link}>"
     if claim.tools:
         yield f"Checking it takes {claim.tools}; without, its rows are `unsupported`."
-    if any(row.claim == claim.id for row in read_tolerances().rows()):
+    if any(claim.id in row.claims for row in read_tolerances().rows()):
         yield f"Its bounds: [tolerances.md](tolerances.md#{claim.id})."
 
 
@@ -294,36 +294,55 @@ def tolerances_page() -> Iterator[str]:
     text = 'No bound without a reason. Where nothing stands under "for", the row holds for all cells and all weights.'
     yield from _head("Tolerances", "`fixtures/tolerances/`", text)
     rows = read_tolerances().rows()
-    for claim in read_claims():
-        own = [row for row in rows if row.claim == claim]
-        if own:
-            yield f"## {claim}"
-            yield read_claims()[claim].says
-        for title, group in groupby(sorted(own, key=_statistic), key=_statistic):
-            yield f"### {title}"
-            yield _bounds(list(group))
+    shared = [row for row in rows if len(row.claims) > 1]
+    yield f"## {SHARED}"
+    yield "Bounds that several claims share, for one reason."
+    yield from _by_statistic(shared)
+    for name, claim in read_claims().items():
+        own = [row for row in rows if row.claims == (name,)]
+        others = [row.id for row in shared if name in row.claims]
+        if own or others:
+            yield f"## {name}"
+            yield claim.says
+        if others:
+            yield f"Shared with other claims: {_list(others)} [above](#{SHARED})."
+        yield from _by_statistic(own)
+
+
+def _by_statistic(rows: Sequence[Tolerance]) -> Iterator[str]:
+    for title, group in groupby(sorted(rows, key=_statistic), key=_statistic):
+        yield f"### {title}"
+        yield _bounds(list(group))
 
 
 def _statistic(row: Tolerance) -> str:
-    against = f" against {row.against}" if row.against else ""
-    return f"{row.statistic}{against}, in {row.unit}" if row.unit != "1" else f"{row.statistic}{against}"
+    names, bases = (list(dict.fromkeys(each)) for each in zip(*row.statistics, strict=True))
+    against = f" against {', '.join(filter(None, bases))}" if any(bases) else ""
+    return f"{', '.join(names)}{against}, in {row.unit}" if row.unit != "1" else f"{', '.join(names)}{against}"
 
 
 def _bounds(rows: list[Tolerance]) -> str:
     """Return the rows as a table and, below it, each reason once with the bounds that it is given for."""
-    cells = [
-        (_code(row.id.removeprefix(f"{row.claim}.")), _selected(row), _bound(row.lower), _bound(row.upper))
-        for row in rows
-    ]
+    cells = [(_code(_short(row)), _place(row), _bound(row.lower), _bound(row.upper)) for row in rows]
     lines = [_table(["bound", "for", "at least", "at most"], cells), ""]
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        reasons.setdefault((row.reason, row.measured), []).append(row.id.removeprefix(f"{row.claim}."))
+        reasons.setdefault((row.reason, row.measured), []).append(_short(row))
     for (reason, measured), names in reasons.items():
         which = f"{_list(names)}: " if len(reasons) > 1 else ""
         how = "" if measured.startswith("not measured") else "Measured: "
         lines.append(f"- {which}{_words(reason)} *{how}{_words(measured)}*")
     return "\n".join(lines)
+
+
+def _short(row: Tolerance) -> str:
+    """Return its name without the claim that it stands under."""
+    return row.id if len(row.claims) > 1 else row.id.removeprefix(f"{row.claims[0]}.")
+
+
+def _place(row: Tolerance) -> str:
+    claims = f"claims: {_list(row.claims)}" if len(row.claims) > 1 else ""
+    return "; ".join(filter(None, [claims, _selected(row)]))
 
 
 def _words(text: str) -> str:

@@ -38,18 +38,18 @@ def _edited(path: Path, name: str, edit: Callable[[str], str]) -> Path:
 @pytest.mark.parametrize(
     ("line", "instead", "says"),
     [
-        ('reason = "Biases stay float32."', 'reason = " "', "has no reason"),
-        ('reason = "Biases stay float32."', "", "reason"),
-        ("upper = 0.0", "", "bounds nothing"),
-        ("upper = 0.0", "lower = 2.0\nupper = 1.0", "lower above upper"),
-        ("upper = 0.0", "uper = 0.0", "uper"),
+        ('reason = "The scale follows from the largest weight."', 'reason = " "', "has no reason"),
+        ('reason = "The scale follows from the largest weight."', "", "reason"),
+        ("lower = 0.9999\nupper = 1.0001", "", "bounds nothing"),
+        ("upper = 1.0001", "upper = 0.5", "lower above upper"),
+        ("upper = 1.0001", "uper = 1.0001", "uper"),
     ],
     ids=["reason emptied", "reason deleted", "bound deleted", "bounds crossed", "key misspelt"],
 )
 def test_incomplete_tolerance_stops_run(line: str, instead: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "tolerances").mkdir()
     path = _edited(
-        tmp_path / "tolerances" / "weights.toml", "weights.biases", lambda entry: entry.replace(line, instead)
+        tmp_path / "tolerances" / "weights.toml", "weights.scale", lambda entry: entry.replace(line, instead)
     )
     with pytest.raises(UsageError, match=says):
         read_tolerances(path)
@@ -71,7 +71,7 @@ def test_tolerance_loosened_without_a_reason_is_found(row: Tolerance) -> None:
 
 
 def test_removed_bound_counts_as_loosened() -> None:
-    row = next(row for row in TOLERANCES if row.id == "logits_original.int8")
+    row = next(row for row in TOLERANCES if row.id == "shared.int8")
     assert loosened(lock_of(_with(row, upper=None)), read_lock()) == [row.id]
 
 

@@ -244,7 +244,7 @@ def checkout(tmp_path: Path) -> Path:
         source, target = ROOT / name, tmp_path / "checkout" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)  # with its compiled modules
         else:
             shutil.copy(source, target)
     folder = tmp_path / "checkout"
@@ -277,7 +277,7 @@ def programs(folder: Path) -> Path:
 def test_commands_of_page_run(page: str, checkout: Path, tmp_path: Path) -> None:
     env = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST", "VITGATE", "COV_"))}
     env |= {"PATH": f"{programs(tmp_path / 'bin')}:{env['PATH']}", "PYTHONPATH": str(checkout / "src")}
-    env |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for _, command in (each for each in COMMANDS if each[0] == page):
         ((found, how),) = treatments(command)
         if isinstance(how, Run):

@@ -234,6 +234,7 @@ def test_installed_plugin_leaves_other_projects_alone(installed: Installed, tmp_
     assert list(tmp_path.glob("vitgate-*")) == []
 
 
+@pytest.mark.long
 def test_installed_types_check_client_code(installed: Installed, tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy comes with the extra `test`")
     shutil.copy(ROOT / "tests" / "typing" / "client.py", tmp_path)

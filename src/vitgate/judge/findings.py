@@ -247,7 +247,7 @@ def _quantized(layers: list[dict[str, Any]]) -> list[Finding]:
         Finding("plain_linears", 0.0, "1"),
         _named("other_schemes", scheme),
         Finding("error", float(worst["max_error_steps"]), "quantization steps", note=worst["name"]),
-        Finding("levels", float(coarse["levels"]), "1", note=coarse["name"]),
+        Finding("levels", float(coarse["levels"]), "1", judged=False, note=coarse["name"]),
         Finding("scale_ratio", float(scale["scale_ratio"]), "1", note=scale["name"]),
         _named("changed_biases", biases),
     ]

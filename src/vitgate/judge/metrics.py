@@ -144,6 +144,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def least(self) -> float:
+        """The number nearest to 0 in the interval: of a change, the least that is sure."""
+        return max(self.low, min(self.high, 0.0))
+
     def __str__(self) -> str:
         """Return the interval as a reader wants it."""
         return f"95% interval {self.low:.4f} to {self.high:.4f}"

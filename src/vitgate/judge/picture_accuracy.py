@@ -144,8 +144,7 @@ def changes(original: Predictions, own: Predictions, labels: Integers, names: li
         _shown("agreement", same.value),
         _judged("agreement_high", same.high, f"{same}; {_in_words(other, original, own, names)}"),
         _shown("calibration_change", error.value),
-        _judged("calibration_change_low", error.low, str(error)),
-        _judged("calibration_change_high", error.high, str(error)),
+        _judged("calibration_change_least", error.least, str(error)),
         _shown("changed_labels", float(len(other))),
     )
 

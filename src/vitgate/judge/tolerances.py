@@ -1,5 +1,7 @@
 """The bounds of `fixtures/tolerances/`, a file a claim: every number that is judged finds exactly one row of them.
 
+A bound that several claims or statistics share, for one reason, is one row; of several claims, in `shared.toml`.
+
 `fixtures/tolerances.lock.json` holds the bounds as they were last explained, so that none is loosened in passing: a
 bound that grows wider needs another reason before `scripts/lock_tolerances.py` locks it again.
 """
@@ -12,7 +14,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique, validate
@@ -33,17 +39,23 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
 """Statistics of a claim, and against what, that a user's row may judge where the suite only shows them."""
 
 
+SHARED = "shared"  # the file of rows that several claims share
+OWN_CASES = "own"  # among a row's cases: those of the user's own files
+
+Names = str | Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Tolerance(Strict):
-    """Bounds for one statistic of one claim, with the reason for them and where they were measured.
+    """Bounds for a statistic of a claim, or for several that share them, with the reason and where they were measured.
 
     A selector that is left out means all. `against` says what the statistic compares with.
     """
 
     id: str
-    claim: str
-    statistic: str
+    claim: Names
+    statistic: Names
     unit: str
-    against: str = ""
+    against: Names = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
@@ -54,6 +66,21 @@ class Tolerance(Strict):
     reason: str
     measured: str
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The ids of the claims."""
+        return _several(self.claim)
+
+    @property
+    def statistics(self) -> list[tuple[str, str]]:
+        """Each statistic with each that it may be compared with."""
+        return list(product(_several(self.statistic), _several(self.against)))
+
+    def is_about(self, claims: Sequence[str], finding: Finding) -> bool:
+        """Whether the row bounds such a number of one of these claims, somewhere."""
+        named = (finding.statistic, finding.against) in self.statistics
+        return named and finding.unit == self.unit and any(claim in self.claims for claim in claims)
+
     def selects(self, cell: CellId | None, weights: str, machine: str) -> bool:
         """Whether the row is about this place.
 
@@ -62,14 +89,19 @@ class Tolerance(Strict):
             weights: Their kind: `standin`, `pretrained`, …
             machine: Its type, such as `x86_64`.
         """
+        case = OWN_CASES if weights == OWN_CASES and OWN_CASES in (self.cases or ()) else cell.case if cell else None
         pairs: tuple[tuple[tuple[str, ...] | None, str | None], ...] = (
-            (self.cases, cell.case if cell else None),
+            (self.cases, case),
             (self.engines, cell.engine if cell else None),
             (self.variants, cell.variant if cell else None),
             (self.weights, weights),
             (self.machines, machine),
         )
         return all(allowed is None or value in allowed for allowed, value in pairs)
+
+
+def _several(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
 
 
 class ToleranceFile(Strict):
@@ -111,8 +143,8 @@ class Tolerances:
         """
         place, named = (cell, weights, machine), read_claims().get(claim)
         judged_as = (named.judged_as if named else ()) or (claim,)
-        rows = self._fitting(self._own, claim, finding, *place)
-        rows = rows or [row for each in judged_as for row in self._fitting(self._rows, each, finding, *place)]
+        rows = self._fitting(self._own, (claim,), finding, *place)
+        rows = rows or self._fitting(self._rows, judged_as, finding, *place)
         if len(rows) != 1:
             names = ", ".join(row.id for row in rows) or "none"
             what = f"{claim}: {finding.statistic} [{finding.unit}] against {finding.against or 'nothing'} of {cell}"
@@ -123,11 +155,14 @@ class Tolerances:
 
     @staticmethod
     def _fitting(
-        rows: Sequence[Tolerance], claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str
+        rows: Sequence[Tolerance],
+        claims: Sequence[str],
+        finding: Finding,
+        cell: CellId | None,
+        weights: str,
+        machine: str,
     ) -> list[Tolerance]:
-        wanted = (claim, finding.statistic, finding.against, finding.unit)
-        rows = [row for row in rows if (row.claim, row.statistic, row.against, row.unit) == wanted]
-        return [row for row in rows if row.selects(cell, weights, machine)]
+        return [row for row in rows if row.is_about(claims, finding) and row.selects(cell, weights, machine)]
 
     def bounded(self, claim: str, finding: Finding, cell: CellId | None, weights: str, machine: str) -> Finding:
         """Return the finding with the bounds of its row; one that has bounds already as it is.
@@ -143,7 +178,7 @@ class Tolerances:
             UsageError: No single row is about it.
         """
         if finding.tolerance or not (
-            finding.judged or self._fitting(self._own, claim, finding, cell, weights, machine)
+            finding.judged or self._fitting(self._own, (claim,), finding, cell, weights, machine)
         ):
             return finding
         row = self.find(claim, finding, cell, weights, machine)
@@ -172,23 +207,23 @@ def _files(folder: Path) -> list[Path]:
         do = f"move its rows into {folder.name}/<claim>.toml"
         raise UsageError("bounds stand in a file for each claim now", where=old, do=do)
     names = {path.stem: path for path in sorted(folder.glob("*.toml"))}
-    known(names, read_claims(), "a file of tolerances: claim", where=folder)
+    known(names, [SHARED, *read_claims()], "a file of tolerances: claim", where=folder)
     if not names:
         raise UsageError("no file of tolerances", where=folder, do="copy all of fixtures/")
-    return [names[claim] for claim in read_claims() if claim in names]
+    return [names[claim] for claim in (SHARED, *read_claims()) if claim in names]
 
 
 def _rows(path: Path) -> list[Tolerance]:
     rows = read_model(ToleranceFile, path).tolerance
-    _check(rows, read_cases(), path)
-    if path.parent.name == "tolerances":
-        known({row.claim for row in rows}, [path.stem], "a row of another claim:", where=path)
+    _check(rows, [OWN_CASES, *read_cases()], path)
+    if path.parent.name == "tolerances" and path.stem != SHARED:
+        known({claim for row in rows for claim in row.claims}, [path.stem], "a row of another claim:", where=path)
     return rows
 
 
 def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:
     for row in rows:
-        known([row.claim], read_claims(), f"tolerance {row.id}: claim", where=path)
+        known(row.claims, read_claims(), f"tolerance {row.id}: claim", where=path)
         known(row.cases, cases, f"tolerance {row.id}: case", where=path)
 
 
@@ -196,11 +231,12 @@ def _own_rows(file: Path, committed: Sequence[Tolerance]) -> list[Tolerance]:
     """Return the tolerances of a user's file; UsageError for a statistic that its claim has not."""
     rows = own_tolerances(read_own(file), file)
     for row in rows:
-        pairs = [(each.statistic, each.against) for each in committed if each.claim == row.claim]
-        pairs += SHOWN.get(row.claim, ())
-        known([row.statistic], dict(pairs), f"tolerance {row.id}: statistic", where=file)
-        against = dict.fromkeys(against for statistic, against in pairs if statistic == row.statistic)
-        known([row.against], against, f"tolerance {row.id}: against", where=file)
+        for claim in row.claims:
+            pairs = [pair for each in committed if claim in each.claims for pair in each.statistics]
+            pairs += SHOWN.get(claim, ())
+            known(_several(row.statistic), dict(pairs), f"tolerance {row.id}: statistic", where=file)
+            against = dict.fromkeys(base for name, base in pairs if name in _several(row.statistic))
+            known(_several(row.against), against, f"tolerance {row.id}: against", where=file)
     return rows
 
 

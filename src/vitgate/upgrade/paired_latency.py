@@ -55,14 +55,21 @@ class SamplingPlan:
     """How long a pair is sampled: for `seconds`, within the bounds on the number of rounds.
 
     A request times as many calls as fit into `request_seconds`, at most eight, so that switching processes costs little
-    beside the calls of a fast model. `timeout` is in seconds, for one answer.
+    beside the calls of a fast model. An untimed call goes before each timed one, but where a call takes `long_seconds`:
+    to fill the caches again is some milliseconds. `timeout` is in seconds, for one answer.
     """
 
     rounds_at_least: int = 2
     rounds_at_most: int = 40
-    seconds: float = 3.0
+    seconds: float = 2.5
     request_seconds: float = 0.012
+    long_seconds: float = 0.1
     timeout: float = 180.0
+
+    def request(self, seconds: float) -> dict[str, Any]:
+        """Return what is asked about a model whose call takes so many wall seconds."""
+        calls = max(1, min(8, int(self.request_seconds / seconds)))
+        return {"calls": calls, "warm": seconds < self.long_seconds}
 
 
 def compare_latency(
@@ -216,15 +223,15 @@ class _Comparison:
 
     def _sample(self, workers: Mapping[SideName, Worker], seconds: Mapping[str, float], times: Times) -> Times:
         plan = self._plan
-        calls = {name: max(1, min(8, int(plan.request_seconds / each))) for name, each in seconds.items()}
-        sweep = sum(4 * calls[name] * each for name, each in seconds.items())  # two sides, an untimed call for each
+        asked = {name: plan.request(each) for name, each in seconds.items()}
+        sweep = sum(2 * (1 + asked[name]["warm"]) * asked[name]["calls"] * each for name, each in seconds.items())
         self._clock.expect(min(max(plan.seconds, plan.rounds_at_least * sweep), plan.rounds_at_most * sweep))
         spent, rounds = 0.0, 0
         while times and (rounds < plan.rounds_at_least or (rounds < plan.rounds_at_most and spent < plan.seconds)):
             self._say(f"round {rounds + 1}")
             with self._lock.held(plan.timeout):
                 start = time.monotonic()
-                self._round(workers, calls, times, rounds)
+                self._round(workers, asked, times, rounds)
                 spent += time.monotonic() - start
             rounds += 1
         return times
@@ -232,7 +239,7 @@ class _Comparison:
     def _round(
         self,
         workers: Mapping[SideName, Worker],
-        calls: Mapping[str, int],
+        asked: Mapping[str, Mapping[str, Any]],
         times: Times,
         number: int,
     ) -> None:
@@ -241,7 +248,7 @@ class _Comparison:
         self._rng.shuffle(order)
         for place, name in order:
             for side in SIDES if (place + number) % 2 else reversed(SIDES):
-                answer = workers[side].ask(time=name, calls=calls[name])
+                answer = workers[side].ask(time=name, **asked[name])
                 if "error" in answer:
                     self._give_up(name, failure(side, answer["error"]))
                     del times[name]

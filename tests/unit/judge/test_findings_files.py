@@ -111,7 +111,7 @@ def test_weights_of_sound_quantized_file_pass() -> None:
         "changed_biases": 0.0,
     }
     assert found["linears"] == Finding("linears", 2.0, "1", judged=False)
-    assert [name for name, row in found.items() if not row.judged] == ["linears"]
+    assert [name for name, row in found.items() if not row.judged] == ["linears", "levels"]
     assert {name for name, row in found.items() if row.unit != "1"} == {"error"}
     assert found["error"].unit == "quantization steps"
 

@@ -165,6 +165,13 @@ def test_interval_of_calibration_adds_two_pictures_of_doubt(own: list[float], ch
     assert (found.value, found.low, found.high) == pytest.approx((change, change - half, change + half))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "least"), [(-0.2, 0.1, 0.0), (0.1, 0.2, 0.1), (-0.2, -0.1, -0.1), (0.0, 0.1, 0.0)], ids=str
+)
+def test_least_change_of_interval_is_its_number_nearest_to_zero(low: float, high: float, least: float) -> None:
+    assert Interval((low + high) / 2, low, high).least == least
+
+
 # Findings
 
 
@@ -216,8 +223,7 @@ def test_changes_have_their_intervals_and_are_judged_by_their_ends() -> None:
             ("agreement", 0.625, ""),
             ("agreement_high", same.high, f"{same}; {words}"),
             ("calibration_change", -0.125, ""),
-            ("calibration_change_low", error.low, str(error)),
-            ("calibration_change_high", error.high, str(error)),
+            ("calibration_change_least", 0.0, str(error)),
             ("changed_labels", 3.0, ""),
         ]
     )
@@ -258,7 +264,7 @@ def test_balanced_label_changes_are_no_loss() -> None:
     assert judged(found) == []
 
 
-@pytest.mark.parametrize(("confidence", "red"), [(0.97, []), (0.7, ["calibration_change_low"])])
+@pytest.mark.parametrize(("confidence", "red"), [(0.97, []), (0.7, ["calibration_change_least"])])
 def test_miscalibrated_confidence_is_detected(confidence: float, red: list[str]) -> None:
     labels = np.arange(1000)
 
@@ -269,7 +275,8 @@ def test_much_better_calibration_is_detected() -> None:
     labels = np.arange(1000)
     found = changes(predictions(labels, 0.5), predictions(labels, 0.99), labels, names(1000))
 
-    assert judged(found) == ["calibration_change_high"]
+    assert judged(found) == ["calibration_change_least"]
+    assert by_name(found)["calibration_change_least"].value < 0.0
 
 
 def test_the_first_changed_labels_are_named() -> None:

@@ -43,7 +43,7 @@ def red() -> Record:
         lower=25.5,
         upper=31.0,
         against="original",
-        tolerance="logits_original.int8",
+        tolerance="shared.int8",
     )
     nothing = low.model_copy(update={"statistic": "cosine", "value": None, "unit": "1", "tolerance": "gone"})
     blocks = (("patch_embed", 45.0), ("blocks.0", 44.0))

@@ -304,7 +304,7 @@ def test_failed_claim_shows_sentence_numbers_bound_reason_and_history(failing: P
     assert failing.words(failing.all("h1")[0]) == "PyTorch 2.12.1: Claims failed"
     assert "by no more, and no less, than the variant's arithmetic explains" in said
     assert "The tutorial, “Quantizing DeiT”: Quantization reduces the size" in said
-    assert "sqnr against original 12.5 dB [25.5, 31] lower = 12.5 logits_original.int8" in said
+    assert "sqnr against original 12.5 dB [25.5, 31] lower = 12.5 shared.int8" in said
     assert "The error is the one that int8's arithmetic makes" in said
     assert "cosine against original not a number [25.5, 31] a finite number gone" in said
     assert "On recorded releases: passed on 1.13.1, 2.2.2" in said

@@ -91,7 +91,7 @@ def _table(record: Any) -> dict[Any, object]:
 
 def test_cluster_with_killed_worker_gives_same_table(world: World, cluster: Callable[..., Cluster]) -> None:
     alone = sweep(replace(world.order("2.12.1", "2.15.0"), records=world.folder / "alone"), quiet)
-    made = cluster(SLOW="0.7")
+    made = cluster(SLOW="0.25")
     lines: list[str] = []
 
     def echo(line: str) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from vitgate.compare.latency_statistics import ASLEEP_GROWTH, pair_ratio, PROCESS_GROWTH, Timed
 from vitgate.files.errors import MachineError
+from vitgate.observe.latency_worker import Worker
 from vitgate.upgrade.latency_workers import MeasuringLock, quietest_core
 
 from .latency_models import ask, DEADLINE, load, SOURCE, worker
@@ -31,7 +32,7 @@ def test_worker_returns_time_of_each_call_and_ends_at_eof(saved: Path) -> None:
         status = process.wait(DEADLINE)
 
     starts = [(loaded["load"][name], loaded["first"][name]) for name in ("a", "b")]
-    assert {(len(load["process"]), len(first["process"])) for load, first in starts} == {(1, 4)}
+    assert {(len(load["process"]), len(first["process"])) for load, first in starts} == {(1, 3)}
     assert loaded["torch"] == torch.__version__
     assert loaded["failed"] == {}
     assert set(loaded["seconds"]) == {"a", "b"}
@@ -103,6 +104,17 @@ def test_injected_delay_is_seen_by_its_clock(saved: Path, kind: str) -> None:
     assert (found.ratio > 2.0) is (kind == "cpu")
     assert (found.process > PROCESS_GROWTH) is (kind == "thread")
     assert (found.asleep > ASLEEP_GROWTH) is (kind != "cpu")
+
+
+@pytest.mark.parametrize(("warm", "count"), [({"warm": False}, 3), ({"warm": True}, 6), ({}, 6)], ids=str)
+def test_each_timed_call_is_warmed_up_where_that_is_asked(warm: dict[str, bool], count: int) -> None:
+    calls: list[int] = []
+    own = Worker()
+    own._runs["a"] = lambda: calls.append(1)
+
+    answer = own.answer({"time": "a", "calls": 3, **warm})
+
+    assert (len(answer["thread"]), len(calls)) == (3, count)
 
 
 def test_request_beyond_time_limit_ends_worker(saved: Path) -> None:

@@ -26,7 +26,7 @@ from vitgate.upgrade.paired_latency import compare_latency, loaded_at_once, Samp
 from .latency_models import DEADLINE, ENGINE, SOURCE
 
 QUICK = SamplingPlan(rounds_at_least=4, rounds_at_most=8, seconds=0.5, timeout=60.0)
-HANGS_SOON = replace(QUICK, timeout=4.0)
+HANGS_SOON = replace(QUICK, timeout=2.0)
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers by /proc")
 
 
@@ -105,8 +105,11 @@ def test_workers_load_no_more_at_once_than_fits(sizes: dict[str, int], parts: li
 
 
 def test_large_files_are_compared_one_part_after_the_other(
-    real: Any, compare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    side: Callable[..., Installation], compare: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    files = {name: str(tmp_path / f"{name}.pt") for name in ("scripted", "lite")}
+    for size, path in enumerate(files.values(), 1001):
+        Path(path).write_bytes(bytes(size))
     sizes: list[dict[str, int]] = []
 
     def each_alone(given: dict[str, int]) -> list[list[str]]:
@@ -115,13 +118,28 @@ def test_large_files_are_compared_one_part_after_the_other(
 
     monkeypatch.setattr("vitgate.upgrade.paired_latency.loaded_at_once", each_alone)
     told: list[str] = []
-    found = compare(real(), real(), lambda text, left: told.append(text))
+    found = compare(side(**files), side(**files), lambda text, left: told.append(text))
 
-    assert min(sizes[0].values()) > 1000
+    assert sizes == [{"scripted": 1001, "lite": 1002}]
     assert list(found) == ["scripted", "lite"]
     assert {name: row.pairs >= 3 for name, row in found.items()} == {"scripted": True, "lite": True}
     assert "pair 1 of 3: loading 1 variant" in told
     assert not any("loading 2" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked"),
+    [
+        (0.001, {"calls": 8, "warm": True}),
+        (0.004, {"calls": 3, "warm": True}),
+        (0.099, {"calls": 1, "warm": True}),
+        (0.1, {"calls": 1, "warm": False}),
+        (2.0, {"calls": 1, "warm": False}),
+    ],
+    ids=str,
+)
+def test_short_calls_are_timed_together_and_warmed_up(seconds: float, asked: dict[str, Any]) -> None:
+    assert SamplingPlan().request(seconds) == asked
 
 
 def test_equal_sides_are_the_same(real: Any, compare: Callable[..., Any]) -> None:
@@ -138,8 +156,8 @@ def test_equal_sides_are_the_same(real: Any, compare: Callable[..., Any]) -> Non
     assert all(math.isfinite(left) for _, left in told)
 
 
-def test_a_slower_side_is_found(real: Any, compare: Callable[..., Any]) -> None:
-    found = compare(real(), real("--inject", "cpu:0.3"))
+def test_a_slower_side_is_found(side: Callable[..., Installation], compare: Callable[..., Any]) -> None:
+    found = compare(side(), side("--inject", "cpu:0.3"))
 
     assert {each.word for each in found.values()} == {"regressed"}
     assert all(1.2 < each.ratio < 1.4 for each in found.values())
@@ -209,7 +227,7 @@ def test_hanging_workers_give_environment_error(side: Callable[..., Installation
     found = compare(side(), side(), stop, HANGS_SOON)
 
     assert {each.word for each in found.values()} == {"environment error"}
-    assert {each.note for each in found.values()} == {"the worker of NEW did not answer within 4 s"}
+    assert {each.note for each in found.values()} == {"the worker of NEW did not answer within 2 s"}
     assert children() == []
 
 
