@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_HIGHER = 1.02
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,15 @@ def run(command: list[str]) -> Run:
 
 
 def _watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
+    """Keep the peaks of proportional and resident bytes.
+
+    To sum proportional sizes walks all page tables and holds up the processes: it is done where the resident ones have
+    reached a new height.
+    """
     while process.poll() is None:
-        sums = [sum(column) for column in zip(*(_memory(pid) for pid in _tree(process.pid)), strict=True)] or [0, 0]
-        peaks[:] = [max(pair) for pair in zip(peaks, sums, strict=True)]
+        tree = _tree(process.pid)
+        if (resident := sum(map(_resident, tree))) > _HIGHER * peaks[1]:
+            peaks[:] = [max(peaks[0], sum(map(_proportional, tree))), resident]
         time.sleep(0.25)
 
 
@@ -56,13 +63,19 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _memory(pid: int) -> tuple[int, int]:
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):  # it has ended
+        return 0
+
+
+def _proportional(pid: int) -> int:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0, 0
-    sizes = {line.split()[0]: int(line.split()[1]) * 1024 for line in lines[1:]}
-    return sizes.get("Pss:", 0), sizes.get("Rss:", 0)
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def show(name: str, row: Run) -> None:

@@ -22,7 +22,7 @@ from vitgate.files.errors import status_of, UsageError
 from vitgate.records.record import read_record
 
 BOUND = 1.5
-"""dB: what `logits_original.int8` admits beyond the spread."""
+"""dB: what `shared.int8` admits beyond the spread."""
 
 MARKERS = "osD^vP*X<>hpd8"
 

@@ -135,6 +135,10 @@ def test_deviation_is_about_cells_that_exist(row: Deviation) -> None:
 # Tolerances
 
 
+def test_bounds_are_few_enough_to_be_read() -> None:
+    assert len(TOLERANCES) <= 90, "statistics that share a bound and its reason share a row"
+
+
 @pytest.mark.parametrize("row", TOLERANCES, ids=lambda row: row.id)
 def test_tolerance_is_explained_and_tight(row: Tolerance) -> None:
     assert row.reason.strip()

@@ -272,6 +272,7 @@ def programs(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are bash")
 @pytest.mark.parametrize("page", RUNS)
 def test_commands_of_page_run(page: str, checkout: Path, tmp_path: Path) -> None:

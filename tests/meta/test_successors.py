@@ -115,6 +115,7 @@ def test_weights_rounded_twice_are_found_by_logits(judged: Any, monkeypatch: Pat
     assert red(judged("exported_bf16")) == {"logits_original", "accuracy"}
 
 
+@pytest.mark.long
 def test_sums_in_bfloat16_are_found_by_logits(judged: Any, monkeypatch: Patch) -> None:
     real = successor_stages.cast_to_bfloat16
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 # A model whose rounds are quick gets many of them, one whose rounds take seconds only a few: wide bounds need no more.
-ROUNDS_AT_LEAST = 3
+# Two may end it where all is well within them; what they would call wrong is looked at once more.
+ROUNDS_AT_LEAST = 2
+ROUNDS_TO_REFUSE = 3
 QUICK_ROUNDS = 40
 QUICK_SECONDS = 1.0
 ROUNDS_AT_MOST = 60
@@ -96,15 +98,22 @@ def waited_per_cpu(thread: Sequence[float], waited: Sequence[float]) -> float:
     return sum(waited) / sum(thread) if sum(thread) > 0.0 else math.nan
 
 
-def decided(samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound]) -> bool:
-    """Whether every bounded ratio's interval lies wholly inside or wholly outside its bounds.
+def decided(
+    samples: Mapping[str, Sequence[float]], bounds: Mapping[str, Bound], may: Callable[[Ratio, Bound], bool]
+) -> bool:
+    """Whether every bounded ratio is clear.
 
     A variant that has no samples cannot be decided by more rounds, nor can any without those of the original.
+
+    Args:
+        samples: Seconds of each call by variant.
+        bounds: By variant, the bounds of its ratio to the original.
+        may: Says so of one ratio: `clears` or `holds`.
     """
     if "original" not in samples:
         return True
     return all(
-        clears(ratio(samples[name], samples["original"]), bound) for name, bound in bounds.items() if name in samples
+        may(ratio(samples[name], samples["original"]), bound) for name, bound in bounds.items() if name in samples
     )
 
 
@@ -126,10 +135,17 @@ def enough(
     """
     if rounds < ROUNDS_AT_LEAST or (rounds < QUICK_ROUNDS and seconds < QUICK_SECONDS):
         return False
-    return rounds >= ROUNDS_AT_MOST or (asleep < RESTLESS and decided(samples, bounds))
+    may = clears if rounds >= ROUNDS_TO_REFUSE else holds
+    return rounds >= ROUNDS_AT_MOST or (asleep < RESTLESS and decided(samples, bounds, may))
 
 
 def clears(found: Ratio, bound: Bound) -> bool:
     """Whether the ratio is a number and no bound lies within its interval."""
     edges = [edge for edge in (bound.lower, bound.upper) if edge is not None]
     return not math.isnan(found.value) and not any(found.low < edge < found.high for edge in edges)
+
+
+def holds(found: Ratio, bound: Bound) -> bool:
+    """Whether the whole interval lies within the bounds."""
+    low = -math.inf if bound.lower is None else bound.lower
+    return low <= found.low and found.high <= (math.inf if bound.upper is None else bound.upper)

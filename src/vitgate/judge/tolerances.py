@@ -35,6 +35,7 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
     "logits_parent": (("cosine", "parent"),),
     "accuracy": (("cosine", "original"),),
     "label": (("cosine", "original"),),
+    "weights": (("levels", ""),),
 }
 """Statistics of a claim, and against what, that a user's row may judge where the suite only shows them."""
 

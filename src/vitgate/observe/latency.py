@@ -1,7 +1,7 @@
 """Latency by the protocol that survives a noisy machine; `docs/measuring.md` gives its reasons.
 
 One torch thread, `time.thread_time()` (CPU seconds of the calling thread), all variants of one engine interleaved in
-random order within each round, at least four warm-up calls, garbage collection off, the mean of the fastest quartile.
+random order within each round, warm-up calls before, garbage collection off, the mean of the fastest quartile.
 A ratio's interval must clear its bound; while it does not, or something sleeps, more rounds are taken, up to a limit.
 CPU time of a thread sees neither sleeps nor other threads, so the time asleep and the process's CPU time are kept
 beside it as guards.
@@ -18,7 +18,7 @@ from functools import partial
 
 import torch
 
-from vitgate.judge.latency_ratios import asleep_per_cpu, Bound, enough
+from vitgate.judge.latency_ratios import asleep_per_cpu, Bound, enough, ROUNDS_TO_REFUSE
 from vitgate.observe.latency_worker import no_times, take, Times, WARM_UP_CALLS
 from vitgate.observe.runtimes import Runnable
 
@@ -58,7 +58,10 @@ def sample(
 
 
 def _enough(rounds: int, seconds: float, samples: Mapping[str, Times], bounds: Mapping[str, Bound]) -> bool:
-    slept = [asleep_per_cpu(row["wall"], row["thread"], row["waited"]) for row in samples.values() if row["waited"]]
+    clocks = [(row["wall"], row["thread"], row["waited"]) for row in samples.values() if row["waited"]]
+    if rounds < ROUNDS_TO_REFUSE:  # of so few calls none is left out
+        clocks = [([wall], [cpu], [ready]) for row in clocks for wall, cpu, ready in zip(*row, strict=True)]
+    slept = [asleep_per_cpu(*each) for each in clocks]
     thread = {name: row["thread"] for name, row in samples.items()}
     return enough(rounds, seconds, thread, bounds, max((share for share in slept if share > 0.0), default=0.0))
 

@@ -13,6 +13,7 @@ from vitgate.judge.latency_ratios import (
     decided,
     enough,
     fastest_quartile,
+    holds,
     QUICK_ROUNDS,
     QUICK_SECONDS,
     Ratio,
@@ -20,6 +21,7 @@ from vitgate.judge.latency_ratios import (
     RATIO_SD,
     ROUNDS_AT_LEAST,
     ROUNDS_AT_MOST,
+    ROUNDS_TO_REFUSE,
 )
 
 QUIET = [1.0] * 8
@@ -121,21 +123,50 @@ def test_nan_ratio_clears_no_bound() -> None:
     assert clears(Ratio(math.nan, math.nan, math.nan), Bound(None, None)) is False
 
 
+@pytest.mark.parametrize(
+    ("bound", "within"),
+    [
+        (Bound(None, 0.6), True),
+        (Bound(None, 0.51), True),
+        (Bound(0.49, None), True),
+        (Bound(0.49, 0.51), True),
+        (Bound(None, None), True),
+        (Bound(None, 0.505), False),
+        (Bound(0.495, None), False),
+        (Bound(None, 0.4), False),
+        (Bound(0.6, None), False),
+    ],
+    ids=str,
+)
+def test_ratio_holds_where_its_whole_interval_lies_within(bound: Bound, within: bool) -> None:
+    assert holds(Ratio(0.5, 0.49, 0.51), bound) is within
+    assert holds(Ratio(math.nan, math.nan, math.nan), bound) is False
+
+
+@pytest.mark.parametrize(("rounds", "stops"), [(ROUNDS_TO_REFUSE - 1, False), (ROUNDS_TO_REFUSE, True)])
+def test_what_would_be_red_is_looked_at_once_more(rounds: int, stops: bool) -> None:
+    assert enough(rounds, 99.0, {"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is stops
+
+
 def test_sampling_goes_on_while_any_bounded_ratio_is_undecided() -> None:
     samples = {"original": QUIET, "lite": scaled(0.5), "scripted": scaled(1.0)}
     clear, close = Bound(None, 0.8), Bound(0.99, None)
 
-    assert decided(samples, {"lite": clear}) is True
-    assert decided(samples, {"lite": clear, "scripted": close}) is False
+    assert decided(samples, {"lite": clear}, clears) is True
+    assert decided(samples, {"lite": clear, "scripted": close}, clears) is False
 
 
 def test_ratio_far_outside_bound_is_decided() -> None:
-    assert decided({"original": QUIET, "lite": scaled(3.0)}, {"lite": Bound(None, 0.8)}) is True
+    far = {"original": QUIET, "lite": scaled(3.0)}
+
+    assert decided(far, {"lite": Bound(None, 0.8)}, clears) is True
+    assert decided(far, {"lite": Bound(None, 0.8)}, holds) is False
 
 
 def test_variants_without_samples_do_not_prolong_sampling() -> None:
-    assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}) is True
-    assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}) is True
+    for may in (clears, holds):
+        assert decided({"original": QUIET}, {"lite": Bound(None, 0.8)}, may) is True
+        assert decided({"lite": QUIET}, {"lite": Bound(None, 1.0)}, may) is True
 
 
 @pytest.mark.parametrize(
