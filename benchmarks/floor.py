@@ -1,9 +1,10 @@
 """Print the CPU time of every observation of a check of DeiT-Base, and what that bounds from below.
 
-    python benchmarks/floor.py [--engine fbgemm | --engine all]
+    python benchmarks/floor.py [--engine fbgemm | --engine all] [--artifact-cache FOLDER]
 
 One process, one thread, the same code as a run of the suite. With N cores no schedule is faster than the imports, plus
-the observations' sum divided by N, plus what is measured alone.
+the observations' sum divided by N, plus what is measured alone. With a folder that an earlier call has filled, it is
+what a warm run takes.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ def main() -> None:
     """Make all evidence in one process and print the seconds by kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="fbgemm")
-    name = parser.parse_args().engine
+    parser.add_argument("--artifact-cache", default=None)
+    given = parser.parse_args()
+    name = given.engine
     engines = ENGINES if name == "all" else (engine_named(name),)
     os.environ["KINETO_LOG_LEVEL"] = "99"  # the profiler's remarks on absent GPUs
     apply_settings()
     seconds: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
-        asked = RunRequest(case=(CASE,), engine=tuple(engines), weights="standin")
+        asked = RunRequest(case=(CASE,), engine=tuple(engines), weights="standin", artifact_cache=given.artifact_cache)
         plan = make_run_config(asked, Path(folder))
         observer = LocalObserver(plan)
         for engine in engines:
