@@ -56,7 +56,7 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"min\((down|right), 1\)", "a slice ends where its array does"),
     (r"pairs\[place\]\[1\]\.name", "the two pictures of a pair have one name"),
     (r"own, against=(None|\"XXoriginalXX\"|\"ORIGINAL\")\)", "a cell's line shows numbers, and not against what"),
-    (r"ensure_ascii=None", "None is as false as False"),
+    (r"ensure_ascii=None|judged=None", "None is as false as False"),
     (r"pop\(\"seal\"", "nothing that stands for a missing seal is one"),
 )
 

@@ -273,7 +273,7 @@ def _claim(claim: Claim, sentences: Mapping[str, Sentence]) -> Iterator[str]:
         yield f"Why: <{claim.link}>"
     if claim.tools:
         yield f"Checking it takes {claim.tools}; without, its rows are `unsupported`."
-    if any(claim.id in row.claims for row in read_tolerances().rows()):
+    if any(claim.id in row.claim for row in read_tolerances().rows()):
         yield f"Its bounds: [tolerances.md](tolerances.md#{claim.id})."
 
 
@@ -294,13 +294,13 @@ def tolerances_page() -> Iterator[str]:
     text = 'No bound without a reason. Where nothing stands under "for", the row holds for all cells and all weights.'
     yield from _head("Tolerances", "`fixtures/tolerances/`", text)
     rows = read_tolerances().rows()
-    shared = [row for row in rows if len(row.claims) > 1]
+    shared = [row for row in rows if len(row.claim) > 1]
     yield f"## {SHARED}"
     yield "Bounds that several claims share, for one reason."
     yield from _by_statistic(shared)
     for name, claim in read_claims().items():
-        own = [row for row in rows if row.claims == (name,)]
-        others = [row.id for row in shared if name in row.claims]
+        own = [row for row in rows if row.claim == (name,)]
+        others = [row.id for row in shared if name in row.claim]
         if own or others:
             yield f"## {name}"
             yield claim.says
@@ -316,9 +316,9 @@ def _by_statistic(rows: Sequence[Tolerance]) -> Iterator[str]:
 
 
 def _statistic(row: Tolerance) -> str:
-    names, bases = (list(dict.fromkeys(each)) for each in zip(*row.statistics, strict=True))
-    against = f" against {', '.join(filter(None, bases))}" if any(bases) else ""
-    return f"{', '.join(names)}{against}, in {row.unit}" if row.unit != "1" else f"{', '.join(names)}{against}"
+    bases = [row.against] if isinstance(row.against, str) else [f"{it} ({claim})" for claim, it in row.against.items()]
+    against = f" against {', '.join(bases)}" if any(bases) else ""
+    return f"{', '.join(row.statistic)}{against}" + (f", in {row.unit}" if row.unit != "1" else "")
 
 
 def _bounds(rows: list[Tolerance]) -> str:
@@ -337,11 +337,11 @@ def _bounds(rows: list[Tolerance]) -> str:
 
 def _short(row: Tolerance) -> str:
     """Return its name without the claim that it stands under."""
-    return row.id if len(row.claims) > 1 else row.id.removeprefix(f"{row.claims[0]}.")
+    return row.id if len(row.claim) > 1 else row.id.removeprefix(f"{row.claim[0]}.")
 
 
 def _place(row: Tolerance) -> str:
-    claims = f"claims: {_list(row.claims)}" if len(row.claims) > 1 else ""
+    claims = f"claims: {_list(row.claim)}" if len(row.claim) > 1 else ""
     return "; ".join(filter(None, [claims, _selected(row)]))
 
 

@@ -179,7 +179,7 @@ def test_every_number_finds_exactly_one_tolerance(
         rows += [judge(test, subject, cell, observer) for test in tests for subject, cell in test.at(engine, case)]
     assert {row.name: row.message for row in rows if row.status == "environment error"} == {}
     assert {row.name: row.message for row in rows if row.error} == {}
-    judged_by_numbers = {claim for row in TOLERANCES for claim in row.claims}
+    judged_by_numbers = {claim for row in TOLERANCES for claim in row.claim}
     assert [row.name for row in rows if row.claim in judged_by_numbers and not row.findings] == []
 
 

@@ -14,11 +14,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from vitgate.files.errors import UsageError
 from vitgate.files.schemas import fixtures_folder, known, read_model, Strict, unique, validate
@@ -41,22 +40,30 @@ SHOWN: Mapping[str, Sequence[tuple[str, str]]] = {
 
 
 SHARED = "shared"  # the file of rows that several claims share
-OWN_CASES = "own"  # among a row's cases: those of the user's own files
+OWN_CASES = "own cases"  # among a row's cases: those of the user's own files; no case can have this id
+_OWN_WEIGHTS = "own"  # the kind of weights of such cases
 
-Names = str | Annotated[tuple[str, ...], Field(min_length=1)]
+
+def _several(names: object) -> object:
+    return (names,) if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+"""A name, or a list of names."""
 
 
 class Tolerance(Strict):
     """Bounds for a statistic of a claim, or for several that share them, with the reason and where they were measured.
 
-    A selector that is left out means all. `against` says what the statistic compares with.
+    A selector that is left out means all. `against` says what the statistic compares with: of each claim the same, or
+    by claim, where one that is not named compares with nothing.
     """
 
     id: str
     claim: Names
     statistic: Names
     unit: str
-    against: Names = ""
+    against: str | dict[str, str] = ""
     cases: tuple[str, ...] | None = None
     engines: tuple[Engine, ...] | None = None
     variants: tuple[VariantName, ...] | None = None
@@ -67,20 +74,15 @@ class Tolerance(Strict):
     reason: str
     measured: str
 
-    @property
-    def claims(self) -> tuple[str, ...]:
-        """The ids of the claims."""
-        return _several(self.claim)
-
-    @property
-    def statistics(self) -> list[tuple[str, str]]:
-        """Each statistic with each that it may be compared with."""
-        return list(product(_several(self.statistic), _several(self.against)))
+    def pairs(self, claim: str) -> list[tuple[str, str]]:
+        """Return the statistics of that claim that the row bounds, each with what it is compared with."""
+        against = self.against if isinstance(self.against, str) else self.against.get(claim, "")
+        return [(statistic, against) for statistic in self.statistic] if claim in self.claim else []
 
     def is_about(self, claims: Sequence[str], finding: Finding) -> bool:
         """Whether the row bounds such a number of one of these claims, somewhere."""
-        named = (finding.statistic, finding.against) in self.statistics
-        return named and finding.unit == self.unit and any(claim in self.claims for claim in claims)
+        pair = (finding.statistic, finding.against)
+        return finding.unit == self.unit and any(pair in self.pairs(claim) for claim in claims)
 
     def selects(self, cell: CellId | None, weights: str, machine: str) -> bool:
         """Whether the row is about this place.
@@ -90,7 +92,9 @@ class Tolerance(Strict):
             weights: Their kind: `standin`, `pretrained`, …
             machine: Its type, such as `x86_64`.
         """
-        case = OWN_CASES if weights == OWN_CASES and OWN_CASES in (self.cases or ()) else cell.case if cell else None
+        case = cell.case if cell else None
+        if cell and weights == _OWN_WEIGHTS and OWN_CASES in (self.cases or ()):
+            case = OWN_CASES
         pairs: tuple[tuple[tuple[str, ...] | None, str | None], ...] = (
             (self.cases, case),
             (self.engines, cell.engine if cell else None),
@@ -99,10 +103,6 @@ class Tolerance(Strict):
             (self.machines, machine),
         )
         return all(allowed is None or value in allowed for allowed, value in pairs)
-
-
-def _several(names: Names) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else names
 
 
 class ToleranceFile(Strict):
@@ -217,14 +217,15 @@ def _files(folder: Path) -> list[Path]:
 def _rows(path: Path) -> list[Tolerance]:
     rows = read_model(ToleranceFile, path).tolerance
     _check(rows, [OWN_CASES, *read_cases()], path)
-    if path.parent.name == "tolerances" and path.stem != SHARED:
-        known({claim for row in rows for claim in row.claims}, [path.stem], "a row of another claim:", where=path)
+    for row in rows if path.parent.name == "tolerances" else ():
+        if (place := row.claim[0] if len(row.claim) == 1 else SHARED) != path.stem:
+            raise UsageError(f"tolerance {row.id} stands in the wrong file", where=path, do=f"move it to {place}.toml")
     return rows
 
 
 def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:
     for row in rows:
-        known(row.claims, read_claims(), f"tolerance {row.id}: claim", where=path)
+        known(row.claim, read_claims(), f"tolerance {row.id}: claim", where=path)
         known(row.cases, cases, f"tolerance {row.id}: case", where=path)
 
 
@@ -232,12 +233,12 @@ def _own_rows(file: Path, committed: Sequence[Tolerance]) -> list[Tolerance]:
     """Return the tolerances of a user's file; UsageError for a statistic that its claim has not."""
     rows = own_tolerances(read_own(file), file)
     for row in rows:
-        for claim in row.claims:
-            pairs = [pair for each in committed if claim in each.claims for pair in each.statistics]
-            pairs += SHOWN.get(claim, ())
-            known(_several(row.statistic), dict(pairs), f"tolerance {row.id}: statistic", where=file)
-            against = dict.fromkeys(base for name, base in pairs if name in _several(row.statistic))
-            known(_several(row.against), against, f"tolerance {row.id}: against", where=file)
+        for claim in row.claim:
+            pairs = [*(pair for each in committed for pair in each.pairs(claim)), *SHOWN.get(claim, ())]
+            known(row.statistic, dict(pairs), f"tolerance {row.id}: statistic", where=file)
+            for statistic, against in row.pairs(claim):
+                bases = dict.fromkeys(base for name, base in pairs if name == statistic)
+                known([against], bases, f"tolerance {row.id}: against", where=file)
     return rows
 
 
@@ -266,7 +267,8 @@ def lock_of(rows: Sequence[Tolerance]) -> dict[str, Locked]:
 
 def _selects(row: Tolerance) -> str:
     fields = row.model_dump(exclude={"lower", "upper", "reason", "measured"}, exclude_none=True)
-    return json.dumps(fields, sort_keys=True)
+    lists = {name: sorted(value) for name, value in fields.items() if isinstance(value, tuple)}
+    return json.dumps({**fields, **lists}, sort_keys=True)
 
 
 def _digest(text: str) -> str:

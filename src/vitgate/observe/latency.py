@@ -60,7 +60,7 @@ def sample(
 def _enough(rounds: int, seconds: float, samples: Mapping[str, Times], bounds: Mapping[str, Bound]) -> bool:
     clocks = [(row["wall"], row["thread"], row["waited"]) for row in samples.values() if row["waited"]]
     if rounds < ROUNDS_TO_REFUSE:  # of so few calls none is left out
-        clocks = [([wall], [cpu], [ready]) for row in clocks for wall, cpu, ready in zip(*row, strict=True)]
+        clocks = [([wall], [cpu], [ready]) for row in clocks for wall, cpu, ready in zip(*row, strict=False)]
     slept = [asleep_per_cpu(*each) for each in clocks]
     thread = {name: row["thread"] for name, row in samples.items()}
     return enough(rounds, seconds, thread, bounds, max((share for share in slept if share > 0.0), default=0.0))

@@ -49,7 +49,7 @@ def images_float_changes_few_labels(scene: Scene) -> None:
     _alter(scene, "scripted", TOP, swap)
 
 
-@fault(images=("scripted_quantized",), says="calibration_change_low")
+@fault(images=("scripted_quantized",), says="calibration_change_least")
 def images_confidence_halved(scene: Scene) -> None:
     """A variant gives the right labels with half the confidence: a temperature got into the logits."""
     _alter(scene, "scripted_quantized", CONFIDENCE, lambda confidence: confidence / 2)

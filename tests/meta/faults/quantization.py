@@ -73,7 +73,7 @@ def zero_point_off_by_one(scene: Scene) -> None:
     _quantized(scene, change)
 
 
-@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "label"), says="levels", full_size=True)
+@fault(layers=INT8, weights=INT8, may=(*NUMBERS, "label"), says="error", full_size=True)
 def four_bit_weights(scene: Scene) -> None:
     """One Linear uses 16 of its 256 levels."""
 

@@ -73,11 +73,12 @@ def test_own_row_decides_about_a_statistic_that_the_claim_has(
         (row(statistic="right_labels"), "tolerance mine.row: statistic 'right_labels' does not exist"),
         (row(claim="latency", against="parent"), "tolerance mine.row: statistic 'size_ratio' does not exist"),
         (row(against="scripted"), "tolerance mine.row: against 'scripted' does not exist"),
+        (row("batch", "sqnr", "parent"), "tolerance mine.row: against 'parent' does not exist"),
         (row(claim="sizes"), "tolerance mine.row: claim 'sizes' does not exist"),
         (row(more='cases = ["digits"]'), "tolerance mine.row: case 'digits' does not exist"),
         (row(more='machine = "x86_64"'), "tolerance.0.machine"),
     ],
-    ids=["statistic", "statistic-of-another-claim", "against", "claim", "case", "key"],
+    ids=["statistic", "statistic-of-another-claim", "against", "against-of-another-claim", "claim", "case", "key"],
 )
 def test_own_row_about_what_does_not_exist_is_refused_with_its_file(
     text: str, words: str, own: Callable[[str], Path], refuses: Refuses

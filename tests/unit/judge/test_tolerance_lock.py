@@ -45,7 +45,9 @@ def test_lock_has_bounds_selectors_and_reason_digest() -> None:
     about = {"id": "a", "claim": "size", "statistic": "size", "unit": "bytes", "variants": ("lite",)}
     row = Tolerance(**about, lower=1.0, reason="It is so", measured="here")
 
-    selects = '{"against": "", "claim": "size", "id": "a", "statistic": "size", "unit": "bytes", "variants": ["lite"]}'
+    selects = (
+        '{"against": "", "claim": ["size"], "id": "a", "statistic": ["size"], "unit": "bytes", "variants": ["lite"]}'
+    )
     words = hashlib.sha256(b"It is sohere").hexdigest()[:16]
     assert lock_of([row]) == {"a": Locked(1.0, None, selects, words)}
     assert lock_of([row.model_copy(update={"upper": 2.0})]) == {"a": Locked(1.0, 2.0, selects, words)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,47 @@ def test_a_number_with_two_tolerances_stops_the_run_and_names_both(refuses: Refu
     refuses(lambda: bounded(tolerance("wide"), tolerance("narrow", engines=["qnnpack"])), "found: wide, narrow")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"claim": ("label", "logits_original")}, {"statistic": ("cosine", "sqnr")}],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_row_that_several_share_is_found_by_each(fields: dict[str, Any], refuses: Refuses) -> None:
+    ((name, names),) = fields.items()
+
+    assert bounded(tolerance(**fields)).tolerance == "floor"
+    refuses(lambda: bounded(tolerance(**{name: names[:1]})), "found: none")
+
+
+def test_each_claim_of_a_row_compares_with_what_the_row_says_of_it(refuses: Refuses) -> None:
+    row = tolerance(claim=("logits_original", "logits_parent", "size"), against={"logits_parent": "parent", "size": ""})
+    named = tolerance(claim=("logits_original", "size"), against={"logits_original": "original"})
+    alone = replace(FINDING, against="")
+
+    assert bounded(row, claim="logits_parent", finding=replace(FINDING, against="parent")).tolerance == "floor"
+    assert [bounded(row, claim=claim, finding=alone).tolerance for claim in ("logits_original", "size")] == [
+        "floor"
+    ] * 2
+    assert bounded(named).tolerance == "floor"
+    refuses(lambda: bounded(row), "found: none")
+    refuses(lambda: bounded(named, claim="size"), "found: none")
+
+
+def test_a_row_of_both_claims_that_another_is_judged_as_is_one_row() -> None:
+    assert bounded(tolerance(claim=("logits_original", "layers")), claim="processors").tolerance == "floor"
+
+
+def test_own_cases_are_those_of_a_row_that_names_them(refuses: Refuses) -> None:
+    rows = Tolerances([tolerance("small", cases=("digits", "own cases"))], "tolerances.toml")
+
+    def found(cell: CellId | None, weights: str) -> str:
+        return rows.find("logits_original", FINDING, cell, weights, "x86_64").id
+
+    assert (found(CELL, "trained"), found(CellId("mine", "qnnpack", "lite"), "own")) == ("small", "small")
+    refuses(lambda: found(CellId("mine", "qnnpack", "lite"), "standin"), "found: none")
+    refuses(lambda: found(None, "own"), "found: none")
+
+
 def test_selectors_tell_two_rows_apart() -> None:
     rows = (tolerance("others", engines=["fbgemm", "x86", "onednn"]), tolerance("here", engines=["qnnpack"]))
 
@@ -144,6 +186,9 @@ def test_duplicate_row_ids_are_refused(refuses: Refuses) -> None:
         (row_text(cases='["digit"]'), "'digit'"),
         (row_text(engines='["qnn"]'), "tolerance.0.engines.0"),
         (row_text(variants='["lit"]'), "tolerance.0.variants.0"),
+        (row_text(claim='["label", "lable"]'), "tolerance a: claim 'lable'"),
+        (row_text(statistic="[]"), "tolerance.0.statistic: Value should have at least 1 item"),
+        (row_text(statistic='["sqnr", 3]'), "tolerance.0.statistic.1: Input should be a valid string"),
         (row_text() + row_text(), "'a'"),
     ],
     ids=[
@@ -156,6 +201,9 @@ def test_duplicate_row_ids_are_refused(refuses: Refuses) -> None:
         "unknown-case",
         "unknown-engine",
         "unknown-variant",
+        "unknown-claim-of-several",
+        "no-statistic",
+        "statistic-that-is-no-name",
         "duplicate",
     ],
 )
@@ -213,7 +261,7 @@ def test_a_row_with_a_selector_that_names_the_cell_is_found(fields: dict[str, An
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("sizes.toml", "claim 'sizes' does not exist"), ("label.toml", "a row of another claim: 'size' does not exist")],
+    [("sizes.toml", "claim 'sizes' does not exist"), ("label.toml", "move it to size.toml")],
 )
 def test_bounds_file_of_another_claim_is_refused(name: str, words: str, tmp_path: Path, refuses: Refuses) -> None:
     folder = tmp_path / "tolerances"
@@ -221,6 +269,22 @@ def test_bounds_file_of_another_claim_is_refused(name: str, words: str, tmp_path
     (folder / "size.toml").rename(folder / name)
 
     refuses(lambda: read_tolerances(folder), words, folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "claim", "place"),
+    [("label", '["label", "size"]', "shared"), ("shared", '"label"', "label"), ("label", '"size"', "size")],
+    ids=["several-claims", "one-claim", "another-claim"],
+)
+def test_row_in_the_wrong_file_is_refused_with_the_right_one(
+    file: str, claim: str, place: str, tmp_path: Path, refuses: Refuses
+) -> None:
+    folder = tmp_path / "tolerances"
+    shutil.copytree(fixtures_folder() / "tolerances", folder)
+    with (folder / f"{file}.toml").open("a", encoding="utf-8") as opened:
+        opened.write("\n" + row_text(id='"new"', claim=claim))
+
+    refuses(lambda: read_tolerances(folder), "tolerance new stands in the wrong file", f"move it to {place}.toml")
 
 
 def test_single_bounds_file_is_refused_with_new_location(tmp_path: Path, refuses: Refuses) -> None:
