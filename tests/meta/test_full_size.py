@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ from .test_kernel_faults import (
 )
 from .test_kernel_faults import test_reference_int8_kernel_passes as test_reference_int8_kernel_passes
 
-FAULTS = [fault for fault in catalogue() if fault.full_size]
+# The small case keeps its labels where a block of DeiT-Base is missed: a label that changes is in the table too.
+_MAY = {"attention_left_out": ("label", "lite_operators", "table")}
+FAULTS = [replace(fault, may=_MAY.get(fault.id, fault.may)) for fault in catalogue() if fault.full_size]
 
 
 @pytest.fixture(scope="module")

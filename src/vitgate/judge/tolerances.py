@@ -226,6 +226,8 @@ def _rows(path: Path) -> list[Tolerance]:
 def _check(rows: Iterable[Tolerance], cases: Iterable[str], path: Path) -> None:
     for row in rows:
         known(row.claim, read_claims(), f"tolerance {row.id}: claim", where=path)
+        if not isinstance(row.against, str):
+            known(row.against, row.claim, f"tolerance {row.id}: against by claim", where=path)
         known(row.cases, cases, f"tolerance {row.id}: case", where=path)
 
 

@@ -58,7 +58,7 @@ def deviation_covers_earlier_releases(scene: Scene) -> None:
     _declare_all(scene, _widened("xnnpack-gone", torch=">=1.13,<3"))
 
 
-@fault(size=("lite_frozen",), says="narrow its condition", engine="qnnpack")
+@fault(size=("lite", "lite_frozen"), says="narrow its condition", engine="qnnpack")
 def deviation_covers_other_engines(scene: Scene) -> None:
     """A deviation's condition was widened to an engine on which the claim holds."""
     _declare_all(scene, _widened("lite-stored-twice", engines=None))

@@ -28,3 +28,10 @@ def test_sampling_goes_on_while_a_call_sleeps(walls: list[float], ends: bool, wa
     found = _enough(calls, 99.0, {"original": still, "lite": own}, {"lite": Bound(0.5, 1.5)})
 
     assert found is (ends or not waited)
+
+
+@pytest.mark.parametrize(("walls", "ends"), [([1.0, 1.0], True), ([1.1, 1.0], False)], ids=["awake", "slept"])
+def test_calls_of_which_the_system_told_some_alone_are_looked_at(walls: list[float], ends: bool) -> None:
+    own = {"thread": [1.0, 1.0], "process": [1.0, 1.0], "wall": walls, "waited": [0.0]}
+
+    assert _enough(2, 99.0, {"original": own, "lite": own}, {"lite": Bound(0.5, 1.5)}) is ends
